@@ -1,0 +1,163 @@
+//! The seam to Xen: one method per operation that is used.
+//!
+//! A method takes the ABI structs by `&mut` (a slice where Xen takes a batch), makes one
+//! hypercall and returns that call's own error. The status that Xen leaves in each entry stays
+//! there for the caller to read: both levels of error are therefore judged in this crate, where
+//! the host can test them. On metal a method is one line; in [`crate::fake`] it is a model.
+//!
+//! This file refuses to decide anything: no retry, no clean-up, no flags of its own.
+
+use core::future::Future;
+
+use xen_sys::event_channel::{
+    EvtchnAllocUnbound, EvtchnBindInterdomain, EvtchnBindVirq, EvtchnClose, EvtchnSend,
+    EvtchnStatus,
+};
+use xen_sys::grant_table::{
+    GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetVersion, GnttabSetupTable,
+    GnttabUnmapGrantRef,
+};
+use xen_sys::io::console::XenconsInterface;
+use xen_sys::xen::SharedInfo;
+
+use crate::{Counters, Errno, PortNumber};
+
+/// Where this guest's console is.
+#[derive(Debug)]
+pub enum ConsoleDevice<'a> {
+    /// The ring that the console daemon serves, and the port that rings for both directions.
+    Ring(&'a XenconsInterface, PortNumber),
+    /// Xen's own console, for the domain in dom0's place: `HYPERVISOR_console_io`, and
+    /// `VIRQ_CONSOLE` when a key was pressed.
+    Hypervisor,
+}
+
+/// What the guest asks of Xen.
+///
+/// `&self` and not associated functions: on metal the implementor is a zero-sized `Copy` type,
+/// in tests a handle on a shared world and a domain number, so that two guests live in one test.
+pub trait Hypervisor {
+    /// The count of every call made through this implementor.
+    ///
+    /// # Implementation safety
+    /// Each method below counts itself once per hypercall, and batches once per batch.
+    fn counters(&self) -> &Counters;
+
+    /// `GNTTABOP_query_size`.
+    ///
+    /// # Errors
+    /// The hypercall's own; `op.status` is the caller's to read.
+    fn gnttab_query_size(&self, op: &mut GnttabQuerySize) -> Result<(), Errno>;
+
+    /// `GNTTABOP_set_version`.
+    ///
+    /// # Errors
+    /// EBUSY while an entry is in use, ENOSYS or EPERM where Xen allows one version only.
+    fn gnttab_set_version(&self, op: &mut GnttabSetVersion) -> Result<(), Errno>;
+
+    /// `GNTTABOP_get_version`.
+    ///
+    /// # Errors
+    /// The hypercall's own; `op.status` is the caller's to read.
+    fn gnttab_get_version(&self, op: &mut GnttabGetVersion) -> Result<(), Errno>;
+
+    /// `GNTTABOP_setup_table`: grows the table to `op.nr_frames` frames of 512 entries and lists
+    /// the machine frame of each in `frames`. `op.frame_list` is set by the implementor.
+    ///
+    /// # Errors
+    /// EINVAL if `frames` is shorter than `op.nr_frames`, else the hypercall's own.
+    fn gnttab_setup_table(
+        &self,
+        op: &mut GnttabSetupTable,
+        frames: &mut [u64],
+    ) -> Result<(), Errno>;
+
+    /// `GNTTABOP_map_grant_ref`, one hypercall for the whole batch.
+    ///
+    /// # Errors
+    /// The hypercall's own. Entries before the one it stopped at may have been carried out.
+    ///
+    /// # Implementation safety
+    /// Writes `status`, `handle` and `dev_bus_addr` of the entries and nothing else of ours but
+    /// the page-table entries of the host addresses.
+    ///
+    /// # Safety
+    /// Each `host_addr` lies in a [`crate::memory::PageSlot`] of the caller's, prepared, and
+    /// holds no mapping: Xen overwrites what is there.
+    unsafe fn gnttab_map(&self, ops: &mut [GnttabMapGrantRef]) -> Result<(), Errno>;
+
+    /// `GNTTABOP_unmap_grant_ref`, one hypercall for the whole batch; Xen flushes the TLB once
+    /// per 32 entries.
+    ///
+    /// # Errors
+    /// The hypercall's own. Entries before the one it stopped at may have been carried out.
+    ///
+    /// # Safety
+    /// Each entry holds the handle *and* the address of one and the same live mapping (Xen
+    /// does not check that they belong together), and nothing looks at that memory any more.
+    unsafe fn gnttab_unmap(&self, ops: &mut [GnttabUnmapGrantRef]) -> Result<(), Errno>;
+
+    /// `EVTCHNOP_alloc_unbound`.
+    ///
+    /// # Errors
+    /// ENOSPC when the domain has no port left, ESRCH for a domain that is not there.
+    fn evtchn_alloc_unbound(&self, op: &mut EvtchnAllocUnbound) -> Result<(), Errno>;
+
+    /// `EVTCHNOP_bind_interdomain`. Xen sets the new port pending, once, for whatever the peer
+    /// may have sent before.
+    ///
+    /// # Errors
+    /// ESRCH for a domain that is not there, EINVAL for a port not offered to us, ENOSPC.
+    fn evtchn_bind_interdomain(&self, op: &mut EvtchnBindInterdomain) -> Result<(), Errno>;
+
+    /// `EVTCHNOP_bind_virq`.
+    ///
+    /// # Errors
+    /// EEXIST if the VIRQ is bound already, EINVAL for an unknown one, ENOSPC.
+    fn evtchn_bind_virq(&self, op: &mut EvtchnBindVirq) -> Result<(), Errno>;
+
+    /// `EVTCHNOP_close`.
+    ///
+    /// # Errors
+    /// EINVAL if the port is not open.
+    fn evtchn_close(&self, op: EvtchnClose) -> Result<(), Errno>;
+
+    /// `EVTCHNOP_send`. Sending to a port whose other end is gone is dropped without an error.
+    ///
+    /// # Errors
+    /// EINVAL if the port is not open or is a VIRQ.
+    fn evtchn_send(&self, op: EvtchnSend) -> Result<(), Errno>;
+
+    /// `EVTCHNOP_status`.
+    ///
+    /// # Errors
+    /// EINVAL for a port out of range, ESRCH for a domain that is not there.
+    fn evtchn_status(&self, op: &mut EvtchnStatus) -> Result<(), Errno>;
+
+    /// The page that Xen shares with this domain.
+    fn shared_info(&self) -> &SharedInfo;
+
+    /// Which console this domain has.
+    fn console_device(&self) -> ConsoleDevice<'_>;
+
+    /// `CONSOLEIO_write`: all of `bytes`, to Xen's own console.
+    ///
+    /// # Errors
+    /// EPERM for an ordinary domain on a release Xen.
+    fn console_io_write(&self, bytes: &[u8]) -> Result<(), Errno>;
+
+    /// `CONSOLEIO_read`: what was typed since, as much as fits; the number of bytes read.
+    ///
+    /// # Errors
+    /// EPERM for an ordinary domain.
+    fn console_io_read(&self, bytes: &mut [u8]) -> Result<usize, Errno>;
+
+    /// `SCHEDOP_yield`: lets another domain run, for the bounded waits of code that can't await.
+    fn yield_cpu(&self);
+
+    /// Xen's system time: nanoseconds since the host booted, monotonic.
+    fn now(&self) -> u64;
+
+    /// Completes when [`Hypervisor::now`] has reached `deadline` nanoseconds.
+    fn sleep_until(&self, deadline: u64) -> impl Future<Output = ()>;
+}
