@@ -1,0 +1,31 @@
+#!/bin/bash
+# The front door: ./run.sh <what>; without a word it says what there is.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+
+for tool in cargo rustup; do
+    if ! command -v "$tool" >/dev/null; then
+        echo "error: no $tool; install Rust with rustup: https://rustup.rs" >&2
+        exit 1
+    fi
+done
+
+# Cargo links with cc, so the host tool can't install it itself.
+if ! command -v cc >/dev/null; then
+    root=""
+    [ "$(id -u)" = 0 ] || root="sudo -n"
+    install="apt-get install -y -q --no-install-recommends gcc libc6-dev"
+    echo "installing gcc libc6-dev: there is no cc"
+    { $root $install || { $root apt-get update -q && $root $install; }; } </dev/null >/dev/null || {
+        echo "error: no C linker; type: sudo apt-get install gcc libc6-dev" >&2
+        exit 1
+    }
+fi
+
+target=x86_64-unknown-none
+if ! rustup target list --installed | grep -qx "$target"; then
+    echo "adding Rust target $target"
+    rustup -q target add "$target"
+fi
+
+exec cargo run -q -p xtask -- "$@"

@@ -1,0 +1,198 @@
+//! The whole test: format, lints, documentation, host tests, Miri, smoke.
+//!
+//! A failed step does not keep the others from running. The last line counts the Rust tests and smoke checks that
+//! were really run; each other step that fails adds one to the failed ones.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::image::{TARGET, build, cargo_command};
+use crate::smoke::{self, Tally};
+use crate::steps::{logged, say, step};
+use crate::{children, packages};
+
+/// For what only builds, and may have to download crates first.
+const BUILD_LIMIT: Duration = Duration::from_secs(1800);
+/// What the host tests may take.
+const TEST_LIMIT: Duration = Duration::from_secs(60);
+
+const HOST: [&str; 3] = ["--workspace", "--exclude", "kernel"];
+const KERNEL: [&str; 4] = ["-p", "kernel", "--target", TARGET];
+const LIBRARIES: [&str; 8] = [
+    "-p", "drivers", "-p", "tasks", "-p", "xen-sys", "--target", TARGET,
+];
+const DENY: [&str; 3] = ["--", "-D", "warnings"];
+
+/// `./run.sh test`
+pub fn everything() -> Result<()> {
+    let mut tally = Tally::default();
+    let cargo_steps: [(&str, &[&[&str]]); 7] = [
+        ("fmt", &[&["fmt", "--check"]]),
+        (
+            "clippy host",
+            &[&["clippy", "--all-targets", "--all-features"], &HOST, &DENY],
+        ),
+        (
+            "clippy kernel",
+            &[&["clippy", "--bins", "--examples", "--lib"], &KERNEL, &DENY],
+        ),
+        (
+            "clippy libraries",
+            &[&["clippy", "--lib"], &LIBRARIES, &DENY],
+        ),
+        ("doc host", &[&["doc", "--no-deps"], &HOST]),
+        ("doc kernel", &[&["doc", "--no-deps"], &KERNEL]),
+        (
+            "build host tests",
+            &[&["test", "--no-run", "--all-features"], &HOST],
+        ),
+    ];
+    for (name, arguments) in cargo_steps {
+        let passed = step(name, || {
+            let mut cargo = cargo_command(&arguments.concat());
+            cargo.env("RUSTDOCFLAGS", "-D warnings");
+            logged(&name.replace(' ', "-"), cargo, BUILD_LIMIT)
+        });
+        tally.failed += u64::from(passed.is_err());
+        stop_if_interrupted()?;
+    }
+    let passed = step("host tests", || host_tests(&mut tally));
+    tally.failed += u64::from(passed.is_err() && tally.failed == 0);
+    stop_if_interrupted()?;
+    tally.failed += u64::from(miri().is_err());
+    stop_if_interrupted()?;
+    match build().and_then(|()| smoke::run()) {
+        Ok(smoke) => {
+            tally.passed += smoke.passed;
+            tally.failed += smoke.failed;
+        }
+        Err(_) => tally.failed += 1,
+    }
+    stop_if_interrupted()?;
+    say(&format!("{} passed, {} failed", tally.passed, tally.failed));
+    match tally.failed {
+        0 => Ok(()),
+        _ => bail!("the test failed"),
+    }
+}
+
+fn host_tests(tally: &mut Tally) -> Result<()> {
+    packages::installed("cc", &["gcc", "libc6-dev"])?;
+    let headers = packages::unpacked("libxen-dev")?.join("usr/include");
+    let mut cargo =
+        cargo_command(&[&["test", "--no-fail-fast", "--all-features"], &HOST[..]].concat());
+    cargo.env("XEN_HEADERS", headers);
+    let started = Instant::now();
+    let result = logged("host-tests", cargo, 5 * TEST_LIMIT);
+    let took = started.elapsed();
+    let said = match &result {
+        Ok(said) => said.clone(),
+        Err(_) => {
+            std::fs::read_to_string(crate::paths::lab().join("host-tests.log")).unwrap_or_default()
+        }
+    };
+    let counted = results(&said);
+    tally.passed += counted.passed;
+    tally.failed += counted.failed;
+    say(&format!(
+        "        {} passed, {} failed",
+        counted.passed, counted.failed
+    )
+    .replace("passed,", "tests passed,"));
+    result?;
+    if took > TEST_LIMIT {
+        bail!(
+            "the tests took {:.0} s, more than {}",
+            took.as_secs_f64(),
+            TEST_LIMIT.as_secs()
+        );
+    }
+    Ok(())
+}
+
+/// drivers under Miri, where a nightly toolchain is at hand: the project itself needs stable only.
+fn miri() -> Result<()> {
+    let rustup = |words: &[&str]| {
+        let mut rustup = children::command("rustup");
+        rustup.args(words);
+        rustup
+    };
+    let run = |command: Command| logged("miri", command, BUILD_LIMIT);
+    let there = || run(rustup(&["run", "nightly", "cargo", "miri", "--version"])).is_ok();
+    if !run(rustup(&["toolchain", "list"])).is_ok_and(|list| list.contains("nightly")) {
+        say("skipped miri: no nightly toolchain is installed");
+        return Ok(());
+    }
+    if !there()
+        && (run(rustup(&[
+            "component",
+            "add",
+            "miri",
+            "rust-src",
+            "--toolchain",
+            "nightly",
+        ]))
+        .is_err()
+            || !there())
+    {
+        say("skipped miri: the nightly toolchain has no miri");
+        return Ok(());
+    }
+    step("miri drivers", || {
+        let mut miri = rustup(&[
+            "run",
+            "nightly",
+            "cargo",
+            "miri",
+            "test",
+            "-p",
+            "drivers",
+            "--all-features",
+        ]);
+        miri.env("MIRIFLAGS", "-Zmiri-disable-isolation"); // property tests read the clock and the environment
+        run(miri).map(drop)
+    })
+}
+
+/// Adds up the lines `test result: ok. 12 passed; 0 failed; ...`.
+fn results(said: &str) -> Tally {
+    let mut tally = Tally::default();
+    for line in said
+        .lines()
+        .filter(|line| line.starts_with("test result: "))
+    {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        for pair in words.windows(2) {
+            let count = || pair[0].parse().unwrap_or(0);
+            match pair[1] {
+                "passed;" => tally.passed += count(),
+                "failed;" => tally.failed += count(),
+                _ => {}
+            }
+        }
+    }
+    tally
+}
+
+fn stop_if_interrupted() -> Result<()> {
+    match children::interrupted() {
+        true => bail!("interrupted"),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_add_up_and_nothing_else_does() {
+        let said = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s\n\
+                    note: test result: ok. 9 passed; 9 failed;\n\
+                    test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        let tally = results(said);
+        assert_eq!((tally.passed, tally.failed), (15, 2));
+    }
+}

@@ -1,0 +1,170 @@
+//! The kernel's ELF file, and `target/xen`: the file and its xl configurations, side by side.
+//!
+//! The symbol table stays in the file, because backtraces take their names from it; debug information goes.
+//! An image that takes more than 256 KiB of memory is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::{self, say, step};
+use crate::{children, paths};
+
+/// The one target the kernel is built for.
+pub const TARGET: &str = "x86_64-unknown-none";
+/// What the image may take of a guest's memory, in KiB.
+const LIMIT_KIB: u64 = 256;
+
+/// `./run.sh build`
+pub fn build() -> Result<()> {
+    let built = cargo("grantkit", &["--bin", "grantkit"])?;
+    step("image", || {
+        let folder = paths::image();
+        let shown = paths::shown(&folder);
+        check(&built)?;
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {shown}"))?;
+        copy(&built, &folder)?;
+        for entry in
+            fs::read_dir(paths::root().join("xen-config")).context("no folder xen-config")?
+        {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "cfg") {
+                copy(&path, &folder)?;
+            }
+        }
+        say(&format!(
+            "        {shown}: the kernel and its xl configurations"
+        ));
+        Ok(())
+    })
+}
+
+/// Builds an example of the kernel crate.
+pub fn example(name: &str) -> Result<PathBuf> {
+    let built = cargo(name, &["--example", name])?;
+    check(&built)?;
+    Ok(built)
+}
+
+/// A cargo command for the repository.
+pub fn cargo_command(arguments: &[&str]) -> Command {
+    let mut cargo = children::command("cargo");
+    cargo
+        .args(arguments)
+        .env("CARGO_TERM_COLOR", "never")
+        .env("CARGO_TERM_PROGRESS_WHEN", "never");
+    // A caller's flags would take the place of the link flags in .cargo/config.toml.
+    cargo
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo
+}
+
+/// Builds one program of the kernel crate and returns its path.
+fn cargo(name: &str, which: &[&str]) -> Result<PathBuf> {
+    step(&format!("build {name}"), || {
+        let mut command =
+            cargo_command(&["build", "--release", "-p", "kernel", "--target", TARGET]);
+        command
+            .args(which)
+            .args(["--config", "profile.release.strip='debuginfo'"]);
+        steps::logged("build", command, Duration::from_secs(1200))?;
+        let folder = if which[0] == "--example" {
+            "release/examples"
+        } else {
+            "release"
+        };
+        Ok(paths::target().join(TARGET).join(folder).join(name))
+    })
+}
+
+fn copy(from: &Path, folder: &Path) -> Result<()> {
+    let to = folder.join(from.file_name().unwrap_or_default());
+    fs::copy(from, &to).with_context(|| format!("cannot write {}", paths::shown(&to)))?;
+    Ok(())
+}
+
+fn check(elf: &Path) -> Result<()> {
+    let bytes = fs::read(elf).with_context(|| format!("cannot read {}", paths::shown(elf)))?;
+    let kib = memory(&bytes)
+        .with_context(|| format!("{} is no 64-bit ELF file", paths::shown(elf)))?
+        .div_ceil(1024);
+    say(&format!(
+        "        {}: {kib} KiB of memory",
+        elf.file_name().unwrap_or_default().display()
+    ));
+    if kib > LIMIT_KIB {
+        bail!("the image takes {kib} KiB of memory, more than {LIMIT_KIB}");
+    }
+    Ok(())
+}
+
+/// The sum of all PT_LOAD segments' sizes in memory; `None` if this is no little-endian 64-bit ELF file.
+fn memory(elf: &[u8]) -> Option<u64> {
+    if !elf.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, size, count) = (
+        number(elf, 0x20, 8)?,
+        number(elf, 0x36, 2)?,
+        number(elf, 0x38, 2)?,
+    );
+    let mut sum: u64 = 0;
+    for index in 0..count {
+        let header = usize::try_from(table.checked_add(index * size)?).ok()?;
+        if number(elf, header, 4)? == 1 {
+            sum = sum.checked_add(number(elf, header.checked_add(0x28)?, 8)?)?;
+        }
+    }
+    Some(sum)
+}
+
+/// A little-endian number of `len` bytes.
+fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at.checked_add(len)?)?;
+    Some(
+        bytes
+            .iter()
+            .rev()
+            .fold(0, |sum, &byte| sum << 8 | u64::from(byte)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ELF header and one program header per (type, size in memory).
+    fn elf(segments: &[(u32, u64)]) -> Vec<u8> {
+        let mut elf = vec![0; 64 + 56 * segments.len()];
+        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        elf[0x20] = 64;
+        elf[0x36] = 56;
+        elf[0x38] = u8::try_from(segments.len()).unwrap();
+        for (header, (kind, size)) in elf[64..].chunks_mut(56).zip(segments) {
+            header[..4].copy_from_slice(&kind.to_le_bytes());
+            header[0x28..0x30].copy_from_slice(&size.to_le_bytes());
+        }
+        elf
+    }
+
+    #[test]
+    fn only_loaded_segments_count() {
+        assert_eq!(
+            memory(&elf(&[(1, 0x1234), (4, 99), (1, 0x10_0000)])),
+            Some(0x10_1234)
+        );
+        assert_eq!(memory(&elf(&[])), Some(0));
+    }
+
+    #[test]
+    fn a_damaged_file_is_none() {
+        let whole = elf(&[(1, 1), (1, 2)]);
+        assert_eq!(memory(&whole[..whole.len() - 20]), None);
+        assert_eq!(memory(b"MZ"), None);
+        assert_eq!(memory(&elf(&[(1, u64::MAX), (1, 1)])), None);
+    }
+}
