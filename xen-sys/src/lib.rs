@@ -8,9 +8,9 @@
 //! # Rules of this crate
 //!
 //! 1. No unsafe code, no logic, no dependency but `bitflags`.
-//! 2. One file per public header and of the same name, `-` written `_`. Only headers and items
-//!    that a PV guest of this workspace uses. The one exception: [`xen_x86_64`] also holds what
-//!    `arch-x86/xen.h` has.
+//! 2. One module per public header and of the same name, `-` written `_`. Only headers and items
+//!    that a PV guest of this workspace may use. The one exception: [`xen_x86_64`] also holds what
+//!    `arch-x86/xen.h` has. A long header's module is a directory, and re-exports all flat.
 //! 3. A struct is the header's name in UpperCamelCase (`struct gnttab_map_grant_ref` is
 //!    [`grant_table::GnttabMapGrantRef`]) and carries the C name as `doc(alias)`.
 //! 4. A struct is `repr(C)`, its fields are public and keep the header's names; a name that is a
@@ -32,7 +32,7 @@
 //! 12. Every public item has a doc line with its unit or range; pitfalls of the interface are told
 //!     at the item where one falls into them.
 //! 13. Every struct, field and constant is compared with the C compiler's view of the headers by
-//!     `tests/headers.rs`, which also fails if an item of this crate isn't in its table.
+//!     `tests/headers`, which also fails if an item of this crate isn't in its table.
 
 #![no_std]
 #![forbid(unsafe_code)]
