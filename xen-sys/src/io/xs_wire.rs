@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32};
 
 /// Bytes of each of the two rings.
 pub const XENSTORE_RING_SIZE: usize = 1024;
-/// Bytes of a message's payload, at most. The daemon drops a domain that sends more.
+/// Bytes of a message's payload, at most. The daemon stops serving a domain that sends more.
 pub const XENSTORE_PAYLOAD_MAX: usize = 4096;
 /// Bytes of an absolute path, at most. A longer one is answered by an error.
 pub const XENSTORE_ABS_PATH_MAX: usize = 3072;

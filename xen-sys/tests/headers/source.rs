@@ -53,11 +53,7 @@ fn scan_file(text: &str, items: &mut BTreeSet<String>) {
             }
         } else if let (8, Some((left, _))) = (indent, trimmed.split_once(" = ")) {
             let constant = left.strip_prefix("const ").unwrap_or(left);
-            if constant != "_"
-                && constant
-                    .bytes()
-                    .all(|b| b == b'_' || b.is_ascii_uppercase() || b.is_ascii_digit())
-            {
+            if constant != "_" && name(constant) == constant.to_uppercase() {
                 items.insert(format!("{owner}::{constant}"));
             }
         }

@@ -113,9 +113,9 @@ fn xen(rows: &mut Vec<Row>) {
     compare_family!(rows, number ConsoleIo = Lower "CONSOLEIO_" { WRITE, READ });
     compare_family!(rows, number VmasstCmd = Lower "VMASST_CMD_" { ENABLE, DISABLE });
     compare_family!(rows, number VmasstType = Lower "VMASST_TYPE_" {
-        FOUR_GB_SEGMENTS = "VMASST_TYPE_4gb_segments", FOUR_GB_SEGMENTS_NOTIFY =
-        "VMASST_TYPE_4gb_segments_notify", WRITABLE_PAGETABLES, PAE_EXTENDED_CR3,
-        ARCHITECTURAL_IOPL, RUNSTATE_UPDATE_FLAG, M2P_STRICT,
+        FOUR_GB_SEGMENTS = "VMASST_TYPE_4gb_segments",
+        FOUR_GB_SEGMENTS_NOTIFY = "VMASST_TYPE_4gb_segments_notify",
+        WRITABLE_PAGETABLES, PAE_EXTENDED_CR3, ARCHITECTURAL_IOPL, RUNSTATE_UPDATE_FLAG, M2P_STRICT,
     });
     compare_struct!(rows, MulticallEntry = "struct multicall_entry" { op, result, args });
     compare_family!(rows, number MmuUpdateCmd = Upper "MMU_" {
@@ -151,9 +151,9 @@ fn xen_pages(rows: &mut Vec<Row>) {
         PRIVILEGED, INITDOMAIN, MULTIBOOT_MOD, MOD_START_PFN, VIRT_P2M_4TOOLS, PM_MASK,
     });
     compare_struct!(rows, StartInfo = "struct start_info" {
-        magic, nr_pages, shared_info, flags, store_mfn, store_evtchn, console_mfn =
-        "console.domU.mfn", console_evtchn = "console.domU.evtchn", pt_base, nr_pt_frames, mfn_list,
-        mod_start, mod_len, cmd_line, first_p2m_pfn, nr_p2m_frames,
+        magic, nr_pages, shared_info, flags, store_mfn, store_evtchn,
+        console_mfn = "console.domU.mfn", console_evtchn = "console.domU.evtchn",
+        pt_base, nr_pt_frames, mfn_list, mod_start, mod_len, cmd_line, first_p2m_pfn, nr_p2m_frames,
     });
 }
 
