@@ -1,0 +1,104 @@
+//! The console, the scheduler, timers, and where Xen enters the guest.
+#![expect(unsafe_code, reason = "hypercalls")]
+
+use drivers::{Call, Errno};
+use xen_sys::callback::{CallbackOp, CallbackRegister};
+use xen_sys::sched::{SchedOp, SchedShutdown, ShutdownReason};
+use xen_sys::vcpu::{VcpuOp, VcpuSetSingleshotTimer};
+use xen_sys::xen::{ConsoleIo, Hypercall};
+use xen_sys::xen_x86_64::TrapInfo;
+
+use super::{address, call};
+
+/// `CONSOLEIO_write`: prints on Xen's own console.
+///
+/// # Errors
+/// EPERM for an ordinary domain on a release Xen.
+pub fn console_io_write(bytes: &[u8]) -> Result<(), Errno> {
+    let start = bytes.as_ptr().expose_provenance() as u64;
+    let args = [u64::from(ConsoleIo::WRITE.0), bytes.len() as u64, start, 0];
+    // SAFETY: Xen reads `bytes`.
+    unsafe { call(Call::ConsoleWrite, Hypercall::CONSOLE_IO, args) }.map(drop)
+}
+
+/// `CONSOLEIO_read`: takes what was typed on Xen's console; the number of bytes.
+///
+/// # Errors
+/// EPERM for an ordinary domain.
+pub fn console_io_read(bytes: &mut [u8]) -> Result<usize, Errno> {
+    let args = [u64::from(ConsoleIo::READ.0), bytes.len() as u64, address(bytes), 0];
+    // SAFETY: Xen writes at most `bytes.len()` bytes to `bytes`.
+    unsafe { call(Call::ConsoleRead, Hypercall::CONSOLE_IO, args) }.map(|read| read as usize)
+}
+
+/// `SCHEDOP_yield`: lets other domains run.
+pub fn sched_yield() {
+    let args = [u64::from(SchedOp::YIELD.0), 0, 0, 0];
+    // SAFETY: no memory is involved. It can't fail.
+    let _ = unsafe { call(Call::SchedYield, Hypercall::SCHED_OP, args) };
+}
+
+/// `SCHEDOP_block`: unmasks upcalls, and sleeps unless one is pending.
+pub fn sched_block() {
+    let args = [u64::from(SchedOp::BLOCK.0), 0, 0, 0];
+    // SAFETY: no memory is involved. It can't fail.
+    let _ = unsafe { call(Call::SchedBlock, Hypercall::SCHED_OP, args) };
+}
+
+/// `SCHEDOP_shutdown`: the end of the domain.
+pub fn sched_shutdown(reason: ShutdownReason) -> ! {
+    let mut op = SchedShutdown { reason };
+    loop {
+        let args = [u64::from(SchedOp::SHUTDOWN.0), address(&mut op), 0, 0];
+        // SAFETY: Xen reads one `SchedShutdown`. It returns only where the toolstack resumes us.
+        let _ = unsafe { call(Call::SchedShutdown, Hypercall::SCHED_OP, args) };
+    }
+}
+
+/// `VCPUOP_stop_periodic_timer` of the only vCPU.
+///
+/// # Errors
+/// None that Xen documents.
+pub fn stop_periodic_timer() -> Result<(), Errno> {
+    let args = [u64::from(VcpuOp::STOP_PERIODIC_TIMER.0), 0, 0, 0];
+    // SAFETY: no memory is involved.
+    unsafe { call(Call::Vcpu, Hypercall::VCPU_OP, args) }.map(drop)
+}
+
+/// `VCPUOP_set_singleshot_timer`: one VIRQ_TIMER at `deadline`, at once if that has passed.
+///
+/// # Errors
+/// None that Xen documents.
+pub fn set_singleshot_timer(deadline: u64) -> Result<(), Errno> {
+    let mut op = VcpuSetSingleshotTimer { timeout_abs_ns: deadline, ..Default::default() };
+    let args = [u64::from(VcpuOp::SET_SINGLESHOT_TIMER.0), 0, address(&mut op), 0];
+    // SAFETY: Xen reads one `VcpuSetSingleshotTimer`.
+    unsafe { call(Call::Vcpu, Hypercall::VCPU_OP, args) }.map(drop)
+}
+
+/// `set_trap_table`: where exceptions go. The table ends with an entry of address 0.
+///
+/// # Errors
+/// EFAULT, EPERM for an address that is Xen's.
+///
+/// # Safety
+/// Each address is that of a handler that understands the frame Xen pushes.
+pub unsafe fn set_trap_table(table: &mut [TrapInfo]) -> Result<(), Errno> {
+    assert!(table.last().is_some_and(|entry| entry.address == 0), "Xen reads up to the end mark");
+    let args = [address(table), 0, 0, 0];
+    // SAFETY: Xen reads up to the end mark; the handlers are the caller's promise.
+    unsafe { call(Call::SetTrapTable, Hypercall::SET_TRAP_TABLE, args) }.map(drop)
+}
+
+/// `CALLBACKOP_register`: where Xen enters on an event, or when loading a segment failed.
+///
+/// # Errors
+/// EINVAL for an address that is Xen's.
+///
+/// # Safety
+/// The address is that of a handler that understands the frame Xen pushes.
+pub unsafe fn register_callback(mut callback: CallbackRegister) -> Result<(), Errno> {
+    let args = [u64::from(CallbackOp::REGISTER.0), address(&mut callback), 0, 0];
+    // SAFETY: Xen reads one `CallbackRegister`; the handler is the caller's promise.
+    unsafe { call(Call::CallbackOp, Hypercall::CALLBACK_OP, args) }.map(drop)
+}

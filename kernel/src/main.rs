@@ -1,0 +1,4 @@
+//! The guest.
+#![no_std]
+#![no_main]
+use grantkit as _;

@@ -1,0 +1,200 @@
+//! The pool of free frames: all of the domain's memory that nothing else lives in.
+//!
+//! Two lists, of frames known to be clean (zeroed) and of the others, threaded through the free
+//! frames themselves: every operation is O(1). Frames beyond the initial mapping join the pool
+//! one L1 table (512 frames) at a time, when it runs low; that is done in [`Pool::take`] and by
+//! the idle loop, nowhere else. The tables for that are paid for in advance: they are not
+//! counted as free, so the count does not move when memory is linked.
+//!
+//! Refuses: to hand out a frame that the builder or a page table uses.
+#![expect(unsafe_code, reason = "the lists live in the free frames")]
+
+use core::ops::Range;
+use core::ptr;
+
+use spin::Mutex;
+
+use super::layout::{self, DIRECT_MAP};
+use super::{PAGE_SIZE, Pfn, REGION_SIZE, TABLE_ENTRIES, tables, translate};
+
+/// The pool is refilled within an allocation below this: enough for the tables of one refill.
+const LOW: u64 = 8;
+
+/// The idle loop refills below this, so that an allocation seldom has to.
+const IDLE_LOW: u64 = 128;
+
+/// The frames of this domain.
+pub static POOL: Mutex<Pool> = Mutex::new(Pool::new());
+
+/// A stack of free frames; each holds the number of the next in its first eight bytes.
+#[derive(Debug)]
+struct FreeList {
+    head: Option<Pfn>,
+    len: u64,
+}
+
+impl FreeList {
+    fn push(&mut self, pfn: Pfn) {
+        // SAFETY: the frame is mapped at its address and belongs to the pool alone.
+        unsafe { link_of(pfn).write(self.head.map_or(0, |next| next.0)) };
+        self.head = Some(pfn);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<Pfn> {
+        let pfn = self.head?;
+        // SAFETY: `push` wrote it there, and the frame has been the pool's since.
+        let next = unsafe { link_of(pfn).read() };
+        // SAFETY: as above; a clean frame is clean again with this.
+        unsafe { link_of(pfn).write(0) };
+        // PFN 0 holds the image's first page, so zero ends the list.
+        self.head = (next != 0).then_some(Pfn(next));
+        self.len -= 1;
+        Some(pfn)
+    }
+}
+
+fn link_of(pfn: Pfn) -> *mut u64 {
+    ptr::with_exposed_provenance_mut(translate::address_of(pfn))
+}
+
+/// A frame that belongs to whoever holds this.
+#[derive(Debug)]
+pub struct Frame {
+    /// Its number.
+    pub pfn: Pfn,
+    /// Whether every byte of it is known to be zero.
+    pub clean: bool,
+}
+
+/// Free frames, and memory that has no address yet.
+#[derive(Debug)]
+pub struct Pool {
+    clean: FreeList,
+    dirty: FreeList,
+    /// Frames for the pool that are not linked yet; starts at a multiple of 512.
+    unlinked: Range<u64>,
+    /// Tables that linking the rest of memory, the heap's part included, will take.
+    tables_owed: u64,
+    /// Frames managed: in use or free.
+    total: u64,
+}
+
+impl Pool {
+    const fn new() -> Self {
+        let empty = FreeList { head: None, len: 0 };
+        Self {
+            clean: FreeList { head: None, len: 0 },
+            dirty: empty,
+            unlinked: 0..0,
+            tables_owed: 0,
+            total: 0,
+        }
+    }
+
+    /// Gives the pool its memory: `mapped` frames with an address, `unlinked` ones without.
+    ///
+    /// # Safety
+    /// Both are free: nothing of the builder's or the kernel's lives there.
+    pub unsafe fn init(&mut self, mapped: Range<Pfn>, unlinked: Range<Pfn>) {
+        // Backwards, so that the lowest frames leave the pool first.
+        for pfn in (mapped.start.0..mapped.end.0).rev() {
+            self.dirty.push(Pfn(pfn));
+        }
+        self.unlinked = unlinked.start.0..unlinked.end.0;
+        self.total = self.dirty.len + (self.unlinked.end - self.unlinked.start);
+        let beyond = layout::nr_pages().0 - layout::initial_end().0;
+        if beyond > 0 {
+            let first = DIRECT_MAP + layout::initial_end().0 as usize * PAGE_SIZE;
+            let end = DIRECT_MAP + layout::nr_pages().0 as usize * PAGE_SIZE;
+            self.tables_owed = tables::missing(first..end);
+        }
+    }
+
+    /// Frames that are free and have an address.
+    fn linked(&self) -> u64 {
+        self.clean.len + self.dirty.len
+    }
+
+    /// Frames that the next allocations can have, whether they have an address yet or not.
+    pub fn free(&self) -> u64 {
+        (self.linked() + self.unlinked.end - self.unlinked.start).saturating_sub(self.tables_owed)
+    }
+
+    /// Frames that the pool manages, in use or free.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// A frame for the caller: a clean one if there is any.
+    pub fn take(&mut self) -> Option<Frame> {
+        if self.free() == 0 {
+            return None;
+        }
+        self.refill(LOW);
+        match self.clean.pop() {
+            Some(pfn) => Some(Frame { pfn, clean: true }),
+            None => self.dirty.pop().map(|pfn| Frame { pfn, clean: false }),
+        }
+    }
+
+    /// Takes a frame back; `clean` if every byte of it is known to be zero.
+    ///
+    /// # Safety
+    /// The frame came from [`Pool::take`], and nobody reads, writes, maps or grants it any more.
+    pub unsafe fn give_back(&mut self, frame: Frame) {
+        let list = if frame.clean { &mut self.clean } else { &mut self.dirty };
+        list.push(frame.pfn);
+    }
+
+    /// A frame for a page table of the direct map, out of what was set aside for that. A dirty
+    /// one if there is any, since such tables are overwritten as a whole.
+    pub fn take_owed_table(&mut self) -> Option<Frame> {
+        self.tables_owed = self.tables_owed.saturating_sub(1);
+        match self.dirty.pop() {
+            Some(pfn) => Some(Frame { pfn, clean: false }),
+            None => self.clean.pop().map(|pfn| Frame { pfn, clean: true }),
+        }
+    }
+
+    /// Links more memory if fewer than `low` free frames have an address.
+    pub fn refill(&mut self, low: u64) {
+        if self.linked() >= low || self.unlinked.is_empty() {
+            return;
+        }
+        let first = self.unlinked.start;
+        let end = self.unlinked.end.min(first + TABLE_ENTRIES as u64);
+        if tables::link_region(self, Pfn(first)).is_err() {
+            // Xen refused a table. The frames stay where they are; the next refill tries again.
+            return;
+        }
+        self.unlinked.start = end;
+        for pfn in (first..end).rev().map(Pfn) {
+            match translate::mfn_of(pfn) {
+                Some(_) => self.dirty.push(pfn),
+                // A hole in the domain's memory: not mapped, and no frame after all.
+                None => self.total -= 1,
+            }
+        }
+    }
+}
+
+/// Links more memory if the pool runs low. For the idle loop.
+pub fn refill_when_idle() {
+    POOL.lock().refill(IDLE_LOW);
+}
+
+/// Takes memory away from the end of the pool, before [`Pool::init`] gets the rest: `pages`
+/// frames or somewhat more, at consecutive addresses. In the initial mapping if there is room for
+/// it (`spare`), else in whole L1 tables from the end of memory. Returns the frames taken.
+pub fn set_aside(pages: u64, spare: &Range<Pfn>) -> Range<Pfn> {
+    let room = spare.end.0 - spare.start.0;
+    let beyond = layout::nr_pages().0 - layout::initial_end().0;
+    if pages <= room / 2 || beyond < pages {
+        return Pfn(spare.end.0 - pages.min(room / 2))..spare.end;
+    }
+    let start = (layout::nr_pages().0 - pages) & !(TABLE_ENTRIES as u64 - 1);
+    Pfn(start.max(layout::initial_end().0))..layout::nr_pages()
+}
+
+const _: () = assert!(REGION_SIZE == TABLE_ENTRIES * PAGE_SIZE);

@@ -1,0 +1,107 @@
+//! The window: addresses for what other domains and Xen own.
+//!
+//! Relies on nothing else living in its L4 slot. A reservation is a range of addresses; its L1
+//! tables are made when it is prepared, and kept: the next reservation there finds them. Free
+//! ranges are kept sorted and merged, the lowest that fits is taken, so that tables are reused.
+#![expect(unsafe_code, reason = "maps frames at addresses")]
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use drivers::Errno;
+use spin::Mutex;
+
+use super::frames::POOL;
+use super::layout::{GRANT_TABLE, MAPPINGS, SHARED_INFO};
+use super::tables::{self, DATA};
+use super::{Mfn, PAGE_SIZE};
+
+/// The ranges of [`MAPPINGS`] that are not reserved.
+static FREE: Mutex<FreeRanges> = Mutex::new(FreeRanges { ranges: Vec::new(), reserved: 0 });
+
+struct FreeRanges {
+    /// Sorted, none touching the next.
+    ranges: Vec<Range<usize>>,
+    reserved: usize,
+}
+
+impl FreeRanges {
+    /// The lowest range of `len` bytes.
+    fn reserve(&mut self, len: usize) -> Option<usize> {
+        if self.ranges.is_empty() && self.reserved == 0 {
+            self.ranges.try_reserve(1).ok()?;
+            self.ranges.push(MAPPINGS);
+        }
+        // Every release adds at most one range: have room for it now, a release can't fail.
+        let enough = self.reserved + 2;
+        self.ranges.try_reserve(enough.saturating_sub(self.ranges.len())).ok()?;
+        let at = self.ranges.iter().position(|range| range.len() >= len)?;
+        let start = self.ranges[at].start;
+        self.ranges[at].start += len;
+        if self.ranges[at].is_empty() {
+            self.ranges.remove(at);
+        }
+        self.reserved += 1;
+        Some(start)
+    }
+
+    fn release(&mut self, range: Range<usize>) {
+        let at = self.ranges.partition_point(|free| free.start < range.start);
+        self.ranges.insert(at, range);
+        self.merge_with_next(at);
+        if at > 0 {
+            self.merge_with_next(at - 1);
+        }
+        self.reserved -= 1;
+    }
+
+    fn merge_with_next(&mut self, at: usize) {
+        if self.ranges.get(at + 1).is_some_and(|next| next.start == self.ranges[at].end) {
+            self.ranges[at].end = self.ranges.remove(at + 1).end;
+        }
+    }
+}
+
+/// Reserves addresses for `pages` pages, without tables yet.
+pub fn reserve(pages: u32) -> Option<usize> {
+    FREE.lock().reserve(pages as usize * PAGE_SIZE)
+}
+
+/// Makes the L1 tables for `pages` pages from `address`.
+///
+/// # Errors
+/// ENOMEM if there is no frame for a table.
+pub fn prepare(address: usize, pages: u32) -> Result<(), Errno> {
+    tables::ensure(&mut POOL.lock(), address..address + pages as usize * PAGE_SIZE)
+}
+
+/// Takes back what [`reserve`] gave.
+pub fn release(address: usize, pages: u32) {
+    FREE.lock().release(address..address + pages as usize * PAGE_SIZE);
+}
+
+/// Maps the page that Xen shares with the domain, and makes the tables for the grant table.
+///
+/// # Errors
+/// ENOMEM without frames for the tables; else Xen's.
+pub fn map_shared_info(mfn: Mfn) -> Result<(), Errno> {
+    tables::ensure(&mut POOL.lock(), SHARED_INFO..GRANT_TABLE.end)?;
+    // SAFETY: the address is this page's alone.
+    unsafe { tables::map(SHARED_INFO, mfn, DATA) }
+}
+
+/// Maps frames of the grant table behind the `first` that are mapped already.
+///
+/// # Errors
+/// ENOMEM beyond the 510 frames that have room; else Xen's.
+pub fn map_grant_frames(first: u32, frames: &[u64]) -> Result<(), Errno> {
+    let start = GRANT_TABLE.start + first as usize * PAGE_SIZE;
+    if start + frames.len() * PAGE_SIZE > GRANT_TABLE.end {
+        return Err(Errno::ENOMEM);
+    }
+    for (index, &frame) in frames.iter().enumerate() {
+        // SAFETY: the address is the grant table's alone, and behind what is mapped.
+        unsafe { tables::map(start + index * PAGE_SIZE, Mfn(frame), DATA) }?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Names for addresses: the symbol table that the domain builder loads behind the image.
+//!
+//! Relies on the note BSD_SYMTAB and on the layout of elf_load_bsdsyms (xen/common/libelf/
+//! libelf-loader.c): behind the image, rounded up to 8, a 32-bit size, an ELF header, three
+//! section headers (none, symbols, strings) with offsets relative to the ELF header, the tables.
+//! Everything is checked against the memory that the builder filled: no table, no names.
+#![expect(unsafe_code, reason = "the tables are found behind the image")]
+
+use core::{fmt, ptr, slice};
+
+use rustc_demangle::demangle;
+
+use crate::image;
+use crate::memory::{PAGE_SIZE, layout};
+
+/// A function, and how far into it an address lies. Displays as a demangled name and offset.
+#[derive(Debug)]
+pub struct Symbol {
+    name: &'static str,
+    offset: u64,
+}
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The alternate form leaves out the hash.
+        write!(f, "{:#}+{:#x}", demangle(self.name), self.offset)
+    }
+}
+
+/// The function that `address` lies in.
+pub fn lookup(address: usize) -> Option<Symbol> {
+    const ENTRY: usize = 24;
+    const FUNCTION: u8 = 2;
+    let address = address as u64;
+    let (symbols, strings) = tables()?;
+    symbols.chunks_exact(ENTRY).find_map(|symbol| {
+        let value = u64_at(symbol, 8)?;
+        let offset = address.checked_sub(value)?;
+        let within = symbol[4] & 0xf == FUNCTION && offset < u64_at(symbol, 16)?;
+        let name = strings.get(u32_at(symbol, 0)? as usize..).filter(|_| within)?;
+        let name = name.split(|&byte| byte == 0).next()?;
+        Some(Symbol { name: str::from_utf8(name).ok()?, offset })
+    })
+}
+
+/// The symbols and the strings.
+fn tables() -> Option<(&'static [u8], &'static [u8])> {
+    const HEADER: usize = 64;
+    const SECTION: usize = 64;
+    let start = image::data().end.next_multiple_of(8);
+    let end = layout::VIRT_BASE + layout::used_end().0 as usize * PAGE_SIZE;
+    let memory = ptr::with_exposed_provenance::<u8>(start);
+    // SAFETY: what the builder placed between the image and the end of the boot stack, never
+    // handed out, is mapped and stays; what is looked at is the symbol table, which is constant.
+    let memory = unsafe { slice::from_raw_parts(memory, end.checked_sub(start)?) };
+    let size = u32_at(memory, 0)? as usize;
+    let elf = memory.get(4..size)?;
+    if !elf.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let section = |index: usize| {
+        let header = elf.get(HEADER + index * SECTION..)?;
+        let offset = u64_at(header, 24)? as usize;
+        elf.get(offset..offset.checked_add(u64_at(header, 32)? as usize)?)
+    };
+    Some((section(1)?, section(2)?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
