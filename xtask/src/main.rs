@@ -41,7 +41,8 @@ enum What {
     Smoke,
     /// Build an example of the kernel crate and boot it with the console on this terminal
     Run {
-        /// Name of the example: kernel/examples/<EXAMPLE>.rs
+        /// Its name; the file is kernel/examples/NAME.rs
+        #[arg(value_name = "NAME")]
         example: String,
         /// The guest's command line
         #[arg(last = true)]
@@ -82,7 +83,7 @@ fn perform(what: What) -> Result<()> {
 fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
-        eprintln!("error: no command `{word}`; there are build, smoke, run <example>, test");
+        eprintln!("error: no command `{word}`; there are build, smoke, run <name>, test");
         return ExitCode::from(2);
     }
     let _ = error.print();

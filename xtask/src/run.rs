@@ -33,7 +33,7 @@ pub fn example(name: &str, arguments: &str) -> Result<()> {
         arguments,
         log: &log,
     };
-    // Only in the foreground may QEMU read a terminal; anywhere else it gets a group of its own.
+    // Only a process of the terminal's foreground group may read it.
     let mut machine = Machine::boot_in_foreground(&boot)?;
     let mut out = std::io::stdout();
     let end = machine.run(A_YEAR, over, |bytes| {

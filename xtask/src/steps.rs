@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -18,18 +19,27 @@ use crate::paths;
 /// How many lines of a log a failure shows.
 const TAIL: usize = 25;
 
-/// Prints one line; a reader who has gone away is no reason to fail.
+/// The clock of the step that runs.
+static CLOCK: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Prints one line, above a running clock; a reader who has gone away is no reason to fail.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let print = || drop(writeln!(std::io::stdout(), "{line}"));
+    match clock().as_ref() {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
 }
 
 /// Runs `work` as the step `name`.
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     say(&format!("start   {name}"));
     let started = Instant::now();
-    let clock = clock(name);
+    *clock() = Some(started_clock(name));
     let result = work();
-    clock.finish_and_clear();
+    if let Some(bar) = clock().take() {
+        bar.finish_and_clear();
+    }
     let seconds = started.elapsed().as_secs_f64();
     match &result {
         Ok(_) => say(&format!("passed  {name} ({seconds:.1} s)")),
@@ -87,7 +97,11 @@ pub fn excerpt(text: &str, log: &Path) -> String {
     shown + &format!("    (all of it: {})", paths::shown(log))
 }
 
-fn clock(name: &str) -> ProgressBar {
+fn clock() -> MutexGuard<'static, Option<ProgressBar>> {
+    CLOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn started_clock(name: &str) -> ProgressBar {
     let target = if std::io::stdout().is_terminal() {
         ProgressDrawTarget::stdout()
     } else {
