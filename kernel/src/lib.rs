@@ -1,6 +1,22 @@
-//! Grantkit's kernel as a library.
+//! Grantkit's kernel: a 64-bit PV guest of Xen, as a library.
+//!
+//! A guest is this crate and one async function:
+//!
+//! ```ignore
+//! grantkit::entry!(main);
+//!
+//! async fn main(guest: Guest) {
+//!     println!("the command line is {}", guest.command_line());
+//! }
+//! ```
+//!
+//! The crate boots, protects memory, dumps what goes wrong, keeps time and runs futures. What it
+//! knows of grants and events is in `drivers`, which sees this crate as [`Xen`], an implementor of
+//! its two traits. It relies on the target x86_64-unknown-none with the flags of
+//! `.cargo/config.toml`, and on `linker.ld`.
+//!
+//! It refuses: a second vCPU, user mode, interrupts while code runs.
 #![no_std]
-#![allow(unsafe_code)]
 
 extern crate alloc;
 
@@ -8,61 +24,59 @@ mod backtrace;
 mod boot;
 mod clock;
 mod console;
-pub mod crash;
+mod crash;
+mod executor;
+mod guest;
 mod heap;
 mod hypercall;
 mod image;
+mod logger;
 mod memory;
 mod panicking;
 pub mod power;
 mod shared_info;
 mod symbols;
+mod timers;
 mod traps;
+mod xen;
 
-/// Prints.
-#[macro_export]
-macro_rules! print {
-    ($($text:tt)*) => { $crate::__print(format_args!($($text)*)) };
-}
-/// Prints a line.
-#[macro_export]
-macro_rules! println {
-    () => { $crate::print!("\n") };
-    ($($text:tt)*) => { $crate::print!("{}\n", format_args!($($text)*)) };
-}
+pub use clock::wall_clock;
+pub use crash::{Crash, crash};
+pub use executor::{BoxedFuture, Spawner};
+pub use guest::{Guest, Usage};
+pub use xen::Xen;
 
 #[doc(hidden)]
-pub fn __print(text: core::fmt::Arguments) { console::print(text) }
+pub use {alloc::boxed::Box as __Box, console::print as __print};
 
-fn run_app() -> ! {
-    use memory::*;
-    let si = layout::start_info();
-    let n = si.cmd_line.iter().position(|&b| b == 0).unwrap_or(0);
-    let cmd = core::str::from_utf8(&si.cmd_line[..n]).unwrap_or("?");
-    println!("grantkit boots: pages {} initial_end {:?} used_end {:?} cmd {:?}", si.nr_pages, layout::initial_end(), layout::used_end(), cmd);
-    println!("text {:x?} rodata {:x?} data {:x?}", image::text(), image::rodata(), image::data());
-    let p = |w: &str| { let p = frames::POOL.lock(); println!("{w}: free {} total {} heap {:?} stack {} time {}", p.free(), p.total(), heap::usage(), stack::high_water(), clock::now()); };
-    p("boot");
-    let mut v = alloc::vec::Vec::new();
-    for i in 0..100000u64 { v.push(i); }
-    p("vec");
-    // drain the pool
-    let mut frames_taken = alloc::vec::Vec::new();
-    while let Some(f) = { let f = frames::POOL.lock().take(); f } { frames_taken.push(f); }
-    println!("took {}", frames_taken.len());
-    p("empty");
-    let mut big: alloc::vec::Vec<alloc::vec::Vec<u8>> = alloc::vec::Vec::new();
-    loop { let mut b = alloc::vec::Vec::new(); if b.try_reserve_exact(65536).is_err() { break; } b.resize(65536, 1); big.push(b); }
-    println!("heap took {} x 64K", big.len());
-    p("full");
-    drop(big);
-    for f in frames_taken { unsafe { frames::POOL.lock().give_back(f) } }
-    p("given back");
-    println!("probe text {} stack {}", unsafe { access::probe_write(image::text().start, 1) }, { let mut x = 0u8; unsafe { access::probe_write((&raw mut x).expose_provenance(), 1) } });
-    use crash::Crash::*;
-    for (w, k) in [("panic", Panic), ("null", Null), ("text", Text), ("rodata", Rodata), ("exec", Exec), ("stack", Stack)] {
-        if cmd.contains(w) { crash::crash(k); }
-    }
-    println!("hypercalls {}", hypercall::COUNTERS.hypercalls());
-    power::reboot()
+/// Names the function that the guest runs: an `async fn` that takes a [`Guest`]. When it returns,
+/// the domain powers off.
+#[macro_export]
+macro_rules! entry {
+    ($main:path) => {
+        #[expect(unsafe_code, reason = "the kernel links to this symbol")]
+        #[unsafe(no_mangle)]
+        fn grantkit_main(guest: $crate::Guest) -> $crate::BoxedFuture {
+            $crate::__Box::pin($main(guest))
+        }
+    };
+}
+
+/// Prints on the console, at once.
+#[macro_export]
+macro_rules! print {
+    ($($text:tt)*) => {
+        $crate::__print(format_args!($($text)*))
+    };
+}
+
+/// Prints a line on the console, at once.
+#[macro_export]
+macro_rules! println {
+    () => {
+        $crate::print!("\n")
+    };
+    ($($text:tt)*) => {
+        $crate::print!("{}\n", format_args!($($text)*))
+    };
 }

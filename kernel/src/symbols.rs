@@ -54,7 +54,8 @@ fn tables() -> Option<(&'static [u8], &'static [u8])> {
     // handed out, is mapped and stays; what is looked at is the symbol table, which is constant.
     let memory = unsafe { slice::from_raw_parts(memory, end.checked_sub(start)?) };
     let size = u32_at(memory, 0)? as usize;
-    let elf = memory.get(4..size)?;
+    // The size counts from the ELF header on.
+    let elf = memory.get(4..)?.get(..size)?;
     if !elf.starts_with(b"\x7fELF") {
         return None;
     }

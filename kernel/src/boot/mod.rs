@@ -9,7 +9,7 @@ use xen_sys::xen::StartInfo;
 
 use crate::memory::frames::POOL;
 use crate::memory::{Pfn, frames, layout, protect, stack};
-use crate::{clock, console, heap, power, println, shared_info, traps};
+use crate::{clock, console, guest, heap, logger, power, println, shared_info, traps};
 
 /// Frames that must be left for the guest's work; with less the boot stops.
 const MIN_FREE: u64 = 16;
@@ -35,7 +35,8 @@ extern "C" fn on_main_stack() -> ! {
     }
     traps::init();          // exceptions, the event callback
     clock::init();          // the ticking stops
-    crate::run_app()
+    logger::init();         // log lines to the console
+    guest::run()            // events, the executor, the application
 }
 
 /// Shares out the memory that the builder left free.

@@ -4,7 +4,6 @@
 /// begins with `rip` is Xen's, with `error` before it where the exception has one.
 #[repr(C)]
 #[derive(Debug)]
-#[expect(missing_docs, reason = "the names are the processor's")]
 pub struct TrapFrame {
     pub r15: u64,
     pub r14: u64,

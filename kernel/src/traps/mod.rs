@@ -29,8 +29,8 @@ pub fn init() {
     // SAFETY: the stubs take the frame that Xen pushes for their vector.
     unsafe { hypercall::set_trap_table(&mut table) }.expect("Xen takes the trap table");
     let callbacks = [
-        (CallbackType::EVENT, stubs::event_upcall as usize),
-        (CallbackType::FAILSAFE, stubs::failsafe_callback as usize),
+        (CallbackType::EVENT, stubs::event_upcall as *const () as usize),
+        (CallbackType::FAILSAFE, stubs::failsafe_callback as *const () as usize),
     ];
     for (type_, address) in callbacks {
         let flags = Callbackf::MASK_EVENTS;
