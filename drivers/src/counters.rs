@@ -41,7 +41,6 @@ calls! {
     GnttabUnmap = "grant_table_op.unmap_grant_ref",
     GnttabSetupTable = "grant_table_op.setup_table",
     GnttabQuerySize = "grant_table_op.query_size",
-    GnttabSetVersion = "grant_table_op.set_version",
     GnttabGetVersion = "grant_table_op.get_version",
     VmAssist = "vm_assist",
     Vcpu = "vcpu_op",

@@ -6,6 +6,7 @@
 //! the host can test them. On metal a method is one line; in [`crate::fake`] it is a model.
 //!
 //! This file refuses to decide anything: no retry, no clean-up, no flags of its own.
+#![expect(unsafe_code, reason = "methods that name addresses have duties for the caller")]
 
 use core::future::Future;
 
@@ -14,8 +15,7 @@ use xen_sys::event_channel::{
     EvtchnStatus,
 };
 use xen_sys::grant_table::{
-    GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetVersion, GnttabSetupTable,
-    GnttabUnmapGrantRef,
+    GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable, GnttabUnmapGrantRef,
 };
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::SharedInfo;
@@ -49,16 +49,10 @@ pub trait Hypervisor {
     /// The hypercall's own; `op.status` is the caller's to read.
     fn gnttab_query_size(&self, op: &mut GnttabQuerySize) -> Result<(), Errno>;
 
-    /// `GNTTABOP_set_version`.
-    ///
-    /// # Errors
-    /// EBUSY while an entry is in use, ENOSYS or EPERM where Xen allows one version only.
-    fn gnttab_set_version(&self, op: &mut GnttabSetVersion) -> Result<(), Errno>;
-
     /// `GNTTABOP_get_version`.
     ///
     /// # Errors
-    /// The hypercall's own; `op.status` is the caller's to read.
+    /// The hypercall's own.
     fn gnttab_get_version(&self, op: &mut GnttabGetVersion) -> Result<(), Errno>;
 
     /// `GNTTABOP_setup_table`: grows the table to `op.nr_frames` frames of 512 entries and lists

@@ -1,0 +1,42 @@
+//! What Grantkit decides about grants, event channels and the console.
+//!
+//! No hypercall and no address is in here: the crate sees Xen through [`Hypervisor`] and memory
+//! through [`memory::Memory`], and runs unchanged on metal and on [`fake`], a Xen that is stricter
+//! than the real one. `unsafe` is lifted in one module, `raw`.
+//!
+//! It relies on a single thing: that an implementor of the seam keeps the duties written at each
+//! method. It refuses to panic on whatever a caller, a peer or Xen says.
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(test, feature = "fake"))]
+extern crate std;
+
+pub mod counters;
+pub mod events;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+pub mod gntalloc;
+pub mod gntdev;
+mod grant_table;
+pub mod hypervisor;
+pub mod memory;
+pub mod notify;
+pub mod shared;
+
+mod errno;
+mod error;
+mod ids;
+mod raw;
+mod run_tree;
+
+pub use counters::{Call, Counters};
+pub use errno::Errno;
+pub use error::Error;
+pub use grant_table::GrantTable;
+pub use hypervisor::{ConsoleDevice, Hypervisor};
+pub use ids::{
+    Access, DomId, ForeignGrant, GrantRef, PeerState, PortNumber, status_errno, status_name,
+};
+pub use memory::Platform;
+pub use run_tree::RunTree;

@@ -1,0 +1,105 @@
+//! Error numbers: what a caller of the services gets, with the names that people know.
+
+use core::fmt;
+
+macro_rules! errnos {
+    ($($name:ident = $number:literal: $doc:literal,)*) => {
+        /// An error number, positive, as Xen and Linux number them.
+        ///
+        /// A number and not an `enum`: Xen may answer with one that is not listed here.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct Errno(pub u16);
+
+        impl Errno {
+            $(#[doc = $doc] pub const $name: Errno = Errno($number);)*
+
+            /// The symbol, such as `EINVAL`; `E?` for a number without one here.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    $($number => stringify!($name),)*
+                    _ => "E?",
+                }
+            }
+
+            /// The number of a symbol.
+            pub fn from_name(name: &[u8]) -> Option<Self> {
+                $(if name == stringify!($name).as_bytes() {
+                    return Some(Self::$name);
+                })*
+                None
+            }
+        }
+    };
+}
+
+errnos! {
+    EPERM = 1: "Not permitted.",
+    ENOENT = 2: "No such index, id or node.",
+    ESRCH = 3: "No such domain.",
+    EINTR = 4: "A wait was interrupted.",
+    EIO = 5: "Some test failed.",
+    ENXIO = 6: "Outside the index space.",
+    E2BIG = 7: "Argument too long.",
+    EBADF = 9: "Closed handle.",
+    EAGAIN = 11: "Try again.",
+    ENOMEM = 12: "No memory, address space or maptrack entry.",
+    EACCES = 13: "Permission denied.",
+    EFAULT = 14: "Bad address.",
+    EBUSY = 16: "In use.",
+    EEXIST = 17: "Exists already.",
+    ENODEV = 19: "The Xen below lacks something.",
+    ENOTDIR = 20: "Not a directory.",
+    EISDIR = 21: "Is a directory.",
+    EINVAL = 22: "Invalid argument.",
+    ENOTTY = 25: "Unknown command of a device.",
+    ENOSPC = 28: "Limit or table full.",
+    EROFS = 30: "Read-only.",
+    EPIPE = 32: "The peer is gone.",
+    ERANGE = 34: "Out of range.",
+    ENOSYS = 38: "Not implemented.",
+    EOVERFLOW = 75: "Value too large.",
+    ENOTCONN = 107: "Not connected.",
+    ETIMEDOUT = 110: "Time ran out.",
+    EDQUOT = 122: "Quota exceeded.",
+}
+
+impl Errno {
+    /// Decodes a hypercall's return value: negative is an error number, the rest a result.
+    pub fn check(ret: i64) -> Result<u64, Self> {
+        // A number beyond 16 bits is none that Xen defines; it stays an error, nameless.
+        u64::try_from(ret).map_err(|_| Self(u16::try_from(ret.unsigned_abs()).unwrap_or(u16::MAX)))
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.name(), self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_return_value_of_a_hypercall_decodes() {
+        assert_eq!(Errno::check(0), Ok(0));
+        assert_eq!(Errno::check(7), Ok(7));
+        assert_eq!(Errno::check(-22), Err(Errno::EINVAL));
+        assert_eq!(Errno::check(-4095).map_err(Errno::name), Err("E?"));
+        assert_eq!(Errno::check(i64::MIN), Err(Errno(u16::MAX)));
+    }
+
+    #[test]
+    fn names_and_numbers_agree_both_ways() {
+        assert_eq!(Errno::from_name(b"ENOSPC"), Some(Errno::ENOSPC));
+        assert_eq!(Errno::ENOSPC.name(), "ENOSPC");
+        assert_eq!(Errno::from_name(b"ENOTHING"), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! Why a call of a service failed: the seed's errno, and Xen's status where Xen refused.
+
+use core::fmt;
+
+use xen_sys::grant_table::GrantStatus;
+
+use crate::ids::{status_errno, status_name};
+use crate::{Errno, GrantRef};
+
+/// Why a call of a service failed. Nothing changed, unless the call's own text says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Refused here, before Xen was asked: the errno, and what would be right.
+    Invalid(Errno, &'static str),
+    /// Xen refused this reference. The other references of the batch may have other statuses;
+    /// the reservation keeps them all.
+    Refused {
+        /// Xen's answer, negative in every version so far.
+        status: GrantStatus,
+        /// The first reference it was given for.
+        gref: GrantRef,
+    },
+    /// The hypercall itself failed: its name in Xen's headers, and its errno.
+    Hypercall(&'static str, Errno),
+}
+
+impl Error {
+    /// No memory for the tables of a service.
+    pub const NO_MEMORY: Error = Error::Invalid(Errno::ENOMEM, "out of memory");
+
+    /// The error number for the caller.
+    pub fn errno(&self) -> Errno {
+        match *self {
+            Error::Invalid(errno, _) | Error::Hypercall(_, errno) => errno,
+            Error::Refused { status, .. } => status_errno(status),
+        }
+    }
+
+    /// Xen's status, where a grant was refused.
+    pub fn status(&self) -> Option<GrantStatus> {
+        match *self {
+            Error::Refused { status, .. } => Some(status),
+            Error::Invalid(..) | Error::Hypercall(..) => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Error::Invalid(_, words) => f.write_str(words),
+            Error::Refused { status, gref } => {
+                write!(f, "Xen refused reference {gref}: {} ({})", status_name(status), status.0)
+            }
+            Error::Hypercall(name, errno) => write!(f, "hypercall {name} failed: {errno}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

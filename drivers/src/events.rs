@@ -1,0 +1,314 @@
+//! Event channels, 2-level: 4,096 ports, one bit of news each.
+//!
+//! An event carries no data and no count. Xen sets the port's pending bit; [`Events::dispatch`]
+//! clears it and *then* wakes who waits, so a send that comes later sets it again: no event is
+//! lost, though several sends may be one event. Upcalls stay masked while code runs; the idle
+//! loop calls `dispatch` and blocks only when nothing was pending.
+//!
+//! FIFO event channels are refused: they serve many ports and priorities, which a guest like
+//! this has not, and have a row of advisories of their own (XSA-107, 188, 221, 358, 359).
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::poll_fn;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::{Poll, Waker};
+
+use embassy_sync::waitqueue::MultiWakerRegistration;
+use spin::Mutex;
+use xen_sys::event_channel::{
+    EvtchnAllocUnbound, EvtchnBindInterdomain, EvtchnBindVirq, EvtchnClose, EvtchnSend,
+    EvtchnState, EvtchnStatus,
+};
+use xen_sys::xen::{DOMID_SELF, Virq};
+
+use crate::memory::Platform;
+use crate::{Counters, DomId, Errno, Error, PortNumber};
+
+/// The event channels of this domain. A handle: clones are the same channels.
+#[derive(Debug)]
+pub struct Events<X>(Arc<Inner<X>>);
+
+#[derive(Debug)]
+struct Inner<X> {
+    xen: X,
+    /// By port number, as far as ports were opened.
+    ports: Mutex<Vec<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// [`Port`]s that keep it open; 0 for a port that is not ours to close.
+    holders: u32,
+    /// Events delivered since it was opened.
+    delivered: u64,
+    wakers: MultiWakerRegistration<2>,
+}
+
+impl Entry {
+    const CLOSED: Self =
+        Self { holders: 0, delivered: 0, wakers: MultiWakerRegistration::new() };
+}
+
+/// What is at the other end of a port of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortStatus {
+    /// Nobody has bound it yet, or the peer has closed its end or is gone.
+    Unbound(u16),
+    /// Bound to this port of this domain.
+    Interdomain(u16, PortNumber),
+    /// A virtual interrupt.
+    Virq(Virq),
+    /// Anything else, with Xen's number for it.
+    Other(u32),
+}
+
+impl<X: Platform> Events<X> {
+    /// Masks every port; each is unmasked when it's opened.
+    pub fn bring_up(xen: &X) -> Self {
+        for word in &xen.shared_info().evtchn_mask {
+            word.store(u64::MAX, Ordering::Relaxed);
+        }
+        Self(Arc::new(Inner { xen: xen.clone(), ports: Mutex::new(Vec::new()) }))
+    }
+
+    /// Offers a port to `peer`, who may bind it once.
+    ///
+    /// # Errors
+    /// ENOSPC when no port is left, ESRCH or EINVAL for a domain that Xen does not know.
+    pub fn alloc_unbound(&self, peer: DomId) -> Result<Port<X>, Error> {
+        let mut op =
+            EvtchnAllocUnbound { dom: DOMID_SELF, remote_dom: peer.get(), ..Default::default() };
+        self.0
+            .xen
+            .evtchn_alloc_unbound(&mut op)
+            .map_err(|errno| Error::Hypercall("EVTCHNOP_alloc_unbound", errno))?;
+        self.adopt(PortNumber(op.port))
+    }
+
+    /// Binds a port that `peer` offers to us. It's pending at once, in case the peer has sent
+    /// before: the first wait returns immediately.
+    ///
+    /// # Errors
+    /// ESRCH for a domain that is not there, EINVAL for a port that it doesn't offer to us.
+    pub fn bind_interdomain(&self, peer: DomId, port: PortNumber) -> Result<Port<X>, Error> {
+        let mut op = EvtchnBindInterdomain {
+            remote_dom: peer.get(),
+            remote_port: port.0,
+            ..Default::default()
+        };
+        self.0
+            .xen
+            .evtchn_bind_interdomain(&mut op)
+            .map_err(|errno| Error::Hypercall("EVTCHNOP_bind_interdomain", errno))?;
+        self.adopt(PortNumber(op.local_port))
+    }
+
+    /// Binds a virtual interrupt to this vCPU.
+    ///
+    /// # Errors
+    /// EEXIST if it is bound, EINVAL for an unknown one.
+    pub fn bind_virq(&self, virq: Virq) -> Result<Port<X>, Error> {
+        let mut op = EvtchnBindVirq { virq, vcpu: 0, ..Default::default() };
+        self.0
+            .xen
+            .evtchn_bind_virq(&mut op)
+            .map_err(|errno| Error::Hypercall("EVTCHNOP_bind_virq", errno))?;
+        self.adopt(PortNumber(op.port))
+    }
+
+    /// Takes over a port that is open already, such as the console's. It's closed with the last
+    /// holder, as any other.
+    ///
+    /// # Errors
+    /// ENOMEM; the port is closed then. EINVAL for a number that no port has.
+    pub fn adopt(&self, number: PortNumber) -> Result<Port<X>, Error> {
+        let words = &self.0.xen.shared_info().evtchn_mask;
+        let ports = &mut *self.0.ports.lock();
+        let index = number.0 as usize;
+        if number.0 == 0 || index / 64 >= words.len() {
+            return Err(Error::Invalid(Errno::EINVAL, "no port has that number"));
+        }
+        if index >= ports.len() {
+            if ports.try_reserve(index + 1 - ports.len()).is_err() {
+                let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
+                return Err(Error::NO_MEMORY);
+            }
+            ports.resize_with(index + 1, || Entry::CLOSED);
+        }
+        ports[index].holders += 1;
+        self.unmask(number);
+        Ok(Port { events: self.clone(), number, seen: AtomicU64::new(ports[index].delivered) })
+    }
+
+    /// Another holder of an open port.
+    ///
+    /// # Errors
+    /// EINVAL if it's not open, or not ours to hold.
+    pub fn hold(&self, number: PortNumber) -> Result<Port<X>, Error> {
+        match self.0.ports.lock().get_mut(number.0 as usize) {
+            Some(entry) if entry.holders > 0 => {
+                entry.holders += 1;
+                let seen = AtomicU64::new(entry.delivered);
+                Ok(Port { events: self.clone(), number, seen })
+            }
+            _ => Err(Error::Invalid(Errno::EINVAL, "no such event channel port is open")),
+        }
+    }
+
+    /// Ports that are open.
+    pub fn open_ports(&self) -> u32 {
+        self.0.ports.lock().iter().filter(|entry| entry.holders > 0).count() as u32
+    }
+
+    /// One pass over what is pending: clears each bit, then wakes who waits for it. Returns the
+    /// number of events; the caller may block only after it was 0.
+    pub fn dispatch(&self) -> usize {
+        let shared = self.0.xen.shared_info();
+        let vcpu = &shared.vcpu_info[0];
+        // In this order: a selector bit left set under a cleared upcall_pending would never be
+        // announced again, since Xen rings only when it sets the selector bit itself.
+        vcpu.evtchn_upcall_pending.store(0, Ordering::SeqCst);
+        let words = vcpu.evtchn_pending_sel.swap(0, Ordering::SeqCst);
+        let ports = &mut *self.0.ports.lock();
+        let mut events = 0;
+        for word in bits(words) {
+            let masked = shared.evtchn_mask[word].load(Ordering::SeqCst);
+            for bit in bits(shared.evtchn_pending[word].load(Ordering::SeqCst) & !masked) {
+                // Cleared before the wake-up: what is sent from now on sets it again.
+                shared.evtchn_pending[word].fetch_and(!(1 << bit), Ordering::SeqCst);
+                events += 1;
+                if let Some(entry) = ports.get_mut(word * 64 + bit) {
+                    entry.delivered += 1;
+                    entry.wakers.wake();
+                }
+            }
+        }
+        Counters::add(&self.0.xen.counters().events_in, events as u64);
+        events
+    }
+
+    /// Lets Xen announce the port's events, and announces one that came while it was masked.
+    fn unmask(&self, number: PortNumber) {
+        let shared = self.0.xen.shared_info();
+        let (word, bit) = (number.0 as usize / 64, 1 << (number.0 % 64));
+        shared.evtchn_mask[word].fetch_and(!bit, Ordering::SeqCst);
+        if shared.evtchn_pending[word].load(Ordering::SeqCst) & bit != 0 {
+            shared.vcpu_info[0].evtchn_pending_sel.fetch_or(1 << word, Ordering::SeqCst);
+            shared.vcpu_info[0].evtchn_upcall_pending.store(1, Ordering::SeqCst);
+        }
+    }
+
+    /// One holder less; the last one closes.
+    fn release(&self, number: PortNumber) {
+        let ports = &mut *self.0.ports.lock();
+        let entry = &mut ports[number.0 as usize];
+        entry.holders -= 1;
+        if entry.holders > 0 {
+            return;
+        }
+        let shared = self.0.xen.shared_info();
+        let (word, bit) = (number.0 as usize / 64, 1 << (number.0 % 64));
+        shared.evtchn_mask[word].fetch_or(bit, Ordering::SeqCst);
+        // Closing can fail only for a port that is closed already, which is what we want.
+        let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
+        // The number may be given out again; its next owner must not see our last event.
+        shared.evtchn_pending[word].fetch_and(!bit, Ordering::SeqCst);
+        entry.wakers.wake();
+    }
+}
+
+impl<X> Clone for Events<X> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// One holder of an open port. The port closes when its last holder is dropped.
+#[derive(Debug)]
+pub struct Port<X: Platform> {
+    events: Events<X>,
+    number: PortNumber,
+    /// How many of the port's events this holder has waited for.
+    seen: AtomicU64,
+}
+
+impl<X: Platform> Port<X> {
+    /// Its number in this domain.
+    pub fn number(&self) -> PortNumber {
+        self.number
+    }
+
+    /// Sends an event to the other end. If nobody is there it's dropped, without an error.
+    ///
+    /// # Errors
+    /// EINVAL for a virtual interrupt.
+    pub fn send(&self) -> Result<(), Error> {
+        self.events
+            .0
+            .xen
+            .evtchn_send(EvtchnSend { port: self.number.0 })
+            .map_err(|errno| Error::Hypercall("EVTCHNOP_send", errno))
+    }
+
+    /// What is at the other end now. Xen sends nothing when a peer closes or dies: a port that
+    /// turns from `Interdomain` to `Unbound` is how its end is noticed, and needs no privilege.
+    ///
+    /// # Errors
+    /// The hypercall's.
+    pub fn status(&self) -> Result<PortStatus, Error> {
+        let mut op = EvtchnStatus { dom: DOMID_SELF, port: self.number.0, ..Default::default() };
+        self.events
+            .0
+            .xen
+            .evtchn_status(&mut op)
+            .map_err(|errno| Error::Hypercall("EVTCHNOP_status", errno))?;
+        Ok(match op.status {
+            EvtchnState::UNBOUND => PortStatus::Unbound(op.u_dom),
+            EvtchnState::INTERDOMAIN => {
+                PortStatus::Interdomain(op.u_dom, PortNumber(op.u_port))
+            }
+            EvtchnState::VIRQ => {
+                PortStatus::Virq(Virq(u32::from(op.u_dom) | u32::from(op.u_high) << 16))
+            },
+            EvtchnState(other) => PortStatus::Other(other),
+        })
+    }
+
+    /// Waits for an event that this holder has not waited for yet. Several that came meanwhile
+    /// are one.
+    pub async fn wait(&self) {
+        poll_fn(|cx| self.poll_wait(cx.waker())).await;
+    }
+
+    /// Whether [`Port::wait`] would return at once. Takes nothing.
+    pub fn is_pending(&self) -> bool {
+        self.events.0.ports.lock()[self.number.0 as usize].delivered
+            != self.seen.load(Ordering::Relaxed)
+    }
+
+    fn poll_wait(&self, waker: &Waker) -> Poll<()> {
+        let entry = &mut self.events.0.ports.lock()[self.number.0 as usize];
+        if self.seen.swap(entry.delivered, Ordering::Relaxed) != entry.delivered {
+            return Poll::Ready(());
+        }
+        // More waiters than there is room for: waking the others costs them a look each.
+        entry.wakers.register(waker);
+        Poll::Pending
+    }
+}
+
+impl<X: Platform> Drop for Port<X> {
+    fn drop(&mut self) {
+        self.events.release(self.number);
+    }
+}
+
+/// The numbers of the set bits.
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros() as usize);
+        word &= word.wrapping_sub(1);
+        bit
+    })
+}

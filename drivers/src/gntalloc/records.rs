@@ -1,0 +1,136 @@
+//! What gntalloc knows of each page, and the limit that counts them.
+//!
+//! A record is *listed* while its handle's index names it, *used* while anything local holds it,
+//! and *parked* when neither is so but the peer still maps the page. Parked pages stay charged to
+//! the limit: otherwise a peer could make us pin any amount (seed bug GA24). Charging and
+//! uncharging happen here and nowhere else.
+
+use alloc::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use crate::events::Port;
+use crate::memory::{Page, Platform};
+use crate::{Access, DomId, Error, GrantRef};
+
+/// What to do when the last local user of a page goes.
+#[derive(Debug)]
+pub(crate) struct Notify<X: Platform> {
+    /// Clear this byte of the page, 0..4095.
+    pub(crate) byte: Option<usize>,
+    /// Send an event through this port, which is held open for it.
+    pub(crate) event: Option<Port<X>>,
+}
+
+/// One granted page.
+#[derive(Debug)]
+pub(crate) struct Record<X: Platform> {
+    pub(crate) page: Page,
+    pub(crate) gref: GrantRef,
+    pub(crate) peer: DomId,
+    pub(crate) access: Access,
+    /// 1 while listed, and 1 more for each local mapping.
+    pub(crate) users: u32,
+    pub(crate) listed: bool,
+    pub(crate) notify: Option<Notify<X>>,
+    /// When it was granted: nanoseconds of Xen's system time.
+    pub(crate) since: u64,
+}
+
+/// A page of a handle: the handle's number, and the page's index, in pages.
+pub(crate) type Key = (u32, u64);
+
+/// Every page that is charged to the limit.
+#[derive(Debug)]
+pub(crate) struct Records<X: Platform> {
+    /// Pages with a local user. An index is never used twice, so a key never is.
+    live: HashMap<Key, Record<X>>,
+    /// Pages that only the peer maps, oldest first. Has room for every live page, so that
+    /// parking never allocates.
+    parked: VecDeque<Record<X>>,
+}
+
+impl<X: Platform> Records<X> {
+    pub(crate) fn new() -> Self {
+        Self { live: HashMap::new(), parked: VecDeque::new() }
+    }
+
+    /// Pages charged: live and parked.
+    pub(crate) fn charged(&self) -> u32 {
+        (self.live.len() + self.parked.len()) as u32
+    }
+
+    /// Parked pages.
+    pub(crate) fn parked(&self) -> u32 {
+        self.parked.len() as u32
+    }
+
+    /// Makes room for `n` more pages, so that inserting and parking them can't fail.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn reserve(&mut self, n: usize) -> Result<(), Error> {
+        self.live.try_reserve(n).map_err(|_| Error::NO_MEMORY)?;
+        self.parked.try_reserve(self.live.len() + n).map_err(|_| Error::NO_MEMORY)
+    }
+
+    /// Adds a page; room was [`Records::reserve`]d.
+    pub(crate) fn insert(&mut self, key: Key, record: Record<X>) {
+        let twice = self.live.insert(key, record);
+        debug_assert!(twice.is_none(), "an index is never used twice");
+    }
+
+    /// The record of a page with a local user, listed or not.
+    pub(crate) fn get(&self, key: Key) -> Option<&Record<X>> {
+        self.live.get(&key)
+    }
+
+    /// The same, to change it.
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Record<X>> {
+        self.live.get_mut(&key)
+    }
+
+    /// Whether every page of a run is listed.
+    pub(crate) fn all_listed(&self, handle: u32, run: core::ops::Range<u64>) -> bool {
+        run.clone().all(|index| self.get((handle, index)).is_some_and(|record| record.listed))
+    }
+
+    /// Takes a user from a page. The record, once it has none left.
+    pub(crate) fn drop_user(&mut self, key: Key) -> Option<Record<X>> {
+        let record = self.live.get_mut(&key)?;
+        record.users -= 1;
+        if record.users == 0 { self.live.remove(&key) } else { None }
+    }
+
+    /// Keeps a page until the peer lets go.
+    pub(crate) fn park(&mut self, record: Record<X>) {
+        self.parked.push_back(record);
+    }
+
+    /// The page that was parked longest.
+    pub(crate) fn unpark(&mut self) -> Option<Record<X>> {
+        self.parked.pop_front()
+    }
+
+    /// Unlists every page of a handle, and queues those that have no user left before the parked
+    /// ones; returns how many. Looks at every page there is, once, when the handle closes.
+    pub(crate) fn close(&mut self, handle: u32) -> usize {
+        let unlisted = self.live.extract_if(|key, record| {
+            let ours = key.0 == handle && record.listed;
+            if ours {
+                record.listed = false;
+                record.users -= 1;
+            }
+            ours && record.users == 0
+        });
+        let before = self.parked.len();
+        unlisted.for_each(|(_, record)| self.parked.push_front(record));
+        self.parked.len() - before
+    }
+
+    /// Every page: its record, and whether it is parked.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Record<X>, bool)> {
+        let live = self.live.values().map(|record| (record, false));
+        live.chain(self.parked.iter().map(|record| (record, true)))
+    }
+}

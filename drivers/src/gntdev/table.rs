@@ -1,0 +1,327 @@
+//! A gntdev handle's index space: which index is reserved, which is mapped, and for whom.
+//!
+//! Index `i` is page `i` of the handle's [`Window`]: a fixed address, so that any run of reserved
+//! indices maps to contiguous addresses, whatever reservations it crosses, and a map has nothing
+//! to search or to allocate. Every rule of the contract about indices is here; what is mapped in
+//! truth is the window's to know.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use hashbrown::HashMap;
+
+use crate::events::Port;
+use crate::memory::{PAGE_SIZE, Platform};
+use crate::notify;
+use crate::raw::Window;
+use crate::run_tree::RunTree;
+use crate::{Access, Errno, Error, ForeignGrant};
+
+/// A reservation, as one call of insert made it. Never used twice.
+pub(crate) type Ticket = u64;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Free,
+    Reserved,
+    Mapped,
+    /// Unmapping failed: the page is still there, and is tried again.
+    Stuck,
+}
+
+/// One index.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    state: State,
+    /// The reservation it belongs to, and that one's run.
+    ticket: Ticket,
+    first: u32,
+    len: u32,
+    /// While mapped: the first index of its mapping, and there also the length.
+    start: u32,
+    count: u32,
+}
+
+/// Notification of one reservation: Linux keeps one per MAP_GRANT_REF.
+#[derive(Debug)]
+struct Notify<X: Platform> {
+    /// The byte to clear, an offset in the window, when its page is unmapped.
+    byte: Option<usize>,
+    /// The event to send when nothing of the reservation is left.
+    event: Option<Port<X>>,
+    /// Indices of the reservation that are left.
+    left: u32,
+}
+
+/// How much of a handle is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Indices that are reserved, mapped ones included.
+    pub reserved: u32,
+    /// Pages that are mapped.
+    pub mapped: u32,
+    /// Pages that Xen would not unmap, mapped still.
+    pub stuck: u32,
+}
+
+/// The index space, its window and its notifications.
+#[derive(Debug)]
+pub(crate) struct Table<X: Platform> {
+    window: Window<X>,
+    slots: Vec<Slot>,
+    free: RunTree,
+    limit: u32,
+    notifies: HashMap<Ticket, Notify<X>>,
+    next_ticket: Ticket,
+    usage: Usage,
+}
+
+impl<X: Platform> Table<X> {
+    /// An index space of `limit` pages.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn new(xen: &X, limit: u32) -> Result<Self, Error> {
+        Ok(Self {
+            window: Window::new(xen, limit)?,
+            slots: Vec::new(),
+            free: RunTree::new(limit),
+            limit,
+            notifies: HashMap::new(),
+            next_ticket: 0,
+            usage: Usage::default(),
+        })
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    pub(crate) fn window(&self) -> &Window<X> {
+        &self.window
+    }
+
+    /// Reserves a run of indices for `grants`, at least one. Returns the first, and the ticket.
+    ///
+    /// # Errors
+    /// ENOMEM without a free run or memory; nothing changes then.
+    pub(crate) fn insert(&mut self, grants: &[ForeignGrant]) -> Result<(u32, Ticket), Error> {
+        let count = u32::try_from(grants.len()).map_err(|_| FULL)?;
+        self.retry_stuck();
+        let first = self.free.take(count).ok_or(FULL)?;
+        if let Err(error) = self.prepare(first + count) {
+            self.free.give(first..first + count);
+            return Err(error);
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        for (index, grant) in (first..).zip(grants) {
+            self.window.announce(index, *grant);
+            let state = State::Reserved;
+            self.slots[index as usize] = Slot { state, ticket, first, len: count, ..Slot::default() };
+        }
+        self.usage.reserved += count;
+        Ok((first, ticket))
+    }
+
+    fn prepare(&mut self, pages: u32) -> Result<(), Error> {
+        self.window.prepare(pages)?;
+        let more = (pages as usize).saturating_sub(self.slots.len());
+        self.slots.try_reserve(more).map_err(|_| Error::NO_MEMORY)?;
+        self.slots.resize(self.slots.len() + more, Slot::default());
+        Ok(())
+    }
+
+    /// Maps a run of reserved indices, all or none. `ticket`: only of this reservation.
+    ///
+    /// # Errors
+    /// ENXIO for an empty run or one outside the index space, EINVAL for an index that is not
+    /// reserved or is mapped, then whatever Xen says.
+    pub(crate) fn map(
+        &mut self,
+        run: Range<u32>,
+        ticket: Option<Ticket>,
+        access: Access,
+    ) -> Result<(), Error> {
+        let reserved = |slot: &Slot| {
+            slot.state == State::Reserved && ticket.is_none_or(|ticket| ticket == slot.ticket)
+        };
+        let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
+        if !slots.iter().all(reserved) {
+            return Err(NOT_RESERVED);
+        }
+        let (start, count) = (run.start, run.end - run.start);
+        let mapped = self.window.map(run.clone(), access);
+        for index in run {
+            // After a failure a page is live only if Xen would not unmap it again.
+            let live = self.window.mapped(index).is_some();
+            let slot = &mut self.slots[index as usize];
+            if mapped.is_ok() {
+                *slot = Slot { state: State::Mapped, start, count, ..*slot };
+            } else if live {
+                slot.state = State::Stuck;
+                self.usage.stuck += 1;
+            }
+        }
+        if mapped.is_ok() {
+            self.usage.mapped += count;
+        }
+        mapped
+    }
+
+    /// Unmaps the mapping that starts at `start`. Its indices are reserved again.
+    ///
+    /// # Errors
+    /// What Xen says; pages that it refused to unmap are stuck, and tried again later.
+    pub(crate) fn unmap(&mut self, start: u32) -> Result<(), Error> {
+        let count = self.slots[start as usize].count;
+        let run = start..start + count;
+        self.clear_bytes(&run);
+        let unmapped = self.window.unmap(run.clone());
+        for index in run {
+            let live = self.window.mapped(index).is_some();
+            self.usage.stuck += u32::from(live);
+            self.slots[index as usize].state = if live { State::Stuck } else { State::Reserved };
+        }
+        self.usage.mapped -= count;
+        unmapped
+    }
+
+    /// Removes a run of reserved indices, whatever reservations they belong to.
+    ///
+    /// # Errors
+    /// As the first index says that can't be removed: EINVAL if it's not reserved, EBUSY if it's
+    /// mapped. Nothing changes then.
+    pub(crate) fn remove(&mut self, run: Range<u32>) -> Result<(), Error> {
+        let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
+        for slot in slots {
+            match slot.state {
+                State::Reserved => {}
+                State::Free => return Err(NOT_RESERVED),
+                State::Mapped | State::Stuck => {
+                    return Err(Error::Invalid(Errno::EBUSY, "still mapped; unmap it first"));
+                }
+            }
+        }
+        for index in run.clone() {
+            self.free_slot(index);
+        }
+        self.free.give(run);
+        Ok(())
+    }
+
+    /// Removes what is left of a reservation in its run. Stuck pages stay reserved.
+    pub(crate) fn remove_ticket(&mut self, run: Range<u32>, ticket: Ticket) {
+        for index in run {
+            let slot = self.slots[index as usize];
+            if slot.ticket == ticket && slot.state == State::Reserved {
+                self.free_slot(index);
+                self.free.give(index..index + 1);
+            }
+        }
+    }
+
+    fn free_slot(&mut self, index: u32) {
+        let ticket = self.slots[index as usize].ticket;
+        self.slots[index as usize].state = State::Free;
+        self.usage.reserved -= 1;
+        let Some(notify) = self.notifies.get_mut(&ticket) else { return };
+        notify.left -= 1;
+        if notify.left == 0
+            && let Some(Notify { event: Some(port), .. }) = self.notifies.remove(&ticket)
+        {
+            notify::send(&port);
+        }
+    }
+
+    /// The start and length of the mapping that an index lies in.
+    pub(crate) fn mapping_at(&self, index: u32) -> Option<(u32, u32)> {
+        let slot = self.slots.get(index as usize).filter(|slot| slot.state == State::Mapped)?;
+        Some((slot.start, self.slots[slot.start as usize].count))
+    }
+
+    /// Sets the notification of the reservation that an index belongs to; a later one replaces it.
+    /// `byte` is an offset in the index space.
+    ///
+    /// # Errors
+    /// ENOENT if nothing is reserved there, then EINVAL for a byte of a read-only mapping; ENOMEM.
+    pub(crate) fn set_notify(
+        &mut self,
+        index: u32,
+        byte: Option<usize>,
+        event: Option<Port<X>>,
+    ) -> Result<(), Error> {
+        let reserved = self.slots.get(index as usize).filter(|slot| slot.state != State::Free);
+        let slot = reserved.ok_or(Error::Invalid(Errno::ENOENT, "nothing is reserved there"))?;
+        if byte.is_some() && self.window.mapped(index) == Some(Access::ReadOnly) {
+            return Err(Error::Invalid(Errno::EINVAL, "can't clear a byte of a read-only mapping"));
+        }
+        self.notifies.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
+        let run = &self.slots[slot.first as usize..(slot.first + slot.len) as usize];
+        let ours = |other: &&Slot| other.ticket == slot.ticket && other.state != State::Free;
+        let left = run.iter().filter(ours).count() as u32;
+        self.notifies.insert(slot.ticket, Notify { byte, event, left });
+        Ok(())
+    }
+
+    /// Clears the bytes that lie in a run that is about to be unmapped.
+    fn clear_bytes(&mut self, run: &Range<u32>) {
+        if self.notifies.is_empty() {
+            return;
+        }
+        let mut last = None;
+        for index in run.clone() {
+            let ticket = self.slots[index as usize].ticket;
+            // The pages of one reservation mostly stand side by side.
+            if last.replace(ticket) == Some(ticket) {
+                continue;
+            }
+            let Some(notify) = self.notifies.get_mut(&ticket) else { continue };
+            let page = |byte: &usize| (*byte / PAGE_SIZE) as u32;
+            let due = notify.byte.take_if(|byte| run.contains(&page(byte)));
+            // Asked for before the page was mapped read-only: there is nothing to write to.
+            let writable = |byte: &usize| self.window.mapped(page(byte)) == Some(Access::ReadWrite);
+            if let Some(byte) = due.filter(writable) {
+                self.window.write(byte, &[0]);
+            }
+        }
+    }
+
+    /// Tries again to unmap what Xen would not.
+    pub(crate) fn retry_stuck(&mut self) {
+        if self.usage.stuck == 0 {
+            return;
+        }
+        for index in 0..self.slots.len() as u32 {
+            if self.slots[index as usize].state == State::Stuck
+                && self.window.unmap(index..index + 1).is_ok()
+            {
+                self.slots[index as usize].state = State::Reserved;
+                self.usage.stuck -= 1;
+            }
+        }
+    }
+}
+
+impl<X: Platform> Drop for Table<X> {
+    /// Closing: everything is unmapped with one hypercall, and what was to be told is told.
+    fn drop(&mut self) {
+        let everything = 0..self.slots.len() as u32;
+        self.clear_bytes(&everything);
+        let _ = self.window.unmap(everything);
+        for (_, notify) in self.notifies.drain() {
+            if let Some(port) = notify.event {
+                notify::send(&port);
+            }
+        }
+    }
+}
+
+const FULL: Error = Error::Invalid(Errno::ENOMEM, "no free run of that many indices in the handle");
+const NOT_RESERVED: Error =
+    Error::Invalid(Errno::EINVAL, "not reserved, or mapped already");

@@ -1,0 +1,170 @@
+//! Numbers from outside, as types that say what they prove.
+//!
+//! A [`DomId`] is a domain that a grant can be given to; whether it exists is Xen's to say. A
+//! [`GrantRef`] or [`PortNumber`] is just a number somebody announced: a claim, not a right.
+
+use core::fmt;
+
+use xen_sys::grant_table::GrantStatus;
+use xen_sys::xen::DOMID_FIRST_RESERVED;
+
+use crate::{Errno, Error};
+
+/// A domain's number, 0 to 0x7FEF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DomId(u16);
+
+impl DomId {
+    /// Having a `DomId` tells that the number is an ordinary one: not DOMID_SELF or another of
+    /// the reserved numbers from 0x7FF0 on.
+    pub const fn new(number: u16) -> Option<Self> {
+        if number < DOMID_FIRST_RESERVED {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// The number as Xen wants it.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for DomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A grant reference: an index into the granter's table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantRef(pub u32);
+
+impl fmt::Display for GrantRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A grant as its granter announced it: not yet known to exist, and `domid` is any 16 bits,
+/// since the seed accepts every one of them here and Xen refuses a wrong one at map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ForeignGrant {
+    /// The granter.
+    pub domid: u16,
+    /// Its reference.
+    pub gref: GrantRef,
+}
+
+/// An event channel's port in one domain, 1 to 4095 where it is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortNumber(pub u32);
+
+impl fmt::Display for PortNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a grant allows, or a mapping can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Reading and writing.
+    ReadWrite,
+    /// Reading only.
+    ReadOnly,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Access::ReadWrite => "rw",
+            Access::ReadOnly => "ro",
+        })
+    }
+}
+
+/// What the owner of a granted page can see of the peer: `GTF_reading` and `GTF_writing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeerState {
+    /// The peer maps it nowhere.
+    Idle,
+    /// Mapped, for reading only.
+    MappedRo,
+    /// Mapped, with at least one writable mapping.
+    MappedRw,
+}
+
+impl fmt::Display for PeerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            PeerState::Idle => "idle",
+            PeerState::MappedRo => "mapped-ro",
+            PeerState::MappedRw => "mapped-rw",
+        })
+    }
+}
+
+/// The name of a `GNTST_*` status in Xen's header, for people.
+pub fn status_name(status: GrantStatus) -> &'static str {
+    match status {
+        GrantStatus::OKAY => "okay",
+        GrantStatus::GENERAL_ERROR => "general_error",
+        GrantStatus::BAD_DOMAIN => "bad_domain",
+        GrantStatus::BAD_GNTREF => "bad_gntref",
+        GrantStatus::BAD_HANDLE => "bad_handle",
+        GrantStatus::BAD_VIRT_ADDR => "bad_virt_addr",
+        GrantStatus::BAD_DEV_ADDR => "bad_dev_addr",
+        GrantStatus::NO_DEVICE_SPACE => "no_device_space",
+        GrantStatus::PERMISSION_DENIED => "permission_denied",
+        GrantStatus::BAD_PAGE => "bad_page",
+        GrantStatus::BAD_COPY_ARG => "bad_copy_arg",
+        GrantStatus::ADDRESS_TOO_BIG => "address_too_big",
+        GrantStatus::EAGAIN => "eagain",
+        GrantStatus::NO_SPACE => "no_space",
+        _ => "unknown",
+    }
+}
+
+/// Judges the status of one entry of a batch. Only `okay` is success: Xen once answered +1
+/// (XSA-316), and a status never written keeps the poison it was given (XSA-318).
+pub fn check_status(status: GrantStatus, gref: GrantRef) -> Result<(), Error> {
+    if status == GrantStatus::OKAY {
+        Ok(())
+    } else {
+        Err(Error::Refused { status, gref })
+    }
+}
+
+/// The errno of a status: own memory and the maptrack table are ENOMEM, everything else that Xen
+/// refuses is EINVAL.
+pub fn status_errno(status: GrantStatus) -> Errno {
+    if status == GrantStatus::NO_SPACE {
+        Errno::ENOMEM
+    } else {
+        Errno::EINVAL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserved_domain_number_is_no_domid() {
+        assert_eq!(DomId::new(0x7FEF).map(DomId::get), Some(0x7FEF));
+        assert_eq!(DomId::new(0x7FF0), None);
+        assert_eq!(DomId::new(u16::MAX), None);
+    }
+
+    #[test]
+    fn only_okay_is_success() {
+        for raw in [1, -1, -13, i16::MIN, i16::MAX] {
+            assert!(check_status(GrantStatus(raw), GrantRef(9)).is_err(), "{raw}");
+        }
+        assert_eq!(check_status(GrantStatus::OKAY, GrantRef(9)), Ok(()));
+        assert_eq!(status_errno(GrantStatus::NO_SPACE), Errno::ENOMEM);
+        assert_eq!(status_errno(GrantStatus(1)), Errno::EINVAL);
+    }
+}

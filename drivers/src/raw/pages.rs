@@ -1,0 +1,41 @@
+//! Reading, writing and scrubbing pages of ours that a peer may be mapping.
+//!
+//! A [`Page`] proves that the memory is there and is ours; the peer may write it at any moment,
+//! so bytes are copied in and out and never lent.
+
+use crate::Counters;
+use crate::memory::{PAGE_SIZE, Page, Platform};
+
+/// Copies `bytes` out of a page from `offset` on.
+///
+/// # Panics
+/// If the range leaves the page; callers split by page.
+pub(crate) fn read<X: Platform>(xen: &X, page: &Page, offset: usize, bytes: &mut [u8]) {
+    assert!(offset <= PAGE_SIZE && bytes.len() <= PAGE_SIZE - offset);
+    Counters::add(&xen.counters().copied, bytes.len() as u64);
+    // SAFETY: the range lies in `page`, which the caller holds.
+    unsafe { xen.read(page.addr() + offset, bytes) };
+}
+
+/// Copies `bytes` into a page from `offset` on.
+///
+/// # Panics
+/// If the range leaves the page; callers split by page.
+pub(crate) fn write<X: Platform>(xen: &X, page: &mut Page, offset: usize, bytes: &[u8]) {
+    assert!(offset <= PAGE_SIZE && bytes.len() <= PAGE_SIZE - offset);
+    Counters::add(&xen.counters().copied, bytes.len() as u64);
+    page.set_clean(false);
+    // SAFETY: the range lies in `page`, which the caller holds.
+    unsafe { xen.write(page.addr() + offset, bytes) };
+}
+
+/// Zeroes a page, unless it's known to hold nothing but zeroes.
+pub(crate) fn scrub<X: Platform>(xen: &X, page: &mut Page) {
+    if page.is_clean() {
+        return;
+    }
+    Counters::add(&xen.counters().zeroed, PAGE_SIZE as u64);
+    // SAFETY: the address is that of `page`, which the caller holds.
+    unsafe { xen.zero_page(page.addr()) };
+    page.set_clean(true);
+}

@@ -1,0 +1,191 @@
+//! Finds a run of free indices: the index space of a handle, or of a window of addresses.
+//!
+//! A segment tree over the indices; each node knows the free run at its start, at its end and
+//! the longest inside. Finding a run of `n` costs O(log size), taking or giving it back
+//! O(n + log size). It grows by doubling and with `try_reserve` only; giving back never allocates.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// The free runs below one node of the tree.
+#[derive(Clone, Copy, Debug, Default)]
+struct Node {
+    /// Length of the free run that begins at the node's first index.
+    prefix: u32,
+    /// Length of the free run that ends at the node's last index.
+    suffix: u32,
+    /// Length of the longest free run.
+    longest: u32,
+}
+
+impl Node {
+    const FREE: Node = Node { prefix: 1, suffix: 1, longest: 1 };
+
+    /// The node above two neighbours that cover `half` indices each.
+    fn join(left: Node, right: Node, half: u32) -> Node {
+        let through = left.suffix + right.prefix;
+        Node {
+            prefix: if left.prefix == half { half + right.prefix } else { left.prefix },
+            suffix: if right.suffix == half { half + left.suffix } else { right.suffix },
+            longest: left.longest.max(right.longest).max(through),
+        }
+    }
+}
+
+/// Which indices below a limit are free, by runs.
+#[derive(Debug)]
+pub struct RunTree {
+    /// A heap-ordered tree: the root at 1, the leaves from `capacity` on.
+    nodes: Vec<Node>,
+    limit: u32,
+}
+
+impl RunTree {
+    /// Every index below `limit` is free. Allocates nothing yet; `limit` is at most 2^30.
+    pub const fn new(limit: u32) -> Self {
+        Self { nodes: Vec::new(), limit }
+    }
+
+    /// The number of indices that the tree covers at the moment, a power of two or 0.
+    fn capacity(&self) -> u32 {
+        (self.nodes.len() / 2) as u32
+    }
+
+    /// Takes the lowest run of `n` free indices, at least 1, and returns its first.
+    ///
+    /// `None` if there is none, or no memory to cover more of the space.
+    pub fn take(&mut self, n: u32) -> Option<u32> {
+        if n == 0 || n > self.limit {
+            return None;
+        }
+        loop {
+            if let Some(start) = self.find(n) {
+                self.set(start..start + n, Node::default());
+                return Some(start);
+            }
+            self.grow(n)?;
+        }
+    }
+
+    /// Gives back a run that was taken, or any part of one.
+    pub fn give(&mut self, run: Range<u32>) {
+        self.set(run, Node::FREE);
+    }
+
+    fn find(&self, n: u32) -> Option<u32> {
+        if self.nodes.get(1)?.longest < n {
+            return None;
+        }
+        let (mut node, mut first, mut half) = (1, 0, self.capacity() / 2);
+        while half > 0 {
+            let (left, right) = (self.nodes[2 * node], self.nodes[2 * node + 1]);
+            if left.longest >= n {
+                node *= 2;
+            } else if left.suffix + right.prefix >= n {
+                return Some(first + half - left.suffix);
+            } else {
+                node = 2 * node + 1;
+                first += half;
+            }
+            half /= 2;
+        }
+        Some(first)
+    }
+
+    fn set(&mut self, run: Range<u32>, leaf: Node) {
+        if run.is_empty() {
+            return;
+        }
+        let capacity = self.capacity() as usize;
+        let (mut low, mut high) = (run.start as usize + capacity, run.end as usize - 1 + capacity);
+        self.nodes[low..=high].fill(leaf);
+        let mut half = 1;
+        while low > 1 {
+            (low, high) = (low / 2, high / 2);
+            for node in low..=high {
+                let joined = Node::join(self.nodes[2 * node], self.nodes[2 * node + 1], half);
+                self.nodes[node] = joined;
+            }
+            half *= 2;
+        }
+    }
+
+    /// Covers at least twice as much, and room for `n` more; `None` at the limit or without memory.
+    fn grow(&mut self, n: u32) -> Option<()> {
+        let old = self.capacity();
+        if old >= self.limit {
+            return None;
+        }
+        let capacity = (old * 2).max((old + n).next_power_of_two()).min(self.limit.next_power_of_two());
+        let mut nodes = Vec::new();
+        nodes.try_reserve_exact(2 * capacity as usize).ok()?;
+        nodes.resize(2 * capacity as usize, Node::default());
+        let (leaves, known) = (capacity as usize, old as usize);
+        nodes[leaves..leaves + known].copy_from_slice(&self.nodes[known..]);
+        // What lies beyond the limit is never free.
+        nodes[leaves + known..leaves + capacity.min(self.limit) as usize].fill(Node::FREE);
+        let (mut level, mut half) = (leaves / 2, 1);
+        while level >= 1 {
+            for node in level..2 * level {
+                nodes[node] = Node::join(nodes[2 * node], nodes[2 * node + 1], half);
+            }
+            (level, half) = (level / 2, half * 2);
+        }
+        self.nodes = nodes;
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same by looking at every index.
+    struct Naive(Vec<bool>);
+
+    impl Naive {
+        fn take(&mut self, n: usize) -> Option<u32> {
+            let start = self.0.windows(n).position(|run| run.iter().all(|free| *free))?;
+            self.0[start..start + n].fill(false);
+            Some(start as u32)
+        }
+    }
+
+    #[test]
+    fn takes_the_lowest_run_that_fits_as_a_linear_search_does() {
+        for limit in [1u32, 2, 7, 64, 100] {
+            let (mut tree, mut naive) = (RunTree::new(limit), Naive(vec![true; limit as usize]));
+            let mut held: Vec<Range<u32>> = Vec::new();
+            let mut seed = u64::from(limit);
+            for _ in 0..3000 {
+                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let (coin, pick) = ((seed >> 33) as usize, (seed >> 40) as u32);
+                if coin.is_multiple_of(2) || held.is_empty() {
+                    let n = pick % (limit / 2 + 1) + 1;
+                    let start = tree.take(n);
+                    assert_eq!(start, naive.take(n as usize), "limit {limit}, run of {n}");
+                    held.extend(start.map(|start| start..start + n));
+                } else {
+                    let run = held.swap_remove(pick as usize % held.len());
+                    // Half of the time only a part is given back.
+                    let keep = if coin % 3 == 0 { run.len() as u32 / 2 } else { 0 };
+                    let given = run.start + keep..run.end;
+                    tree.give(given.clone());
+                    naive.0[given.start as usize..given.end as usize].fill(true);
+                    held.extend((keep > 0).then_some(run.start..run.start + keep));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_beyond_the_limit_is_handed_out() {
+        let mut tree = RunTree::new(5);
+        assert_eq!(tree.take(6), None);
+        assert_eq!(tree.take(0), None);
+        assert_eq!(tree.take(5), Some(0));
+        assert_eq!(tree.take(1), None);
+        tree.give(3..5);
+        assert_eq!(tree.take(2), Some(3));
+    }
+}

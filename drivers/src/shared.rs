@@ -1,0 +1,72 @@
+//! What an export and a mapping have in common: a range of bytes that another domain shares.
+//!
+//! The other domain may change any byte at any moment. So nothing here hands out a reference:
+//! bytes are copied, and what was copied is what is judged. Reading a field twice would be a
+//! double fetch (XSA-155); read it once into a value and use the value.
+
+use crate::memory::PAGE_SIZE;
+use crate::{Errno, Error};
+
+/// A range of shared bytes, from offset 0.
+pub trait Shared {
+    /// Its length in bytes, a multiple of 4096.
+    fn size(&self) -> usize;
+
+    /// Copies bytes out, from `offset` on.
+    ///
+    /// # Errors
+    /// EINVAL outside the range.
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error>;
+
+    /// Whether `len` bytes from `offset` on are inside.
+    ///
+    /// # Errors
+    /// EINVAL if they are not.
+    fn check(&self, offset: usize, len: usize) -> Result<(), Error> {
+        check_range(self.size(), offset, len)
+    }
+}
+
+/// Whether `len` bytes from `offset` on are among the first `size`.
+pub(crate) fn check_range(size: usize, offset: usize, len: usize) -> Result<(), Error> {
+    match offset.checked_add(len) {
+        Some(end) if end <= size => Ok(()),
+        _ => Err(Error::Invalid(Errno::EINVAL, "outside the shared pages")),
+    }
+}
+
+/// A range of shared bytes that we may write.
+pub trait SharedMut: Shared {
+    /// Copies bytes in, from `offset` on.
+    ///
+    /// # Errors
+    /// EINVAL outside the range.
+    fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error>;
+}
+
+/// Splits a range at page boundaries: page number, offset in it, and length of each part.
+pub(crate) fn by_page(offset: usize, len: usize) -> impl Iterator<Item = (u32, usize, usize)> {
+    let (mut at, end) = (offset, offset + len);
+    core::iter::from_fn(move || {
+        let in_page = at % PAGE_SIZE;
+        let part = (PAGE_SIZE - in_page).min(end - at);
+        let page = (at / PAGE_SIZE) as u32;
+        at += part;
+        (part > 0).then_some((page, in_page, part))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_range_is_split_where_pages_end() {
+        let parts = |offset, len| by_page(offset, len).collect::<Vec<_>>();
+        assert_eq!(parts(0, 0), []);
+        assert_eq!(parts(4095, 2), [(0, 4095, 1), (1, 0, 1)]);
+        assert_eq!(parts(4096, 4096), [(1, 0, 4096)]);
+        assert_eq!(parts(10, 8192), [(0, 10, 4086), (1, 0, 4096), (2, 0, 10)]);
+    }
+}
