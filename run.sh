@@ -16,7 +16,8 @@ if ! command -v cc >/dev/null; then
     [ "$(id -u)" = 0 ] || root="sudo -n"
     install="apt-get install -y -q --no-install-recommends gcc libc6-dev"
     echo "installing gcc libc6-dev: there is no cc"
-    { $root $install || { $root apt-get update -q && $root $install; }; } </dev/null >/dev/null || {
+    export DEBIAN_FRONTEND=noninteractive
+    { $root apt-get update -q && $root $install; } </dev/null >/dev/null || {
         echo "error: no C linker; type: sudo apt-get install gcc libc6-dev" >&2
         exit 1
     }

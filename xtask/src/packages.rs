@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::unistd::geteuid;
 
 use crate::steps::{self, say};
@@ -34,14 +34,21 @@ pub fn installed(program: &str, packages: &[&str]) -> Result<()> {
         return Ok(());
     }
     let names = packages.join(" ");
+    let install = ["install", "--no-install-recommends"];
     say(&format!(
         "        installing {names}: there is no {program}"
     ));
-    let install = ["install", "--no-install-recommends"];
-    with_fresh_lists(&names, || {
-        apt(as_root("apt-get"), &[&install, packages].concat())
-    })
-    .with_context(|| format!("type: sudo apt-get {} {names}", install.join(" ")))
+    let apt_get = || {
+        as_root("apt-get")
+            .with_context(|| format!("type: sudo apt-get {} {names}", install.join(" ")))
+    };
+    apt_get()?;
+    with_fresh_lists(&names, || apt(apt_get(), &[&install, packages].concat()))?;
+    ensure!(
+        on_path(program),
+        "{names} is installed, but there is no {program} in PATH"
+    );
+    Ok(())
 }
 
 /// The hypervisor, ready for QEMU to load: the one in the cache, else the one that Debian's xen-system depends on.

@@ -17,7 +17,7 @@ use crate::{image, paths};
 /// The script of the main run.
 const SCRIPT: &str = "-- selftest; status; counters; reboot";
 /// A boot takes about a second; this is for a loaded machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Passed and failed checks.
 #[derive(Default, Clone, Copy)]
