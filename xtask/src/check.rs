@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use crate::image::{TARGET, build, cargo_command};
 use crate::smoke::{self, Tally};
 use crate::steps::{logged, say, step};
-use crate::{children, packages, paths};
+use crate::{apt, children, packages, paths};
 
 /// For what only builds, and may have to download crates first.
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
@@ -79,7 +79,7 @@ pub fn everything() -> Result<()> {
 fn host_tests(tally: &mut Tally) {
     let before = tally.failed;
     let passed = step("build host tests", || {
-        packages::installed("cc", &["gcc", "libc6-dev"])?;
+        apt::installed("cc", &["gcc", "libc6-dev"])?;
         let headers = packages::unpacked("libxen-dev")?.join("usr/include");
         logged(
             "build-host-tests",

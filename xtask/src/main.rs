@@ -4,12 +4,13 @@
 //! A command exits 0 only if everything that it names was seen to pass. It refuses to wait without a limit
 //! (only `run`, which belongs to a person, has none) and leaves no process behind.
 
+mod apt; // tools that are installed, and where packages come from
 mod check; // the whole test: format, lints, documentation, host tests, Miri, smoke
 mod children; // every process that the tool starts, and how it ends
 mod console; // one serial line, taken apart into guest and Xen
 mod image; // the kernel's ELF file and target/xen
 mod judge; // what a console must have said
-mod packages; // what the machine lacks
+mod packages; // Xen, unpacked and kept
 mod paths; // where things lie
 mod qemu; // Xen with one guest in dom0's place
 mod run; // an example, with the console on the terminal

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::children::{self, Child, Event};
 use crate::console::Console;
-use crate::{packages, paths, steps};
+use crate::{apt, packages, paths, steps};
 
 /// With SMAP, QEMU 7.2 crashes a PV dom0 at its first exception.
 const MACHINE: &str = "-accel tcg -cpu max,-smap -m 512 -nodefaults -no-reboot -display none -monitor none -serial stdio";
@@ -52,7 +52,7 @@ pub struct Machine {
 
 /// Makes QEMU present and returns the hypervisor's path.
 pub fn prepare() -> Result<PathBuf> {
-    packages::installed("qemu-system-x86_64", &["qemu-system-x86"])?;
+    apt::installed("qemu-system-x86_64", &["qemu-system-x86"])?;
     packages::xen()
 }
 
