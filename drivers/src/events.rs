@@ -46,8 +46,11 @@ struct Entry {
 }
 
 impl Entry {
-    const CLOSED: Self =
-        Self { holders: 0, delivered: 0, wakers: MultiWakerRegistration::new() };
+    const CLOSED: Self = Self {
+        holders: 0,
+        delivered: 0,
+        wakers: MultiWakerRegistration::new(),
+    };
 }
 
 /// What is at the other end of a port of ours.
@@ -69,16 +72,26 @@ impl<X: Platform> Events<X> {
         for word in &xen.shared_info().evtchn_mask {
             word.store(u64::MAX, Ordering::Relaxed);
         }
-        Self(Arc::new(Inner { xen: xen.clone(), ports: Mutex::new(Vec::new()) }))
+        Self(Arc::new(Inner {
+            xen: xen.clone(),
+            ports: Mutex::new(Vec::new()),
+        }))
     }
 
     /// Offers a port to `peer`, who may bind it once.
     ///
     /// # Errors
-    /// ENOSPC when no port is left, ESRCH or EINVAL for a domain that Xen does not know.
+    /// ENOSPC when no port is left. Whether the peer exists is not asked.
     pub fn alloc_unbound(&self, peer: DomId) -> Result<Port<X>, Error> {
-        let mut op =
-            EvtchnAllocUnbound { dom: DOMID_SELF, remote_dom: peer.get(), ..Default::default() };
+        self.alloc(peer.get())
+    }
+
+    fn alloc(&self, remote_dom: u16) -> Result<Port<X>, Error> {
+        let mut op = EvtchnAllocUnbound {
+            dom: DOMID_SELF,
+            remote_dom,
+            ..Default::default()
+        };
         self.0
             .xen
             .evtchn_alloc_unbound(&mut op)
@@ -109,7 +122,11 @@ impl<X: Platform> Events<X> {
     /// # Errors
     /// EEXIST if it is bound, EINVAL for an unknown one.
     pub fn bind_virq(&self, virq: Virq) -> Result<Port<X>, Error> {
-        let mut op = EvtchnBindVirq { virq, vcpu: 0, ..Default::default() };
+        let mut op = EvtchnBindVirq {
+            virq,
+            vcpu: 0,
+            ..Default::default()
+        };
         self.0
             .xen
             .evtchn_bind_virq(&mut op)
@@ -138,7 +155,24 @@ impl<X: Platform> Events<X> {
         }
         ports[index].holders += 1;
         self.unmask(number);
-        Ok(Port { events: self.clone(), number, seen: AtomicU64::new(ports[index].delivered) })
+        Ok(Port {
+            events: self.clone(),
+            number,
+            seen: AtomicU64::new(ports[index].delivered),
+        })
+    }
+
+    /// Our own domain number, without xenstore: a port that is offered to DOMID_SELF reports it.
+    ///
+    /// # Errors
+    /// The hypercalls'.
+    pub fn own_domid(&self) -> Result<DomId, Error> {
+        let port = self.alloc(DOMID_SELF)?;
+        let unknown = Error::Invalid(Errno::ENODEV, "Xen does not tell our own domain number");
+        match port.status()? {
+            PortStatus::Unbound(domid) => DomId::new(domid).ok_or(unknown),
+            _ => Err(unknown),
+        }
     }
 
     /// Another holder of an open port.
@@ -150,15 +184,27 @@ impl<X: Platform> Events<X> {
             Some(entry) if entry.holders > 0 => {
                 entry.holders += 1;
                 let seen = AtomicU64::new(entry.delivered);
-                Ok(Port { events: self.clone(), number, seen })
+                Ok(Port {
+                    events: self.clone(),
+                    number,
+                    seen,
+                })
             }
-            _ => Err(Error::Invalid(Errno::EINVAL, "no such event channel port is open")),
+            _ => Err(Error::Invalid(
+                Errno::EINVAL,
+                "no such event channel port is open",
+            )),
         }
     }
 
     /// Ports that are open.
     pub fn open_ports(&self) -> u32 {
-        self.0.ports.lock().iter().filter(|entry| entry.holders > 0).count() as u32
+        self.0
+            .ports
+            .lock()
+            .iter()
+            .filter(|entry| entry.holders > 0)
+            .count() as u32
     }
 
     /// One pass over what is pending: clears each bit, then wakes who waits for it. Returns the
@@ -194,8 +240,12 @@ impl<X: Platform> Events<X> {
         let (word, bit) = (number.0 as usize / 64, 1 << (number.0 % 64));
         shared.evtchn_mask[word].fetch_and(!bit, Ordering::SeqCst);
         if shared.evtchn_pending[word].load(Ordering::SeqCst) & bit != 0 {
-            shared.vcpu_info[0].evtchn_pending_sel.fetch_or(1 << word, Ordering::SeqCst);
-            shared.vcpu_info[0].evtchn_upcall_pending.store(1, Ordering::SeqCst);
+            shared.vcpu_info[0]
+                .evtchn_pending_sel
+                .fetch_or(1 << word, Ordering::SeqCst);
+            shared.vcpu_info[0]
+                .evtchn_upcall_pending
+                .store(1, Ordering::SeqCst);
         }
     }
 
@@ -247,7 +297,9 @@ impl<X: Platform> Port<X> {
         self.events
             .0
             .xen
-            .evtchn_send(EvtchnSend { port: self.number.0 })
+            .evtchn_send(EvtchnSend {
+                port: self.number.0,
+            })
             .map_err(|errno| Error::Hypercall("EVTCHNOP_send", errno))
     }
 
@@ -257,7 +309,11 @@ impl<X: Platform> Port<X> {
     /// # Errors
     /// The hypercall's.
     pub fn status(&self) -> Result<PortStatus, Error> {
-        let mut op = EvtchnStatus { dom: DOMID_SELF, port: self.number.0, ..Default::default() };
+        let mut op = EvtchnStatus {
+            dom: DOMID_SELF,
+            port: self.number.0,
+            ..Default::default()
+        };
         self.events
             .0
             .xen
@@ -265,12 +321,10 @@ impl<X: Platform> Port<X> {
             .map_err(|errno| Error::Hypercall("EVTCHNOP_status", errno))?;
         Ok(match op.status {
             EvtchnState::UNBOUND => PortStatus::Unbound(op.u_dom),
-            EvtchnState::INTERDOMAIN => {
-                PortStatus::Interdomain(op.u_dom, PortNumber(op.u_port))
-            }
+            EvtchnState::INTERDOMAIN => PortStatus::Interdomain(op.u_dom, PortNumber(op.u_port)),
             EvtchnState::VIRQ => {
                 PortStatus::Virq(Virq(u32::from(op.u_dom) | u32::from(op.u_high) << 16))
-            },
+            }
             EvtchnState(other) => PortStatus::Other(other),
         })
     }
@@ -278,18 +332,30 @@ impl<X: Platform> Port<X> {
     /// Waits for an event that this holder has not waited for yet. Several that came meanwhile
     /// are one.
     pub async fn wait(&self) {
-        poll_fn(|cx| self.poll_wait(cx.waker())).await;
+        let seen = self.seen.load(Ordering::Relaxed);
+        self.wait_beyond(seen).await;
+        self.seen.store(self.delivered(), Ordering::Relaxed);
+    }
+
+    /// Events delivered since the port was opened, a mark for [`Port::wait_beyond`].
+    pub fn delivered(&self) -> u64 {
+        self.events.0.ports.lock()[self.number.0 as usize].delivered
+    }
+
+    /// Waits until more than `mark` events were delivered. For several who wait at one port:
+    /// each keeps its own mark, taken *before* it looked at what the event is about.
+    pub async fn wait_beyond(&self, mark: u64) {
+        poll_fn(|cx| self.poll_beyond(mark, cx.waker())).await;
     }
 
     /// Whether [`Port::wait`] would return at once. Takes nothing.
     pub fn is_pending(&self) -> bool {
-        self.events.0.ports.lock()[self.number.0 as usize].delivered
-            != self.seen.load(Ordering::Relaxed)
+        self.delivered() > self.seen.load(Ordering::Relaxed)
     }
 
-    fn poll_wait(&self, waker: &Waker) -> Poll<()> {
+    fn poll_beyond(&self, mark: u64, waker: &Waker) -> Poll<()> {
         let entry = &mut self.events.0.ports.lock()[self.number.0 as usize];
-        if self.seen.swap(entry.delivered, Ordering::Relaxed) != entry.delivered {
+        if entry.delivered > mark {
             return Poll::Ready(());
         }
         // More waiters than there is room for: waking the others costs them a look each.

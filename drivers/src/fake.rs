@@ -1,1 +1,382 @@
-//! x
+//! FakeXen: a Xen for tests on the host, stricter than the real one.
+//!
+//! A [`World`] holds domains; a [`FakeXen`] is a handle on the world *and a domain number*, so two
+//! guests live in one test. Grant entries, pins, maptrack and event channels answer as Xen
+//! answers, in the order in which it finds fault. What Xen lets pass but no honest guest does,
+//! panics here: freeing a page that is mapped or that a live entry names, mapping over a mapping,
+//! unmapping by a handle and an address that don't belong together, giving back address space
+//! with a mapping in it, touching memory that is not mapped so.
+//!
+//! Time is virtual and moves only when no guest can run ([`World::run`]).
+#![expect(
+    unsafe_code,
+    reason = "implements the methods of the seam that name addresses"
+)]
+
+mod console;
+mod domain;
+mod events;
+mod fault;
+mod grants;
+mod memory;
+mod run;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::future::Future;
+use core::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard};
+
+use xen_sys::event_channel::{
+    EvtchnAllocUnbound, EvtchnBindInterdomain, EvtchnBindVirq, EvtchnClose, EvtchnSend,
+    EvtchnStatus,
+};
+use xen_sys::grant_table::{
+    GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable, GnttabUnmapGrantRef,
+    GrantEntryV1,
+};
+use xen_sys::xen::SharedInfo;
+
+pub use self::domain::{Config, ConsoleKind};
+use self::domain::{Domain, Pages};
+pub use self::fault::Fault;
+pub use self::run::Task;
+use crate::memory::{FrameCount, Memory, Page, PageSlot};
+use crate::{Call, ConsoleDevice, Counters, Errno, Hypervisor, PortNumber};
+
+/// A machine with Xen on it.
+#[derive(Clone, Debug, Default)]
+pub struct World(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    now: u64,
+    domains: BTreeMap<u16, Domain>,
+    timers: run::Timers,
+}
+
+/// One domain's view of the world.
+#[derive(Clone, Debug)]
+pub struct FakeXen {
+    world: World,
+    domid: u16,
+    pages: Arc<Pages>,
+}
+
+impl World {
+    /// A machine without domains, at time 0.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts domain `domid`.
+    pub fn domain(&self, domid: u16, config: Config) -> FakeXen {
+        let pages = Arc::new(Pages::new(&config));
+        let domain = Domain::new(domid, config, pages.clone());
+        let old = self.lock().domains.insert(domid, domain);
+        assert!(old.is_none(), "domain {domid} is there already");
+        FakeXen {
+            world: self.clone(),
+            domid,
+            pages,
+        }
+    }
+
+    /// Destroys a domain, as `xl destroy` does: its mappings and ports end, nothing is told to
+    /// anybody, and pages that others map stay.
+    pub fn destroy(&self, domid: u16) {
+        let state = &mut *self.lock();
+        state.release_mappings(domid);
+        state.close_all_ports(domid);
+        state
+            .domains
+            .get_mut(&domid)
+            .expect("a domain to destroy")
+            .alive = false;
+    }
+
+    /// Virtual time, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        self.lock().now
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic in one test thread is the test's failure already.
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn domain(&mut self, domid: u16) -> &mut Domain {
+        self.domains
+            .get_mut(&domid)
+            .expect("a domain that runs is in the world")
+    }
+
+    /// The domain that a hypercall's domid argument means, if it's there.
+    fn resolve(&self, caller: u16, domid: u16) -> Option<u16> {
+        let domid = if domid == xen_sys::xen::DOMID_SELF {
+            caller
+        } else {
+            domid
+        };
+        self.domains
+            .get(&domid)
+            .filter(|domain| domain.alive)
+            .map(|_| domid)
+    }
+}
+
+impl FakeXen {
+    /// Its domain's number, which a real guest has to find out.
+    pub fn domid(&self) -> u16 {
+        self.domid
+    }
+
+    /// The world it's in.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Makes `fault` happen at the next `call`.
+    pub fn inject(&self, call: Call, fault: Fault) {
+        self.world
+            .lock()
+            .domain(self.domid)
+            .faults
+            .push(call, fault);
+    }
+
+    /// Makes the page allocation after `successes` more fail, once.
+    pub fn fail_page_after(&self, successes: u32) {
+        self.world.lock().domain(self.domid).pages_until_failure = Some(successes);
+    }
+
+    /// Whether nothing of this domain is granted, mapped or open, and all its pages are free:
+    /// how a test ends.
+    ///
+    /// # Panics
+    /// If something is left, with what it is.
+    pub fn assert_clean(&self) {
+        self.world.lock().domain(self.domid).assert_clean();
+    }
+
+    /// Counts `call` and runs it, unless an error was injected for the whole of it.
+    fn call<R>(
+        &self,
+        call: Call,
+        run: impl FnOnce(&mut State, &mut fault::Batch) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
+        self.pages.counters.count(call);
+        let state = &mut *self.world.lock();
+        let mut batch = state.domain(self.domid).faults.take(call);
+        run(state, &mut batch)
+    }
+}
+
+impl Hypervisor for FakeXen {
+    fn counters(&self) -> &Counters {
+        &self.pages.counters
+    }
+
+    fn gnttab_query_size(&self, op: &mut GnttabQuerySize) -> Result<(), Errno> {
+        self.call(Call::GnttabQuerySize, |state, batch| {
+            batch.single(|| state.query_size(self.domid, op))
+        })
+    }
+
+    fn gnttab_get_version(&self, op: &mut GnttabGetVersion) -> Result<(), Errno> {
+        self.call(Call::GnttabGetVersion, |state, batch| {
+            batch.single(|| op.version = state.domain(self.domid).config.grant_version)
+        })
+    }
+
+    fn gnttab_setup_table(
+        &self,
+        op: &mut GnttabSetupTable,
+        frames: &mut [u64],
+    ) -> Result<(), Errno> {
+        if frames.len() < op.nr_frames as usize {
+            return Err(Errno::EINVAL);
+        }
+        self.call(Call::GnttabSetupTable, |state, batch| {
+            batch.single(|| state.setup_table(self.domid, op, frames))
+        })
+    }
+
+    unsafe fn gnttab_map(&self, ops: &mut [GnttabMapGrantRef]) -> Result<(), Errno> {
+        self.call(Call::GnttabMap, |state, batch| {
+            batch.each(
+                ops,
+                |op| op.status = state.map(self.domid, op),
+                |op, status| op.status = status,
+            )
+        })
+    }
+
+    unsafe fn gnttab_unmap(&self, ops: &mut [GnttabUnmapGrantRef]) -> Result<(), Errno> {
+        self.call(Call::GnttabUnmap, |state, batch| {
+            batch.each(
+                ops,
+                |op| op.status = state.unmap(self.domid, op),
+                |op, status| op.status = status,
+            )
+        })
+    }
+
+    fn evtchn_alloc_unbound(&self, op: &mut EvtchnAllocUnbound) -> Result<(), Errno> {
+        self.call(Call::EvtchnAllocUnbound, |state, batch| {
+            batch.single(|| ())?;
+            op.port = state.alloc_unbound(self.domid, op.remote_dom)?;
+            Ok(())
+        })
+    }
+
+    fn evtchn_bind_interdomain(&self, op: &mut EvtchnBindInterdomain) -> Result<(), Errno> {
+        self.call(Call::EvtchnBindInterdomain, |state, batch| {
+            batch.single(|| ())?;
+            op.local_port = state.bind_interdomain(self.domid, op.remote_dom, op.remote_port)?;
+            Ok(())
+        })
+    }
+
+    fn evtchn_bind_virq(&self, op: &mut EvtchnBindVirq) -> Result<(), Errno> {
+        self.call(Call::EvtchnBindVirq, |state, batch| {
+            batch.single(|| ())?;
+            op.port = state.bind_virq(self.domid, op.virq)?;
+            Ok(())
+        })
+    }
+
+    fn evtchn_close(&self, op: EvtchnClose) -> Result<(), Errno> {
+        self.call(Call::EvtchnClose, |state, batch| {
+            batch.single(|| ())?;
+            state.close(self.domid, op.port)
+        })
+    }
+
+    fn evtchn_send(&self, op: EvtchnSend) -> Result<(), Errno> {
+        self.call(Call::EvtchnSend, |state, batch| {
+            batch.single(|| ())?;
+            state.send(self.domid, op.port)
+        })
+    }
+
+    fn evtchn_status(&self, op: &mut EvtchnStatus) -> Result<(), Errno> {
+        self.call(Call::EvtchnStatus, |state, batch| {
+            batch.single(|| ())?;
+            state.port_status(self.domid, op)
+        })
+    }
+
+    fn shared_info(&self) -> &SharedInfo {
+        &self.pages.shared_info
+    }
+
+    fn console_device(&self) -> ConsoleDevice<'_> {
+        match self.pages.console_kind {
+            ConsoleKind::Ring => {
+                ConsoleDevice::Ring(&self.pages.console, PortNumber(domain::CONSOLE_PORT))
+            }
+            ConsoleKind::Hypervisor => ConsoleDevice::Hypervisor,
+        }
+    }
+
+    fn console_io_write(&self, bytes: &[u8]) -> Result<(), Errno> {
+        self.call(Call::ConsoleWrite, |state, batch| {
+            batch.single(|| ())?;
+            state.domain(self.domid).console_io_write(bytes)
+        })
+    }
+
+    fn console_io_read(&self, bytes: &mut [u8]) -> Result<usize, Errno> {
+        self.call(Call::ConsoleRead, |state, batch| {
+            batch.single(|| ())?;
+            state.domain(self.domid).console_io_read(bytes)
+        })
+    }
+
+    fn yield_cpu(&self) {
+        self.pages.counters.count(Call::SchedYield);
+        // What the other domains would do meanwhile: the console daemon empties its ring.
+        let state = &mut *self.world.lock();
+        state.now += run::YIELD_NS;
+        state.domain(self.domid).console_daemon();
+    }
+
+    fn now(&self) -> u64 {
+        self.world.now()
+    }
+
+    fn sleep_until(&self, deadline: u64) -> impl Future<Output = ()> {
+        run::Sleep::new(self.world.clone(), deadline)
+    }
+}
+
+impl Memory for FakeXen {
+    fn alloc_page(&self) -> Option<Page> {
+        self.world.lock().domain(self.domid).alloc_page()
+    }
+
+    fn free_page(&self, page: Page) {
+        self.world.lock().free_page(self.domid, page);
+    }
+
+    fn reserve_slot(&self, pages: u32) -> Option<PageSlot> {
+        self.world.lock().domain(self.domid).reserve_slot(pages)
+    }
+
+    fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
+        self.world
+            .lock()
+            .domain(self.domid)
+            .prepare_slot(slot, pages)
+    }
+
+    fn release_slot(&self, slot: PageSlot) {
+        self.world.lock().domain(self.domid).release_slot(slot);
+    }
+
+    fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno> {
+        let mapped = &self.pages.grant_frames_mapped;
+        assert_eq!(
+            first,
+            mapped.load(Ordering::SeqCst),
+            "grant frames mapped out of order"
+        );
+        mapped.fetch_add(frames.len() as u32, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn grant_entries(&self) -> &[GrantEntryV1] {
+        self.pages.grant_entries()
+    }
+
+    fn frames(&self) -> FrameCount {
+        self.world.lock().domain(self.domid).frames()
+    }
+
+    unsafe fn read(&self, src: usize, dst: &mut [u8]) {
+        self.world.lock().domain(self.domid).read(src, dst);
+    }
+
+    unsafe fn write(&self, dst: usize, src: &[u8]) {
+        self.world.lock().domain(self.domid).write(dst, src);
+    }
+
+    unsafe fn zero_page(&self, addr: usize) {
+        self.world
+            .lock()
+            .domain(self.domid)
+            .write(addr, &[0; crate::memory::PAGE_SIZE]);
+    }
+
+    unsafe fn probe_write(&self, addr: usize, value: u8) -> bool {
+        self.world
+            .lock()
+            .domain(self.domid)
+            .probe_write(addr, value)
+    }
+}

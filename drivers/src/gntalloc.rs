@@ -14,7 +14,9 @@ mod export;
 mod records;
 
 use alloc::sync::Arc;
+use core::future::poll_fn;
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::task::Poll;
 
 use spin::Mutex;
 
@@ -89,7 +91,11 @@ impl<X: Platform> GntAlloc<X> {
     /// A new handle, with an index space of its own.
     pub fn open(&self) -> Handle<X> {
         let number = self.0.handles.fetch_add(1, Ordering::Relaxed);
-        Handle(Arc::new(Opened { service: self.clone(), number, next_index: Mutex::new(0) }))
+        Handle(Arc::new(Opened {
+            service: self.clone(),
+            number,
+            next_index: Mutex::new(0),
+        }))
     }
 
     /// The number of pages that may be granted at once over all handles, parked ones included.
@@ -105,6 +111,19 @@ impl<X: Platform> GntAlloc<X> {
     /// Pages that only the peer holds on to.
     pub fn parked(&self) -> u32 {
         self.0.records.lock().parked()
+    }
+
+    /// Waits until there is a parked page.
+    pub(crate) async fn wait_parked(&self) {
+        poll_fn(|cx| {
+            let records = &mut self.0.records.lock();
+            if records.parked() > 0 {
+                return Poll::Ready(());
+            }
+            records.on_park.register(cx.waker());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Tries to free parked pages, the longest parked first, at most `max` of them. Returns how
@@ -134,7 +153,9 @@ impl<X: Platform> GntAlloc<X> {
     fn reap_locked(&self, records: &mut Records<X>, max: u32) -> u32 {
         let mut freed = 0;
         for _ in 0..max.min(records.parked()) {
-            let Some(record) = records.unpark() else { break };
+            let Some(record) = records.unpark() else {
+                break;
+            };
             freed += u32::from(self.free_or_park(records, record) == Left::Freed);
         }
         freed
@@ -185,7 +206,16 @@ impl<X: Platform> GntAlloc<X> {
         // From now on the peer may write to it.
         page.set_clean(false);
         let since = self.0.xen.now();
-        Ok(Record { page, gref, peer, access, users: 1, listed: true, notify: None, since })
+        Ok(Record {
+            page,
+            gref,
+            peer,
+            access,
+            users: 1,
+            listed: true,
+            notify: None,
+            since,
+        })
     }
 
     /// Whether `count` more pages may be granted, with what is parked tried again if they may not.
@@ -195,7 +225,10 @@ impl<X: Platform> GntAlloc<X> {
             self.reap_locked(records, u32::MAX);
         }
         if !fits(records.charged()) {
-            return Err(Error::Invalid(Errno::ENOSPC, "more pages than gntalloc.limit allows"));
+            return Err(Error::Invalid(
+                Errno::ENOSPC,
+                "more pages than gntalloc.limit allows",
+            ));
         }
         let room = self.0.table.make_room(count);
         if room.is_err() && self.reap_locked(records, u32::MAX) > 0 {
@@ -238,7 +271,12 @@ impl<X: Platform> Handle<X> {
         let access = match flags {
             0 => Access::ReadOnly,
             FLAG_WRITABLE => Access::ReadWrite,
-            _ => return Err(Error::Invalid(Errno::EINVAL, "unknown flag; WRITABLE (1) is known")),
+            _ => {
+                return Err(Error::Invalid(
+                    Errno::EINVAL,
+                    "unknown flag; WRITABLE (1) is known",
+                ));
+            }
         };
         let count = u32::try_from(grefs.len()).map_err(|_| TOO_MANY)?;
         self.alloc_run(peer, access, count, |i, gref| grefs[i as usize] = gref)
@@ -310,7 +348,10 @@ impl<X: Platform> Handle<X> {
         let record = records
             .get_mut(key)
             .filter(|record| record.listed)
-            .ok_or(Error::Invalid(Errno::ENOENT, "no page is allocated at that index"))?;
+            .ok_or(Error::Invalid(
+                Errno::ENOENT,
+                "no page is allocated at that index",
+            ))?;
         notify.check_action()?;
         let event = notify.hold_port(&service.events)?;
         let byte = notify.clears_byte().then_some((index % BYTES) as usize);
@@ -325,7 +366,10 @@ impl<X: Platform> Handle<X> {
     /// EINVAL unless `shared`, then ENOENT for a run with a page that is not allocated.
     pub fn mmap(&self, index: u64, count: u32, shared: bool) -> Result<LocalMapping<X>, Error> {
         if !shared {
-            return Err(Error::Invalid(Errno::EINVAL, "a mapping of gntalloc must be shared"));
+            return Err(Error::Invalid(
+                Errno::EINVAL,
+                "a mapping of gntalloc must be shared",
+            ));
         }
         let records = &mut self.0.service.0.records.lock();
         let run = self
@@ -336,14 +380,19 @@ impl<X: Platform> Handle<X> {
                 record.users += 1;
             }
         }
-        Ok(LocalMapping { handle: self.clone(), run })
+        Ok(LocalMapping {
+            handle: self.clone(),
+            run,
+        })
     }
 
     /// The pages of a run of bytes, if each of them is listed.
     fn run(&self, records: &Records<X>, index: u64, count: u32) -> Option<core::ops::Range<u64>> {
         let first = index / BYTES;
         let run = first..first.checked_add(u64::from(count))?;
-        let valid = count > 0 && index % BYTES == 0 && records.all_listed(self.0.number, run.clone());
+        let valid = count > 0
+            && index.is_multiple_of(BYTES)
+            && records.all_listed(self.0.number, run.clone());
         valid.then_some(run)
     }
 

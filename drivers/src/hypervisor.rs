@@ -6,7 +6,10 @@
 //! the host can test them. On metal a method is one line; in [`crate::fake`] it is a model.
 //!
 //! This file refuses to decide anything: no retry, no clean-up, no flags of its own.
-#![expect(unsafe_code, reason = "methods that name addresses have duties for the caller")]
+#![expect(
+    unsafe_code,
+    reason = "methods that name addresses have duties for the caller"
+)]
 
 use core::future::Future;
 
@@ -94,7 +97,7 @@ pub trait Hypervisor {
     /// `EVTCHNOP_alloc_unbound`.
     ///
     /// # Errors
-    /// ENOSPC when the domain has no port left, ESRCH for a domain that is not there.
+    /// ENOSPC when the domain has no port left. Xen doesn't ask whether the peer exists.
     fn evtchn_alloc_unbound(&self, op: &mut EvtchnAllocUnbound) -> Result<(), Errno>;
 
     /// `EVTCHNOP_bind_interdomain`. Xen sets the new port pending, once, for whatever the peer

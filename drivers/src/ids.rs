@@ -161,7 +161,10 @@ mod tests {
     #[test]
     fn only_okay_is_success() {
         for raw in [1, -1, -13, i16::MIN, i16::MAX] {
-            assert!(check_status(GrantStatus(raw), GrantRef(9)).is_err(), "{raw}");
+            assert!(
+                check_status(GrantStatus(raw), GrantRef(9)).is_err(),
+                "{raw}"
+            );
         }
         assert_eq!(check_status(GrantStatus::OKAY, GrantRef(9)), Ok(()));
         assert_eq!(status_errno(GrantStatus::NO_SPACE), Errno::ENOMEM);

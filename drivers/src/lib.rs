@@ -12,6 +12,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "fake"))]
 extern crate std;
 
+pub mod console;
 pub mod counters;
 pub mod events;
 #[cfg(any(test, feature = "fake"))]
@@ -22,6 +23,7 @@ mod grant_table;
 pub mod hypervisor;
 pub mod memory;
 pub mod notify;
+pub mod services;
 pub mod shared;
 
 mod errno;
@@ -40,3 +42,4 @@ pub use ids::{
 };
 pub use memory::Platform;
 pub use run_tree::RunTree;
+pub use services::{BringUpError, Limits, Services};

@@ -7,6 +7,7 @@
 
 use alloc::collections::VecDeque;
 
+use embassy_sync::waitqueue::WakerRegistration;
 use hashbrown::HashMap;
 
 use crate::events::Port;
@@ -48,11 +49,18 @@ pub(crate) struct Records<X: Platform> {
     /// Pages that only the peer maps, oldest first. Has room for every live page, so that
     /// parking never allocates.
     parked: VecDeque<Record<X>>,
+    /// Who reaps, to be told when a page is parked.
+    pub(crate) on_park: WakerRegistration,
 }
 
 impl<X: Platform> Records<X> {
     pub(crate) fn new() -> Self {
-        Self { live: HashMap::new(), parked: VecDeque::new() }
+        let on_park = WakerRegistration::new();
+        Self {
+            live: HashMap::new(),
+            parked: VecDeque::new(),
+            on_park,
+        }
     }
 
     /// Pages charged: live and parked.
@@ -71,7 +79,9 @@ impl<X: Platform> Records<X> {
     /// ENOMEM.
     pub(crate) fn reserve(&mut self, n: usize) -> Result<(), Error> {
         self.live.try_reserve(n).map_err(|_| Error::NO_MEMORY)?;
-        self.parked.try_reserve(self.live.len() + n).map_err(|_| Error::NO_MEMORY)
+        self.parked
+            .try_reserve(self.live.len() + n)
+            .map_err(|_| Error::NO_MEMORY)
     }
 
     /// Adds a page; room was [`Records::reserve`]d.
@@ -92,19 +102,27 @@ impl<X: Platform> Records<X> {
 
     /// Whether every page of a run is listed.
     pub(crate) fn all_listed(&self, handle: u32, run: core::ops::Range<u64>) -> bool {
-        run.clone().all(|index| self.get((handle, index)).is_some_and(|record| record.listed))
+        run.clone().all(|index| {
+            self.get((handle, index))
+                .is_some_and(|record| record.listed)
+        })
     }
 
     /// Takes a user from a page. The record, once it has none left.
     pub(crate) fn drop_user(&mut self, key: Key) -> Option<Record<X>> {
         let record = self.live.get_mut(&key)?;
         record.users -= 1;
-        if record.users == 0 { self.live.remove(&key) } else { None }
+        if record.users == 0 {
+            self.live.remove(&key)
+        } else {
+            None
+        }
     }
 
     /// Keeps a page until the peer lets go.
     pub(crate) fn park(&mut self, record: Record<X>) {
         self.parked.push_back(record);
+        self.on_park.wake();
     }
 
     /// The page that was parked longest.

@@ -123,7 +123,13 @@ impl<X: Platform> Table<X> {
         for (index, grant) in (first..).zip(grants) {
             self.window.announce(index, *grant);
             let state = State::Reserved;
-            self.slots[index as usize] = Slot { state, ticket, first, len: count, ..Slot::default() };
+            self.slots[index as usize] = Slot {
+                state,
+                ticket,
+                first,
+                len: count,
+                ..Slot::default()
+            };
         }
         self.usage.reserved += count;
         Ok((first, ticket))
@@ -151,7 +157,10 @@ impl<X: Platform> Table<X> {
         let reserved = |slot: &Slot| {
             slot.state == State::Reserved && ticket.is_none_or(|ticket| ticket == slot.ticket)
         };
-        let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
+        let slots = self
+            .slots
+            .get(run.start as usize..run.end as usize)
+            .ok_or(NOT_RESERVED)?;
         if !slots.iter().all(reserved) {
             return Err(NOT_RESERVED);
         }
@@ -162,7 +171,12 @@ impl<X: Platform> Table<X> {
             let live = self.window.mapped(index).is_some();
             let slot = &mut self.slots[index as usize];
             if mapped.is_ok() {
-                *slot = Slot { state: State::Mapped, start, count, ..*slot };
+                *slot = Slot {
+                    state: State::Mapped,
+                    start,
+                    count,
+                    ..*slot
+                };
             } else if live {
                 slot.state = State::Stuck;
                 self.usage.stuck += 1;
@@ -198,7 +212,10 @@ impl<X: Platform> Table<X> {
     /// As the first index says that can't be removed: EINVAL if it's not reserved, EBUSY if it's
     /// mapped. Nothing changes then.
     pub(crate) fn remove(&mut self, run: Range<u32>) -> Result<(), Error> {
-        let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
+        let slots = self
+            .slots
+            .get(run.start as usize..run.end as usize)
+            .ok_or(NOT_RESERVED)?;
         for slot in slots {
             match slot.state {
                 State::Reserved => {}
@@ -230,10 +247,14 @@ impl<X: Platform> Table<X> {
         let ticket = self.slots[index as usize].ticket;
         self.slots[index as usize].state = State::Free;
         self.usage.reserved -= 1;
-        let Some(notify) = self.notifies.get_mut(&ticket) else { return };
+        let Some(notify) = self.notifies.get_mut(&ticket) else {
+            return;
+        };
         notify.left -= 1;
         if notify.left == 0
-            && let Some(Notify { event: Some(port), .. }) = self.notifies.remove(&ticket)
+            && let Some(Notify {
+                event: Some(port), ..
+            }) = self.notifies.remove(&ticket)
         {
             notify::send(&port);
         }
@@ -241,7 +262,10 @@ impl<X: Platform> Table<X> {
 
     /// The start and length of the mapping that an index lies in.
     pub(crate) fn mapping_at(&self, index: u32) -> Option<(u32, u32)> {
-        let slot = self.slots.get(index as usize).filter(|slot| slot.state == State::Mapped)?;
+        let slot = self
+            .slots
+            .get(index as usize)
+            .filter(|slot| slot.state == State::Mapped)?;
         Some((slot.start, self.slots[slot.start as usize].count))
     }
 
@@ -256,16 +280,23 @@ impl<X: Platform> Table<X> {
         byte: Option<usize>,
         event: Option<Port<X>>,
     ) -> Result<(), Error> {
-        let reserved = self.slots.get(index as usize).filter(|slot| slot.state != State::Free);
+        let reserved = self
+            .slots
+            .get(index as usize)
+            .filter(|slot| slot.state != State::Free);
         let slot = reserved.ok_or(Error::Invalid(Errno::ENOENT, "nothing is reserved there"))?;
         if byte.is_some() && self.window.mapped(index) == Some(Access::ReadOnly) {
-            return Err(Error::Invalid(Errno::EINVAL, "can't clear a byte of a read-only mapping"));
+            return Err(Error::Invalid(
+                Errno::EINVAL,
+                "can't clear a byte of a read-only mapping",
+            ));
         }
         self.notifies.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
         let run = &self.slots[slot.first as usize..(slot.first + slot.len) as usize];
         let ours = |other: &&Slot| other.ticket == slot.ticket && other.state != State::Free;
         let left = run.iter().filter(ours).count() as u32;
-        self.notifies.insert(slot.ticket, Notify { byte, event, left });
+        self.notifies
+            .insert(slot.ticket, Notify { byte, event, left });
         Ok(())
     }
 
@@ -281,7 +312,9 @@ impl<X: Platform> Table<X> {
             if last.replace(ticket) == Some(ticket) {
                 continue;
             }
-            let Some(notify) = self.notifies.get_mut(&ticket) else { continue };
+            let Some(notify) = self.notifies.get_mut(&ticket) else {
+                continue;
+            };
             let page = |byte: &usize| (*byte / PAGE_SIZE) as u32;
             let due = notify.byte.take_if(|byte| run.contains(&page(byte)));
             // Asked for before the page was mapped read-only: there is nothing to write to.
@@ -322,6 +355,8 @@ impl<X: Platform> Drop for Table<X> {
     }
 }
 
-const FULL: Error = Error::Invalid(Errno::ENOMEM, "no free run of that many indices in the handle");
-const NOT_RESERVED: Error =
-    Error::Invalid(Errno::EINVAL, "not reserved, or mapped already");
+const FULL: Error = Error::Invalid(
+    Errno::ENOMEM,
+    "no free run of that many indices in the handle",
+);
+const NOT_RESERVED: Error = Error::Invalid(Errno::EINVAL, "not reserved, or mapped already");

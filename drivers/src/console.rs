@@ -1,0 +1,316 @@
+//! The console: a ring that a daemon in dom0 serves, or Xen's own in dom0's place.
+//!
+//! Nothing is lost when the ring is full: what doesn't fit waits in a backlog of ours. Who can
+//! wait, waits for room ([`Console::print`]); who can't, such as a log line or a crash dump,
+//! lets other domains run until there is room, for a bounded time ([`Console::print_now`]).
+//!
+//! The ring's indices run free and are written by the daemon as well: each is read once, and a
+//! pair that can't be is taken as a full or an empty ring.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::convert::Infallible;
+use core::sync::atomic::Ordering;
+
+use spin::Mutex;
+use xen_sys::io::console::XenconsInterface;
+use xen_sys::xen::Virq;
+
+use crate::events::{Events, Port};
+use crate::memory::Platform;
+use crate::{ConsoleDevice, Error};
+
+/// Bytes that wait in our memory for room in the ring.
+const BACKLOG: usize = 16 * 1024;
+/// How long [`Console::print_now`] waits for a daemon that takes nothing: 2 s.
+const PATIENCE_NS: u64 = 2_000_000_000;
+
+/// The console of this guest. A handle: clones are the same console.
+#[derive(Debug)]
+pub struct Console<X: Platform>(Arc<Inner<X>>);
+
+#[derive(Debug)]
+struct Inner<X: Platform> {
+    xen: X,
+    /// Rings when there is input or room; `None` where Xen has no such event for us.
+    port: Option<Port<X>>,
+    out: Mutex<Out>,
+}
+
+#[derive(Debug)]
+struct Out {
+    backlog: VecDeque<u8>,
+    /// Whether the last byte ended a line.
+    at_line_start: bool,
+    /// Bytes given up because nobody took any for [`PATIENCE_NS`].
+    lost: u64,
+}
+
+impl<X: Platform> Console<X> {
+    /// The console that this domain has.
+    ///
+    /// # Errors
+    /// ENOMEM; EINVAL for a ring without a port.
+    pub fn bring_up(xen: &X, events: &Events<X>) -> Result<Self, Error> {
+        let port = match xen.console_device() {
+            ConsoleDevice::Ring(_, port) => Some(events.adopt(port)?),
+            // A Xen without it still prints; keys can't be heard then.
+            ConsoleDevice::Hypervisor => events.bind_virq(Virq::CONSOLE).ok(),
+        };
+        let mut backlog = VecDeque::new();
+        backlog
+            .try_reserve_exact(BACKLOG)
+            .map_err(|_| Error::NO_MEMORY)?;
+        let out = Mutex::new(Out {
+            backlog,
+            at_line_start: true,
+            lost: 0,
+        });
+        Ok(Self(Arc::new(Inner {
+            xen: xen.clone(),
+            port,
+            out,
+        })))
+    }
+}
+
+impl<X: Platform> Console<X> {
+    /// Writes all of `bytes`, waiting for room as often as it takes.
+    pub async fn print(&self, mut bytes: &[u8]) {
+        loop {
+            let mark = self.mark();
+            bytes = &bytes[self.push(bytes)..];
+            if bytes.is_empty() {
+                return;
+            }
+            self.news(mark).await;
+        }
+    }
+
+    /// Writes all of `bytes` without awaiting. If nobody takes any for 2 s, the rest is given up
+    /// and counted.
+    pub fn print_now(&self, mut bytes: &[u8]) {
+        let xen = &self.0.xen;
+        let mut deadline = xen.now() + PATIENCE_NS;
+        loop {
+            let taken = self.push(bytes);
+            bytes = &bytes[taken..];
+            if bytes.is_empty() {
+                return;
+            }
+            if taken > 0 {
+                deadline = xen.now() + PATIENCE_NS;
+            } else if xen.now() >= deadline {
+                self.0.out.lock().lost += bytes.len() as u64;
+                return;
+            }
+            xen.yield_cpu();
+        }
+    }
+
+    /// Writes `text` as lines of their own: on a new line, and ended.
+    pub fn line_now(&self, text: &str) {
+        if !self.0.out.lock().at_line_start {
+            self.print_now(b"\n");
+        }
+        self.print_now(text.as_bytes());
+        self.print_now(b"\n");
+    }
+
+    /// Whether the last byte written ended a line.
+    pub fn at_line_start(&self) -> bool {
+        self.0.out.lock().at_line_start
+    }
+
+    /// Bytes given up so far.
+    pub fn lost(&self) -> u64 {
+        self.0.out.lock().lost
+    }
+
+    /// Waits until everything written was taken, at most until `deadline` in nanoseconds of
+    /// Xen's time. Whether it was: before a guest ends, what is still in the ring would be lost.
+    pub fn drain(&self, deadline: u64) -> bool {
+        let xen = &self.0.xen;
+        while !self.is_drained() {
+            if xen.now() >= deadline {
+                return false;
+            }
+            xen.yield_cpu();
+        }
+        true
+    }
+
+    fn is_drained(&self) -> bool {
+        let out = &mut *self.0.out.lock();
+        self.flush(out);
+        let taken = match self.0.xen.console_device() {
+            ConsoleDevice::Ring(ring, _) => {
+                ring.out_cons.load(Ordering::Acquire) == ring.out_prod.load(Ordering::Relaxed)
+            }
+            ConsoleDevice::Hypervisor => true,
+        };
+        out.backlog.is_empty() && taken
+    }
+
+    /// Reads what was typed, at least one byte.
+    pub async fn input(&self, bytes: &mut [u8]) -> usize {
+        loop {
+            let mark = self.mark();
+            // The daemon rings for room as well: what waits here goes on with it.
+            self.flush(&mut self.0.out.lock());
+            let len = self.take_input(bytes);
+            if len > 0 || bytes.is_empty() {
+                return len;
+            }
+            self.news(mark).await;
+        }
+    }
+
+    /// Takes over as much as there is room for; how many bytes of `bytes` that was.
+    fn push(&self, bytes: &[u8]) -> usize {
+        let out = &mut *self.0.out.lock();
+        // A terminal in raw mode behind the ring wants both; Xen's own console adds its own.
+        let ring = matches!(self.0.xen.console_device(), ConsoleDevice::Ring(..));
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let room = BACKLOG - out.backlog.len();
+            if room < 2 {
+                self.flush(out);
+                if BACKLOG - out.backlog.len() < 2 {
+                    break;
+                }
+            }
+            let byte = bytes[taken];
+            if byte == b'\n' && ring {
+                out.backlog.push_back(b'\r');
+            }
+            out.backlog.push_back(byte);
+            out.at_line_start = byte == b'\n';
+            taken += 1;
+        }
+        self.flush(out);
+        taken
+    }
+
+    /// Moves what it can from the backlog to the device.
+    fn flush(&self, out: &mut Out) {
+        if out.backlog.is_empty() {
+            return;
+        }
+        match self.0.xen.console_device() {
+            ConsoleDevice::Ring(ring, _) => {
+                if fill(ring, &mut out.backlog)
+                    && let Some(port) = &self.0.port
+                {
+                    // A console that can't be rung is emptied when the daemon looks next.
+                    let _ = port.send();
+                }
+            }
+            ConsoleDevice::Hypervisor => {
+                let (first, second) = out.backlog.as_slices();
+                // Refused only where this device is not the domain's: there is no other place.
+                let _ = self.0.xen.console_io_write(first);
+                if !second.is_empty() {
+                    let _ = self.0.xen.console_io_write(second);
+                }
+                out.backlog.clear();
+            }
+        }
+    }
+
+    fn take_input(&self, bytes: &mut [u8]) -> usize {
+        match self.0.xen.console_device() {
+            ConsoleDevice::Ring(ring, _) => {
+                let len = empty(ring, bytes);
+                if len > 0
+                    && let Some(port) = &self.0.port
+                {
+                    let _ = port.send();
+                }
+                len
+            }
+            ConsoleDevice::Hypervisor => self.0.xen.console_io_read(bytes).unwrap_or(0),
+        }
+    }
+
+    fn mark(&self) -> u64 {
+        self.0.port.as_ref().map_or(0, Port::delivered)
+    }
+
+    /// Waits for the first event after `mark`; for ever where there is none.
+    async fn news(&self, mark: u64) {
+        match &self.0.port {
+            Some(port) => port.wait_beyond(mark).await,
+            None => core::future::pending().await,
+        }
+    }
+}
+
+impl<X: Platform> Clone for Console<X> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<X: Platform> embedded_io_async::ErrorType for Console<X> {
+    type Error = Infallible;
+}
+
+impl<X: Platform> embedded_io_async::Read for Console<X> {
+    async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
+        Ok(self.input(bytes).await)
+    }
+}
+
+impl<X: Platform> embedded_io_async::Write for Console<X> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        self.print(bytes).await;
+        Ok(bytes.len())
+    }
+
+    async fn flush(&mut self) -> Result<(), Infallible> {
+        loop {
+            let mark = self.mark();
+            if self.is_drained() {
+                return Ok(());
+            }
+            self.news(mark).await;
+        }
+    }
+}
+
+/// Moves bytes from the backlog to the ring; whether any.
+fn fill(ring: &XenconsInterface, backlog: &mut VecDeque<u8>) -> bool {
+    let size = ring.output.len() as u32;
+    // The daemon's index, read once. More than a ring of bytes behind ours can't be: then there
+    // is no room, and nothing of ours is overwritten.
+    let cons = ring.out_cons.load(Ordering::Acquire);
+    let mut prod = ring.out_prod.load(Ordering::Relaxed);
+    let room = size.saturating_sub(prod.wrapping_sub(cons));
+    let moved = backlog.len().min(room as usize);
+    for byte in backlog.drain(..moved) {
+        ring.output[(prod % size) as usize].store(byte, Ordering::Relaxed);
+        prod = prod.wrapping_add(1);
+    }
+    // The bytes before the index that announces them.
+    ring.out_prod.store(prod, Ordering::Release);
+    moved > 0
+}
+
+/// Moves bytes from the ring to `bytes`; how many.
+fn empty(ring: &XenconsInterface, bytes: &mut [u8]) -> usize {
+    let size = ring.input.len() as u32;
+    // The daemon's index, read once. More than a ring of bytes can't be there: then there is none.
+    let prod = ring.in_prod.load(Ordering::Acquire);
+    let mut cons = ring.in_cons.load(Ordering::Relaxed);
+    let ready = prod.wrapping_sub(cons);
+    let ready = if ready > size { 0 } else { ready as usize };
+    let len = bytes.len().min(ready);
+    for byte in &mut bytes[..len] {
+        *byte = ring.input[(cons % size) as usize].load(Ordering::Relaxed);
+        cons = cons.wrapping_add(1);
+    }
+    // The bytes are taken before their room is given back.
+    ring.in_cons.store(cons, Ordering::Release);
+    len
+}

@@ -1,0 +1,184 @@
+//! Memory of the fake: frames of atomic bytes, page tables by address, address space.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use super::State;
+use super::domain::Domain;
+use crate::Errno;
+use crate::memory::{FrameCount, PAGE_SIZE, Page, PageSlot};
+
+/// Where a domain sees its own memory: by machine frame, so that addresses never coincide.
+const OWN_BASE: usize = 0x1000_0000_0000;
+/// Where its address space without memory begins.
+const SLOT_BASE: usize = 0x7000_0000_0000;
+
+/// One machine frame. Whoever holds the `Arc` keeps it, as Xen's page references do.
+#[derive(Debug)]
+pub(super) struct Frame(Box<[AtomicU8]>);
+
+impl Default for Frame {
+    /// Memory is not zero when it's handed out; a guest that trusts it is found out.
+    fn default() -> Self {
+        Self((0..PAGE_SIZE).map(|_| AtomicU8::new(0xA5)).collect())
+    }
+}
+
+/// One page-table entry.
+#[derive(Clone, Debug)]
+pub(super) struct Pte {
+    pub(super) mfn: u64,
+    pub(super) frame: Arc<Frame>,
+    pub(super) writable: bool,
+    /// The handle of the grant mapping that made it; `None` for the domain's own memory.
+    pub(super) handle: Option<u32>,
+}
+
+/// A reserved range of addresses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) pages: u32,
+    /// Pages whose L1 tables exist.
+    pub(super) prepared: u32,
+}
+
+impl Domain {
+    pub(super) fn alloc_page(&mut self) -> Option<Page> {
+        match &mut self.pages_until_failure {
+            Some(0) => {
+                self.pages_until_failure = None;
+                return None;
+            }
+            Some(n) => *n -= 1,
+            None => {}
+        }
+        let mfn = self.free.pop()?;
+        let (addr, frame) = (own_addr(mfn), self.frames[&mfn].clone());
+        self.ptes.insert(
+            addr,
+            Pte {
+                mfn,
+                frame,
+                writable: true,
+                handle: None,
+            },
+        );
+        Some(Page::new(addr, mfn, false))
+    }
+
+    pub(super) fn frames(&self) -> FrameCount {
+        FrameCount {
+            total: self.frames.len() as u32,
+            free: self.free.len() as u32,
+        }
+    }
+
+    pub(super) fn reserve_slot(&mut self, pages: u32) -> Option<PageSlot> {
+        let last = self.slots.last_key_value();
+        // One page of distance: what runs off a slot's end is found out.
+        let addr = last.map_or(SLOT_BASE, |(addr, slot)| {
+            addr + (slot.pages as usize + 1) * PAGE_SIZE
+        });
+        self.slots.insert(addr, Slot { pages, prepared: 0 });
+        Some(PageSlot::new(addr, pages))
+    }
+
+    pub(super) fn prepare_slot(&mut self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
+        let known = self
+            .slots
+            .get_mut(&slot.addr())
+            .expect("a slot that was reserved");
+        assert!(pages <= known.pages, "prepared beyond the slot");
+        if pages > known.prepared && self.pages_until_failure == Some(0) {
+            self.pages_until_failure = None;
+            return Err(Errno::ENOMEM);
+        }
+        known.prepared = known.prepared.max(pages);
+        Ok(())
+    }
+
+    pub(super) fn release_slot(&mut self, slot: PageSlot) {
+        let end = slot.addr() + slot.pages() as usize * PAGE_SIZE;
+        let mapped = self.ptes.range(slot.addr()..end).count();
+        assert_eq!(
+            mapped, 0,
+            "gave back address space with {mapped} pages mapped in it"
+        );
+        self.slots
+            .remove(&slot.addr())
+            .expect("a slot that was reserved");
+    }
+
+    /// Whether an address has an L1 table for grants.
+    pub(super) fn is_prepared(&self, addr: usize) -> bool {
+        self.slots
+            .range(..=addr)
+            .next_back()
+            .is_some_and(|(first, slot)| addr < first + slot.prepared as usize * PAGE_SIZE)
+    }
+
+    fn byte(&self, addr: usize, write: bool) -> &AtomicU8 {
+        let pte = self.ptes.get(&(addr & !(PAGE_SIZE - 1)));
+        let pte = pte.unwrap_or_else(|| panic!("page fault: nothing is mapped at {addr:#x}"));
+        assert!(pte.writable || !write, "page fault: {addr:#x} is read-only");
+        &pte.frame.0[addr % PAGE_SIZE]
+    }
+
+    pub(super) fn read(&self, src: usize, dst: &mut [u8]) {
+        for (addr, byte) in (src..).zip(dst) {
+            *byte = self.byte(addr, false).load(Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn write(&self, dst: usize, src: &[u8]) {
+        for (addr, byte) in (dst..).zip(src) {
+            self.byte(addr, true).store(*byte, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn probe_write(&self, addr: usize, value: u8) -> bool {
+        let writable = self
+            .ptes
+            .get(&(addr & !(PAGE_SIZE - 1)))
+            .is_some_and(|pte| pte.writable);
+        if writable {
+            self.write(addr, &[value]);
+        }
+        writable
+    }
+}
+
+impl State {
+    pub(super) fn free_page(&mut self, domid: u16, page: Page) {
+        let mfn = page.mfn();
+        for mapper in self.domains.values() {
+            let mapped = mapper
+                .ptes
+                .values()
+                .any(|pte| pte.handle.is_some() && pte.mfn == mfn);
+            assert!(!mapped, "freed a page that domain {} maps", mapper.domid);
+        }
+        let domain = self.domain(domid);
+        let named = domain.entries_naming(mfn);
+        assert_eq!(named, [], "freed a page that live grant entries name");
+        if page.is_clean() {
+            let dirty = domain.frames[&mfn]
+                .0
+                .iter()
+                .any(|byte| byte.load(Ordering::Relaxed) != 0);
+            assert!(!dirty, "freed a page as clean that is not");
+        }
+        let pte = domain.ptes.remove(&page.addr());
+        assert_eq!(
+            pte.map(|pte| pte.mfn),
+            Some(mfn),
+            "freed a page that is not allocated"
+        );
+        domain.free.push(mfn);
+    }
+}
+
+fn own_addr(mfn: u64) -> usize {
+    OWN_BASE + mfn as usize * PAGE_SIZE
+}
