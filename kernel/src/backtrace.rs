@@ -46,7 +46,7 @@ fn print_function(address: usize, within: usize) {
 
 /// The caller's frame and the return address, if there is a frame at `rbp`.
 fn frame(rbp: usize) -> Option<(usize, usize)> {
-    if rbp % 8 != 0 || !translate::is_readable(rbp, 16) {
+    if !rbp.is_multiple_of(8) || !translate::is_readable(rbp, 16) {
         return None;
     }
     let frame = ptr::with_exposed_provenance::<[usize; 2]>(rbp);

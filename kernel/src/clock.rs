@@ -4,7 +4,10 @@
 //! the time stamp counter in `vcpu_info.time`, and marks an update by an odd version
 //! (xen/include/public/xen.h, struct vcpu_time_info). The alarm is a one-shot timer that makes
 //! VIRQ_TIMER pending.
-#![expect(unsafe_code, reason = "the time stamp counter is read by an instruction")]
+#![expect(
+    unsafe_code,
+    reason = "the time stamp counter is read by an instruction"
+)]
 
 use core::arch::x86_64::{_mm_lfence, _rdtsc};
 use core::sync::atomic::{Ordering, fence};
@@ -32,8 +35,12 @@ fn system_time(time: &VcpuTimeInfo) -> u64 {
         let elapsed = read_tsc().wrapping_sub(since);
         fence(Ordering::Acquire);
         // Odd: Xen was writing. Changed: it has written meanwhile.
-        if version % 2 == 0 && version == time.version.load(Ordering::Relaxed) {
-            let shifted = if shift < 0 { elapsed >> -shift } else { elapsed << shift };
+        if version.is_multiple_of(2) && version == time.version.load(Ordering::Relaxed) {
+            let shifted = if shift < 0 {
+                elapsed >> -shift
+            } else {
+                elapsed << shift
+            };
             return base + ((u128::from(shifted) * u128::from(scale)) >> 32) as u64;
         }
     }
@@ -56,7 +63,7 @@ pub fn wall_clock() -> Option<u64> {
         let high = u64::from(shared.wc_sec_hi.load(Ordering::Relaxed));
         let nanoseconds = u64::from(shared.wc_nsec.load(Ordering::Relaxed));
         fence(Ordering::Acquire);
-        if version % 2 == 0 && version == shared.wc_version.load(Ordering::Relaxed) {
+        if version.is_multiple_of(2) && version == shared.wc_version.load(Ordering::Relaxed) {
             return Some((high << 32 | low) * 1_000_000_000 + nanoseconds + now());
         }
     }

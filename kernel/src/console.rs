@@ -2,7 +2,8 @@
 //!
 //! A domU has the ring of io/console.h, whose page the builder mapped; in dom0's place there is
 //! Xen's own console. `drivers` reads input and may write the ring too: all of it runs on one
-//! vCPU without interrupts, and each writer leaves the ring consistent.
+//! vCPU without interrupts, and each writer leaves the ring consistent. A service that queues
+//! output takes over by [`redirect`].
 //!
 //! A full ring is waited for, but no longer than a second without progress: a console that
 //! nobody reads must not hold the guest. From then on text is dropped until there is room.
@@ -13,6 +14,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use drivers::PortNumber;
+use spin::Once;
 use xen_sys::event_channel::EvtchnSend;
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::Sif;
@@ -97,7 +99,8 @@ fn put(ring: &XenconsInterface, port: PortNumber, mut bytes: &[u8]) {
             ring.output[at].store(byte, Ordering::Relaxed);
         }
         // The daemon may read the bytes as soon as it sees the index, so the index goes last.
-        ring.out_prod.store(produced.wrapping_add(now.len() as u32), Ordering::Release);
+        ring.out_prod
+            .store(produced.wrapping_add(now.len() as u32), Ordering::Release);
         bytes = later;
     }
 }
@@ -136,19 +139,53 @@ fn notify(port: PortNumber) {
     let _ = hypercall::evtchn_send(&mut EvtchnSend { port: port.0 });
 }
 
-/// The console as a sink for `write!`.
-#[derive(Debug)]
-pub struct Writer;
+/// A sink for `write!` that passes text on in pieces of up to 256 bytes: each piece is a hypercall.
+struct Pieces {
+    bytes: [u8; 256],
+    len: usize,
+}
 
-impl fmt::Write for Writer {
+impl Pieces {
+    fn flush(&mut self) {
+        let text = &self.bytes[..self.len];
+        if !SINK.get().is_some_and(|sink| sink(text)) {
+            write(text);
+        }
+        self.len = 0;
+    }
+}
+
+impl fmt::Write for Pieces {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        write(text.as_bytes());
+        for &byte in text.as_bytes() {
+            if self.len == self.bytes.len() {
+                self.flush();
+            }
+            self.bytes[self.len] = byte;
+            self.len += 1;
+        }
         Ok(())
     }
 }
 
+/// Where printed text goes once the guest's console service runs.
+static SINK: Once<fn(&[u8]) -> bool> = Once::new();
+
+/// Passes what is printed from now on, dumps included, to `sink` instead of writing it at once:
+/// the service that queues output keeps the order. `sink` runs at any place in the code, must not
+/// wait for a lock, and returns false if it could not take the text; it's written at once then.
+/// The first sink stays.
+pub fn redirect(sink: fn(&[u8]) -> bool) {
+    SINK.call_once(|| sink);
+}
+
 /// Prints formatted text. Used by [`crate::print!`].
 pub fn print(text: fmt::Arguments) {
-    // `Writer` never fails; an argument's own `Display` may, and then the rest is not printed.
-    let _ = fmt::write(&mut Writer, text);
+    let mut pieces = Pieces {
+        bytes: [0; 256],
+        len: 0,
+    };
+    // `Pieces` never fails; an argument's own `Display` may, and then the rest is not printed.
+    let _ = fmt::write(&mut pieces, text);
+    pieces.flush();
 }

@@ -58,7 +58,12 @@ impl Guest {
     /// What of the memory is in use.
     pub fn usage(&self) -> Usage {
         let (heap, heap_free) = heap::usage();
-        Usage { frames: self.xen.frames(), heap, heap_free, stack: stack::high_water() }
+        Usage {
+            frames: self.xen.frames(),
+            heap,
+            heap_free,
+            stack: stack::high_water(),
+        }
     }
 }
 
@@ -73,7 +78,12 @@ pub fn run() -> ! {
     let events = Events::bring_up(&xen);
     executor::run(events.clone(), |spawner| {
         alloc::boxed::Box::pin(async move {
-            grantkit_main(Guest { xen, events, spawner }).await;
+            grantkit_main(Guest {
+                xen,
+                events,
+                spawner,
+            })
+            .await;
             power::poweroff()
         })
     })

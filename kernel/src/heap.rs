@@ -21,7 +21,10 @@ use crate::memory::{PAGE_SIZE, Pfn, REGION_SIZE, layout, tables, translate};
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-static RESERVE: Mutex<Reserve> = Mutex::new(Reserve { heap: Heap::empty(), unlinked: 0..0 });
+static RESERVE: Mutex<Reserve> = Mutex::new(Reserve {
+    heap: Heap::empty(),
+    unlinked: 0..0,
+});
 
 struct Reserve {
     heap: Heap,
@@ -100,7 +103,9 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let Some(block) = NonNull::new(block) else { return };
+        let Some(block) = NonNull::new(block) else {
+            return;
+        };
         // SAFETY: the caller had it from `alloc` with this layout.
         unsafe { RESERVE.lock().heap.deallocate(block, layout) };
     }

@@ -15,7 +15,11 @@ impl Log for Logger {
         if self.enabled(record.metadata()) {
             let now = clock::now() / 1_000;
             let (seconds, fraction) = (now / 1_000_000, now % 1_000_000);
-            println!("[{seconds:5}.{fraction:06}] {:5} {}", record.level(), record.args());
+            println!(
+                "[{seconds:5}.{fraction:06}] {:5} {}",
+                record.level(),
+                record.args()
+            );
         }
     }
 

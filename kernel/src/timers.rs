@@ -3,7 +3,10 @@
 //! One tick is one nanosecond of system time. The queue takes wakers of any kind (not only those
 //! of embassy's executor), up to its 64 places; a timer that finds none is woken early, and asks
 //! again. The earliest deadline is Xen's one-shot timer.
-#![expect(unsafe_code, reason = "the macros define symbols that other crates link to")]
+#![expect(
+    unsafe_code,
+    reason = "the macros define symbols that other crates link to"
+)]
 
 use core::cell::RefCell;
 use core::sync::atomic::Ordering;
@@ -15,11 +18,21 @@ use embassy_time_queue_utils::Queue;
 
 use crate::{clock, shared_info};
 
-struct Timers {
-    queue: Mutex<RefCell<Queue>>,
+/// An alarm that rings within this many nanoseconds may have rung already; it's set anew.
+const NEAR: u64 = 1_000_000;
+
+struct Timers(Mutex<RefCell<Inner>>);
+
+struct Inner {
+    queue: Queue,
+    /// When Xen will ring next, as far as it was told.
+    alarm: u64,
 }
 
-time_driver_impl!(static TIMERS: Timers = Timers { queue: Mutex::new(RefCell::new(Queue::new())) });
+time_driver_impl!(static TIMERS: Timers = Timers(Mutex::new(RefCell::new(Inner {
+    queue: Queue::new(),
+    alarm: 0,
+}))));
 
 impl Driver for Timers {
     fn now(&self) -> u64 {
@@ -28,9 +41,9 @@ impl Driver for Timers {
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
         critical_section::with(|cs| {
-            let mut queue = self.queue.borrow_ref_mut(cs);
-            if queue.schedule_wake(at, waker) {
-                set_alarm(&mut queue);
+            let mut inner = self.0.borrow_ref_mut(cs);
+            if inner.queue.schedule_wake(at, waker) {
+                inner.wake_and_set_alarm();
             }
         });
     }
@@ -38,14 +51,20 @@ impl Driver for Timers {
 
 /// Wakes the tasks whose deadline has passed.
 pub fn expire() {
-    critical_section::with(|cs| set_alarm(&mut TIMERS.queue.borrow_ref_mut(cs)));
+    critical_section::with(|cs| TIMERS.0.borrow_ref_mut(cs).wake_and_set_alarm());
 }
 
-/// Wakes what is due, and has Xen ring for what is due next.
-fn set_alarm(queue: &mut Queue) {
-    let next = queue.next_expiration(clock::now());
-    if next != u64::MAX {
-        clock::set_alarm(next);
+impl Inner {
+    /// Wakes what is due, and has Xen ring for what is due next. An alarm that is set for earlier
+    /// stays: it costs a spurious wake-up, not a hypercall for each timeout that is put off.
+    fn wake_and_set_alarm(&mut self) {
+        let now = clock::now();
+        let next = self.queue.next_expiration(now);
+        let is_set = now + NEAR < self.alarm && self.alarm <= next;
+        if next != u64::MAX && !is_set {
+            clock::set_alarm(next);
+            self.alarm = next;
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The seam on metal: [`drivers::Hypervisor`] and [`drivers::memory::Memory`] for this domain.
 //!
 //! Nothing is decided here: a method is one line over `hypercall.rs` or `memory/`.
-#![expect(unsafe_code, reason = "the seam has unsafe methods, and the grant table lies at an address")]
+#![expect(
+    unsafe_code,
+    reason = "the seam has unsafe methods, and the grant table lies at an address"
+)]
 
 use core::ptr;
 use core::slice;
@@ -137,7 +140,10 @@ impl Memory for Xen {
     }
 
     fn free_page(&self, page: Page) {
-        let frame = Frame { pfn: translate::frame_at(page.addr()), clean: page.is_clean() };
+        let frame = Frame {
+            pfn: translate::frame_at(page.addr()),
+            clean: page.is_clean(),
+        };
         // SAFETY: a `Page` owns its frame, which came from the pool, and no grant names it.
         unsafe { POOL.lock().give_back(frame) };
     }
@@ -170,7 +176,10 @@ impl Memory for Xen {
 
     fn frames(&self) -> FrameCount {
         let pool = POOL.lock();
-        FrameCount { total: pool.total() as u32, free: pool.free() as u32 }
+        FrameCount {
+            total: pool.total() as u32,
+            free: pool.free() as u32,
+        }
     }
 
     unsafe fn read(&self, src: usize, dst: &mut [u8]) {

@@ -1,5 +1,8 @@
 //! From the first instruction to the first task.
-#![expect(unsafe_code, reason = "hands over the memory that the builder left free")]
+#![expect(
+    unsafe_code,
+    reason = "hands over the memory that the builder left free"
+)]
 
 mod entry;
 mod notes;
@@ -27,16 +30,16 @@ extern "C" fn on_boot_stack(start_info: *const StartInfo, stack_end: usize) -> !
 
 /// The boot as a list; each line relies on those above it.
 extern "C" fn on_main_stack() -> ! {
-    memory();               // free frames to the pool and the heap
-    protect::init();        // W^X
-    stack::guard();         // pages that are not there around the stack
+    memory(); // free frames to the pool and the heap
+    protect::init(); // W^X
+    stack::guard(); // pages that are not there around the stack
     if shared_info::init().is_err() {
         out_of_memory();
     }
-    traps::init();          // exceptions, the event callback
-    clock::init();          // the ticking stops
-    logger::init();         // log lines to the console
-    guest::run()            // events, the executor, the application
+    traps::init(); // exceptions, the event callback
+    clock::init(); // the ticking stops
+    logger::init(); // log lines to the console
+    guest::run() // events, the executor, the application
 }
 
 /// Shares out the memory that the builder left free.
@@ -61,7 +64,10 @@ fn memory() {
 /// Says so and stops.
 fn out_of_memory() -> ! {
     let Pfn(pages) = layout::nr_pages();
-    println!("grantkit: {} KiB of memory are too little to start", pages * 4);
+    println!(
+        "grantkit: {} KiB of memory are too little to start",
+        pages * 4
+    );
     console::drain();
     power::shutdown(ShutdownReason::POWEROFF)
 }

@@ -3,7 +3,8 @@
 
 use drivers::{Call, Errno};
 use xen_sys::grant_table::{
-    GnttabGetVersion, GnttabMapGrantRef, GnttabOp, GnttabQuerySize, GnttabSetupTable, GnttabUnmapGrantRef,
+    GnttabGetVersion, GnttabMapGrantRef, GnttabOp, GnttabQuerySize, GnttabSetupTable,
+    GnttabUnmapGrantRef,
 };
 use xen_sys::xen::Hypercall;
 

@@ -143,7 +143,11 @@ impl Pool {
     /// # Safety
     /// The frame came from [`Pool::take`], and nobody reads, writes, maps or grants it any more.
     pub unsafe fn give_back(&mut self, frame: Frame) {
-        let list = if frame.clean { &mut self.clean } else { &mut self.dirty };
+        let list = if frame.clean {
+            &mut self.clean
+        } else {
+            &mut self.dirty
+        };
         list.push(frame.pfn);
     }
 

@@ -40,7 +40,7 @@ fn protection(page: usize, now: Flags) -> Flags {
     if overlaps(&image::text(), page, PAGE_SIZE) {
         now - Flags::WRITABLE
     } else if overlaps(&image::rodata(), page, PAGE_SIZE) {
-        now - Flags::WRITABLE | Flags::NO_EXECUTE
+        (now - Flags::WRITABLE) | Flags::NO_EXECUTE
     } else {
         now | Flags::NO_EXECUTE
     }
@@ -58,18 +58,25 @@ struct Batch {
 
 impl Batch {
     fn new() -> Self {
-        Self { entries: [MmuUpdate::default(); BATCH], len: 0 }
+        Self {
+            entries: [MmuUpdate::default(); BATCH],
+            len: 0,
+        }
     }
 
     /// Changes the flags of the entry at `level` for `address`, if it maps something.
     fn change(&mut self, address: usize, level: u32, new: impl Fn(Flags) -> Flags) {
-        let Some(entry) = translate::entry(address, level).filter(|entry| entry.is_present()) else {
+        let Some(entry) = translate::entry(address, level).filter(|entry| entry.is_present())
+        else {
             return;
         };
         let flags = Flags::from_bits_truncate(entry.value);
         let val = entry.value & !flags.bits() | new(flags).bits();
         if val != entry.value {
-            self.entries[self.len] = MmuUpdate { ptr: entry.machine, val };
+            self.entries[self.len] = MmuUpdate {
+                ptr: entry.machine,
+                val,
+            };
             self.len += 1;
         }
         if self.len == BATCH {

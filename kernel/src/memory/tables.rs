@@ -33,11 +33,13 @@ pub const DATA: Flags = Flags::PRESENT
     .union(Flags::DIRTY);
 
 /// What is only read.
-pub const READ_ONLY: Flags = Flags::PRESENT.union(Flags::NO_EXECUTE).union(Flags::ACCESSED);
+pub const READ_ONLY: Flags = Flags::PRESENT
+    .union(Flags::NO_EXECUTE)
+    .union(Flags::ACCESSED);
 
 /// The page-table entry for frame `mfn`.
 pub fn entry(mfn: Mfn, flags: Flags) -> u64 {
-    mfn.0 * PAGE_SIZE as u64 | flags.bits()
+    (mfn.0 * PAGE_SIZE as u64) | flags.bits()
 }
 
 /// Sets the entry that maps the page at `address`, whose L1 table exists, and forgets the old
@@ -106,10 +108,7 @@ pub fn missing(range: Range<usize>) -> u64 {
 }
 
 /// Makes sure that the L3 and L2 tables on the way to `address` exist.
-fn ensure_upper(
-    address: usize,
-    take: &mut dyn FnMut() -> Option<Frame>,
-) -> Result<(), Errno> {
+fn ensure_upper(address: usize, take: &mut dyn FnMut() -> Option<Frame>) -> Result<(), Errno> {
     for level in [4, 3] {
         let above = translate::entry(address, level).ok_or(Errno::EFAULT)?;
         if !above.is_present() {
@@ -133,5 +132,10 @@ fn link(above: u64, frame: Frame, fill: impl Fn(usize) -> u64) -> Result<(), Err
     // SAFETY: the frame stays where it is and is only read from now on.
     unsafe { map(address, mfn, READ_ONLY) }?;
     // SAFETY: the entry above was empty, so no address loses its memory.
-    unsafe { hypercall::mmu_update(&mut [MmuUpdate { ptr: above, val: entry(mfn, TABLE) }]) }
+    unsafe {
+        hypercall::mmu_update(&mut [MmuUpdate {
+            ptr: above,
+            val: entry(mfn, TABLE),
+        }])
+    }
 }
