@@ -59,8 +59,11 @@ fn any_error_line_counts() {
     assert!(no_errors(&lines("ok a\nerror b errno=ENOSYS status=- no")).is_err());
 }
 
-const DUMP: &str = "EXCEPTION 14 page fault, error 2: write\nRIP ffffffff80101234\nCR2 0000000000000000\n\
-                    backtrace:\n  ffffffff80101234 kernel::crash::null+0x14";
+const DUMP: &str = "TRAP #PF page fault, vector 14, error code 0x2
+CR2 0000000000000000: write where nothing is mapped
+RIP ffffffff80101234 grantkit::crash::write_to+0x4
+backtrace:
+  ffffffff80101234 grantkit::crash::crash+0x14";
 const GONE: &str = "Hardware Dom0 crashed: rebooting machine in 5 seconds.";
 const KILLED: &str =
     "Domain 0 (vcpu#0) crashed on cpu#0:\nHardware Dom0 crashed: rebooting machine in 5 seconds.";
@@ -73,7 +76,7 @@ fn judged(word: &str, guest: &str, xen: &str) -> Result<(), String> {
 #[test]
 fn a_whole_dump_is_accepted() {
     assert_eq!(judged("null", DUMP, GONE), Ok(()));
-    let panic = "panicked at kernel/src/x.rs:1:2:\nhm\n0xffffffff80101234: tasks::shell::crash";
+    let panic = "PANIC at kernel/src/x.rs:1:2: hm\nbacktrace:\n  ffffffff80101234 grantkit::crash::crash+0x2";
     assert_eq!(judged("panic", panic, GONE), Ok(()));
 }
 
@@ -83,17 +86,26 @@ fn a_dump_lacking_anything_is_not() {
     assert!(judged("null", DUMP, KILLED).is_err());
     assert!(judged("null", "", GONE).is_err());
     assert!(judged("null", &DUMP.replace("CR2", "cr3"), GONE).is_err());
-    assert!(judged("null", &DUMP.replace("kernel::crash", "kernel::x"), GONE).is_err());
     assert!(
         judged(
             "null",
-            &DUMP.replace("kernel::crash", "_ZN6kernel5crash"),
+            &DUMP.replace("crash::", "x::").replace("::crash", "::x"),
+            GONE
+        )
+        .is_err()
+    );
+    assert!(
+        judged(
+            "null",
+            &DUMP.replace("grantkit::crash", "_ZN8grantkit5crash"),
             GONE
         )
         .is_err()
     );
     assert!(judged("null", &format!("{DUMP}{}", "\nmore".repeat(20)), GONE).is_err());
     assert!(judged("panic", DUMP, GONE).is_err());
+    assert!(judged("text", DUMP, GONE).is_err());
+    assert!(judged("exec", DUMP, GONE).is_err());
 }
 
 #[test]
