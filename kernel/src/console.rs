@@ -2,8 +2,8 @@
 //!
 //! A domU has the ring of io/console.h, whose page the builder mapped; in dom0's place there is
 //! Xen's own console. `drivers` reads input and may write the ring too: all of it runs on one
-//! vCPU without interrupts, and each writer leaves the ring consistent. A service that queues
-//! output takes over by [`redirect`].
+//! vCPU without interrupts, and each writer leaves the ring consistent. Once the service
+//! of `drivers` runs, text goes through its queue.
 //!
 //! A full ring is waited for, but no longer than a second without progress: a console that
 //! nobody reads must not hold the guest. From then on text is dropped until there is room.
@@ -14,13 +14,14 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use drivers::PortNumber;
+use drivers::console::Console;
 use spin::Once;
 use xen_sys::event_channel::EvtchnSend;
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::Sif;
 
 use crate::memory::{Mfn, layout, translate};
-use crate::{clock, hypercall};
+use crate::{Xen, clock, hypercall};
 
 /// How long to wait for a reader that makes no progress, in nanoseconds.
 const PATIENCE: u64 = 1_000_000_000;
@@ -75,6 +76,11 @@ pub fn write(bytes: &[u8]) {
 
 /// Waits until the console daemon has taken everything, or stopped taking.
 pub fn drain() {
+    if let Some(service) = SERVICE.get() {
+        // What it gives up is counted there; there is nobody left to tell.
+        let _ = service.drain(clock::now() + 2 * PATIENCE);
+        return;
+    }
     if let Device::Ring(ring, port) = device() {
         notify(port);
         wait_for_room(ring, ring.output.len());
@@ -148,7 +154,7 @@ struct Pieces {
 impl Pieces {
     fn flush(&mut self) {
         let text = &self.bytes[..self.len];
-        if !SINK.get().is_some_and(|sink| sink(text)) {
+        if !pass_on(text) {
             write(text);
         }
         self.len = 0;
@@ -168,15 +174,37 @@ impl fmt::Write for Pieces {
     }
 }
 
-/// Where printed text goes once the guest's console service runs.
-static SINK: Once<fn(&[u8]) -> bool> = Once::new();
+/// The service that queues output, once it runs.
+static SERVICE: Once<Console<Xen>> = Once::new();
 
-/// Passes what is printed from now on, dumps included, to `sink` instead of writing it at once:
-/// the service that queues output keeps the order. `sink` runs at any place in the code, must not
-/// wait for a lock, and returns false if it could not take the text; it's written at once then.
-/// The first sink stays.
-pub fn redirect(sink: fn(&[u8]) -> bool) {
-    SINK.call_once(|| sink);
+/// Passes what is printed from now on to the service, dumps included: it keeps the order.
+pub fn hand_over(service: Console<Xen>) {
+    SERVICE.call_once(|| service);
+}
+
+/// Passes text to the service; whether it could. It could not if the service itself is what was
+/// interrupted: its lock would never be released.
+fn pass_on(text: &[u8]) -> bool {
+    static INSIDE: AtomicBool = AtomicBool::new(false);
+    let Some(service) = SERVICE.get() else {
+        return false;
+    };
+    if INSIDE.swap(true, Ordering::Relaxed) {
+        return false;
+    }
+    service.print_now(text);
+    INSIDE.store(false, Ordering::Relaxed);
+    true
+}
+
+/// Ends the line that is being written, if there is one.
+pub fn fresh_line() {
+    if SERVICE
+        .get()
+        .is_some_and(|service| !service.at_line_start())
+    {
+        print(format_args!("\n"));
+    }
 }
 
 /// Prints formatted text. Used by [`crate::print!`].

@@ -1,18 +1,19 @@
 //! What an application gets from the kernel.
 #![expect(unsafe_code, reason = "the application is found by its symbol")]
 
-use drivers::events::Events;
+use alloc::boxed::Box;
+
 use drivers::memory::{FrameCount, Memory};
+use drivers::{Limits, Services};
 
 use crate::executor::{self, BoxedFuture, Spawner};
 use crate::memory::{layout, stack};
-use crate::{Xen, heap, power};
+use crate::{Xen, console, heap, power, println};
 
-/// The guest that runs: Xen and memory, event channels, a spawner, the command line.
+/// The guest that runs: the services, a spawner, the command line.
 #[derive(Clone, Debug)]
 pub struct Guest {
-    xen: Xen,
-    events: Events<Xen>,
+    services: Services<Xen>,
     spawner: Spawner,
 }
 
@@ -30,14 +31,9 @@ pub struct Usage {
 }
 
 impl Guest {
-    /// Xen and this guest's memory, as the services of `drivers` want it.
-    pub fn xen(&self) -> Xen {
-        self.xen
-    }
-
-    /// The event channels of this domain.
-    pub fn events(&self) -> &Events<Xen> {
-        &self.events
+    /// Event channels, console, grants: all that `drivers` offers, brought up.
+    pub fn services(&self) -> &Services<Xen> {
+        &self.services
     }
 
     /// Starts other futures.
@@ -59,7 +55,7 @@ impl Guest {
     pub fn usage(&self) -> Usage {
         let (heap, heap_free) = heap::usage();
         Usage {
-            frames: self.xen.frames(),
+            frames: self.services.xen.frames(),
             heap,
             heap_free,
             stack: stack::high_water(),
@@ -72,18 +68,22 @@ unsafe extern "Rust" {
     safe fn grantkit_main(guest: Guest) -> BoxedFuture;
 }
 
-/// Runs the application; the last step of the boot.
+/// Brings the services up and runs the application; the last step of the boot.
 pub fn run() -> ! {
-    let xen = Xen::booted();
-    let events = Events::bring_up(&xen);
-    executor::run(events.clone(), |spawner| {
-        alloc::boxed::Box::pin(async move {
-            grantkit_main(Guest {
-                xen,
-                events,
-                spawner,
-            })
-            .await;
+    let services = match Services::bring_up(&Xen::booted(), Limits::default()) {
+        Ok(services) => services,
+        Err(error) => {
+            println!("grantkit: {error}");
+            power::poweroff()
+        }
+    };
+    console::hand_over(services.console.clone());
+    executor::run(services.events.clone(), |spawner| {
+        Box::pin(async move {
+            let reaper = services.clone();
+            let reaping = spawner.spawn(async move { reaper.reap_forever().await });
+            reaping.expect("the pool of tasks is empty");
+            grantkit_main(Guest { services, spawner }).await;
             power::poweroff()
         })
     })

@@ -41,7 +41,6 @@ mod traps;
 mod xen;
 
 pub use clock::wall_clock;
-pub use console::redirect as redirect_console;
 pub use crash::{Crash, crash};
 pub use executor::{BoxedFuture, Spawner};
 pub use guest::{Guest, Usage};

@@ -2,7 +2,7 @@
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::{clock, println};
+use crate::{clock, console, println};
 
 struct Logger;
 
@@ -15,6 +15,7 @@ impl Log for Logger {
         if self.enabled(record.metadata()) {
             let now = clock::now() / 1_000;
             let (seconds, fraction) = (now / 1_000_000, now % 1_000_000);
+            console::fresh_line();
             println!(
                 "[{seconds:5}.{fraction:06}] {:5} {}",
                 record.level(),

@@ -5,7 +5,7 @@ use core::arch::asm;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{backtrace, power, println};
+use crate::{backtrace, console, power, println};
 
 /// Set by the first panic or fatal trap. A second one stops at once.
 static DYING: AtomicBool = AtomicBool::new(false);
@@ -18,15 +18,14 @@ pub fn first_fatality() -> bool {
 
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
+    console::fresh_line();
     if !first_fatality() {
-        println!("\nPANIC while dying: {}", info.message());
+        println!("panicked while dying: {}", info.message());
         power::crash();
     }
-    // The message comes in a line of its own, wherever the cursor was.
-    println!();
     match info.location() {
-        Some(location) => println!("PANIC at {location}: {}", info.message()),
-        None => println!("PANIC: {}", info.message()),
+        Some(location) => println!("panicked at {location}: {}", info.message()),
+        None => println!("panicked: {}", info.message()),
     }
     println!("backtrace:");
     let rbp: usize;

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use bitflags::bitflags;
 
 use super::frame::{self, TrapFrame};
-use crate::{backtrace, println, shared_info, symbols};
+use crate::{backtrace, console, println, shared_info, symbols};
 
 const PAGE_FAULT: u64 = 14;
 
@@ -25,7 +25,7 @@ pub fn print(frame: &TrapFrame) {
     // First, before anything else can fault.
     let cr2 = shared_info::vcpu().map(|vcpu| vcpu.arch.cr2.load(Ordering::Relaxed));
     let (short, long) = frame::name(frame.vector);
-    println!();
+    console::fresh_line();
     println!(
         "TRAP {short} {long}, vector {}, error code {:#x}",
         frame.vector, frame.error

@@ -65,7 +65,7 @@ extern "C" fn on_trap(frame: &mut TrapFrame) {
     if panicking::first_fatality() {
         dump::print(frame);
     } else {
-        println!("\nTRAP {} at {:016x} while dying", frame.vector, frame.rip);
+        println!("TRAP {} at {:016x} while dying", frame.vector, frame.rip);
     }
     power::crash()
 }
