@@ -44,7 +44,10 @@ pub fn everything() -> Result<()> {
             "clippy libraries",
             &[&["clippy", "--lib"], &LIBRARIES, &DENY],
         ),
-        ("doc host", &[&["doc", "--no-deps"], &HOST]),
+        (
+            "doc host",
+            &[&["doc", "--no-deps", "--all-features"], &HOST],
+        ),
         ("doc kernel", &[&["doc", "--no-deps"], &KERNEL]),
     ];
     for (name, arguments) in cargo_steps {
