@@ -34,19 +34,14 @@ pub fn installed(program: &str, packages: &[&str]) -> Result<()> {
     }
     let names = packages.join(" ");
     let install = ["install", "--no-install-recommends"];
-    say(&format!(
-        "        installing {names}: there is no {program}"
-    ));
+    say(&format!("        installing {names}: there is no {program}"));
     let apt_get = || {
         as_root("apt-get")
             .with_context(|| format!("type: sudo apt-get {} {names}", install.join(" ")))
     };
     apt_get()?;
     with_fresh_lists(&names, || apt(apt_get(), &[&install, packages].concat()))?;
-    ensure!(
-        on_path(program),
-        "{names} is installed, but there is no {program} in PATH"
-    );
+    ensure!(on_path(program), "{names} is installed, but there is no {program} in PATH");
     Ok(())
 }
 
@@ -77,10 +72,7 @@ fn with_fresh_lists<T>(what: &str, get: impl Fn() -> Result<T>) -> Result<T> {
             return Err(first);
         }
         say("        updating apt's package lists");
-        let update = apt(
-            as_root("apt-get"),
-            &["update", "-o", "APT::Update::Error-Mode=any"],
-        );
+        let update = apt(as_root("apt-get"), &["update", "-o", "APT::Update::Error-Mode=any"]);
         get().map_err(|second| match update {
             Ok(()) => anyhow!("cannot get {what}: {second:#}"),
             Err(update) => anyhow!("cannot get {what}: {second:#}; apt-get update: {update:#}"),
@@ -96,24 +88,17 @@ fn apt_cache_depends(name: &str) -> Result<String> {
 
 fn apt(command: Result<Command>, arguments: &[&str]) -> Result<()> {
     let mut command = command?;
-    command
-        .args(APT)
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    steps::logged("packages", command, LIMIT)
-        .map(drop)
-        .map_err(|error| reason(&error))
+    command.args(APT).args(arguments).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+    steps::logged("packages", command, LIMIT).map(drop).map_err(|error| reason(&error))
 }
 
 /// Of all that apt wrote, the line that says why.
 fn reason(error: &anyhow::Error) -> anyhow::Error {
     let text = error.to_string();
-    let line = text.lines().map(str::trim).find(|line| {
-        ["E: ", "sudo: ", "setpriv: "]
-            .iter()
-            .any(|start| line.starts_with(start))
-    });
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| ["E: ", "sudo: ", "setpriv: "].iter().any(|start| line.starts_with(start)));
     anyhow!("{}", line.unwrap_or(&text).trim_start_matches("E: "))
 }
 
@@ -122,10 +107,7 @@ fn as_root(program: &str) -> Result<Command> {
         return Ok(children::command(program));
     }
     let mut ask = Command::new("sudo");
-    ask.args(["-n", "true"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    ask.args(["-n", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if !ask.status().is_ok_and(|status| status.success()) {
         bail!("this needs root, and sudo would ask for a password");
     }

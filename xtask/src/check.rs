@@ -22,9 +22,7 @@ const TEST_LIMIT: Duration = Duration::from_secs(60);
 
 const HOST: [&str; 3] = ["--workspace", "--exclude", "kernel"];
 const KERNEL: [&str; 4] = ["-p", "kernel", "--target", TARGET];
-const LIBRARIES: [&str; 8] = [
-    "-p", "drivers", "-p", "tasks", "-p", "xen-sys", "--target", TARGET,
-];
+const LIBRARIES: [&str; 8] = ["-p", "drivers", "-p", "tasks", "-p", "xen-sys", "--target", TARGET];
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 /// `./run.sh test`
@@ -32,22 +30,10 @@ pub fn everything() -> Result<()> {
     let mut tally = Tally::default();
     let cargo_steps: [(&str, &[&[&str]]); 6] = [
         ("fmt", &[&["fmt", "--check", "--", "--color", "never"]]),
-        (
-            "clippy host",
-            &[&["clippy", "--all-targets", "--all-features"], &HOST, &DENY],
-        ),
-        (
-            "clippy kernel",
-            &[&["clippy", "--bins", "--examples", "--lib"], &KERNEL, &DENY],
-        ),
-        (
-            "clippy libraries",
-            &[&["clippy", "--lib"], &LIBRARIES, &DENY],
-        ),
-        (
-            "doc host",
-            &[&["doc", "--no-deps", "--all-features"], &HOST],
-        ),
+        ("clippy host", &[&["clippy", "--all-targets", "--all-features"], &HOST, &DENY]),
+        ("clippy kernel", &[&["clippy", "--bins", "--examples", "--lib"], &KERNEL, &DENY]),
+        ("clippy libraries", &[&["clippy", "--lib"], &LIBRARIES, &DENY]),
+        ("doc host", &[&["doc", "--no-deps", "--all-features"], &HOST]),
         ("doc kernel", &[&["doc", "--no-deps"], &KERNEL]),
     ];
     for (name, arguments) in cargo_steps {
@@ -84,11 +70,7 @@ fn host_tests(tally: &mut Tally) {
     let passed = step("build host tests", || {
         apt::installed("cc", &["gcc", "libc6-dev"])?;
         let headers = packages::unpacked("libxen-dev")?.join("usr/include");
-        logged(
-            "build-host-tests",
-            cargo_test(&["--no-run"], &headers),
-            BUILD_LIMIT,
-        )?;
+        logged("build-host-tests", cargo_test(&["--no-run"], &headers), BUILD_LIMIT)?;
         Ok(headers)
     })
     .and_then(|headers| step("host tests", || run_host_tests(&headers, tally)));
@@ -97,26 +79,15 @@ fn host_tests(tally: &mut Tally) {
 
 fn run_host_tests(headers: &Path, tally: &mut Tally) -> Result<()> {
     let started = Instant::now();
-    let result = logged(
-        "host-tests",
-        cargo_test(&["--no-fail-fast"], headers),
-        5 * TEST_LIMIT,
-    );
+    let result = logged("host-tests", cargo_test(&["--no-fail-fast"], headers), 5 * TEST_LIMIT);
     let took = started.elapsed();
     let counted = results(&fs::read_to_string(paths::lab().join("host-tests.log"))?);
     tally.passed += counted.passed;
     tally.failed += counted.failed;
-    say(&format!(
-        "        {} tests passed, {} failed",
-        counted.passed, counted.failed
-    ));
+    say(&format!("        {} tests passed, {} failed", counted.passed, counted.failed));
     result?;
     if took > TEST_LIMIT {
-        bail!(
-            "the tests took {:.0} s, more than {}",
-            took.as_secs_f64(),
-            TEST_LIMIT.as_secs()
-        );
+        bail!("the tests took {:.0} s, more than {}", took.as_secs_f64(), TEST_LIMIT.as_secs());
     }
     Ok(())
 }
@@ -142,31 +113,16 @@ fn miri() -> Result<()> {
         return Ok(());
     }
     if !there()
-        && (run(rustup(&[
-            "component",
-            "add",
-            "miri",
-            "rust-src",
-            "--toolchain",
-            "nightly",
-        ]))
-        .is_err()
+        && (run(rustup(&["component", "add", "miri", "rust-src", "--toolchain", "nightly"]))
+            .is_err()
             || !there())
     {
         say("skipped miri: the nightly toolchain has no miri");
         return Ok(());
     }
     step("miri drivers", || {
-        let mut miri = rustup(&[
-            "run",
-            "nightly",
-            "cargo",
-            "miri",
-            "test",
-            "-p",
-            "drivers",
-            "--all-features",
-        ]);
+        let mut miri =
+            rustup(&["run", "nightly", "cargo", "miri", "test", "-p", "drivers", "--all-features"]);
         miri.env("MIRIFLAGS", "-Zmiri-disable-isolation"); // property tests read the clock and the environment
         run(miri).map(drop)
     })
@@ -175,10 +131,7 @@ fn miri() -> Result<()> {
 /// Adds up the lines `test result: ok. 12 passed; 0 failed; ...`.
 fn results(said: &str) -> Tally {
     let mut tally = Tally::default();
-    for line in said
-        .lines()
-        .filter(|line| line.starts_with("test result: "))
-    {
+    for line in said.lines().filter(|line| line.starts_with("test result: ")) {
         let words: Vec<&str> = line.split_whitespace().collect();
         for pair in words.windows(2) {
             let count = || pair[0].parse().unwrap_or(0);

@@ -80,9 +80,7 @@ impl Child {
     fn spawn(mut command: Command, sign: i32) -> Result<Child> {
         let (mut output, input) = io::pipe()?;
         command.stdout(input.try_clone()?).stderr(input);
-        let mut process = command
-            .spawn()
-            .context("cannot start `setpriv` (package util-linux)")?;
+        let mut process = command.spawn().context("cannot start `setpriv` (package util-linux)")?;
         drop(command); // with it our ends of the pipe: its end is the child's end
         let target = sign * i32::try_from(process.id())?;
         running().push(target);
@@ -96,11 +94,7 @@ impl Child {
                 let _ = sender.send(Event::Exited(status));
             }
         });
-        let child = Child {
-            target,
-            events,
-            ended: false,
-        };
+        let child = Child { target, events, ended: false };
         if interrupted() {
             bail!("interrupted"); // the signal may have come before we were on the list
         }
@@ -109,9 +103,7 @@ impl Child {
 
     /// Waits for the next event, at most until `limit`.
     pub fn next(&mut self, limit: Instant) -> Result<Event> {
-        let event = match self
-            .events
-            .recv_timeout(limit.saturating_duration_since(Instant::now()))
+        let event = match self.events.recv_timeout(limit.saturating_duration_since(Instant::now()))
         {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => Event::TimedOut,
@@ -134,10 +126,7 @@ impl Child {
     fn ends_within(&self, grace: Duration) -> bool {
         let limit = Instant::now() + grace;
         loop {
-            match self
-                .events
-                .recv_timeout(limit.saturating_duration_since(Instant::now()))
-            {
+            match self.events.recv_timeout(limit.saturating_duration_since(Instant::now())) {
                 Ok(Event::Output(_)) => {}
                 Err(RecvTimeoutError::Timeout) => return false,
                 _ => return true,

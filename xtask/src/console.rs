@@ -52,9 +52,7 @@ impl Console {
 fn whole_lines(bytes: &[u8]) -> Vec<String> {
     let end = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
     let text = String::from_utf8_lossy(&bytes[..end]);
-    text.lines()
-        .map(|line| line.trim_matches('\r').to_owned())
-        .collect()
+    text.lines().map(|line| line.trim_matches('\r').to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -100,9 +98,6 @@ mod tests {
 
     #[test]
     fn feed_returns_the_guests_share() {
-        assert_eq!(
-            Console::default().feed(b"grant(XEN) x\nkit> "),
-            b"grantkit> "
-        );
+        assert_eq!(Console::default().feed(b"grant(XEN) x\nkit> "), b"grantkit> ");
     }
 }

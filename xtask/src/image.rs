@@ -35,9 +35,7 @@ pub fn build() -> Result<()> {
                 copy(&path, &folder)?;
             }
         }
-        say(&format!(
-            "        {shown}: the kernel and its xl configurations"
-        ));
+        say(&format!("        {shown}: the kernel and its xl configurations"));
         Ok(())
     })
 }
@@ -52,14 +50,9 @@ pub fn example(name: &str) -> Result<PathBuf> {
 /// A cargo command for the repository.
 pub fn cargo_command(arguments: &[&str]) -> Command {
     let mut cargo = children::command("cargo");
-    cargo
-        .args(arguments)
-        .env("CARGO_TERM_COLOR", "never")
-        .env("CARGO_TERM_PROGRESS_WHEN", "never");
+    cargo.args(arguments).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
     // A caller's flags would take the place of the link flags in .cargo/config.toml.
-    cargo
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo
 }
 
@@ -68,15 +61,9 @@ fn cargo(name: &str, which: &[&str]) -> Result<PathBuf> {
     step(&format!("build {name}"), || {
         let mut command =
             cargo_command(&["build", "--release", "-p", "kernel", "--target", TARGET]);
-        command
-            .args(which)
-            .args(["--config", "profile.release.strip='debuginfo'"]);
+        command.args(which).args(["--config", "profile.release.strip='debuginfo'"]);
         steps::logged("build", command, Duration::from_secs(1200))?;
-        let folder = if which[0] == "--example" {
-            "release/examples"
-        } else {
-            "release"
-        };
+        let folder = if which[0] == "--example" { "release/examples" } else { "release" };
         Ok(paths::target().join(TARGET).join(folder).join(name))
     })
 }
@@ -92,10 +79,7 @@ fn check(elf: &Path) -> Result<()> {
     let kib = memory(&bytes)
         .with_context(|| format!("{} is no 64-bit ELF file", paths::shown(elf)))?
         .div_ceil(1024);
-    say(&format!(
-        "        {}: {kib} KiB of memory",
-        elf.file_name().unwrap_or_default().display()
-    ));
+    say(&format!("        {}: {kib} KiB of memory", elf.file_name().unwrap_or_default().display()));
     if kib > LIMIT_KIB {
         bail!("the image takes {kib} KiB of memory, more than {LIMIT_KIB}");
     }
@@ -107,11 +91,8 @@ fn memory(elf: &[u8]) -> Option<u64> {
     if !elf.starts_with(b"\x7fELF\x02\x01") {
         return None;
     }
-    let (table, size, count) = (
-        number(elf, 0x20, 8)?,
-        number(elf, 0x36, 2)?,
-        number(elf, 0x38, 2)?,
-    );
+    let (table, size, count) =
+        (number(elf, 0x20, 8)?, number(elf, 0x36, 2)?, number(elf, 0x38, 2)?);
     let mut sum: u64 = 0;
     for index in 0..count {
         let header = usize::try_from(table.checked_add(index * size)?).ok()?;
@@ -125,12 +106,7 @@ fn memory(elf: &[u8]) -> Option<u64> {
 /// A little-endian number of `len` bytes.
 fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(len)?)?;
-    Some(
-        bytes
-            .iter()
-            .rev()
-            .fold(0, |sum, &byte| sum << 8 | u64::from(byte)),
-    )
+    Some(bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
 }
 
 #[cfg(test)]
@@ -153,10 +129,7 @@ mod tests {
 
     #[test]
     fn only_loaded_segments_count() {
-        assert_eq!(
-            memory(&elf(&[(1, 0x1234), (4, 99), (1, 0x10_0000)])),
-            Some(0x10_1234)
-        );
+        assert_eq!(memory(&elf(&[(1, 0x1234), (4, 99), (1, 0x10_0000)])), Some(0x10_1234));
         assert_eq!(memory(&elf(&[])), Some(0));
     }
 

@@ -23,10 +23,7 @@ impl<'a> Reply<'a> {
             _ => return None,
         };
         let words: Vec<&str> = rest.split_whitespace().collect();
-        let first_key = words
-            .iter()
-            .position(|word| word.contains('='))
-            .unwrap_or(words.len());
+        let first_key = words.iter().position(|word| word.contains('=')).unwrap_or(words.len());
         let (command, keys) = words.split_at(first_key);
         Some(Reply {
             ok,
@@ -37,21 +34,14 @@ impl<'a> Reply<'a> {
 
     /// A key's value as a number.
     pub fn number(&self, key: &str) -> Option<u64> {
-        self.keys
-            .iter()
-            .find(|(name, _)| *name == key)?
-            .1
-            .parse()
-            .ok()
+        self.keys.iter().find(|(name, _)| *name == key)?.1.parse().ok()
     }
 }
 
 /// The one `ok` line of `command`.
 pub fn ok_line<'a>(lines: &'a [String], command: &str) -> Result<Reply<'a>, String> {
-    let mut replies = lines
-        .iter()
-        .filter_map(|line| Reply::parse(line))
-        .filter(|r| r.command == command);
+    let mut replies =
+        lines.iter().filter_map(|line| Reply::parse(line)).filter(|r| r.command == command);
     match (replies.next(), replies.next()) {
         (Some(reply), None) if reply.ok => Ok(reply),
         (Some(_), None) => Err(format!("`{command}` answered with an error")),
@@ -87,37 +77,16 @@ pub struct Crash {
 
 /// All ways to crash. The first four are one exception; what was tried, and where, shows which protection held.
 pub const CRASHES: [Crash; 6] = [
-    Crash::new(
-        "null",
-        &[
-            "page fault",
-            "CR2 0000000000000000: write where nothing is mapped",
-        ],
-    ),
+    Crash::new("null", &["page fault", "CR2 0000000000000000: write where nothing is mapped"]),
     Crash::new(
         "text",
-        &[
-            "page fault",
-            "CR2 ffffffff8",
-            ": write of a page that does not allow it",
-        ],
+        &["page fault", "CR2 ffffffff8", ": write of a page that does not allow it"],
     ),
     Crash::new(
         "rodata",
-        &[
-            "page fault",
-            "CR2 ffffffff8",
-            ": write of a page that does not allow it",
-        ],
+        &["page fault", "CR2 ffffffff8", ": write of a page that does not allow it"],
     ),
-    Crash::new(
-        "exec",
-        &[
-            "page fault",
-            "CR2 ",
-            ": execution of a page that does not allow it",
-        ],
-    ),
+    Crash::new("exec", &["page fault", "CR2 ", ": execution of a page that does not allow it"]),
     Crash::new("panic", &["PANIC at "]),
     Crash::new("stack", &[]),
 ];
@@ -133,14 +102,12 @@ const DUMP_LINES: usize = 24;
 
 /// What Xen says last when the domain in dom0's place has crashed.
 pub fn crashed(xen: &[String]) -> bool {
-    xen.iter()
-        .any(|line| line.starts_with("Hardware Dom0 crashed"))
+    xen.iter().any(|line| line.starts_with("Hardware Dom0 crashed"))
 }
 
 /// What Xen says when it ended the domain itself.
 fn ended_by_xen(xen: &[String]) -> bool {
-    xen.iter()
-        .any(|line| line.starts_with("Domain 0 (vcpu#0) crashed"))
+    xen.iter().any(|line| line.starts_with("Domain 0 (vcpu#0) crashed"))
 }
 
 /// The crash went as it must: a short dump with a named backtrace, or none at all where there can be none.
@@ -149,10 +116,7 @@ pub fn crash(crash: &Crash, guest: &[String], xen: &[String]) -> Result<(), Stri
         return Err("the domain did not end as crashed".into());
     }
     let Some((first, others)) = crash.signs.split_first() else {
-        return match (
-            ended_by_xen(xen),
-            guest.iter().any(|line| names_crash(line)),
-        ) {
+        return match (ended_by_xen(xen), guest.iter().any(|line| names_crash(line))) {
             (true, false) => Ok(()),
             (true, true) => Err("a dump came from a stack that was used up".into()),
             (false, _) => Err("Xen did not report a crashed domain".into()),
@@ -166,20 +130,14 @@ pub fn crash(crash: &Crash, guest: &[String], xen: &[String]) -> Result<(), Stri
         .position(|line| line.contains(first))
         .ok_or(format!("no `{first}` in its output"))?;
     let dump = &guest[start..];
-    if let Some(sign) = others
-        .iter()
-        .find(|sign| !dump.iter().any(|line| line.contains(*sign)))
-    {
+    if let Some(sign) = others.iter().find(|sign| !dump.iter().any(|line| line.contains(*sign))) {
         return Err(format!("no `{sign}` in the dump"));
     }
     if !dump.iter().any(|line| names_crash(line)) {
         return Err("no backtrace line names a function `crash`".into());
     }
     if dump.len() > DUMP_LINES {
-        return Err(format!(
-            "the dump has {} lines, more than {DUMP_LINES}",
-            dump.len()
-        ));
+        return Err(format!("the dump has {} lines, more than {DUMP_LINES}", dump.len()));
     }
     Ok(())
 }

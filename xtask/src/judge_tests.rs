@@ -26,14 +26,9 @@ fn an_errors_words_are_no_keys() {
 
 #[test]
 fn other_lines_are_no_replies() {
-    for line in [
-        "",
-        "ok",
-        "okay status",
-        " ok status",
-        "grantkit> ok status",
-        "hypercall sched_op n=4",
-    ] {
+    for line in
+        ["", "ok", "okay status", " ok status", "grantkit> ok status", "hypercall sched_op n=4"]
+    {
         assert_eq!(Reply::parse(line), None, "{line}");
     }
 }
@@ -87,21 +82,9 @@ fn a_dump_lacking_anything_is_not() {
     assert!(judged("null", "", GONE).is_err());
     assert!(judged("null", &DUMP.replace("CR2", "cr3"), GONE).is_err());
     assert!(
-        judged(
-            "null",
-            &DUMP.replace("crash::", "x::").replace("::crash", "::x"),
-            GONE
-        )
-        .is_err()
+        judged("null", &DUMP.replace("crash::", "x::").replace("::crash", "::x"), GONE).is_err()
     );
-    assert!(
-        judged(
-            "null",
-            &DUMP.replace("grantkit::crash", "_ZN8grantkit5crash"),
-            GONE
-        )
-        .is_err()
-    );
+    assert!(judged("null", &DUMP.replace("grantkit::crash", "_ZN8grantkit5crash"), GONE).is_err());
     assert!(judged("null", &format!("{DUMP}{}", "\nmore".repeat(20)), GONE).is_err());
     assert!(judged("panic", DUMP, GONE).is_err());
     assert!(judged("text", DUMP, GONE).is_err());

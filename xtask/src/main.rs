@@ -24,11 +24,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 /// Builds, boots and tests Grantkit.
 #[derive(Parser)]
-#[command(
-    bin_name = "./run.sh",
-    arg_required_else_help = true,
-    disable_help_subcommand = true
-)]
+#[command(bin_name = "./run.sh", arg_required_else_help = true, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     what: What,

@@ -25,10 +25,8 @@ pub fn xen() -> Result<PathBuf> {
         }
     };
     let boot = folder.join("boot");
-    find(&boot, |file| {
-        file.starts_with("xen-") && file.ends_with("-amd64")
-    })
-    .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
+    find(&boot, |file| file.starts_with("xen-") && file.ends_with("-amd64"))
+        .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
 }
 
 /// The folder with the contents of package `name`, downloaded if need be; `boot/*.gz` in it is unpacked, too.
@@ -55,20 +53,12 @@ pub fn unpacked(name: &str) -> Result<PathBuf> {
         steps::logged("packages", unpack, apt::LIMIT)
             .with_context(|| format!("cannot unpack {name}"))?;
     }
-    let file = archive
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let folder = paths::packages().join(
-        file.rsplit_once('_')
-            .map_or(file.as_str(), |(stem, _architecture)| stem),
-    );
+    let file = archive.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = paths::packages()
+        .join(file.rsplit_once('_').map_or(file.as_str(), |(stem, _architecture)| stem));
     match fs::rename(&root, &folder) {
         Err(_) if folder.is_dir() => Ok(folder), // another run was faster
-        result => result
-            .map(|()| folder)
-            .with_context(|| format!("cannot keep {name}")),
+        result => result.map(|()| folder).with_context(|| format!("cannot keep {name}")),
     }
 }
 
@@ -84,18 +74,13 @@ fn folders() -> Vec<String> {
 
 /// Some file in `folder` whose name is `wanted`.
 fn find(folder: &Path, wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
-    names(folder)
-        .iter()
-        .find(|name| wanted(name))
-        .map(|name| folder.join(name))
+    names(folder).iter().find(|name| wanted(name)).map(|name| folder.join(name))
 }
 
 /// The names in a folder; none if there is no such folder.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten();
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect()
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
 /// A folder to work in, beside those it is to become one of; dropping it removes it.
@@ -122,8 +107,7 @@ impl Drop for Part {
 
 /// Was this folder left behind by a run that is no more?
 fn abandoned(name: &str) -> bool {
-    name.strip_prefix(".part-")
-        .is_some_and(|process| !Path::new("/proc").join(process).exists())
+    name.strip_prefix(".part-").is_some_and(|process| !Path::new("/proc").join(process).exists())
 }
 
 #[cfg(test)]
@@ -142,15 +126,9 @@ mod tests {
             ".part-77",
             "xen-hypervisor-4.17-amd64_4.17.7",
         ]);
-        assert_eq!(
-            cached(&folders, |name| name == "libxen").as_deref(),
-            Some("libxen_4.17.7")
-        );
+        assert_eq!(cached(&folders, |name| name == "libxen").as_deref(), Some("libxen_4.17.7"));
         assert_eq!(cached(&folders, |name| name == "xen"), None);
-        assert_eq!(
-            cached(&folders, |_| true).as_deref(),
-            Some("xen-hypervisor-4.17-amd64_4.17.7")
-        );
+        assert_eq!(cached(&folders, |_| true).as_deref(), Some("xen-hypervisor-4.17-amd64_4.17.7"));
     }
 
     #[test]

@@ -81,12 +81,7 @@ impl Machine {
         qemu.arg("-initrd")
             .arg(module(boot))
             .current_dir(boot.kernel.parent().unwrap_or(paths::root()));
-        Ok(Machine {
-            child: spawn(qemu)?,
-            console: Console::default(),
-            log,
-            log_path,
-        })
+        Ok(Machine { child: spawn(qemu)?, console: Console::default(), log, log_path })
     }
 
     /// Runs until `seen` holds, QEMU ends or the time is up; `show` gets the guest's output as it comes.
@@ -101,9 +96,7 @@ impl Machine {
             match self.child.next(until)? {
                 Event::Output(bytes) => {
                     let path = paths::shown(&self.log_path);
-                    self.log
-                        .write_all(&bytes)
-                        .with_context(|| format!("cannot write {path}"))?;
+                    self.log.write_all(&bytes).with_context(|| format!("cannot write {path}"))?;
                     show(self.console.feed(&bytes));
                     if seen(&self.console) {
                         return Ok(End::Seen);
@@ -129,11 +122,7 @@ impl Machine {
 
 /// QEMU's name for the module: file and arguments, where a comma would begin the next module.
 fn module(boot: &Boot) -> String {
-    let file = boot
-        .kernel
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let file = boot.kernel.file_name().unwrap_or_default().to_string_lossy();
     format!("{file} {}", boot.arguments).replace(',', ",,")
 }
 
@@ -144,12 +133,7 @@ mod tests {
     #[test]
     fn commas_are_doubled_and_folders_left_out() {
         let path = Path::new("/a b/grantkit");
-        let boot = Boot {
-            xen: path,
-            kernel: path,
-            arguments: "-- map 0 8,9",
-            log: "x",
-        };
+        let boot = Boot { xen: path, kernel: path, arguments: "-- map 0 8,9", log: "x" };
         assert_eq!(module(&boot), "grantkit -- map 0 8,,9");
     }
 }

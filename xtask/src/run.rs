@@ -27,12 +27,7 @@ pub fn example(name: &str, arguments: &str) -> Result<()> {
         paths::shown(&paths::lab().join(format!("{log}.log")))
     ));
     let _terminal = Terminal::keep();
-    let boot = Boot {
-        xen: &xen,
-        kernel: &kernel,
-        arguments,
-        log: &log,
-    };
+    let boot = Boot { xen: &xen, kernel: &kernel, arguments, log: &log };
     // Only a process of the terminal's foreground group may read it.
     let mut machine = Machine::boot_in_foreground(&boot)?;
     let mut out = std::io::stdout();
@@ -53,10 +48,7 @@ pub fn example(name: &str, arguments: &str) -> Result<()> {
 /// Xen has said its last word: after a crash it waits for five seconds, after a poweroff it halts for ever.
 fn over(console: &Console) -> bool {
     let xen = console.xen();
-    judge::crashed(&xen)
-        || xen
-            .iter()
-            .any(|line| line.starts_with("Hardware Dom0 halted"))
+    judge::crashed(&xen) || xen.iter().any(|line| line.starts_with("Hardware Dom0 halted"))
 }
 
 /// The terminal's settings, which QEMU changes; dropping it restores them.
@@ -67,25 +59,15 @@ impl Terminal {
         if !std::io::stdin().is_terminal() {
             return Terminal(None);
         }
-        let settings = Command::new("stty")
-            .arg("-g")
-            .stdin(Stdio::inherit())
-            .output();
-        Terminal(
-            settings
-                .ok()
-                .map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()),
-        )
+        let settings = Command::new("stty").arg("-g").stdin(Stdio::inherit()).output();
+        Terminal(settings.ok().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()))
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
         if let Some(settings) = &self.0 {
-            let _ = Command::new("stty")
-                .arg(settings)
-                .stdin(Stdio::inherit())
-                .status();
+            let _ = Command::new("stty").arg(settings).stdin(Stdio::inherit()).status();
         }
     }
 }

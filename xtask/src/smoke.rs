@@ -52,11 +52,7 @@ pub fn run() -> Result<Tally> {
             let job = jobs.lock().unwrap_or_else(|e| e.into_inner()).next();
             let Some(job) = job else { return Ok(()) };
             let (checks, excerpt) = boot(&xen, job)?;
-            report(
-                checks,
-                &excerpt,
-                &mut tally.lock().unwrap_or_else(|e| e.into_inner()),
-            );
+            report(checks, &excerpt, &mut tally.lock().unwrap_or_else(|e| e.into_inner()));
         }
     };
     let _ = step("smoke", || {
@@ -81,16 +77,9 @@ pub fn run() -> Result<Tally> {
 /// One boot, its checks and the end of its console.
 fn boot(xen: &std::path::Path, job: Option<&Crash>) -> Result<(Vec<Check>, String)> {
     let name = job.map_or("selftest", |crash| crash.word);
-    let script = job.map_or(SCRIPT.to_owned(), |crash| {
-        format!("-- crash {}", crash.word)
-    });
+    let script = job.map_or(SCRIPT.to_owned(), |crash| format!("-- crash {}", crash.word));
     let (kernel, log) = (paths::image().join("grantkit"), format!("smoke-{name}"));
-    let mut machine = Machine::boot(&Boot {
-        xen,
-        kernel: &kernel,
-        arguments: &script,
-        log: &log,
-    })?;
+    let mut machine = Machine::boot(&Boot { xen, kernel: &kernel, arguments: &script, log: &log })?;
     // After a crash Xen would wait for five seconds before it reboots.
     let end = machine.run(LIMIT, |console| judge::crashed(&console.xen()), |_| ())?;
     let (guest, xen) = (machine.console().guest(), machine.console().xen());
@@ -98,17 +87,11 @@ fn boot(xen: &std::path::Path, job: Option<&Crash>) -> Result<(Vec<Check>, Strin
         None => vec![
             ("selftest".into(), judge::selftest(&guest)),
             ("status".into(), judge::ok_line(&guest, "status").map(drop)),
-            (
-                "counters".into(),
-                judge::ok_line(&guest, "counters").map(drop),
-            ),
+            ("counters".into(), judge::ok_line(&guest, "counters").map(drop)),
             ("no error lines".into(), judge::no_errors(&guest)),
             ("reboot".into(), rebooted(&end)),
         ],
-        Some(crash) => vec![(
-            format!("crash {}", crash.word),
-            judge::crash(crash, &guest, &xen),
-        )],
+        Some(crash) => vec![(format!("crash {}", crash.word), judge::crash(crash, &guest, &xen))],
     };
     Ok((checks, machine.excerpt()))
 }

@@ -73,10 +73,10 @@ pub fn logged(log: &str, mut command: Command, limit: Duration) -> Result<String
             Event::TimedOut => break format!("no end after {} s", limit.as_secs()),
         }
     };
-    bail!(
-        "{trouble}\n{}",
-        excerpt(&String::from_utf8_lossy(&said), &path)
-    )
+    let said = String::from_utf8_lossy(&said);
+    let full =
+        if said.contains("No space left on device") { ": no space left on device" } else { "" };
+    bail!("{trouble}{full}\n{}", excerpt(&said, &path))
 }
 
 /// Creates a log, and the folder for it.
