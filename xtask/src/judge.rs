@@ -87,7 +87,7 @@ pub const CRASHES: [Crash; 6] = [
         &["page fault", "CR2 ffffffff8", ": write of a page that does not allow it"],
     ),
     Crash::new("exec", &["page fault", "CR2 ", ": execution of a page that does not allow it"]),
-    Crash::new("panic", &["PANIC at "]),
+    Crash::new("panic", &["panicked at "]),
     Crash::new("stack", &[]),
 ];
 

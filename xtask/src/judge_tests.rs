@@ -71,7 +71,7 @@ fn judged(word: &str, guest: &str, xen: &str) -> Result<(), String> {
 #[test]
 fn a_whole_dump_is_accepted() {
     assert_eq!(judged("null", DUMP, GONE), Ok(()));
-    let panic = "PANIC at kernel/src/x.rs:1:2: hm\nbacktrace:\n  ffffffff80101234 grantkit::crash::crash+0x2";
+    let panic = "panicked at kernel/src/x.rs:1:2: hm\nbacktrace:\n  ffffffff80101234 grantkit::crash::crash+0x2";
     assert_eq!(judged("panic", panic, GONE), Ok(()));
 }
 
