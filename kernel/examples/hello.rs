@@ -11,8 +11,7 @@ grantkit::entry!(main);
 
 async fn main(guest: Guest) {
     let page = share(guest.services()).expect("the grant table has room for one page");
-    page.grefs()
-        .for_each(|gref| println!("hello: shared a page with dom0, reference {gref}"));
+    page.grefs().for_each(|gref| println!("hello: shared a page with dom0, reference {gref}"));
     let xen = guest.services().xen;
     xen.sleep_until(xen.now() + 10_000_000_000).await;
 }

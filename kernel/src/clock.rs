@@ -4,10 +4,7 @@
 //! the time stamp counter in `vcpu_info.time`, and marks an update by an odd version
 //! (xen/include/public/xen.h, struct vcpu_time_info). The alarm is a one-shot timer that makes
 //! VIRQ_TIMER pending.
-#![expect(
-    unsafe_code,
-    reason = "the time stamp counter is read by an instruction"
-)]
+#![expect(unsafe_code, reason = "the time stamp counter is read by an instruction")]
 
 use core::arch::x86_64::{_mm_lfence, _rdtsc};
 use core::sync::atomic::{Ordering, fence};
@@ -36,11 +33,7 @@ fn system_time(time: &VcpuTimeInfo) -> u64 {
         fence(Ordering::Acquire);
         // Odd: Xen was writing. Changed: it has written meanwhile.
         if version.is_multiple_of(2) && version == time.version.load(Ordering::Relaxed) {
-            let shifted = if shift < 0 {
-                elapsed >> -shift
-            } else {
-                elapsed << shift
-            };
+            let shifted = if shift < 0 { elapsed >> -shift } else { elapsed << shift };
             return base + ((u128::from(shifted) * u128::from(scale)) >> 32) as u64;
         }
     }

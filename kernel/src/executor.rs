@@ -2,10 +2,7 @@
 //!
 //! embassy-executor's raw executor with a pender of ours. Its tasks can't be generic, so each
 //! spawned future is boxed and run by one task with a pool.
-#![expect(
-    unsafe_code,
-    reason = "polling the raw executor, and its pender's symbol"
-)]
+#![expect(unsafe_code, reason = "polling the raw executor, and its pender's symbol")]
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -67,12 +64,8 @@ pub fn run(events: Events<Xen>, first: impl FnOnce(Spawner) -> BoxedFuture) -> !
     let executor: &'static Executor = Box::leak(Box::new(Executor::new(ptr::null_mut())));
     let spawner = Spawner(executor.spawner());
     // Held for good: the timer's port must stay open, and its event need not wake anybody.
-    let _timer = events
-        .bind_virq(Virq::TIMER)
-        .expect("nobody else binds VIRQ_TIMER");
-    spawner
-        .spawn(first(spawner))
-        .expect("the pool of tasks is empty");
+    let _timer = events.bind_virq(Virq::TIMER).expect("nobody else binds VIRQ_TIMER");
+    spawner.spawn(first(spawner)).expect("the pool of tasks is empty");
     loop {
         // The order of "Running without interrupts" in ARCHITECTURE.md: what is pending is
         // cleared before its task is woken, and all is looked at again after each sleep.

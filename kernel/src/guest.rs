@@ -54,12 +54,7 @@ impl Guest {
     /// What of the memory is in use.
     pub fn usage(&self) -> Usage {
         let (heap, heap_free) = heap::usage();
-        Usage {
-            frames: self.services.xen.frames(),
-            heap,
-            heap_free,
-            stack: stack::high_water(),
-        }
+        Usage { frames: self.services.xen.frames(), heap, heap_free, stack: stack::high_water() }
     }
 }
 

@@ -21,10 +21,7 @@ use crate::memory::{PAGE_SIZE, Pfn, REGION_SIZE, layout, tables, translate};
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-static RESERVE: Mutex<Reserve> = Mutex::new(Reserve {
-    heap: Heap::empty(),
-    unlinked: 0..0,
-});
+static RESERVE: Mutex<Reserve> = Mutex::new(Reserve { heap: Heap::empty(), unlinked: 0..0 });
 
 struct Reserve {
     heap: Heap,
@@ -67,9 +64,8 @@ impl Reserve {
     fn extend(&mut self) -> bool {
         let start = self.unlinked.start;
         let len = self.unlinked.len().min(REGION_SIZE);
-        // The pool is locked by nobody who allocates, so this can't wait for itself.
-        let linked = tables::link_region(&mut POOL.lock(), translate::frame_at(start));
-        if len == 0 || linked.is_err() {
+        // Nobody allocates while holding the pool, so this can't wait for itself.
+        if tables::link_region(&mut POOL.lock(), translate::frame_at(start)).is_err() {
             return false;
         }
         self.unlinked.start += len;

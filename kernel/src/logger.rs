@@ -16,11 +16,7 @@ impl Log for Logger {
             let now = clock::now() / 1_000;
             let (seconds, fraction) = (now / 1_000_000, now % 1_000_000);
             console::fresh_line();
-            println!(
-                "[{seconds:5}.{fraction:06}] {:5} {}",
-                record.level(),
-                record.args()
-            );
+            println!("[{seconds:5}.{fraction:06}] {:5} {}", record.level(), record.args());
         }
     }
 

@@ -37,14 +37,9 @@ pub fn lookup(address: usize) -> Option<Symbol> {
         let value = u64_at(symbol, 8)?;
         let offset = address.checked_sub(value)?;
         let within = symbol[4] & 0xf == FUNCTION && offset < u64_at(symbol, 16)?;
-        let name = strings
-            .get(u32_at(symbol, 0)? as usize..)
-            .filter(|_| within)?;
+        let name = strings.get(u32_at(symbol, 0)? as usize..).filter(|_| within)?;
         let name = name.split(|&byte| byte == 0).next()?;
-        Some(Symbol {
-            name: str::from_utf8(name).ok()?,
-            offset,
-        })
+        Some(Symbol { name: str::from_utf8(name).ok()?, offset })
     })
 }
 

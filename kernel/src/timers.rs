@@ -3,10 +3,7 @@
 //! One tick is one nanosecond of system time. The queue takes wakers of any kind (not only those
 //! of embassy's executor), up to its 64 places; a timer that finds none is woken early, and asks
 //! again. The earliest deadline is Xen's one-shot timer.
-#![expect(
-    unsafe_code,
-    reason = "the macros define symbols that other crates link to"
-)]
+#![expect(unsafe_code, reason = "the macros define symbols that other crates link to")]
 
 use core::cell::RefCell;
 use core::sync::atomic::Ordering;

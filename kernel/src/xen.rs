@@ -102,7 +102,7 @@ impl Hypervisor for Xen {
 
     fn console_device(&self) -> ConsoleDevice<'_> {
         match console::device() {
-            console::Device::Ring(ring, port) => ConsoleDevice::Ring(ring, port),
+            console::Device::Ring(ring) => ConsoleDevice::Ring(ring.page, ring.port),
             console::Device::Hypervisor => ConsoleDevice::Hypervisor,
         }
     }
@@ -140,10 +140,7 @@ impl Memory for Xen {
     }
 
     fn free_page(&self, page: Page) {
-        let frame = Frame {
-            pfn: translate::frame_at(page.addr()),
-            clean: page.is_clean(),
-        };
+        let frame = Frame { pfn: translate::frame_at(page.addr()), clean: page.is_clean() };
         // SAFETY: a `Page` owns its frame, which came from the pool, and no grant names it.
         unsafe { POOL.lock().give_back(frame) };
     }
@@ -176,10 +173,7 @@ impl Memory for Xen {
 
     fn frames(&self) -> FrameCount {
         let pool = POOL.lock();
-        FrameCount {
-            total: pool.total() as u32,
-            free: pool.free() as u32,
-        }
+        FrameCount { total: pool.total() as u32, free: pool.free() as u32 }
     }
 
     unsafe fn read(&self, src: usize, dst: &mut [u8]) {

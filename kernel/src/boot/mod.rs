@@ -1,8 +1,5 @@
 //! From the first instruction to the first task.
-#![expect(
-    unsafe_code,
-    reason = "hands over the memory that the builder left free"
-)]
+#![expect(unsafe_code, reason = "hands over the memory that the builder left free")]
 
 mod entry;
 mod notes;
@@ -64,10 +61,7 @@ fn memory() {
 /// Says so and stops.
 fn out_of_memory() -> ! {
     let Pfn(pages) = layout::nr_pages();
-    println!(
-        "grantkit: {} KiB of memory are too little to start",
-        pages * 4
-    );
+    println!("grantkit: {} KiB of memory are too little to start", pages * 4);
     console::drain();
     power::shutdown(ShutdownReason::POWEROFF)
 }

@@ -3,10 +3,7 @@
 //! Relies on `linker.ld` for the addresses: VIRT_BASE here and BASE there are one number. There
 //! is no HYPERCALL_PAGE: hypercalls are inline `syscall` instructions (`hypercall.rs`). Numbers
 //! are `XEN_ELFNOTE_*` of xen/include/public/elfnote.h.
-#![expect(
-    unsafe_code,
-    reason = "the notes are assembly data: Rust has no way to say `.note`"
-)]
+#![expect(unsafe_code, reason = "the notes are assembly data: Rust has no way to say `.note`")]
 
 use core::arch::global_asm;
 

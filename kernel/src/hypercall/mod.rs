@@ -3,10 +3,7 @@
 //! Relies on the 64-bit PV ABI (docs/guest-guide/x86/hypercall-abi.rst): number in RAX, arguments
 //! in RDI, RSI, RDX, R10, R8, result in RAX; RCX and R11 are lost, and a debug Xen destroys the
 //! argument registers. Every call is counted by its kind. Refuses to decide: an error is returned.
-#![expect(
-    unsafe_code,
-    reason = "a hypercall is an instruction, and may change any memory"
-)]
+#![expect(unsafe_code, reason = "a hypercall is an instruction, and may change any memory")]
 
 mod events;
 mod grants;
@@ -85,10 +82,7 @@ pub unsafe fn update_va_mapping(va: usize, entry: u64, flush: Uvmf) -> Result<()
 /// # Errors
 /// None that Xen documents.
 pub fn flush_tlb() -> Result<(), Errno> {
-    let mut op = MmuextOp {
-        cmd: MmuextCmd::TLB_FLUSH_LOCAL,
-        ..Default::default()
-    };
+    let mut op = MmuextOp { cmd: MmuextCmd::TLB_FLUSH_LOCAL, ..Default::default() };
     let args = [address(&mut op), 1, 0, DOMID_SELF.into()];
     // SAFETY: Xen reads one `MmuextOp`.
     unsafe { call(Call::MmuextOp, Hypercall::MMUEXT_OP, args) }.map(drop)

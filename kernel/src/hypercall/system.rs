@@ -26,12 +26,7 @@ pub fn console_io_write(bytes: &[u8]) -> Result<(), Errno> {
 /// # Errors
 /// EPERM for an ordinary domain.
 pub fn console_io_read(bytes: &mut [u8]) -> Result<usize, Errno> {
-    let args = [
-        u64::from(ConsoleIo::READ.0),
-        bytes.len() as u64,
-        address(bytes),
-        0,
-    ];
+    let args = [u64::from(ConsoleIo::READ.0), bytes.len() as u64, address(bytes), 0];
     // SAFETY: Xen writes at most `bytes.len()` bytes to `bytes`.
     unsafe { call(Call::ConsoleRead, Hypercall::CONSOLE_IO, args) }.map(|read| read as usize)
 }
@@ -75,16 +70,8 @@ pub fn stop_periodic_timer() -> Result<(), Errno> {
 /// # Errors
 /// None that Xen documents.
 pub fn set_singleshot_timer(deadline: u64) -> Result<(), Errno> {
-    let mut op = VcpuSetSingleshotTimer {
-        timeout_abs_ns: deadline,
-        ..Default::default()
-    };
-    let args = [
-        u64::from(VcpuOp::SET_SINGLESHOT_TIMER.0),
-        0,
-        address(&mut op),
-        0,
-    ];
+    let mut op = VcpuSetSingleshotTimer { timeout_abs_ns: deadline, ..Default::default() };
+    let args = [u64::from(VcpuOp::SET_SINGLESHOT_TIMER.0), 0, address(&mut op), 0];
     // SAFETY: Xen reads one `VcpuSetSingleshotTimer`.
     unsafe { call(Call::Vcpu, Hypercall::VCPU_OP, args) }.map(drop)
 }
@@ -97,10 +84,7 @@ pub fn set_singleshot_timer(deadline: u64) -> Result<(), Errno> {
 /// # Safety
 /// Each address is that of a handler that understands the frame Xen pushes.
 pub unsafe fn set_trap_table(table: &mut [TrapInfo]) -> Result<(), Errno> {
-    assert!(
-        table.last().is_some_and(|entry| entry.address == 0),
-        "Xen reads up to the end mark"
-    );
+    assert!(table.last().is_some_and(|entry| entry.address == 0), "Xen reads up to the end mark");
     let args = [address(table), 0, 0, 0];
     // SAFETY: Xen reads up to the end mark; the handlers are the caller's promise.
     unsafe { call(Call::SetTrapTable, Hypercall::SET_TRAP_TABLE, args) }.map(drop)
@@ -114,12 +98,7 @@ pub unsafe fn set_trap_table(table: &mut [TrapInfo]) -> Result<(), Errno> {
 /// # Safety
 /// The address is that of a handler that understands the frame Xen pushes.
 pub unsafe fn register_callback(mut callback: CallbackRegister) -> Result<(), Errno> {
-    let args = [
-        u64::from(CallbackOp::REGISTER.0),
-        address(&mut callback),
-        0,
-        0,
-    ];
+    let args = [u64::from(CallbackOp::REGISTER.0), address(&mut callback), 0, 0];
     // SAFETY: Xen reads one `CallbackRegister`; the handler is the caller's promise.
     unsafe { call(Call::CallbackOp, Hypercall::CALLBACK_OP, args) }.map(drop)
 }

@@ -7,15 +7,15 @@
 //! counted as free, so the count does not move when memory is linked.
 //!
 //! Refuses: to hand out a frame that the builder or a page table uses.
-#![expect(unsafe_code, reason = "the lists live in the free frames")]
+#![expect(unsafe_code, reason = "takes frames that nobody else has, on a promise")]
 
 use core::ops::Range;
-use core::ptr;
 
 use spin::Mutex;
 
+use super::free_list::FreeList;
 use super::layout::{self, DIRECT_MAP};
-use super::{PAGE_SIZE, Pfn, REGION_SIZE, TABLE_ENTRIES, tables, translate};
+use super::{PAGE_SIZE, Pfn, TABLE_ENTRIES, tables, translate};
 
 /// The pool is refilled within an allocation below this: enough for the tables of one refill.
 const LOW: u64 = 8;
@@ -25,38 +25,6 @@ const IDLE_LOW: u64 = 128;
 
 /// The frames of this domain.
 pub static POOL: Mutex<Pool> = Mutex::new(Pool::new());
-
-/// A stack of free frames; each holds the number of the next in its first eight bytes.
-#[derive(Debug)]
-struct FreeList {
-    head: Option<Pfn>,
-    len: u64,
-}
-
-impl FreeList {
-    fn push(&mut self, pfn: Pfn) {
-        // SAFETY: the frame is mapped at its address and belongs to the pool alone.
-        unsafe { link_of(pfn).write(self.head.map_or(0, |next| next.0)) };
-        self.head = Some(pfn);
-        self.len += 1;
-    }
-
-    fn pop(&mut self) -> Option<Pfn> {
-        let pfn = self.head?;
-        // SAFETY: `push` wrote it there, and the frame has been the pool's since.
-        let next = unsafe { link_of(pfn).read() };
-        // SAFETY: as above; a clean frame is clean again with this.
-        unsafe { link_of(pfn).write(0) };
-        // PFN 0 holds the image's first page, so zero ends the list.
-        self.head = (next != 0).then_some(Pfn(next));
-        self.len -= 1;
-        Some(pfn)
-    }
-}
-
-fn link_of(pfn: Pfn) -> *mut u64 {
-    ptr::with_exposed_provenance_mut(translate::address_of(pfn))
-}
 
 /// A frame that belongs to whoever holds this.
 #[derive(Debug)]
@@ -82,10 +50,9 @@ pub struct Pool {
 
 impl Pool {
     const fn new() -> Self {
-        let empty = FreeList { head: None, len: 0 };
         Self {
-            clean: FreeList { head: None, len: 0 },
-            dirty: empty,
+            clean: FreeList::EMPTY,
+            dirty: FreeList::EMPTY,
             unlinked: 0..0,
             tables_owed: 0,
             total: 0,
@@ -99,10 +66,11 @@ impl Pool {
     pub unsafe fn init(&mut self, mapped: Range<Pfn>, unlinked: Range<Pfn>) {
         // Backwards, so that the lowest frames leave the pool first.
         for pfn in (mapped.start.0..mapped.end.0).rev() {
-            self.dirty.push(Pfn(pfn));
+            // SAFETY: free, as the caller promises, and in the initial mapping.
+            unsafe { self.dirty.push(Pfn(pfn)) };
         }
         self.unlinked = unlinked.start.0..unlinked.end.0;
-        self.total = self.dirty.len + (self.unlinked.end - self.unlinked.start);
+        self.total = self.dirty.len() + (self.unlinked.end - self.unlinked.start);
         let beyond = layout::nr_pages().0 - layout::initial_end().0;
         if beyond > 0 {
             let first = DIRECT_MAP + layout::initial_end().0 as usize * PAGE_SIZE;
@@ -113,7 +81,7 @@ impl Pool {
 
     /// Frames that are free and have an address.
     fn linked(&self) -> u64 {
-        self.clean.len + self.dirty.len
+        self.clean.len() + self.dirty.len()
     }
 
     /// Frames that the next allocations can have, whether they have an address yet or not.
@@ -143,12 +111,9 @@ impl Pool {
     /// # Safety
     /// The frame came from [`Pool::take`], and nobody reads, writes, maps or grants it any more.
     pub unsafe fn give_back(&mut self, frame: Frame) {
-        let list = if frame.clean {
-            &mut self.clean
-        } else {
-            &mut self.dirty
-        };
-        list.push(frame.pfn);
+        let list = if frame.clean { &mut self.clean } else { &mut self.dirty };
+        // SAFETY: frames of the pool have an address; the rest is the caller's promise.
+        unsafe { list.push(frame.pfn) };
     }
 
     /// A frame for a page table of the direct map, out of what was set aside for that. A dirty
@@ -175,7 +140,8 @@ impl Pool {
         self.unlinked.start = end;
         for pfn in (first..end).rev().map(Pfn) {
             match translate::mfn_of(pfn) {
-                Some(_) => self.dirty.push(pfn),
+                // SAFETY: just linked, and free as all that `init` was given.
+                Some(_) => unsafe { self.dirty.push(pfn) },
                 // A hole in the domain's memory: not mapped, and no frame after all.
                 None => self.total -= 1,
             }
@@ -200,5 +166,3 @@ pub fn set_aside(pages: u64, spare: &Range<Pfn>) -> Range<Pfn> {
     let start = (layout::nr_pages().0 - pages) & !(TABLE_ENTRIES as u64 - 1);
     Pfn(start.max(layout::initial_end().0))..layout::nr_pages()
 }
-
-const _: () = assert!(REGION_SIZE == TABLE_ENTRIES * PAGE_SIZE);

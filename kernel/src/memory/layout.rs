@@ -49,17 +49,12 @@ pub unsafe fn init(start_info: *const StartInfo, used_end: usize) {
     LAYOUT.call_once(|| {
         // SAFETY: the builder's page; mapped for good, never handed out, written by nobody.
         let start_info = unsafe { &*start_info };
-        Layout {
-            start_info,
-            used_end,
-        }
+        Layout { start_info, used_end }
     });
 }
 
 fn layout() -> &'static Layout {
-    LAYOUT
-        .get()
-        .expect("the first statement of the boot sets it")
+    LAYOUT.get().expect("the first statement of the boot sets it")
 }
 
 /// The page in which the builder describes the domain.

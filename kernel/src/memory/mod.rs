@@ -18,6 +18,7 @@
 
 pub mod access;
 pub mod frames;
+mod free_list;
 pub mod layout;
 pub mod protect;
 pub mod stack;

@@ -58,10 +58,7 @@ struct Batch {
 
 impl Batch {
     fn new() -> Self {
-        Self {
-            entries: [MmuUpdate::default(); BATCH],
-            len: 0,
-        }
+        Self { entries: [MmuUpdate::default(); BATCH], len: 0 }
     }
 
     /// Changes the flags of the entry at `level` for `address`, if it maps something.
@@ -73,10 +70,7 @@ impl Batch {
         let flags = Flags::from_bits_truncate(entry.value);
         let val = entry.value & !flags.bits() | new(flags).bits();
         if val != entry.value {
-            self.entries[self.len] = MmuUpdate {
-                ptr: entry.machine,
-                val,
-            };
+            self.entries[self.len] = MmuUpdate { ptr: entry.machine, val };
             self.len += 1;
         }
         if self.len == BATCH {

@@ -3,10 +3,7 @@
 //! The page of the boot stack becomes the guard page below. An overflow into it can't be
 //! reported by the guest: Xen pushes the exception frame onto the same stack, fails, and ends
 //! the domain. The stack is painted, so that the deepest use can be measured at any time.
-#![expect(
-    unsafe_code,
-    reason = "switching stacks is assembly, and the paint is read by address"
-)]
+#![expect(unsafe_code, reason = "switching stacks is assembly, and the paint is read by address")]
 
 use core::arch::asm;
 use core::ops::Range;

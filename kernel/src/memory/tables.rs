@@ -33,9 +33,7 @@ pub const DATA: Flags = Flags::PRESENT
     .union(Flags::DIRTY);
 
 /// What is only read.
-pub const READ_ONLY: Flags = Flags::PRESENT
-    .union(Flags::NO_EXECUTE)
-    .union(Flags::ACCESSED);
+pub const READ_ONLY: Flags = Flags::PRESENT.union(Flags::NO_EXECUTE).union(Flags::ACCESSED);
 
 /// The page-table entry for frame `mfn`.
 pub fn entry(mfn: Mfn, flags: Flags) -> u64 {
@@ -132,10 +130,5 @@ fn link(above: u64, frame: Frame, fill: impl Fn(usize) -> u64) -> Result<(), Err
     // SAFETY: the frame stays where it is and is only read from now on.
     unsafe { map(address, mfn, READ_ONLY) }?;
     // SAFETY: the entry above was empty, so no address loses its memory.
-    unsafe {
-        hypercall::mmu_update(&mut [MmuUpdate {
-            ptr: above,
-            val: entry(mfn, TABLE),
-        }])
-    }
+    unsafe { hypercall::mmu_update(&mut [MmuUpdate { ptr: above, val: entry(mfn, TABLE) }]) }
 }

@@ -2,10 +2,7 @@
 //!
 //! Relies on the P2M of start_info, Xen's M2P, and on page tables being mapped (read-only) like
 //! any other frame. Nothing here changes anything.
-#![expect(
-    unsafe_code,
-    reason = "the P2M, the M2P and page tables are found by address"
-)]
+#![expect(unsafe_code, reason = "the P2M, the M2P and page tables are found by address")]
 
 use core::ptr;
 
@@ -57,11 +54,7 @@ pub fn pfn_of(mfn: Mfn) -> Option<Pfn> {
 
 /// The address of frame `pfn`, for one in the direct map only once it is linked.
 pub fn address_of(pfn: Pfn) -> usize {
-    let base = if pfn < layout::initial_end() {
-        VIRT_BASE
-    } else {
-        DIRECT_MAP
-    };
+    let base = if pfn < layout::initial_end() { VIRT_BASE } else { DIRECT_MAP };
     base + pfn.0 as usize * PAGE_SIZE
 }
 
@@ -73,11 +66,7 @@ pub fn builders_page(mfn: Mfn) -> Option<usize> {
 
 /// The frame that lives at `address`.
 pub fn frame_at(address: usize) -> Pfn {
-    let base = if address >= VIRT_BASE {
-        VIRT_BASE
-    } else {
-        DIRECT_MAP
-    };
+    let base = if address >= VIRT_BASE { VIRT_BASE } else { DIRECT_MAP };
     Pfn(((address - base) / PAGE_SIZE) as u64)
 }
 
@@ -109,11 +98,7 @@ pub fn entry(address: usize, level: u32) -> Option<Entry> {
 /// Where a page table is mapped. Tables of the builder's lie below `used_end`, so that finding
 /// `initial_end` by a walk does not depend on itself.
 fn table_address(pfn: Pfn) -> usize {
-    if pfn < layout::used_end() {
-        VIRT_BASE + pfn.0 as usize * PAGE_SIZE
-    } else {
-        address_of(pfn)
-    }
+    if pfn < layout::used_end() { VIRT_BASE + pfn.0 as usize * PAGE_SIZE } else { address_of(pfn) }
 }
 
 /// Whether `len` bytes at `address` can be read: mapped by this kernel's own tables, outside

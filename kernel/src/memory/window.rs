@@ -17,10 +17,7 @@ use super::tables::{self, DATA};
 use super::{Mfn, PAGE_SIZE};
 
 /// The ranges of [`MAPPINGS`] that are not reserved.
-static FREE: Mutex<FreeRanges> = Mutex::new(FreeRanges {
-    ranges: Vec::new(),
-    reserved: 0,
-});
+static FREE: Mutex<FreeRanges> = Mutex::new(FreeRanges { ranges: Vec::new(), reserved: 0 });
 
 struct FreeRanges {
     /// Sorted, none touching the next.
@@ -37,9 +34,7 @@ impl FreeRanges {
         }
         // Every release adds at most one range: have room for it now, a release can't fail.
         let enough = self.reserved + 2;
-        self.ranges
-            .try_reserve(enough.saturating_sub(self.ranges.len()))
-            .ok()?;
+        self.ranges.try_reserve(enough.saturating_sub(self.ranges.len())).ok()?;
         let at = self.ranges.iter().position(|range| range.len() >= len)?;
         let start = self.ranges[at].start;
         self.ranges[at].start += len;
@@ -61,11 +56,7 @@ impl FreeRanges {
     }
 
     fn merge_with_next(&mut self, at: usize) {
-        if self
-            .ranges
-            .get(at + 1)
-            .is_some_and(|next| next.start == self.ranges[at].end)
-        {
+        if self.ranges.get(at + 1).is_some_and(|next| next.start == self.ranges[at].end) {
             self.ranges[at].end = self.ranges.remove(at + 1).end;
         }
     }
@@ -81,16 +72,12 @@ pub fn reserve(pages: u32) -> Option<usize> {
 /// # Errors
 /// ENOMEM if there is no frame for a table.
 pub fn prepare(address: usize, pages: u32) -> Result<(), Errno> {
-    tables::ensure(
-        &mut POOL.lock(),
-        address..address + pages as usize * PAGE_SIZE,
-    )
+    tables::ensure(&mut POOL.lock(), address..address + pages as usize * PAGE_SIZE)
 }
 
 /// Takes back what [`reserve`] gave.
 pub fn release(address: usize, pages: u32) {
-    FREE.lock()
-        .release(address..address + pages as usize * PAGE_SIZE);
+    FREE.lock().release(address..address + pages as usize * PAGE_SIZE);
 }
 
 /// Maps the page that Xen shares with the domain, and makes the tables for the grant table.

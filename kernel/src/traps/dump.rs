@@ -26,10 +26,7 @@ pub fn print(frame: &TrapFrame) {
     let cr2 = shared_info::vcpu().map(|vcpu| vcpu.arch.cr2.load(Ordering::Relaxed));
     let (short, long) = frame::name(frame.vector);
     console::fresh_line();
-    println!(
-        "TRAP {short} {long}, vector {}, error code {:#x}",
-        frame.vector, frame.error
-    );
+    println!("TRAP {short} {long}, vector {}, error code {:#x}", frame.vector, frame.error);
     if frame.vector == PAGE_FAULT {
         let (what, why) = page_fault(frame.error);
         match cr2 {
@@ -42,28 +39,11 @@ pub fn print(frame: &TrapFrame) {
         None => println!("RIP {:016x} (no function)", frame.rip),
     }
     let f = frame;
-    println!(
-        "RAX {:016x} RBX {:016x} RCX {:016x} RDX {:016x}",
-        f.rax, f.rbx, f.rcx, f.rdx
-    );
-    println!(
-        "RSI {:016x} RDI {:016x} RBP {:016x} RSP {:016x}",
-        f.rsi, f.rdi, f.rbp, f.rsp
-    );
-    println!(
-        "R8  {:016x} R9  {:016x} R10 {:016x} R11 {:016x}",
-        f.r8, f.r9, f.r10, f.r11
-    );
-    println!(
-        "R12 {:016x} R13 {:016x} R14 {:016x} R15 {:016x}",
-        f.r12, f.r13, f.r14, f.r15
-    );
-    println!(
-        "CS {:04x} SS {:04x} RFLAGS {:08x}",
-        f.cs & 0xffff,
-        f.ss & 0xffff,
-        f.rflags
-    );
+    println!("RAX {:016x} RBX {:016x} RCX {:016x} RDX {:016x}", f.rax, f.rbx, f.rcx, f.rdx);
+    println!("RSI {:016x} RDI {:016x} RBP {:016x} RSP {:016x}", f.rsi, f.rdi, f.rbp, f.rsp);
+    println!("R8  {:016x} R9  {:016x} R10 {:016x} R11 {:016x}", f.r8, f.r9, f.r10, f.r11);
+    println!("R12 {:016x} R13 {:016x} R14 {:016x} R15 {:016x}", f.r12, f.r13, f.r14, f.r15);
+    println!("CS {:04x} SS {:04x} RFLAGS {:08x}", f.cs & 0xffff, f.ss & 0xffff, f.rflags);
     println!("backtrace:");
     backtrace::print(f.rbp as usize);
 }

@@ -23,34 +23,17 @@ pub fn init() {
     let mut table = [TrapInfo::default(); stubs::STUBS.len() + 1];
     for (entry, &(vector, stub)) in table.iter_mut().zip(stubs::STUBS) {
         let address = stub as usize as u64;
-        *entry = TrapInfo {
-            vector,
-            flags: MASK_EVENTS,
-            cs: FLAT_KERNEL_CS,
-            address,
-            ..*entry
-        };
+        *entry = TrapInfo { vector, flags: MASK_EVENTS, cs: FLAT_KERNEL_CS, address, ..*entry };
     }
     // SAFETY: the stubs take the frame that Xen pushes for their vector.
     unsafe { hypercall::set_trap_table(&mut table) }.expect("Xen takes the trap table");
     let callbacks = [
-        (
-            CallbackType::EVENT,
-            stubs::event_upcall as *const () as usize,
-        ),
-        (
-            CallbackType::FAILSAFE,
-            stubs::failsafe_callback as *const () as usize,
-        ),
+        (CallbackType::EVENT, stubs::event_upcall as *const () as usize),
+        (CallbackType::FAILSAFE, stubs::failsafe_callback as *const () as usize),
     ];
     for (type_, address) in callbacks {
         let flags = Callbackf::MASK_EVENTS;
-        let callback = CallbackRegister {
-            type_,
-            flags,
-            _pad: 0,
-            address: address as u64,
-        };
+        let callback = CallbackRegister { type_, flags, _pad: 0, address: address as u64 };
         // SAFETY: the stubs take the frame that Xen pushes for these callbacks.
         unsafe { hypercall::register_callback(callback) }.expect("Xen takes the callbacks");
     }

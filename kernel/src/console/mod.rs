@@ -1,0 +1,136 @@
+//! Output that works from the first instruction to the last.
+//!
+//! A domU has a ring, whose page the builder mapped; in dom0's place there is Xen's own console.
+//! Early text is written there at once. When the console service of `drivers` runs, text goes
+//! through its queue, which keeps the order. All of it runs on one vCPU without interrupts, so
+//! each writer finds the ring consistent.
+#![expect(unsafe_code, reason = "the ring's page is found by its address")]
+
+mod ring;
+
+use core::fmt;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use drivers::PortNumber;
+use drivers::console::Console;
+use spin::Once;
+use xen_sys::io::console::XenconsInterface;
+use xen_sys::xen::Sif;
+
+use crate::memory::{Mfn, layout, translate};
+use crate::{Xen, clock, hypercall};
+pub use ring::Ring;
+
+/// Where the console is.
+#[derive(Clone, Copy, Debug)]
+pub enum Device {
+    /// The ring that the console daemon serves.
+    Ring(Ring),
+    /// Xen's own console.
+    Hypervisor,
+}
+
+/// The console of this domain.
+pub fn device() -> Device {
+    let start_info = layout::start_info();
+    if start_info.flags.contains(Sif::INITDOMAIN) {
+        return Device::Hypervisor;
+    }
+    match translate::builders_page(Mfn(start_info.console_mfn)) {
+        Some(page) => {
+            let page = ptr::with_exposed_provenance::<XenconsInterface>(page);
+            // SAFETY: the builder's page, mapped for good; all its fields are atomic.
+            let page = unsafe { &*page };
+            Device::Ring(Ring { page, port: PortNumber(start_info.console_evtchn) })
+        }
+        // No ring where the builder puts it: a debug Xen prints for any domain.
+        None => Device::Hypervisor,
+    }
+}
+
+/// Writes all of `bytes` at once.
+fn write(bytes: &[u8]) {
+    match device() {
+        // Refused only where it isn't this domain's console, and there is no other.
+        Device::Hypervisor => drop(hypercall::console_io_write(bytes)),
+        Device::Ring(ring) => ring.write(bytes),
+    }
+}
+
+/// Waits until the console daemon has taken everything, or stopped taking.
+pub fn drain() {
+    match (SERVICE.get(), device()) {
+        // What it gives up is counted there; there is nobody left to tell.
+        (Some(service), _) => drop(service.drain(clock::now() + 2 * ring::PATIENCE)),
+        (None, Device::Ring(ring)) => ring.drain(),
+        (None, Device::Hypervisor) => {}
+    }
+}
+
+/// A sink for `write!` that passes text on in pieces of up to 256 bytes: each piece is a hypercall.
+struct Pieces {
+    bytes: [u8; 256],
+    len: usize,
+}
+
+impl Pieces {
+    fn flush(&mut self) {
+        let text = &self.bytes[..self.len];
+        if !pass_on(text) {
+            write(text);
+        }
+        self.len = 0;
+    }
+}
+
+impl fmt::Write for Pieces {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            if self.len == self.bytes.len() {
+                self.flush();
+            }
+            self.bytes[self.len] = byte;
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The service that queues output, once it runs.
+static SERVICE: Once<Console<Xen>> = Once::new();
+
+/// Passes what is printed from now on to the service, dumps included: it keeps the order.
+pub fn hand_over(service: Console<Xen>) {
+    SERVICE.call_once(|| service);
+}
+
+/// Passes text to the service; whether it could. It could not if the service itself is what was
+/// interrupted: its lock would never be released.
+fn pass_on(text: &[u8]) -> bool {
+    static INSIDE: AtomicBool = AtomicBool::new(false);
+    let Some(service) = SERVICE.get() else {
+        return false;
+    };
+    if INSIDE.swap(true, Ordering::Relaxed) {
+        return false;
+    }
+    service.print_now(text);
+    INSIDE.store(false, Ordering::Relaxed);
+    true
+}
+
+/// Ends the line that is being written, if there is one.
+pub fn fresh_line() {
+    if SERVICE.get().is_some_and(|service| !service.at_line_start()) {
+        print(format_args!("\n"));
+    }
+}
+
+/// Prints formatted text. Used by [`crate::print!`].
+pub fn print(text: fmt::Arguments) {
+    let mut pieces = Pieces { bytes: [0; 256], len: 0 };
+    // `Pieces` never fails; an argument's own `Display` may, and then the rest is not printed.
+    let _ = fmt::write(&mut pieces, text);
+    pieces.flush();
+}
