@@ -19,7 +19,7 @@ use crate::memory::frames;
 use crate::{Xen, hypercall, timers};
 
 /// Futures that can run at once.
-pub const TASKS: usize = 32;
+const TASKS: usize = 32;
 
 /// A future as it's spawned.
 pub type BoxedFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -38,7 +38,7 @@ impl Spawner {
     /// Starts `future`; it runs when whoever calls this waits.
     ///
     /// # Errors
-    /// EAGAIN while [`TASKS`] futures run.
+    /// EAGAIN while 32 futures run, the kernel's own included.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Result<(), Errno> {
         let token = run_boxed(Box::pin(future)).map_err(|_| Errno::EAGAIN)?;
         self.0.spawn(token);

@@ -13,7 +13,8 @@
 //! The crate boots, protects memory, dumps what goes wrong, keeps time and runs futures. What it
 //! knows of grants and events is in `drivers`, which sees this crate as [`Xen`], an implementor of
 //! its two traits. It relies on the target x86_64-unknown-none with the flags of
-//! `.cargo/config.toml`, and on `linker.ld`.
+//! `.cargo/config.toml`, and on `linker.ld`, which an application outside this package passes to
+//! the linker itself (`-T`).
 //!
 //! It refuses: a second vCPU, user mode, interrupts while code runs.
 #![no_std]

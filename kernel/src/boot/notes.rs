@@ -20,6 +20,8 @@ global_asm!(
     .endm
 
     .pushsection .note.Xen, "a", @note
+    .globl xen_notes
+xen_notes:
     xen_note 6,  .asciz, "Grantkit"                                 # GUEST_OS
     xen_note 8,  .asciz, "generic"                                  # LOADER
     xen_note 5,  .asciz, "xen-3.0"                                  # XEN_VERSION

@@ -117,7 +117,8 @@ fn ensure_upper(address: usize, take: &mut dyn FnMut() -> Option<Frame>) -> Resu
 }
 
 /// Makes a table of `frame`, with the entries that `fill` tells, and hangs it at machine address
-/// `above` of the table one level up.
+/// `above` of the table one level up. If Xen refused it, for which it has no reason, the frame
+/// would be lost.
 fn link(above: u64, frame: Frame, fill: impl Fn(usize) -> u64) -> Result<(), Errno> {
     let address = translate::address_of(frame.pfn);
     let table = ptr::with_exposed_provenance_mut::<[u64; TABLE_ENTRIES]>(address);
