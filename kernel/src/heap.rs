@@ -60,7 +60,7 @@ pub fn usage() -> (usize, usize) {
 }
 
 impl Reserve {
-    /// Links the next 2 MiB of the reserve.
+    /// Links the next 2 MiB of the reserve, or what is left of it.
     fn extend(&mut self) -> bool {
         let start = self.unlinked.start;
         let len = self.unlinked.len().min(REGION_SIZE);

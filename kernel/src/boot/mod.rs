@@ -47,7 +47,7 @@ fn memory() {
     let (mapped, unlinked) = if reserve.start < layout::initial_end() {
         (spare.start..reserve.start, beyond)
     } else {
-        (spare, beyond.start..reserve.start)
+        (spare, reserve.end..beyond.end)
     };
     // SAFETY: behind the boot stack and the main stack nothing lives, and the reserve is left out.
     unsafe { POOL.lock().init(mapped, unlinked) };

@@ -40,7 +40,7 @@ pub struct Frame {
 pub struct Pool {
     clean: FreeList,
     dirty: FreeList,
-    /// Frames for the pool that are not linked yet; starts at a multiple of 512.
+    /// Frames for the pool that are not linked yet.
     unlinked: Range<u64>,
     /// Tables that linking the rest of memory, the heap's part included, will take.
     tables_owed: u64,
@@ -132,7 +132,7 @@ impl Pool {
             return;
         }
         let first = self.unlinked.start;
-        let end = self.unlinked.end.min(first + TABLE_ENTRIES as u64);
+        let end = self.unlinked.end.min((first + 1).next_multiple_of(TABLE_ENTRIES as u64));
         if tables::link_region(self, Pfn(first)).is_err() {
             // Xen refused a table. The frames stay where they are; the next refill tries again.
             return;
@@ -154,15 +154,14 @@ pub fn refill_when_idle() {
     POOL.lock().refill(IDLE_LOW);
 }
 
-/// Takes memory away from the end of the pool, before [`Pool::init`] gets the rest: `pages`
-/// frames or somewhat more, at consecutive addresses. In the initial mapping if there is room for
-/// it (`spare`), else in whole L1 tables from the end of memory. Returns the frames taken.
+/// Chooses `pages` frames at consecutive addresses to be kept from the pool: the end of what is
+/// free in the initial mapping (`spare`) if that leaves half of it, else the first that are beyond.
+/// A domain too small for either gives half of `spare`.
 pub fn set_aside(pages: u64, spare: &Range<Pfn>) -> Range<Pfn> {
-    let room = spare.end.0 - spare.start.0;
-    let beyond = layout::nr_pages().0 - layout::initial_end().0;
-    if pages <= room / 2 || beyond < pages {
-        return Pfn(spare.end.0 - pages.min(room / 2))..spare.end;
+    let half = (spare.end.0 - spare.start.0) / 2;
+    let beyond = layout::initial_end();
+    if half < pages && pages <= layout::nr_pages().0 - beyond.0 {
+        return beyond..Pfn(beyond.0 + pages);
     }
-    let start = (layout::nr_pages().0 - pages) & !(TABLE_ENTRIES as u64 - 1);
-    Pfn(start.max(layout::initial_end().0))..layout::nr_pages()
+    Pfn(spare.end.0 - pages.min(half))..spare.end
 }

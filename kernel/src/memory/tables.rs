@@ -81,12 +81,14 @@ pub fn ensure(pool: &mut Pool, range: Range<usize>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Maps the 512 frames from `first`, a multiple of 512, at their addresses in the direct map.
+/// Maps `pfn` and the others of its L1 table, 512 frames, at their addresses in the direct map; does
+/// nothing if they are mapped.
 ///
 /// # Errors
 /// ENOMEM if the pool has no frame for a table.
-pub fn link_region(pool: &mut Pool, first: Pfn) -> Result<(), Errno> {
-    let region = DIRECT_MAP + first.0 as usize * PAGE_SIZE;
+pub fn link_region(pool: &mut Pool, pfn: Pfn) -> Result<(), Errno> {
+    let first = pfn.0 & !(TABLE_ENTRIES as u64 - 1);
+    let region = DIRECT_MAP + first as usize * PAGE_SIZE;
     ensure_upper(region, &mut || pool.take_owed_table())?;
     let above = translate::entry(region, 2).ok_or(Errno::EFAULT)?;
     if above.is_present() {
@@ -94,7 +96,7 @@ pub fn link_region(pool: &mut Pool, first: Pfn) -> Result<(), Errno> {
     }
     let table = pool.take_owed_table().ok_or(Errno::ENOMEM)?;
     link(above.machine, table, |index| {
-        let mfn = translate::mfn_of(Pfn(first.0 + index as u64));
+        let mfn = translate::mfn_of(Pfn(first + index as u64));
         mfn.map_or(0, |mfn| entry(mfn, DATA))
     })
 }
