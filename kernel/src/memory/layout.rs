@@ -25,7 +25,8 @@ pub const WINDOW: usize = 0xffff_9000_0000_0000;
 /// Where Xen's shared_info page is mapped.
 pub const SHARED_INFO: usize = WINDOW;
 
-/// Where the frames of the grant table are mapped, one behind the other.
+/// Where the frames of the grant table are mapped, one behind the other: room for 510, which is
+/// 261,120 grants. A page between it and shared_info stays empty.
 pub const GRANT_TABLE: Range<usize> = WINDOW + 2 * PAGE_SIZE..WINDOW + REGION_SIZE;
 
 /// Addresses for mappings of other domains' pages: 64 GiB.

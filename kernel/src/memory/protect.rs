@@ -68,7 +68,7 @@ impl Batch {
             return;
         };
         let flags = Flags::from_bits_truncate(entry.value);
-        let val = entry.value & !flags.bits() | new(flags).bits();
+        let val = (entry.value & !flags.bits()) | new(flags).bits();
         if val != entry.value {
             self.entries[self.len] = MmuUpdate { ptr: entry.machine, val };
             self.len += 1;

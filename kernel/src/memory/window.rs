@@ -32,8 +32,9 @@ impl FreeRanges {
             self.ranges.try_reserve(1).ok()?;
             self.ranges.push(MAPPINGS);
         }
-        // Every release adds at most one range: have room for it now, a release can't fail.
-        let enough = self.reserved + 2;
+        // A release must not fail for want of memory, so the room is made now: between n
+        // reservations lie at most n + 1 free ranges, and one more while two are being merged.
+        let enough = (self.reserved + 1) + 2;
         self.ranges.try_reserve(enough.saturating_sub(self.ranges.len())).ok()?;
         let at = self.ranges.iter().position(|range| range.len() >= len)?;
         let start = self.ranges[at].start;
