@@ -1,0 +1,23 @@
+//! What the guest does: a shell whose commands are all that Grantkit can, and the selftest.
+//!
+//! Safe code over `drivers` and a [`Machine`]; it runs unchanged on metal and on FakeXen, where
+//! every decision is tested. A kernel brings the services up and runs [`shell::run`]; giving
+//! parked pages back in the background (`Services::reap_forever`) is a task of the kernel's.
+//!
+//! It refuses to panic on whatever is typed, and to allocate for it without asking first: lists
+//! whose length a user chooses grow with `try_reserve`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod cmdline;
+pub mod machine;
+mod pattern;
+mod selftest;
+pub mod shell;
+mod text;
+
+pub use machine::{CrashKind, HeapUsage, Machine};

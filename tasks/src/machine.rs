@@ -1,0 +1,52 @@
+//! What the shell needs of the kernel besides the seam of `drivers`.
+
+use log::LevelFilter;
+
+/// How to crash, each to see one protection hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashKind {
+    /// A panic.
+    Panic,
+    /// A write to address 0.
+    Null,
+    /// A write to the kernel's text.
+    Text,
+    /// A write to read-only data.
+    Rodata,
+    /// Execution of a page that holds data.
+    Exec,
+    /// A stack that overflows into its guard page; Xen ends the domain without a dump.
+    Stack,
+}
+
+/// Bytes of the heap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeapUsage {
+    /// In use.
+    pub used: u64,
+    /// Free.
+    pub free: u64,
+}
+
+/// The machine that the shell runs on.
+///
+/// On metal the methods that end the guest don't return. In a test they do, and the shell ends.
+pub trait Machine {
+    /// What of the heap is in use.
+    fn heap(&self) -> HeapUsage;
+
+    /// The deepest use of any stack so far, in bytes.
+    fn stack(&self) -> u64;
+
+    /// Lets log messages of this level and above through.
+    fn set_log_level(&self, level: LevelFilter);
+
+    /// Powers the guest off. The shell has drained the console, as far as somebody reads it.
+    fn poweroff(&self);
+
+    /// Reboots the guest. The shell has drained the console, as far as somebody reads it.
+    fn reboot(&self);
+
+    /// Crashes the guest.
+    fn crash(&self, kind: CrashKind);
+}

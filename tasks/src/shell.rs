@@ -1,0 +1,307 @@
+//! The shell: one front door, for people at the console and for programs alike.
+//!
+//! The script of the kernel command line runs first, then what is typed. Every command ends in
+//! exactly one line, `ok <command> key=value ...` or `error <command> errno=.. status=.. words`,
+//! at the start of a line of its own. A failing command ends nothing but itself.
+//!
+//! The console is read beside the commands, in the same task: what is typed while one runs is
+//! kept for later, and a Ctrl-C ends a wait at once.
+
+mod args;
+mod commands;
+mod editor;
+mod history;
+mod input;
+mod objects;
+mod options;
+mod reply;
+mod table;
+
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use drivers::events::Port;
+use drivers::memory::Platform;
+use drivers::{Errno, Error, Services};
+use embassy_futures::select::{Either, select};
+
+use self::args::Args;
+use self::editor::{Editor, Event, LINE};
+use self::input::Input;
+use self::objects::Objects;
+use self::reply::{Done, Failure};
+use self::table::Found;
+use crate::cmdline::{self, CommandLine};
+use crate::text::Text;
+use crate::{CrashKind, Machine};
+
+const PROMPT: &[u8] = b"grantkit> ";
+/// How long the end waits for a console that nobody reads: 2 s.
+const DRAIN_NS: u64 = 2_000_000_000;
+
+/// Runs the shell: applies the options of `command_line`, runs its script, then what is typed.
+///
+/// Returns only where a method of `machine` that ends the guest does, as in tests.
+pub async fn run<X: Platform, M: Machine>(services: Services<X>, machine: M, command_line: &str) {
+    let input = Input::new();
+    let console = services.console.clone();
+    let mut shell = Shell::new(services, machine, &input);
+    select(input.pump(&console), shell.session(command_line)).await;
+}
+
+/// How the guest is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Poweroff,
+    Reboot,
+    Crash(CrashKind),
+}
+
+/// The state that commands work on.
+#[derive(Debug)]
+struct Shell<'a, X: Platform, M> {
+    services: Services<X>,
+    machine: M,
+    input: &'a Input,
+    objects: Objects<X>,
+    /// Ports that were opened here.
+    ports: Vec<Port<X>>,
+    gntalloc: drivers::gntalloc::Handle<X>,
+    /// The handle that maps, and the limit it was opened with.
+    gntdev: Option<(u32, drivers::gntdev::Handle<X>)>,
+    /// Xen's time when the shell was started.
+    started: u64,
+    ending: Option<Ending>,
+}
+
+impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
+    fn new(services: Services<X>, machine: M, input: &'a Input) -> Self {
+        Self {
+            gntalloc: services.gntalloc.open(),
+            started: services.xen.now(),
+            services,
+            machine,
+            input,
+            objects: Objects::new(),
+            ports: Vec::new(),
+            gntdev: None,
+            ending: None,
+        }
+    }
+
+    /// Everything from the boot to the guest's end.
+    async fn session(&mut self, command_line: &str) {
+        let line = CommandLine::parse(command_line);
+        self.apply_options(&line).await;
+        for command in line.commands() {
+            self.execute(command).await;
+            if self.ended() {
+                return;
+            }
+        }
+        let mut editor = Editor::new();
+        loop {
+            match self.read_line(&mut editor).await {
+                Event::TooLong => self.refuse_long(editor.line()).await,
+                Event::Line => match str::from_utf8(editor.line()) {
+                    Ok(line) => self.execute(line).await,
+                    Err(error) => self.refuse_bytes(editor.line(), error).await,
+                },
+                Event::None | Event::Dropped => {}
+            }
+            if self.ended() {
+                return;
+            }
+        }
+    }
+
+    /// Sets what the command line says. What is wrong with it is an error line each.
+    async fn apply_options(&mut self, line: &CommandLine<'_>) {
+        if line.is_cut_off() {
+            let failure = Failure::new(
+                Errno::E2BIG,
+                format_args!(
+                    "the command line fills its {} bytes and was cut off; no script was run",
+                    cmdline::MAX
+                ),
+            );
+            self.finish("cmdline", Text::new(), Err(failure)).await;
+        }
+        for option in line.options() {
+            let set = match option {
+                Ok((option, value)) => options::set(&self.services, &self.machine, option, value),
+                Err(word) => Err(Failure::invalid(format_args!(
+                    "{word:?} is no option; options are key=value, and a script follows \"--\""
+                ))),
+            };
+            if set.is_err() {
+                self.finish("cmdline", Text::new(), set).await;
+            }
+        }
+    }
+
+    /// Prompts, and reads until a line is finished.
+    async fn read_line(&self, editor: &mut Editor) -> Event {
+        self.start_line().await;
+        self.services.console.print(PROMPT).await;
+        editor.begin();
+        loop {
+            let mut event = Event::None;
+            // Echoed together: each piece of output is an event for the console daemon.
+            while event == Event::None
+                && let Some(byte) = self.input.take()
+            {
+                event = editor.take(byte);
+            }
+            self.services.console.print(editor.echo()).await;
+            editor.clear_echo();
+            if event != Event::None {
+                return event;
+            }
+            self.input.typed().await;
+        }
+    }
+
+    /// Runs one command, and says how it ended.
+    async fn execute(&mut self, line: &str) {
+        let mut ok = Text::new();
+        match table::find(line) {
+            Found::Command(command, rest) => {
+                let mut args = Args::new(command, rest);
+                let begun = write!(ok, "ok {}", command.name).map_err(Failure::from);
+                let done = match begun {
+                    Ok(()) => commands::run(self, command, &mut args, &mut ok).await,
+                    Err(failure) => Err(failure),
+                };
+                self.finish(command.name, ok, done).await;
+            }
+            Found::Group(word) => {
+                let failure = commands::not_in_group(word);
+                self.finish(word, ok, Err(failure)).await;
+            }
+            Found::Unknown("") => {}
+            Found::Unknown(word) => {
+                let failure = commands::unknown(word);
+                self.finish(word, ok, Err(failure)).await;
+            }
+        }
+    }
+
+    /// Prints the one line that a command ends with.
+    async fn finish(&self, command: &str, mut line: Text, done: Done) {
+        let written = match done {
+            Ok(()) => line.write_str("\n"),
+            Err(failure) => {
+                line = Text::new();
+                failure.write_line(&mut line, command)
+            }
+        };
+        self.start_line().await;
+        let console = &self.services.console;
+        match written {
+            Ok(()) => console.print(line.as_str().as_bytes()).await,
+            // Not even memory for the line: in pieces, then.
+            Err(_) => {
+                for piece in ["error ", command, " errno=ENOMEM status=- out of memory\n"] {
+                    console.print(piece.as_bytes()).await;
+                }
+            }
+        }
+    }
+
+    /// A line that is too long is not carried out in pieces.
+    async fn refuse_long(&self, line: &[u8]) {
+        let failure = Failure::new(
+            Errno::E2BIG,
+            format_args!("the line has more than {LINE} bytes; nothing of it was done"),
+        );
+        self.finish(command_of(line), Text::new(), Err(failure)).await;
+    }
+
+    async fn refuse_bytes(&self, line: &[u8], error: core::str::Utf8Error) {
+        let failure =
+            Failure::invalid(format_args!("byte {} of the line is not UTF-8", error.valid_up_to()));
+        self.finish(command_of(line), Text::new(), Err(failure)).await;
+    }
+
+    /// Goes to the start of a line.
+    async fn start_line(&self) {
+        if !self.services.console.at_line_start() {
+            self.services.console.print(b"\n").await;
+        }
+    }
+
+    /// Ends the guest, if a command asked for it; whether it did, for machines that go on.
+    fn ended(&mut self) -> bool {
+        let Some(ending) = self.ending.take() else {
+            return false;
+        };
+        if !matches!(ending, Ending::Crash(_)) {
+            // Peers are told what they asked to be told.
+            self.objects.clear();
+            self.ports.clear();
+        }
+        // What is still in the ring when the guest ends is lost.
+        let deadline = self.services.xen.now() + DRAIN_NS;
+        self.services.console.drain(deadline);
+        match ending {
+            Ending::Poweroff => self.machine.poweroff(),
+            Ending::Reboot => self.machine.reboot(),
+            Ending::Crash(kind) => self.machine.crash(kind),
+        }
+        true
+    }
+
+    /// Waits for `until`, at most `ms` milliseconds if they are given, and no longer than until a
+    /// Ctrl-C.
+    async fn wait(&self, ms: Option<u64>, until: impl Future<Output = ()>) -> Done {
+        let late = async {
+            match ms {
+                Some(ms) => self.sleep(ms).await,
+                None => core::future::pending().await,
+            }
+        };
+        match select(select(until, late), self.input.interrupted()).await {
+            Either::First(Either::First(())) => Ok(()),
+            Either::First(Either::Second(())) => Err(Failure::new(
+                Errno::ETIMEDOUT,
+                format_args!("waited {} ms", ms.unwrap_or_default()),
+            )),
+            Either::Second(()) => Err(Failure::new(Errno::EINTR, format_args!("interrupted"))),
+        }
+    }
+
+    async fn sleep(&self, ms: u64) {
+        let xen = &self.services.xen;
+        let deadline = xen.now().saturating_add(ms.saturating_mul(1_000_000));
+        xen.sleep_until(deadline).await;
+    }
+
+    /// A handle that maps, with the limit as it is set now.
+    fn gntdev(&mut self) -> Result<&drivers::gntdev::Handle<X>, Error> {
+        let limit = self.services.gntdev.limit();
+        let opened = match self.gntdev.take() {
+            Some(opened) if opened.0 == limit => opened,
+            _ => (limit, self.services.gntdev.open()?),
+        };
+        Ok(&self.gntdev.insert(opened).1)
+    }
+}
+
+/// The command that a line would have been, as far as its bytes are text.
+fn command_of(line: &[u8]) -> &str {
+    let text = match str::from_utf8(line) {
+        Ok(text) => text,
+        Err(error) => str::from_utf8(&line[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    match table::find(text) {
+        Found::Command(command, _) => command.name,
+        Found::Group(word) | Found::Unknown(word) => {
+            if word.is_empty() {
+                "?"
+            } else {
+                word
+            }
+        }
+    }
+}

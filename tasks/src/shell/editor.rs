@@ -1,0 +1,194 @@
+//! The line editor: plain text out, whatever comes in.
+//!
+//! A typed character is echoed as itself, and what is erased is erased by backspaces: no escape
+//! sequence is ever sent, so a program at the other end sees text. CR, LF and CRLF each end a
+//! line. A line that is too long is dropped whole, since half a command is another command.
+
+use alloc::vec::Vec;
+
+use super::history::History;
+use super::input::CTRL_C;
+
+/// Bytes that a line holds.
+pub(crate) const LINE: usize = 8192;
+
+const BACKSPACE: u8 = 8;
+const CTRL_U: u8 = 0x15;
+const CTRL_W: u8 = 0x17;
+const ESCAPE: u8 = 0x1b;
+const DELETE: u8 = 0x7f;
+
+/// What a byte has led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The line is still being typed.
+    None,
+    /// The line is finished.
+    Line,
+    /// The line is finished, and was too long.
+    TooLong,
+    /// The line was given up by Ctrl-C.
+    Dropped,
+}
+
+/// Where we are in an escape sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Escape {
+    None,
+    /// After ESC.
+    Started,
+    /// After ESC and `[` or `O`.
+    Sequence,
+}
+
+/// A line that is being typed.
+#[derive(Debug)]
+pub(crate) struct Editor {
+    line: Vec<u8>,
+    too_long: bool,
+    /// What is to be echoed.
+    echo: Vec<u8>,
+    escape: Escape,
+    /// Whether the last byte was a CR, so that an LF belongs to it.
+    after_cr: bool,
+    history: History,
+}
+
+impl Editor {
+    pub(crate) fn new() -> Self {
+        Self {
+            line: Vec::with_capacity(LINE),
+            too_long: false,
+            echo: Vec::new(),
+            escape: Escape::None,
+            after_cr: false,
+            history: History::new(),
+        }
+    }
+
+    /// The line as it is now. After [`Event::TooLong`] as much of it as a line holds.
+    pub(crate) fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// What is to be echoed since it was cleared.
+    pub(crate) fn echo(&self) -> &[u8] {
+        &self.echo
+    }
+
+    pub(crate) fn clear_echo(&mut self) {
+        self.echo.clear();
+    }
+
+    /// Begins the next line.
+    pub(crate) fn begin(&mut self) {
+        self.line.clear();
+        self.too_long = false;
+    }
+
+    /// Takes a typed byte.
+    pub(crate) fn take(&mut self, byte: u8) -> Event {
+        let after_cr = core::mem::replace(&mut self.after_cr, byte == b'\r');
+        if self.in_escape(byte) {
+            return Event::None;
+        }
+        match byte {
+            b'\n' if after_cr => {}
+            b'\r' | b'\n' => return self.finish(),
+            CTRL_C => {
+                self.show(b"^C\n");
+                self.history.rewind();
+                return Event::Dropped;
+            }
+            BACKSPACE | DELETE => self.erase_to(last_char(&self.line)),
+            CTRL_U => self.erase_to(0),
+            CTRL_W => self.erase_to(last_word(&self.line)),
+            b'\t' => self.insert(b' '),
+            ..=0x1f => {}
+            _ => self.insert(byte),
+        }
+        Event::None
+    }
+
+    fn finish(&mut self) -> Event {
+        self.show(b"\n");
+        if self.too_long {
+            self.history.rewind();
+            return Event::TooLong;
+        }
+        self.history.add(&self.line);
+        Event::Line
+    }
+
+    /// Whether the byte belongs to an escape sequence. Of these only up and down mean something.
+    fn in_escape(&mut self, byte: u8) -> bool {
+        let state = core::mem::replace(&mut self.escape, Escape::None);
+        match (state, byte) {
+            (_, ESCAPE) => self.escape = Escape::Started,
+            (Escape::Started, b'[' | b'O') => self.escape = Escape::Sequence,
+            (Escape::Sequence, b'A') => self.recall(History::older),
+            (Escape::Sequence, b'B') => self.recall(History::newer),
+            // Parameters; the byte that ends a sequence is none of them.
+            (Escape::Sequence, 0x20..=0x3f) => self.escape = Escape::Sequence,
+            (Escape::Sequence, 0x40..=0x7e) => {}
+            // A key that only looked like the start of one.
+            _ => return false,
+        }
+        true
+    }
+
+    /// Puts another line in the place of this one.
+    fn recall(&mut self, which: fn(&mut History, &[u8]) -> Option<Vec<u8>>) {
+        if let Some(line) = which(&mut self.history, &self.line) {
+            self.erase_to(0);
+            line.into_iter().for_each(|byte| self.insert(byte));
+        }
+    }
+
+    fn insert(&mut self, byte: u8) {
+        if self.line.len() == LINE {
+            self.too_long = true;
+            return;
+        }
+        self.line.push(byte);
+        self.show(&[byte]);
+    }
+
+    /// Cuts the line at `len` bytes and erases what was there.
+    fn erase_to(&mut self, len: usize) {
+        // What was typed beyond the end can't be erased one by one: only all of it.
+        if self.too_long && len > 0 {
+            return;
+        }
+        self.too_long = false;
+        let columns = self.line[len..].iter().filter(|byte| starts_char(**byte));
+        for _ in 0..columns.count() {
+            self.show(b"\x08 \x08");
+        }
+        self.line.truncate(len);
+    }
+
+    fn show(&mut self, bytes: &[u8]) {
+        // Without memory a character is not echoed; it was typed all the same.
+        if self.echo.try_reserve(bytes.len()).is_ok() {
+            self.echo.extend_from_slice(bytes);
+        }
+    }
+}
+
+/// Whether a byte of UTF-8 is the first of its character.
+fn starts_char(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
+}
+
+/// Where the last character begins.
+fn last_char(line: &[u8]) -> usize {
+    line.iter().rposition(|byte| starts_char(*byte)).unwrap_or(0)
+}
+
+/// Where the last word begins, with the blanks behind it.
+fn last_word(line: &[u8]) -> usize {
+    let word_end = line.trim_ascii_end().len();
+    let blank = line[..word_end].iter().rposition(|byte| *byte == b' ');
+    blank.map_or(0, |blank| blank + 1)
+}

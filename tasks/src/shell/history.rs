@@ -1,0 +1,69 @@
+//! Lines that were typed before: a bounded number of bytes of them.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// Bytes of lines that are remembered.
+const KEPT: usize = 8192;
+
+/// Earlier lines, oldest first.
+#[derive(Debug)]
+pub(crate) struct History {
+    lines: VecDeque<Vec<u8>>,
+    /// The line that is shown; `lines.len()` for the one being typed.
+    at: usize,
+    /// The line being typed, while an earlier one is shown.
+    draft: Vec<u8>,
+}
+
+impl History {
+    pub(crate) const fn new() -> Self {
+        Self { lines: VecDeque::new(), at: 0, draft: Vec::new() }
+    }
+
+    /// Remembers a line, unless it's empty or the same as the last. Without memory it's forgotten.
+    pub(crate) fn add(&mut self, line: &[u8]) {
+        let known = self.lines.back().is_some_and(|last| last == line);
+        if !line.is_empty() && !known && self.lines.try_reserve(1).is_ok() {
+            self.lines.extend(copy(line));
+        }
+        while self.lines.iter().map(Vec::len).sum::<usize>() > KEPT {
+            self.lines.pop_front();
+        }
+        self.rewind();
+    }
+
+    /// Goes back to the line being typed.
+    pub(crate) fn rewind(&mut self) {
+        self.at = self.lines.len();
+    }
+
+    /// The line before the one that is shown, which is `current`.
+    pub(crate) fn older(&mut self, current: &[u8]) -> Option<Vec<u8>> {
+        let older = copy(self.lines.get(self.at.checked_sub(1)?)?)?;
+        if self.at == self.lines.len() {
+            self.draft = copy(current)?;
+        }
+        self.at -= 1;
+        Some(older)
+    }
+
+    /// The line after the one that is shown.
+    pub(crate) fn newer(&mut self, _current: &[u8]) -> Option<Vec<u8>> {
+        if self.at >= self.lines.len() {
+            return None;
+        }
+        self.at += 1;
+        match self.lines.get(self.at) {
+            Some(newer) => copy(newer),
+            None => Some(core::mem::take(&mut self.draft)),
+        }
+    }
+}
+
+fn copy(line: &[u8]) -> Option<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(line.len()).ok()?;
+    copy.extend_from_slice(line);
+    Some(copy)
+}

@@ -1,0 +1,118 @@
+//! What was typed and not yet looked at: taken off the console at once, kept until it's its turn.
+//!
+//! Reading the console never waits for a command, so a Ctrl-C is seen while one runs. Beyond
+//! [`KEPT`] bytes the rest stays where it is, in the ring and in front of it: nothing is lost.
+
+use alloc::collections::VecDeque;
+use core::cell::RefCell;
+use core::convert::Infallible;
+use core::future::{pending, poll_fn};
+use core::task::Poll;
+
+use drivers::console::Console;
+use drivers::memory::Platform;
+use embassy_futures::select::select;
+use embassy_sync::waitqueue::WakerRegistration;
+use embedded_io_async::Write;
+
+/// Bytes that are kept.
+pub(crate) const KEPT: usize = 16 * 1024;
+/// What Ctrl-C sends.
+pub(crate) const CTRL_C: u8 = 3;
+
+/// Typed bytes in order.
+#[derive(Debug)]
+pub(crate) struct Input(RefCell<Queue>);
+
+#[derive(Debug)]
+struct Queue {
+    bytes: VecDeque<u8>,
+    /// The shell, which waits for bytes.
+    reader: WakerRegistration,
+    /// The pump, which waits for room.
+    pump: WakerRegistration,
+}
+
+impl Input {
+    pub(crate) fn new() -> Self {
+        Self(RefCell::new(Queue {
+            bytes: VecDeque::with_capacity(KEPT),
+            reader: WakerRegistration::new(),
+            pump: WakerRegistration::new(),
+        }))
+    }
+
+    /// Takes over what is typed, for ever.
+    pub(crate) async fn pump<X: Platform>(&self, console: &Console<X>) -> Infallible {
+        let mut bytes = [0; 128];
+        loop {
+            let room = self.room(console).await.min(bytes.len());
+            let len = console.input(&mut bytes[..room]).await;
+            let queue = &mut *self.0.borrow_mut();
+            queue.bytes.extend(&bytes[..len]);
+            queue.reader.wake();
+        }
+    }
+
+    /// Waits until there is room; how much.
+    async fn room<X: Platform>(&self, console: &Console<X>) -> usize {
+        let room = poll_fn(|cx| {
+            let queue = &mut *self.0.borrow_mut();
+            match KEPT - queue.bytes.len() {
+                0 => {
+                    queue.pump.register(cx.waker());
+                    Poll::Pending
+                }
+                room => Poll::Ready(room),
+            }
+        });
+        // Reading is also what passes output on once there is room for it.
+        let mut console = console.clone();
+        let output = async {
+            let Ok(()) = console.flush().await;
+            pending().await
+        };
+        match select(room, output).await {
+            embassy_futures::select::Either::First(room) => room,
+            embassy_futures::select::Either::Second(never) => never,
+        }
+    }
+
+    /// The next byte, if one was typed.
+    pub(crate) fn take(&self) -> Option<u8> {
+        let queue = &mut *self.0.borrow_mut();
+        queue.pump.wake();
+        queue.bytes.pop_front()
+    }
+
+    /// Waits until there is a byte.
+    pub(crate) async fn typed(&self) {
+        poll_fn(|cx| {
+            let queue = &mut *self.0.borrow_mut();
+            if queue.bytes.is_empty() {
+                queue.reader.register(cx.waker());
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Waits for a Ctrl-C, wherever it stands among what was typed. It's taken out, together with
+    /// the unfinished line in front of it; lines that were finished stay.
+    pub(crate) async fn interrupted(&self) {
+        poll_fn(|cx| {
+            let queue = &mut *self.0.borrow_mut();
+            let Some(at) = queue.bytes.iter().position(|byte| *byte == CTRL_C) else {
+                queue.reader.register(cx.waker());
+                return Poll::Pending;
+            };
+            let before = queue.bytes.range(..at);
+            let line_end = before.rev().position(|byte| matches!(byte, b'\r' | b'\n'));
+            queue.bytes.drain(at - line_end.unwrap_or(at)..=at);
+            queue.pump.wake();
+            Poll::Ready(())
+        })
+        .await;
+    }
+}

@@ -1,0 +1,54 @@
+//! The options of the command line, which `set` changes while the guest runs.
+
+use drivers::Services;
+use drivers::memory::Platform;
+use log::LevelFilter;
+
+use super::args;
+use super::reply::{Done, Failure};
+use crate::Machine;
+
+/// Sets an option.
+pub(crate) fn set<X: Platform, M: Machine>(
+    services: &Services<X>,
+    machine: &M,
+    option: &str,
+    value: &str,
+) -> Done {
+    match option {
+        "gntalloc.limit" => services.gntalloc.set_limit(number(option, value)?),
+        "gntdev.limit" => services.gntdev.set_limit(number(option, value)?)?,
+        "loglevel" => machine.set_log_level(level(value)?),
+        _ => {
+            return Err(Failure::invalid(format_args!(
+                "{option:?} is no option; there are gntalloc.limit, gntdev.limit and loglevel"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn number(option: &str, value: &str) -> Result<u32, Failure> {
+    let number = args::number(value).and_then(|number| u32::try_from(number).ok());
+    number.ok_or_else(|| {
+        Failure::invalid(format_args!(
+            "{option} {value:?} is no number of 32 bits, decimal or 0x-hex"
+        ))
+    })
+}
+
+fn level(value: &str) -> Result<LevelFilter, Failure> {
+    Ok(match value {
+        "off" => LevelFilter::Off,
+        "error" => LevelFilter::Error,
+        "warn" => LevelFilter::Warn,
+        "info" => LevelFilter::Info,
+        "debug" => LevelFilter::Debug,
+        "trace" => LevelFilter::Trace,
+        _ => {
+            return Err(Failure::invalid(format_args!(
+                "loglevel {value:?} is none of off, error, warn, info, debug, trace"
+            )));
+        }
+    })
+}

@@ -1,0 +1,98 @@
+//! How a command ends: a line of keys, or an error line with an errno and Xen's status.
+
+use core::fmt::{self, Write};
+
+use drivers::console::Console;
+use drivers::memory::Platform;
+use drivers::{Errno, Error, status_name};
+
+use crate::text::Text;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    errno: Errno,
+    /// The name of Xen's status, or `-`.
+    status: &'static str,
+    words: Text,
+}
+
+/// How a command ends. What it has to say it has appended to its `ok` line.
+pub(crate) type Done = Result<(), Failure>;
+
+impl Failure {
+    pub(crate) fn new(errno: Errno, words: fmt::Arguments<'_>) -> Self {
+        let mut text = Text::new();
+        // Without memory for words, the errno has to do.
+        let _ = text.write_fmt(words);
+        Self { errno, status: "-", words: text }
+    }
+
+    pub(crate) fn invalid(words: fmt::Arguments<'_>) -> Self {
+        Self::new(Errno::EINVAL, words)
+    }
+
+    /// The same with another errno.
+    pub(crate) fn with_errno(self, errno: Errno) -> Self {
+        Self { errno, ..self }
+    }
+
+    /// Appends the line to `line`.
+    ///
+    /// # Errors
+    /// Without memory.
+    pub(crate) fn write_line(&self, line: &mut Text, command: &str) -> fmt::Result {
+        let (errno, status, words) = (self.errno, self.status, self.words.as_str());
+        writeln!(line, "error {command} errno={errno} status={status} {words}")
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            status: error.status().map_or("-", status_name),
+            ..Self::new(error.errno(), format_args!("{error}"))
+        }
+    }
+}
+
+/// A [`Text`] could not grow.
+impl From<fmt::Error> for Failure {
+    fn from(_: fmt::Error) -> Self {
+        Self::new(Errno::ENOMEM, format_args!("out of memory for the answer"))
+    }
+}
+
+/// Lines for people before the result, passed on in pieces: each piece is an event for the
+/// console daemon.
+#[derive(Debug)]
+pub(crate) struct Lines<'a, X: Platform> {
+    console: &'a Console<X>,
+    piece: Text,
+}
+
+impl<'a, X: Platform> Lines<'a, X> {
+    /// Bytes from which on a piece is passed on.
+    const PIECE: usize = 1024;
+
+    pub(crate) fn new(console: &'a Console<X>) -> Self {
+        let piece = Text::new();
+        Self { console, piece }
+    }
+
+    /// Adds the line that `write` writes.
+    pub(crate) async fn add(&mut self, write: impl FnOnce(&mut Text) -> fmt::Result) -> Done {
+        write(&mut self.piece)?;
+        self.piece.write_str("\n")?;
+        if self.piece.as_str().len() >= Self::PIECE {
+            self.flush().await;
+        }
+        Ok(())
+    }
+
+    /// Passes the last piece on.
+    pub(crate) async fn flush(&mut self) {
+        self.console.print(self.piece.as_str().as_bytes()).await;
+        self.piece.clear();
+    }
+}
