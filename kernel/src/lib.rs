@@ -32,6 +32,7 @@ mod heap;
 mod hypercall;
 mod image;
 mod logger;
+mod machine;
 mod memory;
 mod panicking;
 pub mod power;
@@ -42,7 +43,7 @@ mod traps;
 mod xen;
 
 pub use clock::wall_clock;
-pub use crash::{Crash, crash};
+pub use crash::crash;
 pub use executor::{BoxedFuture, Spawner};
 pub use guest::{Guest, Usage};
 pub use xen::Xen;

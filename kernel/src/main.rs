@@ -1,27 +1,12 @@
-//! The guest that `xl create` starts.
+//! The guest that `xl create` starts: the shell, with the command line as its first script.
 #![no_std]
 #![no_main]
 
-use grantkit::{Crash, Guest, crash, power, println};
+use grantkit::Guest;
+use tasks::shell;
 
 grantkit::entry!(main);
 
-/// Until the shell is here: crashes as asked, or says what there is.
 async fn main(guest: Guest) {
-    let line = guest.command_line();
-    let kinds = [
-        ("panic", Crash::Panic),
-        ("null", Crash::Null),
-        ("text", Crash::Text),
-        ("rodata", Crash::Rodata),
-        ("exec", Crash::Exec),
-        ("stack", Crash::Stack),
-    ];
-    for (word, kind) in kinds {
-        if line.ends_with(word) {
-            crash(kind);
-        }
-    }
-    println!("grantkit: {line:?} {:?}", guest.usage());
-    power::reboot()
+    shell::run(guest.services().clone(), guest.clone(), guest.command_line()).await;
 }

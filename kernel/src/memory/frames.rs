@@ -155,13 +155,16 @@ pub fn refill_when_idle() {
 }
 
 /// Chooses `pages` frames at consecutive addresses to be kept from the pool: the end of what is
-/// free in the initial mapping (`spare`) if that leaves half of it, else the first that are beyond.
-/// A domain too small for either gives half of `spare`.
+/// free in the initial mapping (`spare`) if enough is left there to start with, so that nothing
+/// need be linked; else the first that are beyond. A domain too small for either gives half of
+/// `spare`.
 pub fn set_aside(pages: u64, spare: &Range<Pfn>) -> Range<Pfn> {
-    let half = (spare.end.0 - spare.start.0) / 2;
+    let room = spare.end.0 - spare.start.0;
     let beyond = layout::initial_end();
-    if half < pages && pages <= layout::nr_pages().0 - beyond.0 {
+    let fits = pages + 2 * IDLE_LOW <= room;
+    if !fits && pages <= layout::nr_pages().0 - beyond.0 {
         return beyond..Pfn(beyond.0 + pages);
     }
-    Pfn(spare.end.0 - pages.min(half))..spare.end
+    let pages = if fits { pages } else { pages.min(room / 2) };
+    Pfn(spare.end.0 - pages)..spare.end
 }
