@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(near("shre"), ["share"]);
         assert_eq!(near("maps"), ["map"]);
         assert_eq!(near("unshared"), ["unshare"]);
-        assert_eq!(near("stat"), ["state", "wait", "set", "status"]);
+        assert_eq!(near("stat"), ["state", "status", "set"]);
         assert!(near("xyzzy").is_empty());
         assert!(near(&"x".repeat(8000)).is_empty());
     }

@@ -1,0 +1,103 @@
+//! Checks from the granter's side.
+
+use drivers::gntdev::{ReadOnly, ReadWrite};
+use drivers::memory::{PAGE_SIZE, Platform};
+use drivers::shared::{Shared, SharedMut};
+use drivers::{Access, Call, Errno, PeerState};
+
+use super::rig::{Rig, Verdict, Why, equal};
+
+pub(super) fn granting_is_free<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
+    // The rig has made the table large enough.
+    let (export, calls) = rig.count(Call::GnttabSetupTable, || rig.share(64, Access::ReadWrite));
+    equal("the number of hypercalls for granting", calls, [0, 0])?;
+    let export = export?;
+    let (ended, calls) = rig.count(Call::GnttabSetupTable, || export.end());
+    equal("the number of hypercalls for ending it", calls, [0, 0])?;
+    Ok(ended?)
+}
+
+pub(super) fn visible<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
+    let export = rig.share(2, Access::ReadWrite)?;
+    let state = |page| export.states().nth(page);
+    let both = || [state(0), state(1)];
+    let idle = Some(PeerState::Idle);
+    equal("the state before", both(), [idle, idle])?;
+    let readable = rig.gntdev.insert(&[rig.grant(&export, 1)?])?.map::<ReadOnly>()?;
+    equal("the state mapped read-only", both(), [idle, Some(PeerState::MappedRo)])?;
+    let writable = rig.gntdev.insert(&[rig.grant(&export, 1)?])?.map::<ReadWrite>()?;
+    equal("the state mapped twice", both(), [idle, Some(PeerState::MappedRw)])?;
+    writable.unmap()?;
+    equal("the state mapped once again", both(), [idle, Some(PeerState::MappedRo)])?;
+    readable.unmap()?;
+    equal("the state after", both(), [idle, idle])?;
+    Ok(export.end()?)
+}
+
+pub(super) fn busy<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
+    let export = rig.share(4, Access::ReadWrite)?;
+    let mapping = rig.gntdev.insert(&[rig.grant(&export, 2)?])?.map::<ReadWrite>()?;
+    let Err(still) = export.end() else {
+        return Err(Why::new(format_args!("it ended while a page of it was mapped")));
+    };
+    let export = still.0;
+    equal("the number of references", export.grefs().count(), 4)?;
+    mapping.write(0, b"still shared")?;
+    let mut bytes = [0; 12];
+    export.read(2 * PAGE_SIZE, &mut bytes)?;
+    equal("what is read", &bytes, b"still shared")?;
+    mapping.unmap()?;
+    Ok(export.end()?)
+}
+
+pub(super) fn parked<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
+    let gntalloc = &rig.services.gntalloc;
+    let before = gntalloc.parked();
+    let export = rig.share(3, Access::ReadWrite)?;
+    let mapping = rig.gntdev.insert(&[rig.grant(&export, 1)?])?.map::<ReadWrite>()?;
+    drop(export);
+    equal("the number of parked pages", gntalloc.parked(), before + 1)?;
+    gntalloc.reap(u32::MAX);
+    equal("the number after a try to get them back", gntalloc.parked(), before + 1)?;
+    // The memory is still there for the peer.
+    mapping.write(0, b"x")?;
+    mapping.unmap()?;
+    gntalloc.reap(u32::MAX);
+    equal("the number after the unmap", gntalloc.parked(), before)
+}
+
+pub(super) fn zeroed<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
+    const PAGES: u32 = 8;
+    let export = rig.share(PAGES, Access::ReadWrite)?;
+    for page in 0..PAGES as usize {
+        export.write(page * PAGE_SIZE, &[0xa5; 256])?;
+        export.write((page + 1) * PAGE_SIZE - 256, &[0x5a; 256])?;
+    }
+    export.end()?;
+    let export = rig.share(PAGES, Access::ReadWrite)?;
+    let mut chunk = [0; 256];
+    for offset in (0..export.size()).step_by(chunk.len()) {
+        export.read(offset, &mut chunk)?;
+        if chunk != [0; 256] {
+            return Err(Why::new(format_args!("there is something at {offset}")));
+        }
+    }
+    Ok(export.end()?)
+}
+
+pub(super) fn limit<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
+    let gntalloc = &rig.services.gntalloc;
+    let limit = gntalloc.limit();
+    let export = rig.share(1, Access::ReadWrite)?;
+    let mapping = rig.map::<ReadWrite>(&export)?;
+    drop(export);
+    // Room for one more, were it not for the parked page.
+    gntalloc.set_limit(rig.charged());
+    let refused = rig.share(1, Access::ReadWrite).map(drop);
+    let refused = refused.map_err(|error| error.errno());
+    mapping.unmap()?;
+    let granted = rig.share(1, Access::ReadWrite).map(drop);
+    gntalloc.set_limit(limit);
+    equal("the answer beyond the limit", refused, Err(Errno::ENOSPC))?;
+    Ok(granted?)
+}

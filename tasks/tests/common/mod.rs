@@ -1,0 +1,150 @@
+//! Guests with a shell, in a world that a test can type into.
+
+#![allow(dead_code, reason = "each test file uses some of it")]
+
+use std::cell::RefCell;
+use std::fmt::Debug;
+use std::future::Future;
+use std::rc::Rc;
+
+use drivers::fake::{Config, FakeXen, Task, World};
+use drivers::{Hypervisor, Limits, Services};
+use log::LevelFilter;
+use tasks::{CrashKind, HeapUsage, Machine, shell};
+
+pub const MS: u64 = 1_000_000;
+
+/// A machine that writes down what it was told.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Rc<RefCell<Vec<String>>>);
+
+impl Notes {
+    fn add(&self, note: impl Debug) {
+        self.0.borrow_mut().push(format!("{note:?}"));
+    }
+
+    pub fn all(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+}
+
+impl Machine for Notes {
+    fn heap(&self) -> HeapUsage {
+        HeapUsage { used: 1000, free: 2000 }
+    }
+
+    fn stack(&self) -> u64 {
+        3000
+    }
+
+    fn set_log_level(&self, level: LevelFilter) {
+        self.add(level);
+    }
+
+    fn poweroff(&self) {
+        self.add("poweroff");
+    }
+
+    fn reboot(&self) {
+        self.add("reboot");
+    }
+
+    fn crash(&self, kind: CrashKind) {
+        self.add(kind);
+    }
+}
+
+/// A guest that is up.
+#[derive(Debug)]
+pub struct Guest {
+    pub xen: FakeXen,
+    pub services: Services<FakeXen>,
+    pub notes: Notes,
+}
+
+impl Guest {
+    pub fn new(world: &World, domid: u16) -> Self {
+        Self::with(world, domid, Config::default())
+    }
+
+    pub fn with(world: &World, domid: u16, config: Config) -> Self {
+        let xen = world.domain(domid, config);
+        let services = Services::bring_up(&xen, Limits::default()).expect("a guest that comes up");
+        Self { xen, services, notes: Notes::default() }
+    }
+
+    /// Runs the shell, and beside it what a person or a program does at the console.
+    pub fn task<'a>(&'a self, line: &'a str, beside: impl Future<Output = ()> + 'a) -> Task<'a> {
+        let shell = shell::run(self.services.clone(), self.notes.clone(), line);
+        Task::new(&self.services.events, async {
+            embassy_futures::join::join(shell, beside).await;
+        })
+    }
+
+    /// Types, and waits until what is printed from here on has `answer`; that much of it.
+    pub async fn ask(&self, typed: &str, answer: &str) -> String {
+        let from = self.xen.console_output().len();
+        self.xen.console_type(typed);
+        self.expect_from(from, answer).await
+    }
+
+    /// Waits until `answer` was printed; everything before it and the rest of its line.
+    pub async fn expect(&self, answer: &str) -> String {
+        self.expect_from(0, answer).await
+    }
+
+    async fn expect_from(&self, from: usize, answer: &str) -> String {
+        for _ in 0..20_000 {
+            let output = self.xen.console_output();
+            if let Some(at) = output[from..].find(answer) {
+                let end = from + at + answer.len();
+                if let Some(rest) = output[end..].find('\n') {
+                    return output[from..end + rest].replace('\r', "");
+                }
+                if answer.ends_with(' ') {
+                    return output[from..].replace('\r', "");
+                }
+            }
+            self.pause(1).await;
+        }
+        panic!("{answer:?} was not printed: {:?}", self.xen.console_output());
+    }
+
+    pub async fn pause(&self, ms: u64) {
+        self.xen.sleep_until(self.xen.now() + ms * MS).await;
+    }
+
+    /// All that was printed, by line.
+    pub fn lines(&self) -> Vec<String> {
+        self.xen.console_output().lines().map(str::to_owned).collect()
+    }
+
+    /// All result lines.
+    pub fn results(&self) -> Vec<String> {
+        let is_result = |line: &String| line.starts_with("ok ") || line.starts_with("error ");
+        self.lines().into_iter().filter(is_result).collect()
+    }
+}
+
+/// The value of a key in a result line.
+pub fn value<'a>(line: &'a str, key: &str) -> &'a str {
+    let word = line.lines().last().unwrap_or_default();
+    let mut words = word.split(' ').filter_map(|word| word.split_once('='));
+    let found = words.find(|(name, _)| *name == key);
+    found.unwrap_or_else(|| panic!("{line:?} has no {key}")).1
+}
+
+/// Runs a script in a domain of its own; the result lines but the last, that of poweroff.
+pub fn script(commands: &str) -> Vec<String> {
+    let world = World::new();
+    let guest = Guest::new(&world, 1);
+    let line = format!("-- {commands}; poweroff");
+    world.run([guest.task(&line, async {})]);
+    let mut results = guest.results();
+    assert_eq!(results.pop().as_deref(), Some("ok poweroff"));
+    assert_eq!(guest.notes.all().last().map(String::as_str), Some("\"poweroff\""));
+    let Guest { xen, services, .. } = guest;
+    drop(services);
+    xen.assert_clean();
+    results
+}

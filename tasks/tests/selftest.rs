@@ -1,0 +1,82 @@
+//! The selftest on a Xen that keeps its word, and on one that does not.
+
+mod common;
+
+use common::{Guest, script, value};
+use drivers::fake::{Config, ConsoleKind, Fault, World};
+use drivers::{Call, Errno};
+
+#[test]
+fn the_selftest_passes_and_leaves_nothing() {
+    let results = script("selftest; status");
+    assert_eq!(results[0], "ok selftest passed=18 failed=0");
+    for key in ["grants", "parked", "maps", "reserved", "frames"] {
+        assert_eq!(value(&results[1], key), "0", "{key}");
+    }
+    assert_eq!(value(&results[1], "ports"), "1");
+}
+
+#[test]
+fn every_check_has_a_line_of_its_own() {
+    let world = World::new();
+    let guest = Guest::new(&world, 7);
+    world.run([guest.task("-- selftest; poweroff", async {})]);
+    let passed = guest.lines().iter().filter(|line| line.starts_with("pass ")).count();
+    assert_eq!(passed, 18);
+}
+
+#[test]
+fn it_runs_twice_beside_shares_and_maps_that_stay() {
+    let results =
+        script("share 1 3; map 1 8,9; unshare 1; selftest; selftest; grants; unmap 2; status");
+    assert_eq!(results[3], "ok selftest passed=18 failed=0");
+    assert_eq!(results[4], "ok selftest passed=18 failed=0");
+    assert_eq!(results[5], "ok grants entries=4");
+}
+
+#[test]
+fn limits_that_were_lowered_are_no_failure_and_stay_lowered() {
+    let results = script("set gntalloc.limit 2; set gntdev.limit 1; selftest; share 2 3");
+    assert_eq!(results[2], "ok selftest passed=18 failed=0");
+    assert_eq!(value(&results[3], "errno"), "ENOSPC");
+}
+
+#[test]
+fn a_small_guest_in_the_place_of_dom0_passes() {
+    let world = World::new();
+    let config = Config {
+        pages: 200,
+        max_grant_frames: 1,
+        max_maptrack_frames: 1,
+        console: ConsoleKind::Hypervisor,
+        ..Config::default()
+    };
+    let guest = Guest::with(&world, 0, config);
+    world.run([guest.task("-- selftest; poweroff", async {})]);
+    assert_eq!(guest.results()[0], "ok selftest passed=18 failed=0");
+}
+
+#[test]
+fn a_failing_hypercall_is_a_failed_check_that_says_why() {
+    let world = World::new();
+    let guest = Guest::new(&world, 1);
+    guest.xen.inject(Call::GnttabMap, Fault::Hypercall { at: 0, errno: Errno::ENOSYS });
+    world.run([guest.task("-- selftest; status; poweroff", async {})]);
+    assert_eq!(guest.results()[0], "error selftest errno=EIO status=- passed=17 failed=1");
+    let lines = guest.lines();
+    let failed = lines.iter().find(|line| line.starts_with("FAIL ")).expect("a failed check");
+    assert!(
+        failed.ends_with("hypercall GNTTABOP_map_grant_ref failed: ENOSYS (ENOSYS)"),
+        "{failed}"
+    );
+    assert_eq!(value(&guest.results()[1], "grants"), "0");
+}
+
+#[test]
+fn a_guest_without_memory_fails_and_lives_on() {
+    let world = World::new();
+    let guest = Guest::with(&world, 1, Config { pages: 10, ..Config::default() });
+    world.run([guest.task("-- selftest; share 2 10; poweroff", async {})]);
+    assert_eq!(guest.results()[0], "error selftest errno=EIO status=- passed=0 failed=1");
+    assert!(guest.results()[1].starts_with("ok share "));
+}
