@@ -58,19 +58,9 @@ impl<X: Platform> Console<X> {
             ConsoleDevice::Hypervisor => events.bind_virq(Virq::CONSOLE).ok(),
         };
         let mut backlog = VecDeque::new();
-        backlog
-            .try_reserve_exact(BACKLOG)
-            .map_err(|_| Error::NO_MEMORY)?;
-        let out = Mutex::new(Out {
-            backlog,
-            at_line_start: true,
-            lost: 0,
-        });
-        Ok(Self(Arc::new(Inner {
-            xen: xen.clone(),
-            port,
-            out,
-        })))
+        backlog.try_reserve_exact(BACKLOG).map_err(|_| Error::NO_MEMORY)?;
+        let out = Mutex::new(Out { backlog, at_line_start: true, lost: 0 });
+        Ok(Self(Arc::new(Inner { xen: xen.clone(), port, out })))
     }
 }
 

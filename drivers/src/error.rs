@@ -50,12 +50,7 @@ impl fmt::Display for Error {
         match *self {
             Error::Invalid(_, words) => f.write_str(words),
             Error::Refused { status, gref } => {
-                write!(
-                    f,
-                    "Xen refused reference {gref}: {} ({})",
-                    status_name(status),
-                    status.0
-                )
+                write!(f, "Xen refused reference {gref}: {} ({})", status_name(status), status.0)
             }
             Error::Hypercall(name, errno) => write!(f, "hypercall {name} failed: {errno}"),
         }

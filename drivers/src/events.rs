@@ -8,13 +8,13 @@
 //! FIFO event channels are refused: they serve many ports and priorities, which a guest like
 //! this has not, and have a row of advisories of their own (XSA-107, 188, 221, 358, 359).
 
+use alloc::collections::TryReserveError;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Poll, Waker};
 
-use embassy_sync::waitqueue::MultiWakerRegistration;
 use spin::Mutex;
 use xen_sys::event_channel::{
     EvtchnAllocUnbound, EvtchnBindInterdomain, EvtchnBindVirq, EvtchnClose, EvtchnSend,
@@ -42,15 +42,27 @@ struct Entry {
     holders: u32,
     /// Events delivered since it was opened.
     delivered: u64,
-    wakers: MultiWakerRegistration<2>,
+    /// Who waits. Has room before the port is used, so that one waiter costs no allocation.
+    waiters: Vec<Waker>,
 }
 
 impl Entry {
-    const CLOSED: Self = Self {
-        holders: 0,
-        delivered: 0,
-        wakers: MultiWakerRegistration::new(),
-    };
+    const CLOSED: Self = Self { holders: 0, delivered: 0, waiters: Vec::new() };
+
+    fn wake(&mut self) {
+        self.waiters.drain(..).for_each(Waker::wake);
+    }
+
+    fn register(&mut self, waker: &Waker) {
+        if self.waiters.iter().any(|waiting| waiting.will_wake(waker)) {
+            return;
+        }
+        match self.waiters.try_reserve(1) {
+            Ok(()) => self.waiters.push(waker.clone()),
+            // Without memory to remember it by, the waiter looks again at once.
+            Err(_) => waker.wake_by_ref(),
+        }
+    }
 }
 
 /// What is at the other end of a port of ours.
@@ -72,10 +84,7 @@ impl<X: Platform> Events<X> {
         for word in &xen.shared_info().evtchn_mask {
             word.store(u64::MAX, Ordering::Relaxed);
         }
-        Self(Arc::new(Inner {
-            xen: xen.clone(),
-            ports: Mutex::new(Vec::new()),
-        }))
+        Self(Arc::new(Inner { xen: xen.clone(), ports: Mutex::new(Vec::new()) }))
     }
 
     /// Offers a port to `peer`, who may bind it once.
@@ -87,11 +96,7 @@ impl<X: Platform> Events<X> {
     }
 
     fn alloc(&self, remote_dom: u16) -> Result<Port<X>, Error> {
-        let mut op = EvtchnAllocUnbound {
-            dom: DOMID_SELF,
-            remote_dom,
-            ..Default::default()
-        };
+        let mut op = EvtchnAllocUnbound { dom: DOMID_SELF, remote_dom, ..Default::default() };
         self.0
             .xen
             .evtchn_alloc_unbound(&mut op)
@@ -122,11 +127,7 @@ impl<X: Platform> Events<X> {
     /// # Errors
     /// EEXIST if it is bound, EINVAL for an unknown one.
     pub fn bind_virq(&self, virq: Virq) -> Result<Port<X>, Error> {
-        let mut op = EvtchnBindVirq {
-            virq,
-            vcpu: 0,
-            ..Default::default()
-        };
+        let mut op = EvtchnBindVirq { virq, vcpu: 0, ..Default::default() };
         self.0
             .xen
             .evtchn_bind_virq(&mut op)
@@ -146,20 +147,13 @@ impl<X: Platform> Events<X> {
         if number.0 == 0 || index / 64 >= words.len() {
             return Err(Error::Invalid(Errno::EINVAL, "no port has that number"));
         }
-        if index >= ports.len() {
-            if ports.try_reserve(index + 1 - ports.len()).is_err() {
-                let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
-                return Err(Error::NO_MEMORY);
-            }
-            ports.resize_with(index + 1, || Entry::CLOSED);
+        if make_room(ports, index).is_err() {
+            let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
+            return Err(Error::NO_MEMORY);
         }
         ports[index].holders += 1;
         self.unmask(number);
-        Ok(Port {
-            events: self.clone(),
-            number,
-            seen: AtomicU64::new(ports[index].delivered),
-        })
+        Ok(Port { events: self.clone(), number, seen: AtomicU64::new(ports[index].delivered) })
     }
 
     /// Our own domain number, without xenstore: a port that is offered to DOMID_SELF reports it.
@@ -184,27 +178,15 @@ impl<X: Platform> Events<X> {
             Some(entry) if entry.holders > 0 => {
                 entry.holders += 1;
                 let seen = AtomicU64::new(entry.delivered);
-                Ok(Port {
-                    events: self.clone(),
-                    number,
-                    seen,
-                })
+                Ok(Port { events: self.clone(), number, seen })
             }
-            _ => Err(Error::Invalid(
-                Errno::EINVAL,
-                "no such event channel port is open",
-            )),
+            _ => Err(Error::Invalid(Errno::EINVAL, "no such event channel port is open")),
         }
     }
 
     /// Ports that are open.
     pub fn open_ports(&self) -> u32 {
-        self.0
-            .ports
-            .lock()
-            .iter()
-            .filter(|entry| entry.holders > 0)
-            .count() as u32
+        self.0.ports.lock().iter().filter(|entry| entry.holders > 0).count() as u32
     }
 
     /// One pass over what is pending: clears each bit, then wakes who waits for it. Returns the
@@ -226,7 +208,7 @@ impl<X: Platform> Events<X> {
                 events += 1;
                 if let Some(entry) = ports.get_mut(word * 64 + bit) {
                     entry.delivered += 1;
-                    entry.wakers.wake();
+                    entry.wake();
                 }
             }
         }
@@ -240,12 +222,8 @@ impl<X: Platform> Events<X> {
         let (word, bit) = (number.0 as usize / 64, 1 << (number.0 % 64));
         shared.evtchn_mask[word].fetch_and(!bit, Ordering::SeqCst);
         if shared.evtchn_pending[word].load(Ordering::SeqCst) & bit != 0 {
-            shared.vcpu_info[0]
-                .evtchn_pending_sel
-                .fetch_or(1 << word, Ordering::SeqCst);
-            shared.vcpu_info[0]
-                .evtchn_upcall_pending
-                .store(1, Ordering::SeqCst);
+            shared.vcpu_info[0].evtchn_pending_sel.fetch_or(1 << word, Ordering::SeqCst);
+            shared.vcpu_info[0].evtchn_upcall_pending.store(1, Ordering::SeqCst);
         }
     }
 
@@ -264,7 +242,7 @@ impl<X: Platform> Events<X> {
         let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
         // The number may be given out again; its next owner must not see our last event.
         shared.evtchn_pending[word].fetch_and(!bit, Ordering::SeqCst);
-        entry.wakers.wake();
+        entry.wake();
     }
 }
 
@@ -297,9 +275,7 @@ impl<X: Platform> Port<X> {
         self.events
             .0
             .xen
-            .evtchn_send(EvtchnSend {
-                port: self.number.0,
-            })
+            .evtchn_send(EvtchnSend { port: self.number.0 })
             .map_err(|errno| Error::Hypercall("EVTCHNOP_send", errno))
     }
 
@@ -309,11 +285,7 @@ impl<X: Platform> Port<X> {
     /// # Errors
     /// The hypercall's.
     pub fn status(&self) -> Result<PortStatus, Error> {
-        let mut op = EvtchnStatus {
-            dom: DOMID_SELF,
-            port: self.number.0,
-            ..Default::default()
-        };
+        let mut op = EvtchnStatus { dom: DOMID_SELF, port: self.number.0, ..Default::default() };
         self.events
             .0
             .xen
@@ -358,8 +330,7 @@ impl<X: Platform> Port<X> {
         if entry.delivered > mark {
             return Poll::Ready(());
         }
-        // More waiters than there is room for: waking the others costs them a look each.
-        entry.wakers.register(waker);
+        entry.register(waker);
         Poll::Pending
     }
 }
@@ -368,6 +339,14 @@ impl<X: Platform> Drop for Port<X> {
     fn drop(&mut self) {
         self.events.release(self.number);
     }
+}
+
+/// Room for port `index`, and for somebody to wait at it.
+fn make_room(ports: &mut Vec<Entry>, index: usize) -> Result<(), TryReserveError> {
+    let more = (index + 1).saturating_sub(ports.len());
+    ports.try_reserve(more)?;
+    ports.resize_with(ports.len() + more, || Entry::CLOSED);
+    ports[index].waiters.try_reserve(2)
 }
 
 /// The numbers of the set bits.

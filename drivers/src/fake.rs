@@ -8,10 +8,7 @@
 //! with a mapping in it, touching memory that is not mapped so.
 //!
 //! Time is virtual and moves only when no guest can run ([`World::run`]).
-#![expect(
-    unsafe_code,
-    reason = "implements the methods of the seam that name addresses"
-)]
+#![expect(unsafe_code, reason = "implements the methods of the seam that name addresses")]
 
 mod console;
 mod domain;
@@ -23,9 +20,11 @@ mod run;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use core::cell::Cell;
 use core::future::Future;
+use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use xen_sys::event_channel::{
     EvtchnAllocUnbound, EvtchnBindInterdomain, EvtchnBindVirq, EvtchnClose, EvtchnSend,
@@ -75,11 +74,7 @@ impl World {
         let domain = Domain::new(domid, config, pages.clone());
         let old = self.lock().domains.insert(domid, domain);
         assert!(old.is_none(), "domain {domid} is there already");
-        FakeXen {
-            world: self.clone(),
-            domid,
-            pages,
-        }
+        FakeXen { world: self.clone(), domid, pages }
     }
 
     /// Destroys a domain, as `xl destroy` does: its mappings and ports end, nothing is told to
@@ -88,11 +83,7 @@ impl World {
         let state = &mut *self.lock();
         state.release_mappings(domid);
         state.close_all_ports(domid);
-        state
-            .domains
-            .get_mut(&domid)
-            .expect("a domain to destroy")
-            .alive = false;
+        state.domains.get_mut(&domid).expect("a domain to destroy").alive = false;
     }
 
     /// Virtual time, in nanoseconds.
@@ -100,32 +91,54 @@ impl World {
         self.lock().now
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> Inside<'_> {
+        INSIDE.with(|inside| inside.set(true));
         // A panic in one test thread is the test's failure already.
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        Inside(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+std::thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside the fake, whose allocations are no guest's.
+pub fn is_inside() -> bool {
+    INSIDE.with(Cell::get)
+}
+
+/// The world, held by this thread.
+struct Inside<'a>(MutexGuard<'a, State>);
+
+impl Deref for Inside<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl DerefMut for Inside<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.0
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        INSIDE.with(|inside| inside.set(false));
     }
 }
 
 impl State {
     fn domain(&mut self, domid: u16) -> &mut Domain {
-        self.domains
-            .get_mut(&domid)
-            .expect("a domain that runs is in the world")
+        self.domains.get_mut(&domid).expect("a domain that runs is in the world")
     }
 
     /// The domain that a hypercall's domid argument means, if it's there.
     fn resolve(&self, caller: u16, domid: u16) -> Option<u16> {
-        let domid = if domid == xen_sys::xen::DOMID_SELF {
-            caller
-        } else {
-            domid
-        };
-        self.domains
-            .get(&domid)
-            .filter(|domain| domain.alive)
-            .map(|_| domid)
+        let domid = if domid == xen_sys::xen::DOMID_SELF { caller } else { domid };
+        self.domains.get(&domid).filter(|domain| domain.alive).map(|_| domid)
     }
 }
 
@@ -142,11 +155,12 @@ impl FakeXen {
 
     /// Makes `fault` happen at the next `call`.
     pub fn inject(&self, call: Call, fault: Fault) {
-        self.world
-            .lock()
-            .domain(self.domid)
-            .faults
-            .push(call, fault);
+        self.world.lock().domain(self.domid).faults.push(call, fault);
+    }
+
+    /// Makes every `call` fail with `errno`, until it's lifted with `None`.
+    pub fn deny(&self, call: Call, errno: Option<Errno>) {
+        self.world.lock().domain(self.domid).faults.deny(call, errno);
     }
 
     /// Makes the page allocation after `successes` more fail, once.
@@ -329,10 +343,7 @@ impl Memory for FakeXen {
     }
 
     fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
-        self.world
-            .lock()
-            .domain(self.domid)
-            .prepare_slot(slot, pages)
+        self.world.lock().domain(self.domid).prepare_slot(slot, pages)
     }
 
     fn release_slot(&self, slot: PageSlot) {
@@ -341,11 +352,7 @@ impl Memory for FakeXen {
 
     fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno> {
         let mapped = &self.pages.grant_frames_mapped;
-        assert_eq!(
-            first,
-            mapped.load(Ordering::SeqCst),
-            "grant frames mapped out of order"
-        );
+        assert_eq!(first, mapped.load(Ordering::SeqCst), "grant frames mapped out of order");
         mapped.fetch_add(frames.len() as u32, Ordering::SeqCst);
         Ok(())
     }
@@ -367,16 +374,10 @@ impl Memory for FakeXen {
     }
 
     unsafe fn zero_page(&self, addr: usize) {
-        self.world
-            .lock()
-            .domain(self.domid)
-            .write(addr, &[0; crate::memory::PAGE_SIZE]);
+        self.world.lock().domain(self.domid).write(addr, &[0; crate::memory::PAGE_SIZE]);
     }
 
     unsafe fn probe_write(&self, addr: usize, value: u8) -> bool {
-        self.world
-            .lock()
-            .domain(self.domid)
-            .probe_write(addr, value)
+        self.world.lock().domain(self.domid).probe_write(addr, value)
     }
 }

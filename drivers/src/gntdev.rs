@@ -45,12 +45,7 @@ impl<X: Platform> GntDev<X> {
     /// A service without handles. `limit`: grants per handle, its index space, at most 2^18.
     pub fn new(xen: &X, events: Events<X>, limit: u32) -> Self {
         let (limit, opened) = (AtomicU32::new(limit.min(MAX_LIMIT)), Mutex::new(Vec::new()));
-        Self(Arc::new(Service {
-            xen: xen.clone(),
-            events,
-            limit,
-            opened,
-        }))
+        Self(Arc::new(Service { xen: xen.clone(), events, limit, opened }))
     }
 
     /// A new handle, with an index space of its own.
@@ -62,10 +57,7 @@ impl<X: Platform> GntDev<X> {
         opened.retain(|handle| handle.strong_count() > 0);
         opened.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
         let table = Mutex::new(Table::new(&self.0.xen, self.limit())?);
-        let handle = Arc::new(Opened {
-            service: self.clone(),
-            table,
-        });
+        let handle = Arc::new(Opened { service: self.clone(), table });
         opened.push(Arc::downgrade(&handle));
         Ok(Handle(handle))
     }
@@ -104,10 +96,7 @@ impl<X: Platform> GntDev<X> {
 
     fn for_each(&self, mut see: impl FnMut(&mut Table<X>)) {
         let opened = self.0.opened.lock();
-        opened
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|handle| see(&mut handle.table.lock()));
+        opened.iter().filter_map(Weak::upgrade).for_each(|handle| see(&mut handle.table.lock()));
     }
 }
 
@@ -138,16 +127,12 @@ impl<X: Platform> Handle<X> {
     /// EINVAL for no references, ENOMEM for more than the index space has room for. Nothing
     /// changes then.
     pub fn map_grant_ref(&self, grants: &[ForeignGrant]) -> Result<u64, Error> {
-        self.insert_run(grants)
-            .map(|(first, _)| u64::from(first) * BYTES)
+        self.insert_run(grants).map(|(first, _)| u64::from(first) * BYTES)
     }
 
     fn insert_run(&self, grants: &[ForeignGrant]) -> Result<(u32, table::Ticket), Error> {
         if grants.is_empty() {
-            return Err(Error::Invalid(
-                Errno::EINVAL,
-                "at least 1 reference can be reserved",
-            ));
+            return Err(Error::Invalid(Errno::EINVAL, "at least 1 reference can be reserved"));
         }
         self.0.table.lock().insert(grants)
     }
@@ -161,10 +146,8 @@ impl<X: Platform> Handle<X> {
         if count == 0 {
             return Ok(());
         }
-        let run = page_run(index, count).ok_or(Error::Invalid(
-            Errno::EINVAL,
-            "outside the handle's index space",
-        ))?;
+        let run = page_run(index, count)
+            .ok_or(Error::Invalid(Errno::EINVAL, "outside the handle's index space"))?;
         self.0.table.lock().remove(run)
     }
 
@@ -184,15 +167,9 @@ impl<X: Platform> Handle<X> {
         let table = &mut self.0.table.lock();
         let run = page_run(index, count)
             .filter(|run| !run.is_empty() && run.end <= table.limit())
-            .ok_or(Error::Invalid(
-                Errno::ENXIO,
-                "no pages, or outside the index space",
-            ))?;
+            .ok_or(Error::Invalid(Errno::ENXIO, "no pages, or outside the index space"))?;
         if !shared && A::ACCESS == Access::ReadWrite {
-            return Err(Error::Invalid(
-                Errno::EINVAL,
-                "a writable mapping must be shared",
-            ));
+            return Err(Error::Invalid(Errno::EINVAL, "a writable mapping must be shared"));
         }
         table.map(run.clone(), None, A::ACCESS)?;
         Ok(Mapping::new(self.clone(), run, None))
@@ -207,15 +184,9 @@ impl<X: Platform> Handle<X> {
         let page = table.window().index_of(addr);
         let (start, count) = page
             .and_then(|page| table.mapping_at(page))
-            .ok_or(Error::Invalid(
-                Errno::EFAULT,
-                "no mapping of this handle is there",
-            ))?;
+            .ok_or(Error::Invalid(Errno::EFAULT, "no mapping of this handle is there"))?;
         if addr != table.window().addr(start) {
-            return Err(Error::Invalid(
-                Errno::EINVAL,
-                "inside a mapping, not at its start",
-            ));
+            return Err(Error::Invalid(Errno::EINVAL, "inside a mapping, not at its start"));
         }
         Ok((u64::from(start) * BYTES, count))
     }
@@ -227,10 +198,7 @@ impl<X: Platform> Handle<X> {
     pub fn set_max_grants(&self, grants: u32) -> Result<(), Error> {
         let table = &mut *self.0.table.lock();
         if table.usage().reserved > 0 {
-            return Err(Error::Invalid(
-                Errno::EBUSY,
-                "grants are reserved in this handle",
-            ));
+            return Err(Error::Invalid(Errno::EBUSY, "grants are reserved in this handle"));
         }
         check_limit(grants)?;
         *table = Table::new(&self.0.service.0.xen, grants)?;
@@ -266,9 +234,7 @@ impl<X: Platform> Clone for Handle<X> {
 
 /// The pages of a run of bytes; `None` for an index that is not a page's or wraps.
 fn page_run(index: u64, count: u32) -> Option<core::ops::Range<u32>> {
-    let first = u32::try_from(index / BYTES)
-        .ok()
-        .filter(|_| index.is_multiple_of(BYTES))?;
+    let first = u32::try_from(index / BYTES).ok().filter(|_| index.is_multiple_of(BYTES))?;
     Some(first..first.checked_add(count)?)
 }
 
@@ -276,10 +242,7 @@ fn check_limit(grants: u32) -> Result<(), Error> {
     if (1..=MAX_LIMIT).contains(&grants) {
         return Ok(());
     }
-    Err(Error::Invalid(
-        Errno::EINVAL,
-        "a handle has room for 1 to 262144 grants",
-    ))
+    Err(Error::Invalid(Errno::EINVAL, "a handle has room for 1 to 262144 grants"))
 }
 
 /// Bytes of index space that a grant takes.

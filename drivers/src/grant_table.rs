@@ -57,22 +57,13 @@ impl<X: Platform> GrantTable<X> {
     /// # Errors
     /// ENODEV with a table of version 2, or when Xen lacks an operation; ENOMEM.
     pub fn bring_up(xen: &X) -> Result<Self, Error> {
-        let mut version = GnttabGetVersion {
-            dom: DOMID_SELF,
-            ..Default::default()
-        };
+        let mut version = GnttabGetVersion { dom: DOMID_SELF, ..Default::default() };
         xen.gnttab_get_version(&mut version)
             .map_err(|errno| Error::Hypercall("GNTTABOP_get_version", errno))?;
         if version.version != 1 {
-            return Err(Error::Invalid(
-                Errno::ENODEV,
-                "the grant table is not of version 1",
-            ));
+            return Err(Error::Invalid(Errno::ENODEV, "the grant table is not of version 1"));
         }
-        let mut size = GnttabQuerySize {
-            dom: DOMID_SELF,
-            ..Default::default()
-        };
+        let mut size = GnttabQuerySize { dom: DOMID_SELF, ..Default::default() };
         size.status = GrantStatus::GENERAL_ERROR;
         xen.gnttab_query_size(&mut size)
             .map_err(|errno| Error::Hypercall("GNTTABOP_query_size", errno))?;
@@ -103,11 +94,7 @@ impl<X: Platform> GrantTable<X> {
         if frames > u64::from(state.max_frames) {
             return Err(FULL);
         }
-        if frames > u64::from(state.frames) {
-            self.grow(state, frames as u32)
-        } else {
-            Ok(())
-        }
+        if frames > u64::from(state.frames) { self.grow(state, frames as u32) } else { Ok(()) }
     }
 
     /// Grants machine frame `mfn` to `peer`. No hypercall, unless the table has to grow.
@@ -158,17 +145,13 @@ impl<X: Platform> GrantTable<X> {
 
     /// Makes a suspended grant what it was.
     pub(crate) fn resume(&self, gref: GrantRef, access: Access) {
-        self.entry(gref)
-            .flags
-            .store(permit(access).bits(), Ordering::Release);
+        self.entry(gref).flags.store(permit(access).bits(), Ordering::Release);
     }
 
     /// Lets a suspended grant's reference be used for another grant.
     pub(crate) fn release(&self, gref: GrantRef) {
         let state = &mut self.state.lock();
-        self.entry(gref)
-            .frame
-            .store(state.free_head, Ordering::Relaxed);
+        self.entry(gref).frame.store(state.free_head, Ordering::Relaxed);
         state.free_head = gref.0;
         state.in_use -= 1;
     }
@@ -186,14 +169,9 @@ impl<X: Platform> GrantTable<X> {
     /// Grows the table to `frames` frames: one hypercall, and what mapping them takes.
     fn grow(&self, state: &mut State, frames: u32) -> Result<(), Error> {
         let mut list = Vec::new();
-        list.try_reserve_exact(frames as usize)
-            .map_err(|_| Error::NO_MEMORY)?;
+        list.try_reserve_exact(frames as usize).map_err(|_| Error::NO_MEMORY)?;
         list.resize(frames as usize, 0);
-        let mut op = GnttabSetupTable {
-            dom: DOMID_SELF,
-            nr_frames: frames,
-            ..Default::default()
-        };
+        let mut op = GnttabSetupTable { dom: DOMID_SELF, nr_frames: frames, ..Default::default() };
         op.status = GrantStatus::GENERAL_ERROR;
         self.xen
             .gnttab_setup_table(&mut op, &mut list)
@@ -212,14 +190,10 @@ impl<X: Platform> GrantTable<X> {
     }
 }
 
-const FULL: Error = Error::Invalid(
-    Errno::ENOSPC,
-    "the grant table is full; raise max_grant_frames",
-);
-const ABOVE_16_TIB: Error = Error::Invalid(
-    Errno::EOVERFLOW,
-    "the page lies above 16 TiB of machine memory",
-);
+const FULL: Error =
+    Error::Invalid(Errno::ENOSPC, "the grant table is full; raise max_grant_frames");
+const ABOVE_16_TIB: Error =
+    Error::Invalid(Errno::EOVERFLOW, "the page lies above 16 TiB of machine memory");
 
 /// The compare-and-swap of grant_table.h, "Invalidating an unused GTF_permit_access entry".
 fn end_access(entry: &GrantEntryV1) -> bool {
@@ -232,10 +206,7 @@ fn end_access(entry: &GrantEntryV1) -> bool {
         }
         // AcqRel: what the peer wrote is visible before the page is used again, and nothing of
         // the entry is reused before it is invalid.
-        match entry
-            .flags
-            .compare_exchange(flags, 0, Ordering::AcqRel, Ordering::Relaxed)
-        {
+        match entry.flags.compare_exchange(flags, 0, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return true,
             Err(now) => flags = now,
         }

@@ -6,10 +6,7 @@
 //! the host can test them. On metal a method is one line; in [`crate::fake`] it is a model.
 //!
 //! This file refuses to decide anything: no retry, no clean-up, no flags of its own.
-#![expect(
-    unsafe_code,
-    reason = "methods that name addresses have duties for the caller"
-)]
+#![expect(unsafe_code, reason = "methods that name addresses have duties for the caller")]
 
 use core::future::Future;
 

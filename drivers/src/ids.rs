@@ -18,11 +18,7 @@ impl DomId {
     /// Having a `DomId` tells that the number is an ordinary one: not DOMID_SELF or another of
     /// the reserved numbers from 0x7FF0 on.
     pub const fn new(number: u16) -> Option<Self> {
-        if number < DOMID_FIRST_RESERVED {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number < DOMID_FIRST_RESERVED { Some(Self(number)) } else { None }
     }
 
     /// The number as Xen wants it.
@@ -130,21 +126,13 @@ pub fn status_name(status: GrantStatus) -> &'static str {
 /// Judges the status of one entry of a batch. Only `okay` is success: Xen once answered +1
 /// (XSA-316), and a status never written keeps the poison it was given (XSA-318).
 pub fn check_status(status: GrantStatus, gref: GrantRef) -> Result<(), Error> {
-    if status == GrantStatus::OKAY {
-        Ok(())
-    } else {
-        Err(Error::Refused { status, gref })
-    }
+    if status == GrantStatus::OKAY { Ok(()) } else { Err(Error::Refused { status, gref }) }
 }
 
 /// The errno of a status: own memory and the maptrack table are ENOMEM, everything else that Xen
 /// refuses is EINVAL.
 pub fn status_errno(status: GrantStatus) -> Errno {
-    if status == GrantStatus::NO_SPACE {
-        Errno::ENOMEM
-    } else {
-        Errno::EINVAL
-    }
+    if status == GrantStatus::NO_SPACE { Errno::ENOMEM } else { Errno::EINVAL }
 }
 
 #[cfg(test)]
@@ -161,10 +149,7 @@ mod tests {
     #[test]
     fn only_okay_is_success() {
         for raw in [1, -1, -13, i16::MIN, i16::MAX] {
-            assert!(
-                check_status(GrantStatus(raw), GrantRef(9)).is_err(),
-                "{raw}"
-            );
+            assert!(check_status(GrantStatus(raw), GrantRef(9)).is_err(), "{raw}");
         }
         assert_eq!(check_status(GrantStatus::OKAY, GrantRef(9)), Ok(()));
         assert_eq!(status_errno(GrantStatus::NO_SPACE), Errno::ENOMEM);

@@ -11,10 +11,7 @@
 //! A `Page` is never mapped over and a `PageSlot` is never backed by memory of ours, so "map over
 //! something live" can't be written. Memory that another domain can write is never a reference:
 //! it is read and written by address through the methods of [`Memory`].
-#![expect(
-    unsafe_code,
-    reason = "methods that take addresses have duties for the caller"
-)]
+#![expect(unsafe_code, reason = "methods that take addresses have duties for the caller")]
 
 use xen_sys::grant_table::GrantEntryV1;
 

@@ -27,10 +27,7 @@ impl UnmapNotify {
         if self.action & !(CLEAR_BYTE | SEND_EVENT) == 0 {
             return Ok(());
         }
-        Err(Error::Invalid(
-            Errno::EINVAL,
-            "unknown action; 1 clears a byte, 2 sends an event",
-        ))
+        Err(Error::Invalid(Errno::EINVAL, "unknown action; 1 clears a byte, 2 sends an event"))
     }
 
     /// A holder of the port, so that its number means this channel until the event is sent.
@@ -39,9 +36,7 @@ impl UnmapNotify {
         self,
         events: &Events<X>,
     ) -> Result<Option<Port<X>>, Error> {
-        (self.action & SEND_EVENT != 0)
-            .then(|| events.hold(self.port))
-            .transpose()
+        (self.action & SEND_EVENT != 0).then(|| events.hold(self.port)).transpose()
     }
 
     pub(crate) fn clears_byte(self) -> bool {

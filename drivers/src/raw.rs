@@ -4,10 +4,7 @@
 //! of ours by their [`Page`], and [`Window`] maps, reads, writes and unmaps pages of others inside
 //! a [`PageSlot`] of ours. What makes an access sound is checked here, at the access, and relies
 //! on nothing that a caller keeps.
-#![expect(
-    unsafe_code,
-    reason = "calls the methods of the seam that name addresses"
-)]
+#![expect(unsafe_code, reason = "calls the methods of the seam that name addresses")]
 
 pub(crate) mod pages;
 mod window;

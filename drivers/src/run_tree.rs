@@ -19,26 +19,14 @@ struct Node {
 }
 
 impl Node {
-    const FREE: Node = Node {
-        prefix: 1,
-        suffix: 1,
-        longest: 1,
-    };
+    const FREE: Node = Node { prefix: 1, suffix: 1, longest: 1 };
 
     /// The node above two neighbours that cover `half` indices each.
     fn join(left: Node, right: Node, half: u32) -> Node {
         let through = left.suffix + right.prefix;
         Node {
-            prefix: if left.prefix == half {
-                half + right.prefix
-            } else {
-                left.prefix
-            },
-            suffix: if right.suffix == half {
-                half + left.suffix
-            } else {
-                right.suffix
-            },
+            prefix: if left.prefix == half { half + right.prefix } else { left.prefix },
+            suffix: if right.suffix == half { half + left.suffix } else { right.suffix },
             longest: left.longest.max(right.longest).max(through),
         }
     }
@@ -55,10 +43,7 @@ pub struct RunTree {
 impl RunTree {
     /// Every index below `limit` is free. Allocates nothing yet; `limit` is at most 2^30.
     pub const fn new(limit: u32) -> Self {
-        Self {
-            nodes: Vec::new(),
-            limit,
-        }
+        Self { nodes: Vec::new(), limit }
     }
 
     /// The number of indices that the tree covers at the moment, a power of two or 0.
@@ -112,10 +97,7 @@ impl RunTree {
             return;
         }
         let capacity = self.capacity() as usize;
-        let (mut low, mut high) = (
-            run.start as usize + capacity,
-            run.end as usize - 1 + capacity,
-        );
+        let (mut low, mut high) = (run.start as usize + capacity, run.end as usize - 1 + capacity);
         self.nodes[low..=high].fill(leaf);
         let mut half = 1;
         while low > 1 {
@@ -134,9 +116,8 @@ impl RunTree {
         if old >= self.limit {
             return None;
         }
-        let capacity = (old * 2)
-            .max((old + n).next_power_of_two())
-            .min(self.limit.next_power_of_two());
+        let capacity =
+            (old * 2).max((old + n).next_power_of_two()).min(self.limit.next_power_of_two());
         let mut nodes = Vec::new();
         nodes.try_reserve_exact(2 * capacity as usize).ok()?;
         nodes.resize(2 * capacity as usize, Node::default());
@@ -166,10 +147,7 @@ mod tests {
 
     impl Naive {
         fn take(&mut self, n: usize) -> Option<u32> {
-            let start = self
-                .0
-                .windows(n)
-                .position(|run| run.iter().all(|free| *free))?;
+            let start = self.0.windows(n).position(|run| run.iter().all(|free| *free))?;
             self.0[start..start + n].fill(false);
             Some(start as u32)
         }
@@ -182,9 +160,7 @@ mod tests {
             let mut held: Vec<Range<u32>> = Vec::new();
             let mut seed = u64::from(limit);
             for _ in 0..3000 {
-                seed = seed
-                    .wrapping_mul(6364136223846793005)
-                    .wrapping_add(1442695040888963407);
+                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 let (coin, pick) = ((seed >> 33) as usize, (seed >> 40) as u32);
                 if coin.is_multiple_of(2) || held.is_empty() {
                     let n = pick % (limit / 2 + 1) + 1;
@@ -194,11 +170,7 @@ mod tests {
                 } else {
                     let run = held.swap_remove(pick as usize % held.len());
                     // Half of the time only a part is given back.
-                    let keep = if coin % 3 == 0 {
-                        run.len() as u32 / 2
-                    } else {
-                        0
-                    };
+                    let keep = if coin % 3 == 0 { run.len() as u32 / 2 } else { 0 };
                     let given = run.start + keep..run.end;
                     tree.give(given.clone());
                     naive.0[given.start as usize..given.end as usize].fill(true);

@@ -29,10 +29,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            gntalloc: 1024,
-            gntdev: 65_536,
-        }
+        Self { gntalloc: 1024, gntdev: 65_536 }
     }
 }
 
@@ -66,13 +63,7 @@ pub struct BringUpError {
 
 impl fmt::Display for BringUpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "can't start: {}: {} ({})",
-            self.step,
-            self.error,
-            self.error.errno()
-        )
+        write!(f, "can't start: {}: {} ({})", self.step, self.error, self.error.errno())
     }
 }
 
@@ -91,15 +82,7 @@ impl<X: Platform> Services<X> {
         let table = Arc::new(GrantTable::bring_up(xen).map_err(at("grant table"))?);
         let gntalloc = GntAlloc::new(xen, table.clone(), events.clone(), limits.gntalloc);
         let gntdev = GntDev::new(xen, events.clone(), limits.gntdev);
-        Ok(Self {
-            xen: xen.clone(),
-            domid,
-            events,
-            console,
-            table,
-            gntalloc,
-            gntdev,
-        })
+        Ok(Self { xen: xen.clone(), domid, events, console, table, gntalloc, gntdev })
     }
 
     /// Gives back parked pages once their peers let go. Never completes; without parked pages no
@@ -108,9 +91,7 @@ impl<X: Platform> Services<X> {
         loop {
             self.gntalloc.wait_parked().await;
             while self.gntalloc.parked() > 0 {
-                self.xen
-                    .sleep_until(self.xen.now() + REAP_INTERVAL_NS)
-                    .await;
+                self.xen.sleep_until(self.xen.now() + REAP_INTERVAL_NS).await;
                 self.gntalloc.reap(REAP_AT_ONCE);
             }
         }

@@ -52,14 +52,9 @@ impl Domain {
         }
         let pages = self.pages.clone();
         let ring = &pages.console;
-        let (prod, mut cons) = (
-            ring.out_prod.load(Ordering::SeqCst),
-            ring.out_cons.load(Ordering::SeqCst),
-        );
-        assert!(
-            prod.wrapping_sub(cons) <= ring.output.len() as u32,
-            "console ring overrun"
-        );
+        let (prod, mut cons) =
+            (ring.out_prod.load(Ordering::SeqCst), ring.out_cons.load(Ordering::SeqCst));
+        assert!(prod.wrapping_sub(cons) <= ring.output.len() as u32, "console ring overrun");
         let mut moved = false;
         while cons != prod {
             let at = cons as usize % ring.output.len();
@@ -86,11 +81,7 @@ impl Domain {
     /// Xen's own console rings the VIRQ when something was typed.
     fn ring_keyboard(&mut self) {
         let keyboard = Channel::Virq(Virq::CONSOLE);
-        if let Some(port) = self
-            .channels
-            .iter()
-            .position(|channel| *channel == keyboard)
-        {
+        if let Some(port) = self.channels.iter().position(|channel| *channel == keyboard) {
             self.set_pending(port as u32);
         }
     }

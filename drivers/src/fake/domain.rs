@@ -1,6 +1,6 @@
 //! One domain of the fake: what it is started with, and what Xen knows of it.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -113,6 +113,8 @@ pub(super) struct Domain {
     /// Its memory, by machine frame; and the free ones.
     pub(super) frames: BTreeMap<u64, Arc<Frame>>,
     pub(super) free: Vec<u64>,
+    /// The free ones that the guest said hold only zeroes.
+    pub(super) clean: BTreeSet<u64>,
     pub(super) pages_until_failure: Option<u32>,
     /// Its page tables, by page address.
     pub(super) ptes: BTreeMap<usize, Pte>,
@@ -127,9 +129,8 @@ pub(super) struct Domain {
 impl Domain {
     pub(super) fn new(domid: u16, config: Config, pages: Arc<Pages>) -> Self {
         let first = (u64::from(domid) + 1) << 20;
-        let frames: BTreeMap<_, _> = (first..first + u64::from(config.pages))
-            .map(|mfn| (mfn, Arc::default()))
-            .collect();
+        let frames: BTreeMap<_, _> =
+            (first..first + u64::from(config.pages)).map(|mfn| (mfn, Arc::default())).collect();
         let mut domain = Self {
             domid,
             config,
@@ -141,6 +142,7 @@ impl Domain {
             maptrack: Vec::new(),
             channels: Vec::new(),
             free: frames.keys().rev().copied().collect(),
+            clean: BTreeSet::new(),
             frames,
             pages_until_failure: None,
             ptes: BTreeMap::new(),
@@ -156,24 +158,13 @@ impl Domain {
     /// See [`super::FakeXen::assert_clean`].
     pub(super) fn assert_clean(&self) {
         let domid = self.domid;
-        assert!(
-            self.active.is_empty(),
-            "domain {domid}'s grants are mapped: {:?}",
-            self.active
-        );
+        assert!(self.active.is_empty(), "domain {domid}'s grants are mapped: {:?}", self.active);
         let handles = self.maptrack.iter().flatten().count();
         assert_eq!(handles, 0, "domain {domid} still maps foreign pages");
         let entries = self.grant_frames * PER_FRAME;
         let granted = (8..entries).filter(|gref| self.is_granted(*gref)).count();
         assert_eq!(granted, 0, "domain {domid} still grants pages");
-        assert_eq!(
-            self.free.len(),
-            self.frames.len(),
-            "domain {domid} has lost pages"
-        );
-        assert!(
-            self.slots.is_empty(),
-            "domain {domid} still holds address space"
-        );
+        assert_eq!(self.free.len(), self.frames.len(), "domain {domid} has lost pages");
+        assert!(self.slots.is_empty(), "domain {domid} still holds address space");
     }
 }

@@ -25,10 +25,7 @@ pub(super) enum Channel {
 
 impl Domain {
     fn new_port(&mut self, channel: Channel) -> Result<u32, Errno> {
-        let free = self
-            .channels
-            .iter()
-            .position(|channel| *channel == Channel::Closed);
+        let free = self.channels.iter().position(|channel| *channel == Channel::Closed);
         let port = match free {
             Some(free) => free,
             None if self.channels.len() <= self.config.max_ports as usize => {
@@ -53,12 +50,7 @@ impl Domain {
         }
         let vcpu = &shared.vcpu_info[0];
         // Already selected: Xen takes it that the upcall is on its way.
-        if vcpu
-            .evtchn_pending_sel
-            .fetch_or(1 << word, Ordering::SeqCst)
-            & (1 << word)
-            == 0
-        {
+        if vcpu.evtchn_pending_sel.fetch_or(1 << word, Ordering::SeqCst) & (1 << word) == 0 {
             vcpu.evtchn_upcall_pending.store(1, Ordering::SeqCst);
         }
     }
@@ -78,17 +70,11 @@ impl State {
         remote_port: u32,
     ) -> Result<u32, Errno> {
         let remote = self.resolve(domid, remote).ok_or(Errno::ESRCH)?;
-        let offered = self
-            .domain(remote)
-            .channels
-            .get(remote_port as usize)
-            .copied();
+        let offered = self.domain(remote).channels.get(remote_port as usize).copied();
         if offered != Some(Channel::Unbound(domid)) {
             return Err(Errno::EINVAL);
         }
-        let port = self
-            .domain(domid)
-            .new_port(Channel::Interdomain(remote, remote_port))?;
+        let port = self.domain(domid).new_port(Channel::Interdomain(remote, remote_port))?;
         self.domain(remote).channels[remote_port as usize] = Channel::Interdomain(domid, port);
         // The peer may have sent before there was anybody to hear it.
         self.domain(domid).set_pending(port);
@@ -104,11 +90,7 @@ impl State {
     }
 
     pub(super) fn close(&mut self, domid: u16, port: u32) -> Result<(), Errno> {
-        let channel = self
-            .domain(domid)
-            .channels
-            .get_mut(port as usize)
-            .ok_or(Errno::EINVAL)?;
+        let channel = self.domain(domid).channels.get_mut(port as usize).ok_or(Errno::EINVAL)?;
         match core::mem::take(channel) {
             Channel::Closed => Err(Errno::EINVAL),
             Channel::Reserved => {
@@ -149,11 +131,7 @@ impl State {
 
     pub(super) fn port_status(&mut self, domid: u16, op: &mut EvtchnStatus) -> Result<(), Errno> {
         let of = self.resolve(domid, op.dom).ok_or(Errno::ESRCH)?;
-        let channel = self
-            .domain(of)
-            .channels
-            .get(op.port as usize)
-            .ok_or(Errno::EINVAL)?;
+        let channel = self.domain(of).channels.get(op.port as usize).ok_or(Errno::EINVAL)?;
         (op.status, op.u_dom, op.u_high, op.u_port) = match *channel {
             Channel::Closed | Channel::Reserved => (EvtchnState::CLOSED, 0, 0, 0),
             Channel::Unbound(remote) => (EvtchnState::UNBOUND, remote, 0, 0),

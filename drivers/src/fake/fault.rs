@@ -1,6 +1,7 @@
 //! Faults that a test asks for: any status at any position of a batch, or the hypercall's own.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use xen_sys::grant_table::GrantStatus;
 
@@ -32,17 +33,28 @@ pub enum Fault {
 
 /// The faults of a domain that are still to come.
 #[derive(Debug, Default)]
-pub(super) struct Faults(VecDeque<(Call, Fault)>);
+pub(super) struct Faults {
+    next: VecDeque<(Call, Fault)>,
+    /// Calls that fail whenever they are made.
+    denied: Vec<(Call, Errno)>,
+}
 
 impl Faults {
     pub(super) fn push(&mut self, call: Call, fault: Fault) {
-        self.0.push_back((call, fault));
+        self.next.push_back((call, fault));
+    }
+
+    pub(super) fn deny(&mut self, call: Call, errno: Option<Errno>) {
+        self.denied.retain(|(denied, _)| *denied != call);
+        self.denied.extend(errno.map(|errno| (call, errno)));
     }
 
     /// All faults for this call, which are spent.
     pub(super) fn take(&mut self, call: Call) -> Batch {
-        let (now, later) = self.0.drain(..).partition(|(kind, _)| *kind == call);
-        self.0 = later;
+        let (mut now, later) = self.next.drain(..).partition(|(kind, _)| *kind == call);
+        self.next = later;
+        let denied = self.denied.iter().filter(|(kind, _)| *kind == call);
+        now.extend(denied.map(|(_, errno)| (call, Fault::Hypercall { at: 0, errno: *errno })));
         Batch(now)
     }
 }
@@ -53,14 +65,11 @@ pub(super) struct Batch(VecDeque<(Call, Fault)>);
 
 impl Batch {
     fn at(&self, position: usize) -> Option<Fault> {
-        self.0
-            .iter()
-            .map(|(_, fault)| *fault)
-            .find(|fault| match fault {
-                Fault::Hypercall { at, .. }
-                | Fault::Status { at, .. }
-                | Fault::Untouched { at } => *at == position,
-            })
+        self.0.iter().map(|(_, fault)| *fault).find(|fault| match fault {
+            Fault::Hypercall { at, .. } | Fault::Status { at, .. } | Fault::Untouched { at } => {
+                *at == position
+            }
+        })
     }
 
     /// Runs a call that takes one operation.

@@ -124,23 +124,10 @@ impl State {
         }
         self.domain(op.dom).pin(op.ref_, active, readonly);
         let domain = self.domain(mapper);
-        let pte = Pte {
-            mfn: active.mfn,
-            frame,
-            writable: !readonly,
-            handle: Some(handle),
-        };
+        let pte = Pte { mfn: active.mfn, frame, writable: !readonly, handle: Some(handle) };
         let over = domain.ptes.insert(addr, pte);
-        assert!(
-            over.is_none(),
-            "domain {mapper} mapped over a mapping at {addr:#x}"
-        );
-        let track = Maptrack {
-            granter: op.dom,
-            gref: op.ref_,
-            readonly,
-            host_addr: op.host_addr,
-        };
+        assert!(over.is_none(), "domain {mapper} mapped over a mapping at {addr:#x}");
+        let track = Maptrack { granter: op.dom, gref: op.ref_, readonly, host_addr: op.host_addr };
         domain.maptrack[handle as usize] = Some(track);
         op.handle = handle;
         GrantStatus::OKAY
@@ -156,11 +143,7 @@ impl State {
         let granter = self.domain(op.dom);
         let known = granter.active.get(&op.ref_).copied();
         if let Some(active) = known {
-            let pins = if readonly {
-                active.readers
-            } else {
-                active.writers
-            };
+            let pins = if readonly { active.readers } else { active.writers };
             if active.domid != mapper || pins >= MAX_PINS {
                 return Err(GrantStatus::GENERAL_ERROR);
             }
@@ -178,12 +161,7 @@ impl State {
             return Err(GrantStatus::GENERAL_ERROR);
         }
         let mfn = u64::from(entry.frame.load(Ordering::SeqCst));
-        Ok(known.unwrap_or(Active {
-            mfn,
-            domid: mapper,
-            readers: 0,
-            writers: 0,
-        }))
+        Ok(known.unwrap_or(Active { mfn, domid: mapper, readers: 0, writers: 0 }))
     }
 
     pub(super) fn unmap(&mut self, mapper: u16, op: &mut GnttabUnmapGrantRef) -> GrantStatus {
@@ -192,35 +170,18 @@ impl State {
         let Some((slot, track)) = slot.and_then(|slot| slot.map(|track| (slot, track))) else {
             return GrantStatus::BAD_HANDLE;
         };
-        assert_eq!(
-            track.host_addr, op.host_addr,
-            "handle and address don't belong together"
-        );
+        assert_eq!(track.host_addr, op.host_addr, "handle and address don't belong together");
         *slot = None;
-        let pte = domain
-            .ptes
-            .remove(&(op.host_addr as usize))
-            .expect("a mapping has its entry");
-        assert_eq!(
-            pte.handle,
-            Some(op.handle),
-            "the entry is that of another mapping"
-        );
+        let pte = domain.ptes.remove(&(op.host_addr as usize)).expect("a mapping has its entry");
+        assert_eq!(pte.handle, Some(op.handle), "the entry is that of another mapping");
         self.unpin(&track);
         GrantStatus::OKAY
     }
 
     fn unpin(&mut self, track: &Maptrack) {
         let granter = self.domain(track.granter);
-        let active = granter
-            .active
-            .get_mut(&track.gref)
-            .expect("a mapping pins its entry");
-        let pins = if track.readonly {
-            &mut active.readers
-        } else {
-            &mut active.writers
-        };
+        let active = granter.active.get_mut(&track.gref).expect("a mapping pins its entry");
+        let pins = if track.readonly { &mut active.readers } else { &mut active.writers };
         *pins -= 1;
         let (writers, pinned) = (active.writers, active.readers + active.writers > 0);
         let flags = &granter.pages.entry(track.gref).flags;
@@ -252,9 +213,6 @@ impl Domain {
             marks |= Gtf::WRITING;
         }
         self.active.insert(gref, active);
-        self.pages
-            .entry(gref)
-            .flags
-            .fetch_or(marks.bits(), Ordering::SeqCst);
+        self.pages.entry(gref).flags.fetch_or(marks.bits(), Ordering::SeqCst);
     }
 }

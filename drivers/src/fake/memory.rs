@@ -55,40 +55,25 @@ impl Domain {
         }
         let mfn = self.free.pop()?;
         let (addr, frame) = (own_addr(mfn), self.frames[&mfn].clone());
-        self.ptes.insert(
-            addr,
-            Pte {
-                mfn,
-                frame,
-                writable: true,
-                handle: None,
-            },
-        );
-        Some(Page::new(addr, mfn, false))
+        self.ptes.insert(addr, Pte { mfn, frame, writable: true, handle: None });
+        Some(Page::new(addr, mfn, self.clean.remove(&mfn)))
     }
 
     pub(super) fn frames(&self) -> FrameCount {
-        FrameCount {
-            total: self.frames.len() as u32,
-            free: self.free.len() as u32,
-        }
+        FrameCount { total: self.frames.len() as u32, free: self.free.len() as u32 }
     }
 
     pub(super) fn reserve_slot(&mut self, pages: u32) -> Option<PageSlot> {
         let last = self.slots.last_key_value();
         // One page of distance: what runs off a slot's end is found out.
-        let addr = last.map_or(SLOT_BASE, |(addr, slot)| {
-            addr + (slot.pages as usize + 1) * PAGE_SIZE
-        });
+        let addr =
+            last.map_or(SLOT_BASE, |(addr, slot)| addr + (slot.pages as usize + 1) * PAGE_SIZE);
         self.slots.insert(addr, Slot { pages, prepared: 0 });
         Some(PageSlot::new(addr, pages))
     }
 
     pub(super) fn prepare_slot(&mut self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
-        let known = self
-            .slots
-            .get_mut(&slot.addr())
-            .expect("a slot that was reserved");
+        let known = self.slots.get_mut(&slot.addr()).expect("a slot that was reserved");
         assert!(pages <= known.pages, "prepared beyond the slot");
         if pages > known.prepared && self.pages_until_failure == Some(0) {
             self.pages_until_failure = None;
@@ -101,13 +86,8 @@ impl Domain {
     pub(super) fn release_slot(&mut self, slot: PageSlot) {
         let end = slot.addr() + slot.pages() as usize * PAGE_SIZE;
         let mapped = self.ptes.range(slot.addr()..end).count();
-        assert_eq!(
-            mapped, 0,
-            "gave back address space with {mapped} pages mapped in it"
-        );
-        self.slots
-            .remove(&slot.addr())
-            .expect("a slot that was reserved");
+        assert_eq!(mapped, 0, "gave back address space with {mapped} pages mapped in it");
+        self.slots.remove(&slot.addr()).expect("a slot that was reserved");
     }
 
     /// Whether an address has an L1 table for grants.
@@ -138,10 +118,7 @@ impl Domain {
     }
 
     pub(super) fn probe_write(&self, addr: usize, value: u8) -> bool {
-        let writable = self
-            .ptes
-            .get(&(addr & !(PAGE_SIZE - 1)))
-            .is_some_and(|pte| pte.writable);
+        let writable = self.ptes.get(&(addr & !(PAGE_SIZE - 1))).is_some_and(|pte| pte.writable);
         if writable {
             self.write(addr, &[value]);
         }
@@ -152,29 +129,19 @@ impl Domain {
 impl State {
     pub(super) fn free_page(&mut self, domid: u16, page: Page) {
         let mfn = page.mfn();
-        for mapper in self.domains.values() {
-            let mapped = mapper
-                .ptes
-                .values()
-                .any(|pte| pte.handle.is_some() && pte.mfn == mfn);
-            assert!(!mapped, "freed a page that domain {} maps", mapper.domid);
-        }
         let domain = self.domain(domid);
+        // The domain itself holds the frame twice: in its memory and in its own page table.
+        let holders = Arc::strong_count(&domain.frames[&mfn]);
+        assert_eq!(holders, 2, "freed a page that somebody maps");
         let named = domain.entries_naming(mfn);
         assert_eq!(named, [], "freed a page that live grant entries name");
         if page.is_clean() {
-            let dirty = domain.frames[&mfn]
-                .0
-                .iter()
-                .any(|byte| byte.load(Ordering::Relaxed) != 0);
+            let dirty = domain.frames[&mfn].0.iter().any(|byte| byte.load(Ordering::Relaxed) != 0);
             assert!(!dirty, "freed a page as clean that is not");
+            domain.clean.insert(mfn);
         }
         let pte = domain.ptes.remove(&page.addr());
-        assert_eq!(
-            pte.map(|pte| pte.mfn),
-            Some(mfn),
-            "freed a page that is not allocated"
-        );
+        assert_eq!(pte.map(|pte| pte.mfn), Some(mfn), "freed a page that is not allocated");
         domain.free.push(mfn);
     }
 }

@@ -46,11 +46,7 @@ impl Future for Sleep {
         if state.now >= self.deadline {
             return Poll::Ready(());
         }
-        state
-            .timers
-            .entry(self.deadline)
-            .or_default()
-            .push(cx.waker().clone());
+        state.timers.entry(self.deadline).or_default().push(cx.waker().clone());
         Poll::Pending
     }
 }
@@ -68,12 +64,7 @@ impl<'a> Task<'a> {
     pub fn new(events: &'a Events<super::FakeXen>, future: impl Future<Output = ()> + 'a) -> Self {
         let woken = Arc::new(Flag(AtomicBool::new(true)));
         let dispatch = Box::new(|| events.dispatch());
-        Self {
-            dispatch,
-            future: Box::pin(future),
-            woken,
-            done: false,
-        }
+        Self { dispatch, future: Box::pin(future), woken, done: false }
     }
 
     /// Takes events and polls if woken; whether anything happened.
@@ -83,20 +74,14 @@ impl<'a> Task<'a> {
             return events > 0;
         }
         let waker = Waker::from(self.woken.clone());
-        self.done = self
-            .future
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_ready();
+        self.done = self.future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
         true
     }
 }
 
 impl fmt::Debug for Task<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task")
-            .field("done", &self.done)
-            .finish_non_exhaustive()
+        f.debug_struct("Task").field("done", &self.done).finish_non_exhaustive()
     }
 }
 
@@ -130,10 +115,8 @@ impl World {
     fn pass_time(&self) {
         let due = {
             let state = &mut *self.lock();
-            let (time, wakers) = state
-                .timers
-                .pop_first()
-                .expect("every task waits, and no timer runs");
+            let (time, wakers) =
+                state.timers.pop_first().expect("every task waits, and no timer runs");
             state.now = state.now.max(time);
             assert!(state.now < TOO_LONG_NS, "the tasks have run for a day");
             wakers

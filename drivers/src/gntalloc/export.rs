@@ -4,6 +4,7 @@
 //! consuming it, and a grant that the peer still maps hands the export back. Dropping one lets go
 //! of it: pages that the peer maps are parked.
 
+use super::handle::{BYTES, NOT_ALLOCATED};
 use super::{GntAlloc, Handle, Left, Record};
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::notify::UnmapNotify;
@@ -36,19 +37,10 @@ impl<X: Platform> Handle<X> {
     /// EINVAL for no pages; ENOSPC beyond the limit, then when the grant table is full; ENOMEM.
     pub fn alloc(&self, peer: DomId, pages: u32, access: Access) -> Result<Export<X>, Error> {
         if pages == 0 {
-            return Err(Error::Invalid(
-                Errno::EINVAL,
-                "at least 1 page can be shared",
-            ));
+            return Err(Error::Invalid(Errno::EINVAL, "at least 1 page can be shared"));
         }
         let index = self.alloc_run(peer, access, pages, |_, _| ())?;
-        Ok(Export {
-            handle: self.clone(),
-            first: index / super::BYTES,
-            pages,
-            peer,
-            access,
-        })
+        Ok(Export { handle: self.clone(), first: index / BYTES, pages, peer, access })
     }
 }
 
@@ -93,8 +85,7 @@ impl<X: Platform> Export<X> {
     /// As [`Handle::set_unmap_notify`].
     pub fn set_notify(&self, offset: usize, notify: UnmapNotify) -> Result<(), Error> {
         self.check(offset, 1)?;
-        self.handle
-            .set_unmap_notify(self.first * super::BYTES + offset as u64, notify)
+        self.handle.set_unmap_notify(self.first * BYTES + offset as u64, notify)
     }
 
     /// Ends all its grants and frees its pages, or none: if the peer maps one, the export comes
@@ -121,9 +112,7 @@ impl<X: Platform> Export<X> {
         let run = self.first..self.first + u64::from(self.pages);
         // Pages that were deallocated by their index are gone already.
         let parked = run.filter(|page| {
-            let listed = records
-                .get((self.handle.0.number, *page))
-                .is_some_and(|page| page.listed);
+            let listed = records.get((self.handle.0.number, *page)).is_some_and(|page| page.listed);
             listed && self.handle.unlist(records, *page) == Left::Parked
         });
         parked.count() as u32
@@ -156,7 +145,7 @@ impl<X: Platform> Export<X> {
     fn with<R>(&self, page: u32, look: impl FnOnce(&mut Record<X>) -> R) -> Result<R, Error> {
         let records = &mut self.service().0.records.lock();
         let key = (self.handle.0.number, self.first + u64::from(page));
-        records.get_mut(key).map(look).ok_or(super::NOT_ALLOCATED)
+        records.get_mut(key).map(look).ok_or(NOT_ALLOCATED)
     }
 }
 
@@ -185,9 +174,7 @@ impl<X: Platform> SharedMut for Export<X> {
         let mut rest = bytes;
         for (page, in_page, len) in by_page(offset, rest.len()) {
             let (now, later) = rest.split_at(len);
-            self.with(page, |record| {
-                pages::write(xen, &mut record.page, in_page, now)
-            })?;
+            self.with(page, |record| pages::write(xen, &mut record.page, in_page, now))?;
             rest = later;
         }
         Ok(())

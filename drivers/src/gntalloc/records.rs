@@ -56,11 +56,7 @@ pub(crate) struct Records<X: Platform> {
 impl<X: Platform> Records<X> {
     pub(crate) fn new() -> Self {
         let on_park = WakerRegistration::new();
-        Self {
-            live: HashMap::new(),
-            parked: VecDeque::new(),
-            on_park,
-        }
+        Self { live: HashMap::new(), parked: VecDeque::new(), on_park }
     }
 
     /// Pages charged: live and parked.
@@ -79,9 +75,7 @@ impl<X: Platform> Records<X> {
     /// ENOMEM.
     pub(crate) fn reserve(&mut self, n: usize) -> Result<(), Error> {
         self.live.try_reserve(n).map_err(|_| Error::NO_MEMORY)?;
-        self.parked
-            .try_reserve(self.live.len() + n)
-            .map_err(|_| Error::NO_MEMORY)
+        self.parked.try_reserve(self.live.len() + n).map_err(|_| Error::NO_MEMORY)
     }
 
     /// Adds a page; room was [`Records::reserve`]d.
@@ -102,21 +96,14 @@ impl<X: Platform> Records<X> {
 
     /// Whether every page of a run is listed.
     pub(crate) fn all_listed(&self, handle: u32, run: core::ops::Range<u64>) -> bool {
-        run.clone().all(|index| {
-            self.get((handle, index))
-                .is_some_and(|record| record.listed)
-        })
+        run.clone().all(|index| self.get((handle, index)).is_some_and(|record| record.listed))
     }
 
     /// Takes a user from a page. The record, once it has none left.
     pub(crate) fn drop_user(&mut self, key: Key) -> Option<Record<X>> {
         let record = self.live.get_mut(&key)?;
         record.users -= 1;
-        if record.users == 0 {
-            self.live.remove(&key)
-        } else {
-            None
-        }
+        if record.users == 0 { self.live.remove(&key) } else { None }
     }
 
     /// Keeps a page until the peer lets go.

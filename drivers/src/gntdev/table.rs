@@ -28,6 +28,8 @@ enum State {
     Mapped,
     /// Unmapping failed: the page is still there, and is tried again.
     Stuck,
+    /// The same, and the reservation is gone: it's free once it's unmapped.
+    StuckOrphan,
 }
 
 /// One index.
@@ -123,13 +125,8 @@ impl<X: Platform> Table<X> {
         for (index, grant) in (first..).zip(grants) {
             self.window.announce(index, *grant);
             let state = State::Reserved;
-            self.slots[index as usize] = Slot {
-                state,
-                ticket,
-                first,
-                len: count,
-                ..Slot::default()
-            };
+            self.slots[index as usize] =
+                Slot { state, ticket, first, len: count, ..Slot::default() };
         }
         self.usage.reserved += count;
         Ok((first, ticket))
@@ -157,10 +154,7 @@ impl<X: Platform> Table<X> {
         let reserved = |slot: &Slot| {
             slot.state == State::Reserved && ticket.is_none_or(|ticket| ticket == slot.ticket)
         };
-        let slots = self
-            .slots
-            .get(run.start as usize..run.end as usize)
-            .ok_or(NOT_RESERVED)?;
+        let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
         if !slots.iter().all(reserved) {
             return Err(NOT_RESERVED);
         }
@@ -171,12 +165,7 @@ impl<X: Platform> Table<X> {
             let live = self.window.mapped(index).is_some();
             let slot = &mut self.slots[index as usize];
             if mapped.is_ok() {
-                *slot = Slot {
-                    state: State::Mapped,
-                    start,
-                    count,
-                    ..*slot
-                };
+                *slot = Slot { state: State::Mapped, start, count, ..*slot };
             } else if live {
                 slot.state = State::Stuck;
                 self.usage.stuck += 1;
@@ -212,33 +201,32 @@ impl<X: Platform> Table<X> {
     /// As the first index says that can't be removed: EINVAL if it's not reserved, EBUSY if it's
     /// mapped. Nothing changes then.
     pub(crate) fn remove(&mut self, run: Range<u32>) -> Result<(), Error> {
-        let slots = self
-            .slots
-            .get(run.start as usize..run.end as usize)
-            .ok_or(NOT_RESERVED)?;
+        let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
         for slot in slots {
             match slot.state {
                 State::Reserved => {}
                 State::Free => return Err(NOT_RESERVED),
-                State::Mapped | State::Stuck => {
+                State::Mapped | State::Stuck | State::StuckOrphan => {
                     return Err(Error::Invalid(Errno::EBUSY, "still mapped; unmap it first"));
                 }
             }
         }
-        for index in run.clone() {
+        for index in run {
             self.free_slot(index);
         }
-        self.free.give(run);
         Ok(())
     }
 
-    /// Removes what is left of a reservation in its run. Stuck pages stay reserved.
+    /// Removes what is left of a reservation in its run; stuck pages go once they are unmapped.
     pub(crate) fn remove_ticket(&mut self, run: Range<u32>, ticket: Ticket) {
         for index in run {
             let slot = self.slots[index as usize];
-            if slot.ticket == ticket && slot.state == State::Reserved {
-                self.free_slot(index);
-                self.free.give(index..index + 1);
+            match slot.state {
+                State::Reserved if slot.ticket == ticket => self.free_slot(index),
+                State::Stuck if slot.ticket == ticket => {
+                    self.slots[index as usize].state = State::StuckOrphan;
+                }
+                _ => {}
             }
         }
     }
@@ -246,15 +234,14 @@ impl<X: Platform> Table<X> {
     fn free_slot(&mut self, index: u32) {
         let ticket = self.slots[index as usize].ticket;
         self.slots[index as usize].state = State::Free;
+        self.free.give(index..index + 1);
         self.usage.reserved -= 1;
         let Some(notify) = self.notifies.get_mut(&ticket) else {
             return;
         };
         notify.left -= 1;
         if notify.left == 0
-            && let Some(Notify {
-                event: Some(port), ..
-            }) = self.notifies.remove(&ticket)
+            && let Some(Notify { event: Some(port), .. }) = self.notifies.remove(&ticket)
         {
             notify::send(&port);
         }
@@ -262,10 +249,7 @@ impl<X: Platform> Table<X> {
 
     /// The start and length of the mapping that an index lies in.
     pub(crate) fn mapping_at(&self, index: u32) -> Option<(u32, u32)> {
-        let slot = self
-            .slots
-            .get(index as usize)
-            .filter(|slot| slot.state == State::Mapped)?;
+        let slot = self.slots.get(index as usize).filter(|slot| slot.state == State::Mapped)?;
         Some((slot.start, self.slots[slot.start as usize].count))
     }
 
@@ -280,23 +264,16 @@ impl<X: Platform> Table<X> {
         byte: Option<usize>,
         event: Option<Port<X>>,
     ) -> Result<(), Error> {
-        let reserved = self
-            .slots
-            .get(index as usize)
-            .filter(|slot| slot.state != State::Free);
+        let reserved = self.slots.get(index as usize).filter(|slot| slot.state != State::Free);
         let slot = reserved.ok_or(Error::Invalid(Errno::ENOENT, "nothing is reserved there"))?;
         if byte.is_some() && self.window.mapped(index) == Some(Access::ReadOnly) {
-            return Err(Error::Invalid(
-                Errno::EINVAL,
-                "can't clear a byte of a read-only mapping",
-            ));
+            return Err(Error::Invalid(Errno::EINVAL, "can't clear a byte of a read-only mapping"));
         }
         self.notifies.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
         let run = &self.slots[slot.first as usize..(slot.first + slot.len) as usize];
         let ours = |other: &&Slot| other.ticket == slot.ticket && other.state != State::Free;
         let left = run.iter().filter(ours).count() as u32;
-        self.notifies
-            .insert(slot.ticket, Notify { byte, event, left });
+        self.notifies.insert(slot.ticket, Notify { byte, event, left });
         Ok(())
     }
 
@@ -331,11 +308,18 @@ impl<X: Platform> Table<X> {
             return;
         }
         for index in 0..self.slots.len() as u32 {
-            if self.slots[index as usize].state == State::Stuck
-                && self.window.unmap(index..index + 1).is_ok()
-            {
-                self.slots[index as usize].state = State::Reserved;
-                self.usage.stuck -= 1;
+            let orphan = match self.slots[index as usize].state {
+                State::Stuck => false,
+                State::StuckOrphan => true,
+                _ => continue,
+            };
+            if self.window.unmap(index..index + 1).is_err() {
+                continue;
+            }
+            self.usage.stuck -= 1;
+            self.slots[index as usize].state = State::Reserved;
+            if orphan {
+                self.free_slot(index);
             }
         }
     }
@@ -355,8 +339,5 @@ impl<X: Platform> Drop for Table<X> {
     }
 }
 
-const FULL: Error = Error::Invalid(
-    Errno::ENOMEM,
-    "no free run of that many indices in the handle",
-);
+const FULL: Error = Error::Invalid(Errno::ENOMEM, "no free run of that many indices in the handle");
 const NOT_RESERVED: Error = Error::Invalid(Errno::EINVAL, "not reserved, or mapped already");

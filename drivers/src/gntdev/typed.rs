@@ -69,11 +69,7 @@ impl<X: Platform> Handle<X> {
     pub fn insert(&self, grants: &[ForeignGrant]) -> Result<Reservation<X>, Error> {
         let (first, ticket) = self.insert_run(grants)?;
         let run = first..first + grants.len() as u32;
-        Ok(Reservation {
-            handle: self.clone(),
-            run,
-            ticket,
-        })
+        Ok(Reservation { handle: self.clone(), run, ticket })
     }
 }
 
@@ -94,18 +90,9 @@ impl<X: Platform> Reservation<X> {
     /// EINVAL where part of it was removed by its index or Xen refuses, ENOMEM for Xen's status
     /// no_space. The reservation comes back, and [`Reservation::statuses`] tells each answer.
     pub fn map<A: MapAccess>(self) -> Result<Mapping<X, A>, Failed<Self>> {
-        let mapped = self
-            .handle
-            .0
-            .table
-            .lock()
-            .map(self.run.clone(), Some(self.ticket), A::ACCESS);
+        let mapped = self.handle.0.table.lock().map(self.run.clone(), Some(self.ticket), A::ACCESS);
         match mapped {
-            Ok(()) => Ok(Mapping::new(
-                self.handle.clone(),
-                self.run.clone(),
-                Some(self),
-            )),
+            Ok(()) => Ok(Mapping::new(self.handle.clone(), self.run.clone(), Some(self))),
             Err(error) => Err(Failed { value: self, error }),
         }
     }
@@ -114,10 +101,7 @@ impl<X: Platform> Reservation<X> {
     pub fn statuses(&self) -> impl Iterator<Item = (ForeignGrant, GrantStatus)> {
         self.run.clone().map(|index| {
             let table = self.handle.0.table.lock();
-            (
-                table.window().announced(index),
-                table.window().status(index),
-            )
+            (table.window().announced(index), table.window().status(index))
         })
     }
 
@@ -128,18 +112,13 @@ impl<X: Platform> Reservation<X> {
     /// As [`Handle::set_unmap_notify`].
     pub fn set_notify(&self, offset: usize, notify: UnmapNotify) -> Result<(), Error> {
         crate::shared::check_range(self.pages() as usize * PAGE_SIZE, offset, 1)?;
-        self.handle
-            .set_unmap_notify(self.index() + offset as u64, notify)
+        self.handle.set_unmap_notify(self.index() + offset as u64, notify)
     }
 }
 
 impl<X: Platform> Drop for Reservation<X> {
     fn drop(&mut self) {
-        self.handle
-            .0
-            .table
-            .lock()
-            .remove_ticket(self.run.clone(), self.ticket);
+        self.handle.0.table.lock().remove_ticket(self.run.clone(), self.ticket);
     }
 }
 
@@ -161,13 +140,7 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
         run: Range<u32>,
         reservation: Option<Reservation<X>>,
     ) -> Self {
-        Self {
-            handle,
-            run,
-            reservation,
-            live: true,
-            access: PhantomData,
-        }
+        Self { handle, run, reservation, live: true, access: PhantomData }
     }
 
     /// The address of its first byte.
@@ -187,9 +160,7 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
 
     /// The references it maps, in page order.
     pub fn grants(&self) -> impl Iterator<Item = ForeignGrant> {
-        self.run
-            .clone()
-            .map(|index| self.handle.0.table.lock().window().announced(index))
+        self.run.clone().map(|index| self.handle.0.table.lock().window().announced(index))
     }
 
     /// Unmaps all of it with one hypercall. The reservation it was made from can be mapped again;
@@ -210,8 +181,7 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
     /// As [`Handle::set_unmap_notify`].
     pub fn set_notify(&self, offset: usize, notify: UnmapNotify) -> Result<(), Error> {
         self.check(offset, 1)?;
-        self.handle
-            .set_unmap_notify(self.index() + offset as u64, notify)
+        self.handle.set_unmap_notify(self.index() + offset as u64, notify)
     }
 
     /// Tries to store one byte at `offset`, whether the mapping allows it or not. Whether it was
@@ -245,12 +215,7 @@ impl<X: Platform, A: MapAccess> Shared for Mapping<X, A> {
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        self.handle
-            .0
-            .table
-            .lock()
-            .window()
-            .read(self.base() + offset, bytes);
+        self.handle.0.table.lock().window().read(self.base() + offset, bytes);
         Ok(())
     }
 }
@@ -258,12 +223,7 @@ impl<X: Platform, A: MapAccess> Shared for Mapping<X, A> {
 impl<X: Platform> SharedMut for Mapping<X, ReadWrite> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        self.handle
-            .0
-            .table
-            .lock()
-            .window()
-            .write(self.base() + offset, bytes);
+        self.handle.0.table.lock().window().write(self.base() + offset, bytes);
         Ok(())
     }
 }

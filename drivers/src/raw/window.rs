@@ -39,13 +39,7 @@ impl<X: Platform> Window<X> {
     pub(crate) fn new(xen: &X, pages: u32) -> Result<Self, Error> {
         let slot = xen.reserve_slot(pages).ok_or(NO_ADDRESS_SPACE)?;
         let (maps, unmaps, live) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self {
-            xen: xen.clone(),
-            slot: Some(slot),
-            maps,
-            unmaps,
-            live,
-        })
+        Ok(Self { xen: xen.clone(), slot: Some(slot), maps, unmaps, live })
     }
 
     fn slot(&self) -> &PageSlot {
@@ -78,20 +72,10 @@ impl<X: Platform> Window<X> {
         }
         let out_of_memory = |_| Error::NO_MEMORY;
         self.maps.try_reserve(want - have).map_err(out_of_memory)?;
-        self.unmaps
-            .try_reserve(want - have)
-            .map_err(out_of_memory)?;
+        self.unmaps.try_reserve(want - have).map_err(out_of_memory)?;
         self.live.try_reserve(want - have).map_err(out_of_memory)?;
-        self.xen
-            .prepare_slot(self.slot(), pages)
-            .map_err(|_| NO_ADDRESS_SPACE)?;
-        self.maps.resize(
-            want,
-            GnttabMapGrantRef {
-                handle: NO_HANDLE,
-                ..Default::default()
-            },
-        );
+        self.xen.prepare_slot(self.slot(), pages).map_err(|_| NO_ADDRESS_SPACE)?;
+        self.maps.resize(want, GnttabMapGrantRef { handle: NO_HANDLE, ..Default::default() });
         self.unmaps.resize(want, GnttabUnmapGrantRef::default());
         self.live.resize(want, None);
         Ok(())
@@ -99,10 +83,7 @@ impl<X: Platform> Window<X> {
 
     /// Says what page `index` is to hold. It holds nothing now.
     pub(crate) fn announce(&mut self, index: u32, grant: ForeignGrant) {
-        assert!(
-            self.live[index as usize].is_none(),
-            "announced over a mapping"
-        );
+        assert!(self.live[index as usize].is_none(), "announced over a mapping");
         let op = &mut self.maps[index as usize];
         (op.dom, op.ref_, op.status) = (grant.domid, grant.gref.0, GrantStatus::OKAY);
     }
@@ -110,10 +91,7 @@ impl<X: Platform> Window<X> {
     /// What page `index` was announced to hold.
     pub(crate) fn announced(&self, index: u32) -> ForeignGrant {
         let op = &self.maps[index as usize];
-        ForeignGrant {
-            domid: op.dom,
-            gref: GrantRef(op.ref_),
-        }
+        ForeignGrant { domid: op.dom, gref: GrantRef(op.ref_) }
     }
 
     /// What Xen said to the last map of page `index`.
@@ -130,10 +108,7 @@ impl<X: Platform> Window<X> {
     /// If something is mapped in the run: the caller's table says what is.
     pub(crate) fn map(&mut self, run: Range<u32>, access: Access) -> Result<(), Error> {
         let pages = run.start as usize..run.end as usize;
-        assert!(
-            self.live[pages.clone()].iter().all(Option::is_none),
-            "mapped over a mapping"
-        );
+        assert!(self.live[pages.clone()].iter().all(Option::is_none), "mapped over a mapping");
         let mut flags = Gntmap::HOST_MAP;
         if access == Access::ReadOnly {
             flags |= Gntmap::READONLY;
@@ -257,17 +232,11 @@ impl<X: Platform> Drop for Window<X> {
     fn drop(&mut self) {
         let _ = self.unmap(0..self.live.len() as u32);
         // Address space with a page in it that Xen will not unmap is never used again.
-        if let Some(slot) = self
-            .slot
-            .take()
-            .filter(|_| self.live.iter().all(Option::is_none))
-        {
+        if let Some(slot) = self.slot.take().filter(|_| self.live.iter().all(Option::is_none)) {
             self.xen.release_slot(slot);
         }
     }
 }
 
-const NO_ADDRESS_SPACE: Error = Error::Invalid(
-    Errno::ENOMEM,
-    "no address space, or no frame for its page tables",
-);
+const NO_ADDRESS_SPACE: Error =
+    Error::Invalid(Errno::ENOMEM, "no address space, or no frame for its page tables");

@@ -1,0 +1,104 @@
+//! The console: nothing is lost, in both places, whatever the daemon does.
+
+mod common;
+
+use common::guest;
+use drivers::fake::{Config, ConsoleKind, Task, World};
+use drivers::{ConsoleDevice, Hypervisor};
+use std::sync::atomic::Ordering;
+
+fn with(console: ConsoleKind) -> Config {
+    Config { console, ..Config::default() }
+}
+
+#[test]
+fn what_was_typed_comes_in_and_what_is_printed_goes_out_in_both_places() {
+    for kind in [ConsoleKind::Ring, ConsoleKind::Hypervisor] {
+        let world = World::new();
+        let guest = guest(&world, 1, with(kind));
+        let mut bytes = [0; 5];
+        let echo = async {
+            let len = guest.console.input(&mut bytes).await;
+            guest.console.print(&bytes[..len]).await;
+        };
+        let keyboard = async {
+            guest.xen.sleep_until(1_000_000).await;
+            guest.xen.console_type("hello");
+        };
+        world.run([Task::new(&guest.events, echo), Task::new(&guest.events, keyboard)]);
+        assert_eq!(guest.xen.console_output(), "hello", "{kind:?}");
+    }
+}
+
+#[test]
+fn a_line_ends_as_a_raw_terminal_wants_it_behind_the_ring() {
+    for (kind, expected) in [(ConsoleKind::Ring, "a\r\nb"), (ConsoleKind::Hypervisor, "a\nb")] {
+        let world = World::new();
+        let guest = guest(&world, 1, with(kind));
+        guest.console.print_now(b"a\nb");
+        assert_eq!(guest.xen.console_output(), expected);
+    }
+}
+
+#[test]
+fn printing_waits_for_room_and_loses_nothing() {
+    let world = World::new();
+    let guest = guest(&world, 1, Config::default());
+    guest.xen.console_daemon(false);
+    let text: String = (0..5000).map(|n| format!("line {n}\n")).collect();
+    let print = async { guest.console.print(text.as_bytes()).await };
+    let daemon = async {
+        guest.xen.sleep_until(1_000_000).await;
+        // From now on it empties the ring whenever it's rung.
+        guest.xen.console_daemon(true);
+    };
+    world.run([Task::new(&guest.events, print), Task::new(&guest.events, daemon)]);
+    assert!(guest.console.drain(guest.xen.now() + 1_000_000_000));
+    assert_eq!(guest.xen.console_output(), text.replace('\n', "\r\n"));
+    assert_eq!(guest.console.lost(), 0);
+}
+
+#[test]
+fn printing_without_awaiting_gives_up_after_two_seconds_and_counts_what_is_lost() {
+    let world = World::new();
+    let guest = guest(&world, 1, Config::default());
+    guest.xen.console_daemon(false);
+    let text = vec![b'x'; 100_000];
+    guest.console.print_now(&text);
+    assert!((2_000_000_000..3_000_000_000).contains(&world.now()), "{}", world.now());
+    assert!(!guest.console.drain(world.now() + 1000), "nobody takes it");
+    guest.xen.console_daemon(true);
+    assert!(guest.console.drain(world.now() + 1_000_000_000));
+    let printed = guest.xen.console_output().len() as u64;
+    assert_eq!(printed + guest.console.lost(), 100_000);
+}
+
+#[test]
+fn a_line_of_its_own_starts_on_a_new_line() {
+    let world = World::new();
+    let guest = guest(&world, 1, Config::default());
+    guest.console.print_now(b"prompt> ");
+    guest.console.line_now("a message");
+    guest.console.line_now("another");
+    assert_eq!(guest.xen.console_output(), "prompt> \r\na message\r\nanother\r\n");
+}
+
+#[test]
+fn indices_that_cannot_be_are_a_full_and_an_empty_ring() {
+    let world = World::new();
+    let guest = guest(&world, 1, Config::default());
+    guest.xen.console_daemon(false);
+    let ConsoleDevice::Ring(ring, _) = guest.xen.console_device() else { panic!("a ring") };
+    ring.out_cons.store(5, Ordering::SeqCst);
+    guest.console.print_now(b"kept");
+    assert_eq!(ring.out_prod.load(Ordering::SeqCst), 0, "nothing is written over");
+    ring.in_prod.store(5000, Ordering::SeqCst);
+    let mut bytes = [0; 10];
+    let read = async {
+        let input = guest.console.input(&mut bytes);
+        let patience = guest.xen.sleep_until(1_000_000);
+        let first = embassy_futures::select::select(input, patience).await;
+        assert!(matches!(first, embassy_futures::select::Either::Second(())), "no input");
+    };
+    world.run([Task::new(&guest.events, read)]);
+}

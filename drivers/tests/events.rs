@@ -1,0 +1,202 @@
+//! Event channels: no event is lost, and a peer's end is noticed.
+
+mod common;
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use common::{ALICE, BOB, domid, pair, pair_of};
+use drivers::events::PortStatus;
+use drivers::fake::{Config, Task};
+use drivers::{Errno, Hypervisor, PortNumber};
+use xen_sys::xen::Virq;
+
+#[test]
+fn ten_thousand_round_trips_lose_nothing() {
+    let pair = pair();
+    let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
+    let bob = pair.bob.events.bind_interdomain(domid(ALICE), alice.number()).unwrap();
+    let (rounds, trips) = (10_000, Cell::new(0));
+    let ping = async {
+        for _ in 0..rounds {
+            alice.send().unwrap();
+            alice.wait().await;
+            trips.set(trips.get() + 1);
+        }
+    };
+    let pong = async {
+        // The first event of a bound port has no cause.
+        bob.wait().await;
+        for _ in 0..rounds {
+            bob.wait().await;
+            bob.send().unwrap();
+        }
+    };
+    // Alice starts when bob has taken his first event, or the two would be one.
+    pair.bob.events.dispatch();
+    pair.world.run([Task::new(&pair.bob.events, pong), Task::new(&pair.alice.events, ping)]);
+    assert_eq!(trips.get(), rounds);
+}
+
+#[test]
+fn a_send_between_the_wake_up_and_the_wait_is_seen() {
+    let pair = pair();
+    let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
+    let bob = pair.bob.events.bind_interdomain(domid(ALICE), alice.number()).unwrap();
+    let test = async {
+        for _ in 0..100 {
+            bob.send().unwrap();
+            alice.wait().await;
+            // Sent while alice runs, before she waits again.
+            bob.send().unwrap();
+            alice.wait().await;
+        }
+    };
+    pair.world.run([Task::new(&pair.alice.events, test)]);
+}
+
+#[test]
+fn several_sends_before_one_look_are_one_event() {
+    let pair = pair();
+    let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
+    let bob = pair.bob.events.bind_interdomain(domid(ALICE), alice.number()).unwrap();
+    for _ in 0..5 {
+        bob.send().unwrap();
+    }
+    assert_eq!(pair.alice.events.dispatch(), 1);
+    assert_eq!(pair.alice.events.dispatch(), 0);
+    assert!(alice.is_pending());
+}
+
+#[test]
+fn everybody_who_waits_at_a_port_is_woken() {
+    let pair = pair();
+    let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
+    let bob = pair.bob.events.bind_interdomain(domid(ALICE), alice.number()).unwrap();
+    let woken = Cell::new(0);
+    // More than there is room for without waking somebody early.
+    let waiters = (0..5).map(|_| async {
+        alice.wait_beyond(0).await;
+        woken.set(woken.get() + 1);
+    });
+    let events = &pair.alice.events;
+    let mut tasks: Vec<_> = waiters.map(|waiter| Task::new(events, waiter)).collect();
+    let sender = async {
+        pair.bob.xen.sleep_until(1000).await;
+        bob.send().unwrap();
+    };
+    tasks.push(Task::new(&pair.bob.events, sender));
+    pair.world.run(tasks);
+    assert_eq!(woken.get(), 5);
+}
+
+#[test]
+fn a_selector_bit_that_xen_set_is_never_left_behind() {
+    let pair = pair();
+    let ports: Vec<_> =
+        (0..130).map(|_| pair.alice.events.alloc_unbound(domid(BOB)).unwrap()).collect();
+    let ends: Vec<_> = ports
+        .iter()
+        .map(|port| pair.bob.events.bind_interdomain(domid(ALICE), port.number()).unwrap())
+        .collect();
+    for end in &ends {
+        end.send().unwrap();
+    }
+    assert_eq!(pair.alice.events.dispatch(), 130, "three words of ports in one pass");
+    let vcpu = &pair.alice.xen.shared_info().vcpu_info[0];
+    assert_eq!(vcpu.evtchn_pending_sel.load(Ordering::SeqCst), 0);
+    assert_eq!(vcpu.evtchn_upcall_pending.load(Ordering::SeqCst), 0);
+    ends[0].send().unwrap();
+    assert_eq!(vcpu.evtchn_upcall_pending.load(Ordering::SeqCst), 1, "the next one rings");
+}
+
+#[test]
+fn a_peers_end_shows_in_the_status_of_ones_own_port() {
+    let pair = pair();
+    let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
+    assert_eq!(alice.status(), Ok(PortStatus::Unbound(BOB)));
+    let bob = pair.bob.events.bind_interdomain(domid(ALICE), alice.number()).unwrap();
+    assert_eq!(alice.status(), Ok(PortStatus::Interdomain(BOB, bob.number())));
+    drop(bob);
+    assert_eq!(alice.status(), Ok(PortStatus::Unbound(BOB)), "closed");
+    let bob = pair.bob.events.bind_interdomain(domid(ALICE), alice.number()).unwrap();
+    pair.world.destroy(BOB);
+    assert_eq!(alice.status(), Ok(PortStatus::Unbound(BOB)), "destroyed");
+    assert_eq!(alice.send(), Ok(()), "nobody is there to hear it");
+    std::mem::forget(bob);
+}
+
+#[test]
+fn binding_what_is_not_offered_is_refused() {
+    let pair = pair();
+    let alice = pair.alice.events.alloc_unbound(domid(9)).unwrap();
+    let bind =
+        |domain, port| pair.bob.events.bind_interdomain(domid(domain), port).unwrap_err().errno();
+    assert_eq!(bind(ALICE, alice.number()), Errno::EINVAL, "offered to somebody else");
+    assert_eq!(bind(ALICE, PortNumber(u32::MAX)), Errno::EINVAL);
+    assert_eq!(bind(77, alice.number()), Errno::ESRCH);
+}
+
+#[test]
+fn the_last_port_is_enospc_and_a_closed_one_serves_again_without_old_events() {
+    let config = Config { max_ports: 10, ..Config::default() };
+    let pair = pair_of(config, Config::default());
+    let mut ports = Vec::new();
+    let error = loop {
+        match pair.alice.events.alloc_unbound(domid(BOB)) {
+            Ok(port) => ports.push(port),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.errno(), Errno::ENOSPC);
+    let last = ports.pop().unwrap();
+    let number = last.number();
+    let bob = pair.bob.events.bind_interdomain(domid(ALICE), number).unwrap();
+    bob.send().unwrap();
+    drop((last, bob));
+    let again = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
+    assert_eq!(again.number(), number);
+    pair.alice.events.dispatch();
+    assert!(!again.is_pending(), "the event was for the channel before");
+}
+
+#[test]
+fn a_port_closes_with_its_last_holder() {
+    let pair = pair();
+    let open = pair.alice.events.open_ports();
+    let port = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
+    let other = pair.alice.events.hold(port.number()).unwrap();
+    drop(port);
+    assert_eq!(pair.alice.events.open_ports(), open + 1);
+    let number = other.number();
+    drop(other);
+    assert_eq!(pair.alice.events.open_ports(), open);
+    assert_eq!(pair.alice.events.hold(number).unwrap_err().errno(), Errno::EINVAL);
+    for wrong in [0, 4096, u32::MAX] {
+        assert_eq!(
+            pair.alice.events.adopt(PortNumber(wrong)).unwrap_err().errno(),
+            Errno::EINVAL,
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn a_virtual_interrupt_is_bound_once() {
+    let pair = pair();
+    let timer = pair.alice.events.bind_virq(Virq::TIMER).unwrap();
+    assert_eq!(timer.status(), Ok(PortStatus::Virq(Virq::TIMER)));
+    assert_eq!(pair.alice.events.bind_virq(Virq::TIMER).unwrap_err().errno(), Errno::EEXIST);
+    assert_eq!(timer.send().unwrap_err().errno(), Errno::EINVAL);
+}
+
+#[test]
+fn an_event_on_a_port_that_nobody_opened_is_taken_and_forgotten() {
+    let pair = pair();
+    let shared = pair.alice.xen.shared_info();
+    shared.evtchn_mask[63].store(0, Ordering::SeqCst);
+    shared.evtchn_pending[63].store(1 << 63, Ordering::SeqCst);
+    shared.vcpu_info[0].evtchn_pending_sel.store(1 << 63, Ordering::SeqCst);
+    assert_eq!(pair.alice.events.dispatch(), 1);
+    assert_eq!(pair.alice.events.dispatch(), 0);
+}
