@@ -157,9 +157,9 @@ impl<X: Platform> Objects<X> {
         self.list.iter().map(|(id, object)| (*id, object))
     }
 
-    /// Lets go of all.
+    /// Lets go of all, the newest first: a map of a share of our own goes before the share.
     pub(crate) fn clear(&mut self) {
-        self.list.clear();
+        while self.list.pop().is_some() {}
     }
 
     fn remove(&mut self, id: u64) -> Option<Object<X>> {

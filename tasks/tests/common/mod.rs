@@ -114,6 +114,14 @@ impl Guest {
         self.xen.sleep_until(self.xen.now() + ms * MS).await;
     }
 
+    /// Asserts that nothing of it is left.
+    pub fn end(self) {
+        self.services.gntalloc.reap(u32::MAX);
+        let Guest { xen, services, .. } = self;
+        drop(services);
+        xen.assert_clean();
+    }
+
     /// All that was printed, by line.
     pub fn lines(&self) -> Vec<String> {
         self.xen.console_output().lines().map(str::to_owned).collect()
@@ -143,8 +151,6 @@ pub fn script(commands: &str) -> Vec<String> {
     let mut results = guest.results();
     assert_eq!(results.pop().as_deref(), Some("ok poweroff"));
     assert_eq!(guest.notes.all().last().map(String::as_str), Some("\"poweroff\""));
-    let Guest { xen, services, .. } = guest;
-    drop(services);
-    xen.assert_clean();
+    guest.end();
     results
 }
