@@ -15,6 +15,7 @@ mod input;
 mod objects;
 mod options;
 mod reply;
+mod session;
 mod table;
 
 use alloc::vec::Vec;
@@ -26,16 +27,13 @@ use drivers::{Errno, Error, Services};
 use embassy_futures::select::{Either, select};
 
 use self::args::Args;
-use self::editor::{Editor, Event, LINE};
 use self::input::Input;
 use self::objects::Objects;
 use self::reply::{Done, Failure};
 use self::table::Found;
-use crate::cmdline::{self, CommandLine};
 use crate::text::Text;
 use crate::{CrashKind, Machine};
 
-const PROMPT: &[u8] = b"grantkit> ";
 /// How long the end waits for a console that nobody reads: 2 s.
 const DRAIN_NS: u64 = 2_000_000_000;
 
@@ -89,79 +87,6 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
         }
     }
 
-    /// Everything from the boot to the guest's end.
-    async fn session(&mut self, command_line: &str) {
-        let line = CommandLine::parse(command_line);
-        self.apply_options(&line).await;
-        for command in line.commands() {
-            self.execute(command).await;
-            if self.ended() {
-                return;
-            }
-        }
-        let mut editor = Editor::new();
-        loop {
-            match self.read_line(&mut editor).await {
-                Event::TooLong => self.refuse_long(editor.line()).await,
-                Event::Line => match str::from_utf8(editor.line()) {
-                    Ok(line) => self.execute(line).await,
-                    Err(error) => self.refuse_bytes(editor.line(), error).await,
-                },
-                Event::None | Event::Dropped => {}
-            }
-            if self.ended() {
-                return;
-            }
-        }
-    }
-
-    /// Sets what the command line says. What is wrong with it is an error line each.
-    async fn apply_options(&mut self, line: &CommandLine<'_>) {
-        if line.is_cut_off() {
-            let failure = Failure::new(
-                Errno::E2BIG,
-                format_args!(
-                    "the command line fills its {} bytes and was cut off; no script was run",
-                    cmdline::MAX
-                ),
-            );
-            self.finish("cmdline", Text::new(), Err(failure)).await;
-        }
-        for option in line.options() {
-            let set = match option {
-                Ok((option, value)) => options::set(&self.services, &self.machine, option, value),
-                Err(word) => Err(Failure::invalid(format_args!(
-                    "{word:?} is no option; options are key=value, and a script follows \"--\""
-                ))),
-            };
-            if set.is_err() {
-                self.finish("cmdline", Text::new(), set).await;
-            }
-        }
-    }
-
-    /// Prompts, and reads until a line is finished.
-    async fn read_line(&self, editor: &mut Editor) -> Event {
-        self.start_line().await;
-        self.services.console.print(PROMPT).await;
-        editor.begin();
-        loop {
-            let mut event = Event::None;
-            // Echoed together: each piece of output is an event for the console daemon.
-            while event == Event::None
-                && let Some(byte) = self.input.take()
-            {
-                event = editor.take(byte);
-            }
-            self.services.console.print(editor.echo()).await;
-            editor.clear_echo();
-            if event != Event::None {
-                return event;
-            }
-            self.input.typed().await;
-        }
-    }
-
     /// Runs one command, and says how it ended.
     async fn execute(&mut self, line: &str) {
         let mut ok = Text::new();
@@ -207,21 +132,6 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
                 }
             }
         }
-    }
-
-    /// A line that is too long is not carried out in pieces.
-    async fn refuse_long(&self, line: &[u8]) {
-        let failure = Failure::new(
-            Errno::E2BIG,
-            format_args!("the line has more than {LINE} bytes; nothing of it was done"),
-        );
-        self.finish(command_of(line), Text::new(), Err(failure)).await;
-    }
-
-    async fn refuse_bytes(&self, line: &[u8], error: core::str::Utf8Error) {
-        let failure =
-            Failure::invalid(format_args!("byte {} of the line is not UTF-8", error.valid_up_to()));
-        self.finish(command_of(line), Text::new(), Err(failure)).await;
     }
 
     /// Goes to the start of a line.
@@ -285,23 +195,5 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
             _ => (limit, self.services.gntdev.open()?),
         };
         Ok(&self.gntdev.insert(opened).1)
-    }
-}
-
-/// The command that a line would have been, as far as its bytes are text.
-fn command_of(line: &[u8]) -> &str {
-    let text = match str::from_utf8(line) {
-        Ok(text) => text,
-        Err(error) => str::from_utf8(&line[..error.valid_up_to()]).unwrap_or_default(),
-    };
-    match table::find(text) {
-        Found::Command(command, _) => command.name,
-        Found::Group(word) | Found::Unknown(word) => {
-            if word.is_empty() {
-                "?"
-            } else {
-                word
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@ mod port;
 mod share;
 mod system;
 mod usage;
+mod watch;
 
 use core::fmt::Write;
 
@@ -34,9 +35,9 @@ pub(super) async fn run<X: Platform, M: Machine>(
         Verb::Map => share::map(shell, args, ok),
         Verb::Unmap => share::unmap(shell, args, ok),
         Verb::Unshare => share::unshare(shell, args, ok),
-        Verb::State => share::state(shell, args, ok),
-        Verb::Notify => share::notify(shell, args, ok),
-        Verb::Wait => share::wait(shell, args, ok).await,
+        Verb::State => watch::state(shell, args, ok),
+        Verb::Notify => watch::notify(shell, args, ok),
+        Verb::Wait => watch::wait(shell, args, ok).await,
         Verb::Read => memory::read(shell, args, ok),
         Verb::Write => memory::write(shell, args, ok),
         Verb::Fill => memory::fill(shell, args, ok).await,
