@@ -39,6 +39,7 @@ calls! {
     ConsoleRead = "console_io.read",
     GnttabMap = "grant_table_op.map_grant_ref",
     GnttabUnmap = "grant_table_op.unmap_grant_ref",
+    GnttabCopy = "grant_table_op.copy",
     GnttabSetupTable = "grant_table_op.setup_table",
     GnttabQuerySize = "grant_table_op.query_size",
     GnttabGetVersion = "grant_table_op.get_version",

@@ -11,6 +11,7 @@
 #![expect(unsafe_code, reason = "implements the methods of the seam that name addresses")]
 
 mod console;
+mod copy;
 mod domain;
 mod events;
 mod fault;
@@ -31,8 +32,8 @@ use xen_sys::event_channel::{
     EvtchnStatus,
 };
 use xen_sys::grant_table::{
-    GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable, GnttabUnmapGrantRef,
-    GrantEntryV1,
+    GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
+    GnttabUnmapGrantRef, GrantEntryV1,
 };
 use xen_sys::xen::SharedInfo;
 
@@ -235,6 +236,16 @@ impl Hypervisor for FakeXen {
             batch.each(
                 ops,
                 |op| op.status = state.unmap(self.domid, op),
+                |op, status| op.status = status,
+            )
+        })
+    }
+
+    unsafe fn gnttab_copy(&self, ops: &mut [GnttabCopy]) -> Result<(), Errno> {
+        self.call(Call::GnttabCopy, |state, batch| {
+            batch.each(
+                ops,
+                |op| op.status = state.copy(self.domid, op),
                 |op, status| op.status = status,
             )
         })

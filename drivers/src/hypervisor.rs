@@ -15,7 +15,8 @@ use xen_sys::event_channel::{
     EvtchnStatus,
 };
 use xen_sys::grant_table::{
-    GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable, GnttabUnmapGrantRef,
+    GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
+    GnttabUnmapGrantRef,
 };
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::SharedInfo;
@@ -90,6 +91,16 @@ pub trait Hypervisor {
     /// Each entry holds the handle *and* the address of one and the same live mapping (Xen
     /// does not check that they belong together), and nothing looks at that memory any more.
     unsafe fn gnttab_unmap(&self, ops: &mut [GnttabUnmapGrantRef]) -> Result<(), Errno>;
+
+    /// `GNTTABOP_copy`, one hypercall for the whole batch.
+    ///
+    /// # Errors
+    /// The hypercall's own. Entries before the one it stopped at may have been carried out.
+    ///
+    /// # Safety
+    /// Each frame that an entry names by number is that of a [`crate::memory::Page`] that the
+    /// caller holds, and its bytes are read and written by address only.
+    unsafe fn gnttab_copy(&self, ops: &mut [GnttabCopy]) -> Result<(), Errno>;
 
     /// `EVTCHNOP_alloc_unbound`.
     ///

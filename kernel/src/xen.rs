@@ -18,8 +18,8 @@ use xen_sys::event_channel::{
     EvtchnStatus,
 };
 use xen_sys::grant_table::{
-    GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable, GnttabUnmapGrantRef,
-    GrantEntryV1,
+    GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
+    GnttabUnmapGrantRef, GrantEntryV1,
 };
 use xen_sys::xen::SharedInfo;
 
@@ -70,6 +70,11 @@ impl Hypervisor for Xen {
     unsafe fn gnttab_unmap(&self, ops: &mut [GnttabUnmapGrantRef]) -> Result<(), Errno> {
         // SAFETY: the caller's promise is the same.
         unsafe { hypercall::gnttab_unmap(ops) }
+    }
+
+    unsafe fn gnttab_copy(&self, ops: &mut [GnttabCopy]) -> Result<(), Errno> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { hypercall::gnttab_copy(ops) }
     }
 
     fn evtchn_alloc_unbound(&self, op: &mut EvtchnAllocUnbound) -> Result<(), Errno> {

@@ -24,7 +24,7 @@ const MAX_PINS: u32 = 128;
 /// An entry that somebody maps: Xen works with this copy, not with the table, until it's unpinned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Active {
-    mfn: u64,
+    pub(super) mfn: u64,
     domid: u16,
     readers: u32,
     writers: u32,
@@ -111,7 +111,7 @@ impl State {
         }
         let readonly = op.flags.contains(Gntmap::READONLY);
         let addr = op.host_addr as usize;
-        let active = match self.pinnable(mapper, op, readonly) {
+        let active = match self.pinnable(mapper, op.dom, op.ref_, readonly) {
             Ok(active) => active,
             Err(status) => return status,
         };
@@ -133,15 +133,16 @@ impl State {
         GrantStatus::OKAY
     }
 
-    /// The active entry that a map would pin, before it's pinned.
-    fn pinnable(
+    /// The active entry that a map or a copy would pin, before it's pinned.
+    pub(super) fn pinnable(
         &mut self,
         mapper: u16,
-        op: &GnttabMapGrantRef,
+        granter: u16,
+        gref: u32,
         readonly: bool,
     ) -> Result<Active, GrantStatus> {
-        let granter = self.domain(op.dom);
-        let known = granter.active.get(&op.ref_).copied();
+        let granter = self.domain(granter);
+        let known = granter.active.get(&gref).copied();
         if let Some(active) = known {
             let pins = if readonly { active.readers } else { active.writers };
             if active.domid != mapper || pins >= MAX_PINS {
@@ -152,7 +153,7 @@ impl State {
                 return Ok(active);
             }
         }
-        let entry = granter.pages.entry(op.ref_);
+        let entry = granter.pages.entry(gref);
         let flags = Gtf::from_bits_retain(entry.flags.load(Ordering::SeqCst));
         let permitted = flags & Gtf::TYPE_MASK == Gtf::PERMIT_ACCESS
             && entry.domid.load(Ordering::SeqCst) == mapper

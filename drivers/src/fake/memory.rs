@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::State;
@@ -22,6 +23,18 @@ impl Default for Frame {
     /// Memory is not zero when it's handed out; a guest that trusts it is found out.
     fn default() -> Self {
         Self((0..PAGE_SIZE).map(|_| AtomicU8::new(0xA5)).collect())
+    }
+}
+
+impl Frame {
+    /// Copies from another frame, or from another place in the same.
+    pub(super) fn copy_from(&self, at: usize, source: &Frame, from: usize, len: usize) {
+        // By way of a buffer, so that ranges may overlap.
+        let load = |byte: &AtomicU8| byte.load(Ordering::Relaxed);
+        let bytes: Vec<u8> = source.0[from..from + len].iter().map(load).collect();
+        for (to, byte) in self.0[at..at + len].iter().zip(bytes) {
+            to.store(byte, Ordering::Relaxed);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use drivers::{Call, Errno};
 use xen_sys::grant_table::{
-    GnttabGetVersion, GnttabMapGrantRef, GnttabOp, GnttabQuerySize, GnttabSetupTable,
+    GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabOp, GnttabQuerySize, GnttabSetupTable,
     GnttabUnmapGrantRef,
 };
 use xen_sys::xen::Hypercall;
@@ -77,4 +77,16 @@ pub unsafe fn gnttab_map(ops: &mut [GnttabMapGrantRef]) -> Result<(), Errno> {
 pub unsafe fn gnttab_unmap(ops: &mut [GnttabUnmapGrantRef]) -> Result<(), Errno> {
     // SAFETY: the structure of this operation; the addresses are the caller's promise.
     unsafe { grant_table_op(Call::GnttabUnmap, GnttabOp::UNMAP_GRANT_REF, ops) }
+}
+
+/// `GNTTABOP_copy`.
+///
+/// # Errors
+/// The hypercall's own.
+///
+/// # Safety
+/// Frames that are named by their number are the caller's, and no reference to them exists.
+pub unsafe fn gnttab_copy(ops: &mut [GnttabCopy]) -> Result<(), Errno> {
+    // SAFETY: the structure of this operation; the frames are the caller's promise.
+    unsafe { grant_table_op(Call::GnttabCopy, GnttabOp::COPY, ops) }
 }
