@@ -67,6 +67,16 @@ fn sixty_four_pages_filled_from_seed_42_have_the_documented_sum_on_both_sides() 
 }
 
 #[test]
+fn ranges_of_any_length_are_filled_and_summed_whole() {
+    let results =
+        script("share 1 65; fill 1 0x2a; sum 1; share 1 64; fill 2 42; write 1 266239 !; sum 1");
+    assert_eq!(value(&results[1], "bytes"), "266240");
+    assert_eq!(value(&results[1], "crc32"), value(&results[2], "crc32"));
+    assert_eq!(value(&results[4], "crc32"), "95539f90");
+    assert_ne!(value(&results[2], "crc32"), value(&results[6], "crc32"));
+}
+
+#[test]
 fn the_state_is_told_in_runs_in_page_order() {
     let results =
         script("share 1 5; state 1; map 1 8,9; map 1 11 ro; state 1; state 2; state 3; state 4");

@@ -73,6 +73,17 @@ fn a_failing_hypercall_is_a_failed_check_that_says_why() {
 }
 
 #[test]
+fn an_unmap_that_fails_is_one_failed_check_and_tried_again() {
+    let world = World::new();
+    let guest = Guest::new(&world, 1);
+    guest.xen.inject(Call::GnttabUnmap, Fault::Hypercall { at: 0, errno: Errno::EINVAL });
+    world.run([guest.task("-- selftest; status; poweroff", async {})]);
+    assert_eq!(guest.results()[0], "error selftest errno=EIO status=- passed=17 failed=1");
+    assert_eq!(value(&guest.results()[1], "maps"), "0");
+    guest.end();
+}
+
+#[test]
 fn a_guest_without_memory_fails_and_lives_on() {
     let world = World::new();
     let guest = Guest::with(&world, 1, Config { pages: 10, ..Config::default() });

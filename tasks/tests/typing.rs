@@ -247,7 +247,8 @@ fn a_guest_that_nobody_reads_ends_all_the_same() {
     guest.xen.console_daemon(false);
     world.run([guest.task("-- status; poweroff", async {})]);
     assert_eq!(guest.notes.all(), ["\"poweroff\""]);
-    assert!(world.now() < 3000 * common::MS);
+    // It has given somebody the time to come, and no more.
+    assert!((2000..3000).contains(&(world.now() / common::MS)));
 }
 
 #[test]

@@ -67,3 +67,32 @@ fn copy(line: &[u8]) -> Option<Vec<u8>> {
     copy.extend_from_slice(line);
     Some(copy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_lines_are_forgotten_first() {
+        let mut history = History::new();
+        for n in 0..5 {
+            history.add(&[b'a' + n; 2048]);
+        }
+        let first = |line: Option<Vec<u8>>| line.map(|line| line[0]);
+        for expected in [Some(b'e'), Some(b'd'), Some(b'c'), Some(b'b'), None] {
+            assert_eq!(first(history.older(b"")), expected);
+        }
+    }
+
+    #[test]
+    fn the_same_line_twice_in_a_row_is_one() {
+        let mut history = History::new();
+        history.add(b"status");
+        history.add(b"status");
+        history.add(b"");
+        assert_eq!(history.older(b"draft").as_deref(), Some(&b"status"[..]));
+        assert_eq!(history.older(b"status"), None);
+        assert_eq!(history.newer(b"status").as_deref(), Some(&b"draft"[..]));
+        assert_eq!(history.newer(b"draft"), None);
+    }
+}

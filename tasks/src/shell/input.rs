@@ -1,7 +1,8 @@
 //! What was typed and not yet looked at: taken off the console at once, kept until it's its turn.
 //!
 //! Reading the console never waits for a command, so a Ctrl-C is seen while one runs. Beyond
-//! [`KEPT`] bytes the rest stays where it is, in the ring and in front of it: nothing is lost.
+//! [`KEPT`] bytes the rest stays where it is, in the ring and in front of it: nothing is lost, and
+//! a Ctrl-C among it is seen once there is room.
 
 use alloc::collections::VecDeque;
 use core::cell::RefCell;

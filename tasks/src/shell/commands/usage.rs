@@ -97,7 +97,7 @@ fn entries<X: Platform, M>(shell: &Shell<'_, X, M>) -> Result<Vec<Entry>, Error>
             access: page.access,
             state: page.state,
             since: page.since,
-            id: id.ok().filter(|_| !page.parked).map(|at| ids[at].1),
+            id: id.ok().map(|at| ids[at].1),
         });
     });
     entries.sort_unstable_by_key(|entry| (entry.kind == "parked", entry.gref));

@@ -73,6 +73,8 @@ pub(crate) async fn wait<X: Platform, M: Machine>(
 }
 
 /// `notify <id> [byte=<offset>] [event=<port>]`
+///
+/// Each page of a share has a notification of its own: without a byte it's the first page's.
 pub(crate) fn notify<X: Platform, M: Machine>(
     shell: &mut Shell<'_, X, M>,
     args: &mut Args<'_>,
