@@ -1,9 +1,8 @@
-//! Memory of the fake: frames of atomic bytes, page tables by address, address space.
+//! Memory of the fake: frames of bytes, page tables by address, address space.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::State;
 use super::domain::Domain;
@@ -16,25 +15,25 @@ const OWN_BASE: usize = 0x1000_0000_0000;
 const SLOT_BASE: usize = 0x7000_0000_0000;
 
 /// One machine frame. Whoever holds the `Arc` keeps it, as Xen's page references do.
-#[derive(Debug)]
-pub(super) struct Frame(Box<[AtomicU8]>);
-
-impl Default for Frame {
-    /// Memory is not zero when it's handed out; a guest that trusts it is found out.
-    fn default() -> Self {
-        Self((0..PAGE_SIZE).map(|_| AtomicU8::new(0xA5)).collect())
-    }
-}
+///
+/// Its bytes come into being when they are first looked at. They are plain: every access happens
+/// inside the fake, one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Frame(Mutex<Vec<u8>>);
 
 impl Frame {
+    pub(super) fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Memory is not zero when it's handed out; a guest that trusts it is found out.
+        bytes.resize(PAGE_SIZE, 0xA5);
+        bytes
+    }
+
     /// Copies from another frame, or from another place in the same.
     pub(super) fn copy_from(&self, at: usize, source: &Frame, from: usize, len: usize) {
         // By way of a buffer, so that ranges may overlap.
-        let load = |byte: &AtomicU8| byte.load(Ordering::Relaxed);
-        let bytes: Vec<u8> = source.0[from..from + len].iter().map(load).collect();
-        for (to, byte) in self.0[at..at + len].iter().zip(bytes) {
-            to.store(byte, Ordering::Relaxed);
-        }
+        let buffer = source.bytes()[from..from + len].to_vec();
+        self.bytes()[at..at + len].copy_from_slice(&buffer);
     }
 }
 
@@ -111,22 +110,30 @@ impl Domain {
             .is_some_and(|(first, slot)| addr < first + slot.prepared as usize * PAGE_SIZE)
     }
 
-    fn byte(&self, addr: usize, write: bool) -> &AtomicU8 {
+    fn frame_at(&self, addr: usize, write: bool) -> &Frame {
         let pte = self.ptes.get(&(addr & !(PAGE_SIZE - 1)));
         let pte = pte.unwrap_or_else(|| panic!("page fault: nothing is mapped at {addr:#x}"));
         assert!(pte.writable || !write, "page fault: {addr:#x} is read-only");
-        &pte.frame.0[addr % PAGE_SIZE]
+        &pte.frame
     }
 
     pub(super) fn read(&self, src: usize, dst: &mut [u8]) {
-        for (addr, byte) in (src..).zip(dst) {
-            *byte = self.byte(addr, false).load(Ordering::Relaxed);
+        let (mut addr, mut rest) = (src, dst);
+        while !rest.is_empty() {
+            let at = addr % PAGE_SIZE;
+            let (now, later) = rest.split_at_mut(rest.len().min(PAGE_SIZE - at));
+            now.copy_from_slice(&self.frame_at(addr, false).bytes()[at..at + now.len()]);
+            (addr, rest) = (addr + now.len(), later);
         }
     }
 
     pub(super) fn write(&self, dst: usize, src: &[u8]) {
-        for (addr, byte) in (dst..).zip(src) {
-            self.byte(addr, true).store(*byte, Ordering::Relaxed);
+        let (mut addr, mut rest) = (dst, src);
+        while !rest.is_empty() {
+            let at = addr % PAGE_SIZE;
+            let (now, later) = rest.split_at(rest.len().min(PAGE_SIZE - at));
+            self.frame_at(addr, true).bytes()[at..at + now.len()].copy_from_slice(now);
+            (addr, rest) = (addr + now.len(), later);
         }
     }
 
@@ -149,8 +156,8 @@ impl State {
         let named = domain.entries_naming(mfn);
         assert_eq!(named, [], "freed a page that live grant entries name");
         if page.is_clean() {
-            let dirty = domain.frames[&mfn].0.iter().any(|byte| byte.load(Ordering::Relaxed) != 0);
-            assert!(!dirty, "freed a page as clean that is not");
+            let clean = domain.frames[&mfn].bytes()[..] == [0; PAGE_SIZE];
+            assert!(clean, "freed a page as clean that is not");
             domain.clean.insert(mfn);
         }
         let pte = domain.ptes.remove(&page.addr());
