@@ -220,7 +220,7 @@ fn an_unknown_word_is_enosys_and_names_near_ones() {
         let line = one(&format!("{word} 1 2"));
         assert!(line.starts_with(&format!("error {word} errno=ENOSYS status=- ")), "{line}");
     }
-    let port = "error port errno=EINVAL status=- a second word is missing: \"port offer\" \
+    let port = "error port errno=EINVAL status=- the commands of this word are \"port offer\" \
                 \"port bind\" \"port send\" \"port wait\" \"port close\"";
     assert_eq!(one("port"), port);
     assert_eq!(one("port open 3"), port);

@@ -85,7 +85,7 @@ pub(super) fn unknown(word: &str) -> Failure {
 pub(super) fn not_in_group(word: &str) -> Failure {
     let mut words = Text::new();
     let group = |name: &&str| name.split_once(' ').is_some_and(|(one, _)| one == word);
-    let mut told = write!(words, "a second word is missing:");
+    let mut told = write!(words, "the commands of this word are");
     for name in COMMANDS.iter().map(|command| command.name).filter(group) {
         told = told.and_then(|()| write!(words, " {name:?}"));
     }
