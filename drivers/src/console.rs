@@ -65,11 +65,15 @@ impl<X: Platform> Console<X> {
 }
 
 impl<X: Platform> Console<X> {
-    /// Writes all of `bytes`, waiting for room as often as it takes.
+    /// Writes all of `bytes`, waiting for room as often as it takes. What fits our memory as a
+    /// whole is written as a whole: no log line gets between.
     pub async fn print(&self, mut bytes: &[u8]) {
+        let whole = 2 * bytes.len() <= BACKLOG;
         loop {
             let mark = self.mark();
-            bytes = &bytes[self.push(bytes)..];
+            if !whole || self.has_room_for(bytes.len()) {
+                bytes = &bytes[self.push(bytes)..];
+            }
             if bytes.is_empty() {
                 return;
             }
@@ -154,6 +158,13 @@ impl<X: Platform> Console<X> {
             }
             self.news(mark).await;
         }
+    }
+
+    /// Whether [`Console::push`] would take over all of `len` bytes, each of them a line's end.
+    fn has_room_for(&self, len: usize) -> bool {
+        let out = &mut *self.0.out.lock();
+        self.flush(out);
+        2 * len <= BACKLOG - out.backlog.len()
     }
 
     /// Takes over as much as there is room for; how many bytes of `bytes` that was.

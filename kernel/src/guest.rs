@@ -1,7 +1,9 @@
 //! What an application gets from the kernel.
 #![expect(unsafe_code, reason = "the application is found by its symbol")]
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::string::String;
 
 use drivers::memory::{FrameCount, Memory};
 use drivers::{Limits, Services};
@@ -41,14 +43,11 @@ impl Guest {
         self.spawner
     }
 
-    /// The command line as the toolstack passed it; its bytes up to the first that isn't UTF-8.
-    pub fn command_line(&self) -> &'static str {
+    /// The command line as the toolstack passed it, at most 1,023 bytes. Bytes that aren't UTF-8
+    /// are replaced, never dropped: a line that was cut off is to look as long as it was.
+    pub fn command_line(&self) -> Cow<'static, str> {
         let line = &layout::start_info().cmd_line;
-        let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
-        match str::from_utf8(line) {
-            Ok(line) => line,
-            Err(error) => str::from_utf8(&line[..error.valid_up_to()]).unwrap_or_default(),
-        }
+        String::from_utf8_lossy(line.split(|&byte| byte == 0).next().unwrap_or_default())
     }
 
     /// What of the memory is in use.

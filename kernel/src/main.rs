@@ -8,5 +8,5 @@ use tasks::shell;
 grantkit::entry!(main);
 
 async fn main(guest: Guest) {
-    shell::run(guest.services().clone(), guest.clone(), guest.command_line()).await;
+    shell::run(guest.services().clone(), guest.clone(), &guest.command_line()).await;
 }
