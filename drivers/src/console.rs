@@ -111,6 +111,12 @@ impl<X: Platform> Console<X> {
         self.print_now(b"\n");
     }
 
+    /// Whether somebody is in the middle of writing. To a trap or a panic that means: it was the
+    /// writer that failed, and waiting for it would be for ever.
+    pub fn is_busy(&self) -> bool {
+        self.0.out.is_locked()
+    }
+
     /// Whether the last byte written ended a line.
     pub fn at_line_start(&self) -> bool {
         self.0.out.lock().at_line_start

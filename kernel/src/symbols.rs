@@ -49,13 +49,16 @@ fn tables() -> Option<(&'static [u8], &'static [u8])> {
     const SECTION: usize = 64;
     let start = image::data().end.next_multiple_of(8);
     let end = layout::VIRT_BASE + layout::used_end().0 as usize * PAGE_SIZE;
-    let memory = ptr::with_exposed_provenance::<u8>(start);
-    // SAFETY: what the builder placed between the image and the end of the boot stack, never
-    // handed out, is mapped and stays; what is looked at is the symbol table, which is constant.
-    let memory = unsafe { slice::from_raw_parts(memory, end.checked_sub(start)?) };
-    let size = u32_at(memory, 0)? as usize;
-    // The size counts from the ELF header on.
-    let elf = memory.get(4..)?.get(..size)?;
+    // SAFETY: aligned, and mapped: what the builder placed last ends further up, at the boot stack.
+    let size = unsafe { ptr::with_exposed_provenance::<u32>(start).read() } as usize;
+    // The size counts from the ELF header on. Whatever it is, the last page is the boot stack's.
+    let first = start + size_of::<u32>();
+    if size > end.checked_sub(first + PAGE_SIZE)? {
+        return None;
+    }
+    // SAFETY: between the image and the boot stack all is mapped, never handed out, and this part
+    // of it, if it is the symbol table that the next line looks for, is constant.
+    let elf = unsafe { slice::from_raw_parts(ptr::with_exposed_provenance::<u8>(first), size) };
     if !elf.starts_with(b"\x7fELF") {
         return None;
     }

@@ -10,7 +10,6 @@ mod ring;
 
 use core::fmt;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use drivers::PortNumber;
 use drivers::console::Console;
@@ -60,7 +59,7 @@ fn write(bytes: &[u8]) {
 
 /// Waits until the console daemon has taken everything, or stopped taking.
 pub fn drain() {
-    match (SERVICE.get(), device()) {
+    match (service(), device()) {
         // What it gives up is counted there; there is nobody left to tell.
         (Some(service), _) => drop(service.drain(clock::now() + 2 * ring::PATIENCE)),
         (None, Device::Ring(ring)) => ring.drain(),
@@ -77,8 +76,9 @@ struct Pieces {
 impl Pieces {
     fn flush(&mut self) {
         let text = &self.bytes[..self.len];
-        if !pass_on(text) {
-            write(text);
+        match service() {
+            Some(service) => service.print_now(text),
+            None => write(text),
         }
         self.len = 0;
     }
@@ -105,24 +105,15 @@ pub fn hand_over(service: Console<Xen>) {
     SERVICE.call_once(|| service);
 }
 
-/// Passes text to the service; whether it could. It could not if the service itself is what was
-/// interrupted: its lock would never be released.
-fn pass_on(text: &[u8]) -> bool {
-    static INSIDE: AtomicBool = AtomicBool::new(false);
-    let Some(service) = SERVICE.get() else {
-        return false;
-    };
-    if INSIDE.swap(true, Ordering::Relaxed) {
-        return false;
-    }
-    service.print_now(text);
-    INSIDE.store(false, Ordering::Relaxed);
-    true
+/// The service, if it runs and is not what was interrupted: a fault in the middle of it would
+/// wait for itself.
+fn service() -> Option<&'static Console<Xen>> {
+    SERVICE.get().filter(|service| !service.is_busy())
 }
 
 /// Ends the line that is being written, if there is one.
 pub fn fresh_line() {
-    if SERVICE.get().is_some_and(|service| !service.at_line_start()) {
+    if service().is_some_and(|service| !service.at_line_start()) {
         print(format_args!("\n"));
     }
 }
