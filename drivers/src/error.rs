@@ -22,6 +22,8 @@ pub enum Error {
     },
     /// The hypercall itself failed: its name in Xen's headers, and its errno.
     Hypercall(&'static str, Errno),
+    /// Xenstore refused.
+    XenStore(Errno),
 }
 
 impl Error {
@@ -31,7 +33,7 @@ impl Error {
     /// The error number for the caller.
     pub fn errno(&self) -> Errno {
         match *self {
-            Error::Invalid(errno, _) | Error::Hypercall(_, errno) => errno,
+            Error::Invalid(errno, _) | Error::Hypercall(_, errno) | Error::XenStore(errno) => errno,
             Error::Refused { status, .. } => status_errno(status),
         }
     }
@@ -40,7 +42,7 @@ impl Error {
     pub fn status(&self) -> Option<GrantStatus> {
         match *self {
             Error::Refused { status, .. } => Some(status),
-            Error::Invalid(..) | Error::Hypercall(..) => None,
+            Error::Invalid(..) | Error::Hypercall(..) | Error::XenStore(_) => None,
         }
     }
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Error {
             Error::Refused { status, gref } => {
                 write!(f, "Xen refused reference {gref}: {} ({})", status_name(status), status.0)
             }
+            Error::XenStore(errno) => write!(f, "xenstore refused: {errno}"),
             Error::Hypercall(name, errno) => write!(f, "hypercall {name} failed: {errno}"),
         }
     }

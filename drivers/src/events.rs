@@ -325,7 +325,8 @@ impl<X: Platform> Port<X> {
         self.delivered() > self.seen.load(Ordering::Relaxed)
     }
 
-    fn poll_beyond(&self, mark: u64, waker: &Waker) -> Poll<()> {
+    /// The same for a hand-written future.
+    pub(crate) fn poll_beyond(&self, mark: u64, waker: &Waker) -> Poll<()> {
         let entry = &mut self.events.0.ports.lock()[self.number.0 as usize];
         if entry.delivered > mark {
             return Poll::Ready(());

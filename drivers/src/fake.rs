@@ -18,6 +18,8 @@ mod fault;
 mod grants;
 mod memory;
 mod run;
+mod xenstore;
+mod xenstore_daemon;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -35,6 +37,7 @@ use xen_sys::grant_table::{
     GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
     GnttabUnmapGrantRef, GrantEntryV1,
 };
+use xen_sys::io::xs_wire::XenstoreDomainInterface;
 use xen_sys::xen::SharedInfo;
 
 pub use self::domain::{Config, ConsoleKind};
@@ -53,6 +56,7 @@ struct State {
     now: u64,
     domains: BTreeMap<u16, Domain>,
     timers: run::Timers,
+    store: xenstore::Store,
 }
 
 /// One domain's view of the world.
@@ -73,8 +77,12 @@ impl World {
     pub fn domain(&self, domid: u16, config: Config) -> FakeXen {
         let pages = Arc::new(Pages::new(&config));
         let domain = Domain::new(domid, config, pages.clone());
-        let old = self.lock().domains.insert(domid, domain);
+        let state = &mut *self.lock();
+        let old = state.domains.insert(domid, domain);
         assert!(old.is_none(), "domain {domid} is there already");
+        if config.console == ConsoleKind::Ring {
+            state.introduce(domid);
+        }
         FakeXen { world: self.clone(), domid, pages }
     }
 
@@ -85,6 +93,7 @@ impl World {
         state.release_mappings(domid);
         state.close_all_ports(domid);
         state.domains.get_mut(&domid).expect("a domain to destroy").alive = false;
+        state.release(domid);
     }
 
     /// Virtual time, in nanoseconds.
@@ -309,6 +318,11 @@ impl Hypervisor for FakeXen {
         }
     }
 
+    fn xenstore_device(&self) -> Option<(&XenstoreDomainInterface, PortNumber)> {
+        let port = PortNumber(domain::XENSTORE_PORT);
+        (self.pages.console_kind == ConsoleKind::Ring).then_some((&self.pages.xenstore, port))
+    }
+
     fn console_io_write(&self, bytes: &[u8]) -> Result<(), Errno> {
         self.call(Call::ConsoleWrite, |state, batch| {
             batch.single(|| ())?;
@@ -328,6 +342,7 @@ impl Hypervisor for FakeXen {
         // What the other domains would do meanwhile: the console daemon empties its ring.
         let state = &mut *self.world.lock();
         state.now += run::YIELD_NS;
+        state.xenstored();
         state.domain(self.domid).console_daemon();
     }
 
@@ -382,6 +397,14 @@ impl Memory for FakeXen {
 
     unsafe fn write(&self, dst: usize, src: &[u8]) {
         self.world.lock().domain(self.domid).write(dst, src);
+    }
+
+    unsafe fn load_u32(&self, addr: usize) -> u32 {
+        self.world.lock().domain(self.domid).load_u32(addr)
+    }
+
+    unsafe fn store_u32(&self, addr: usize, value: u32) {
+        self.world.lock().domain(self.domid).store_u32(addr, value);
     }
 
     unsafe fn zero_page(&self, addr: usize) {

@@ -19,6 +19,7 @@ use xen_sys::grant_table::{
     GnttabUnmapGrantRef,
 };
 use xen_sys::io::console::XenconsInterface;
+use xen_sys::io::xs_wire::XenstoreDomainInterface;
 use xen_sys::xen::SharedInfo;
 
 use crate::{Counters, Errno, PortNumber};
@@ -144,6 +145,10 @@ pub trait Hypervisor {
 
     /// Which console this domain has.
     fn console_device(&self) -> ConsoleDevice<'_>;
+
+    /// The page that xenstore's daemon shares with this domain, and the port that rings for both
+    /// directions; `None` in dom0's place.
+    fn xenstore_device(&self) -> Option<(&XenstoreDomainInterface, PortNumber)>;
 
     /// `CONSOLEIO_write`: all of `bytes`, to Xen's own console.
     ///

@@ -1,4 +1,4 @@
-//! What Grantkit decides about grants, event channels and the console.
+//! What Grantkit decides about grants, event channels, the console and xenstore.
 //!
 //! No hypercall and no address is in here: the crate sees Xen through [`Hypervisor`] and memory
 //! through [`memory::Memory`], and runs unchanged on metal and on [`fake`], a Xen that is stricter
@@ -25,6 +25,7 @@ pub mod memory;
 pub mod notify;
 pub mod services;
 pub mod shared;
+pub mod xenstore;
 
 mod errno;
 mod error;

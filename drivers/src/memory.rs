@@ -149,6 +149,20 @@ pub trait Memory {
     /// its own.
     unsafe fn write(&self, dst: usize, src: &[u8]);
 
+    /// Reads 32 bits that others may be writing, as a whole; what the writer wrote before it
+    /// stored them is seen by later reads.
+    ///
+    /// # Safety
+    /// `addr` is a multiple of 4 in a [`Page`] of the caller's or in a live mapping of its own.
+    unsafe fn load_u32(&self, addr: usize) -> u32;
+
+    /// Writes 32 bits that others may be reading, as a whole, after everything written before.
+    ///
+    /// # Safety
+    /// `addr` is a multiple of 4 in a [`Page`] of the caller's or in a live writable mapping of its
+    /// own.
+    unsafe fn store_u32(&self, addr: usize, value: u32);
+
     /// Writes zeroes over one page.
     ///
     /// # Safety

@@ -1,4 +1,4 @@
-//! Everything a guest needs, brought up in order: events, console, grants, the two devices.
+//! Everything a guest needs, brought up in order: events, console, xenstore, grants, devices.
 //!
 //! A step that fails ends the boot with one line that names it: a guest without a grant table has
 //! nothing to do.
@@ -11,6 +11,7 @@ use crate::events::Events;
 use crate::gntalloc::GntAlloc;
 use crate::gntdev::GntDev;
 use crate::memory::Platform;
+use crate::xenstore::XenStore;
 use crate::{DomId, Error, GrantTable};
 
 /// How often parked pages are tried again while there are any: every 100 ms.
@@ -44,6 +45,8 @@ pub struct Services<X: Platform> {
     pub events: Events<X>,
     /// The console.
     pub console: Console<X>,
+    /// Xenstore; in dom0's place there is none.
+    pub xenstore: Option<XenStore<X>>,
     /// The grant table.
     pub table: Arc<GrantTable<X>>,
     /// Granting pages of ours.
@@ -79,10 +82,11 @@ impl<X: Platform> Services<X> {
         let events = Events::bring_up(xen);
         let console = Console::bring_up(xen, &events).map_err(at("console"))?;
         let domid = events.own_domid().map_err(at("event channels"))?;
+        let xenstore = XenStore::bring_up(xen, &events).map_err(at("xenstore"))?;
         let table = Arc::new(GrantTable::bring_up(xen).map_err(at("grant table"))?);
         let gntalloc = GntAlloc::new(xen, table.clone(), events.clone(), limits.gntalloc);
         let gntdev = GntDev::new(xen, events.clone(), limits.gntdev);
-        Ok(Self { xen: xen.clone(), domid, events, console, table, gntalloc, gntdev })
+        Ok(Self { xen: xen.clone(), domid, events, console, xenstore, table, gntalloc, gntdev })
     }
 
     /// Gives back parked pages once their peers let go. Never completes; without parked pages no

@@ -18,6 +18,12 @@ pub trait Shared {
     /// EINVAL outside the range.
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error>;
 
+    /// Reads 32 bits as a whole; what the peer wrote before it stored them is seen by later reads.
+    ///
+    /// # Errors
+    /// EINVAL outside the range, or for an offset that is no multiple of 4.
+    fn load_u32(&self, offset: usize) -> Result<u32, Error>;
+
     /// Whether `len` bytes from `offset` on are inside.
     ///
     /// # Errors
@@ -42,6 +48,17 @@ pub trait SharedMut: Shared {
     /// # Errors
     /// EINVAL outside the range.
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Writes 32 bits as a whole, after everything written before.
+    ///
+    /// # Errors
+    /// EINVAL outside the range, or for an offset that is no multiple of 4.
+    fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error>;
+}
+
+/// Whether an aligned 32-bit word at `offset` is among the first `size` bytes.
+pub(crate) fn check_word(size: usize, offset: usize) -> Result<(), Error> {
+    check_range(size, offset, if offset.is_multiple_of(4) { 4 } else { usize::MAX })
 }
 
 /// Splits a range at page boundaries: page number, offset in it, and length of each part.

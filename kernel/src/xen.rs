@@ -8,10 +8,10 @@
 
 use core::ptr;
 use core::slice;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use drivers::memory::{FrameCount, Memory, Page, PageSlot};
-use drivers::{ConsoleDevice, Counters, Errno, Hypervisor};
+use drivers::{ConsoleDevice, Counters, Errno, Hypervisor, PortNumber};
 use embassy_time::{Instant, Timer};
 use xen_sys::event_channel::{
     EvtchnAllocUnbound, EvtchnBindInterdomain, EvtchnBindVirq, EvtchnClose, EvtchnSend,
@@ -21,10 +21,11 @@ use xen_sys::grant_table::{
     GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
     GnttabUnmapGrantRef, GrantEntryV1,
 };
-use xen_sys::xen::SharedInfo;
+use xen_sys::io::xs_wire::XenstoreDomainInterface;
+use xen_sys::xen::{SharedInfo, Sif};
 
 use crate::memory::frames::{Frame, POOL};
-use crate::memory::{PAGE_SIZE, access, layout, translate, window};
+use crate::memory::{Mfn, PAGE_SIZE, access, layout, translate, window};
 use crate::{clock, console, hypercall, shared_info};
 
 /// The Xen below this guest, and the guest's own memory.
@@ -112,6 +113,17 @@ impl Hypervisor for Xen {
         }
     }
 
+    fn xenstore_device(&self) -> Option<(&XenstoreDomainInterface, PortNumber)> {
+        let start_info = layout::start_info();
+        if start_info.flags.contains(Sif::INITDOMAIN) {
+            return None;
+        }
+        let page = translate::builders_page(Mfn(start_info.store_mfn))?;
+        let page = ptr::with_exposed_provenance::<XenstoreDomainInterface>(page);
+        // SAFETY: the builder's page, mapped for good; all its fields are atomic.
+        Some((unsafe { &*page }, PortNumber(start_info.store_evtchn)))
+    }
+
     fn console_io_write(&self, bytes: &[u8]) -> Result<(), Errno> {
         hypercall::console_io_write(bytes)
     }
@@ -189,6 +201,18 @@ impl Memory for Xen {
     unsafe fn write(&self, dst: usize, src: &[u8]) {
         // SAFETY: `dst` is the caller's promise; `src` is a slice.
         unsafe { access::copy(dst, src.as_ptr().expose_provenance(), src.len()) };
+    }
+
+    unsafe fn load_u32(&self, addr: usize) -> u32 {
+        let word = ptr::with_exposed_provenance_mut(addr);
+        // SAFETY: aligned and mapped, as the caller promises; whoever else uses it, as an atomic.
+        unsafe { AtomicU32::from_ptr(word) }.load(Ordering::Acquire)
+    }
+
+    unsafe fn store_u32(&self, addr: usize, value: u32) {
+        let word = ptr::with_exposed_provenance_mut(addr);
+        // SAFETY: aligned and mapped, as the caller promises; whoever else uses it, as an atomic.
+        unsafe { AtomicU32::from_ptr(word) }.store(value, Ordering::Release);
     }
 
     unsafe fn zero_page(&self, addr: usize) {

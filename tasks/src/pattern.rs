@@ -94,12 +94,22 @@ mod tests {
             bytes.copy_from_slice(&self.0.borrow()[offset..][..bytes.len()]);
             Ok(())
         }
+
+        fn load_u32(&self, offset: usize) -> Result<u32, Error> {
+            let mut bytes = [0; 4];
+            self.read(offset, &mut bytes)?;
+            Ok(u32::from_le_bytes(bytes))
+        }
     }
 
     impl SharedMut for Bytes {
         fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
             self.0.borrow_mut()[offset..][..bytes.len()].copy_from_slice(bytes);
             Ok(())
+        }
+
+        fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
+            self.write(offset, &value.to_le_bytes())
         }
     }
 

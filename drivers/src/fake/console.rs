@@ -38,10 +38,10 @@ impl FakeXen {
 impl Domain {
     /// Port 0 is Xen's, 1 xenstore's, 2 the console's, as the toolstack makes them.
     pub(super) fn start_console(&mut self) {
-        self.channels.extend([Channel::Reserved, Channel::Reserved]);
-        self.channels.push(match self.config.console {
-            ConsoleKind::Ring => Channel::Console,
-            ConsoleKind::Hypervisor => Channel::Closed,
+        self.channels.push(Channel::Reserved);
+        self.channels.extend(match self.config.console {
+            ConsoleKind::Ring => [Channel::XenStore, Channel::Console],
+            ConsoleKind::Hypervisor => [Channel::Reserved, Channel::Closed],
         });
     }
 

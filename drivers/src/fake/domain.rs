@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use xen_sys::grant_table::GrantEntryV1;
 use xen_sys::io::console::XenconsInterface;
+use xen_sys::io::xs_wire::XenstoreDomainInterface;
 use xen_sys::xen::SharedInfo;
 
 use super::events::Channel;
@@ -15,6 +16,8 @@ use super::grants::{Active, Maptrack};
 use super::memory::{Frame, Pte, Slot};
 use crate::{Counters, grant_table::PER_FRAME};
 
+/// The port that xenstore's daemon rings.
+pub(super) const XENSTORE_PORT: u32 = 1;
 /// The port that the console daemon rings.
 pub(super) const CONSOLE_PORT: u32 = 2;
 
@@ -65,6 +68,7 @@ pub(super) struct Pages {
     pub(super) shared_info: SharedInfo,
     pub(super) console: XenconsInterface,
     pub(super) console_kind: ConsoleKind,
+    pub(super) xenstore: XenstoreDomainInterface,
     pub(super) grant_frames_mapped: AtomicU32,
     grant_entries: Vec<GrantEntryV1>,
 }
@@ -77,6 +81,7 @@ impl Pages {
             shared_info: SharedInfo::new(),
             console: XenconsInterface::new(),
             console_kind: config.console,
+            xenstore: XenstoreDomainInterface::new(),
             grant_frames_mapped: AtomicU32::new(0),
             grant_entries: (0..entries).map(|_| GrantEntryV1::new()).collect(),
         }

@@ -21,6 +21,8 @@ pub(super) enum Channel {
     Virq(Virq),
     /// Bound to the console daemon in dom0.
     Console,
+    /// Bound to xenstore's daemon in dom0.
+    XenStore,
 }
 
 impl Domain {
@@ -102,7 +104,7 @@ impl State {
                 self.domain(remote).channels[remote_port as usize] = Channel::Unbound(domid);
                 Ok(())
             }
-            Channel::Unbound(_) | Channel::Virq(_) | Channel::Console => Ok(()),
+            Channel::Unbound(_) | Channel::Virq(_) | Channel::Console | Channel::XenStore => Ok(()),
         }
     }
 
@@ -120,7 +122,8 @@ impl State {
                 self.domain(remote).set_pending(remote_port);
                 Ok(())
             }
-            Some(Channel::Unbound(_)) => Ok(()),
+            // The daemon looks at its rings by itself.
+            Some(Channel::Unbound(_) | Channel::XenStore) => Ok(()),
             Some(Channel::Console) => {
                 self.domain(domid).console_daemon();
                 Ok(())
@@ -137,7 +140,7 @@ impl State {
             Channel::Unbound(remote) => (EvtchnState::UNBOUND, remote, 0, 0),
             Channel::Interdomain(remote, port) => (EvtchnState::INTERDOMAIN, remote, 0, port),
             Channel::Virq(virq) => (EvtchnState::VIRQ, virq.0 as u16, (virq.0 >> 16) as u16, 0),
-            Channel::Console => (EvtchnState::INTERDOMAIN, 0, 0, 1),
+            Channel::Console | Channel::XenStore => (EvtchnState::INTERDOMAIN, 0, 0, 1),
         };
         Ok(())
     }

@@ -137,6 +137,18 @@ impl Domain {
         }
     }
 
+    pub(super) fn load_u32(&self, addr: usize) -> u32 {
+        assert!(addr.is_multiple_of(4), "a word at {addr:#x} is not aligned");
+        let mut bytes = [0; 4];
+        self.read(addr, &mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    pub(super) fn store_u32(&self, addr: usize, value: u32) {
+        assert!(addr.is_multiple_of(4), "a word at {addr:#x} is not aligned");
+        self.write(addr, &value.to_le_bytes());
+    }
+
     pub(super) fn probe_write(&self, addr: usize, value: u8) -> bool {
         let writable = self.ptes.get(&(addr & !(PAGE_SIZE - 1))).is_some_and(|pte| pte.writable);
         if writable {

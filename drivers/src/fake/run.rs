@@ -105,6 +105,7 @@ impl World {
             for task in &mut tasks {
                 busy |= task.step();
             }
+            busy |= self.lock().xenstored();
             if !busy {
                 self.pass_time();
             }

@@ -9,7 +9,7 @@ use super::{GntAlloc, Handle, Left, Record};
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::notify::UnmapNotify;
 use crate::raw::pages;
-use crate::shared::{Shared, SharedMut, by_page};
+use crate::shared::{Shared, SharedMut, by_page, check_word};
 use crate::{Access, DomId, Errno, Error, GrantRef, PeerState};
 
 /// Granted pages, and the right to use them here.
@@ -165,6 +165,13 @@ impl<X: Platform> Shared for Export<X> {
         }
         Ok(())
     }
+
+    fn load_u32(&self, offset: usize) -> Result<u32, Error> {
+        check_word(self.size(), offset)?;
+        let (xen, in_page) = (&self.service().0.xen, offset % PAGE_SIZE);
+        let page = (offset / PAGE_SIZE) as u32;
+        self.with(page, |record| pages::load_u32(xen, &record.page, in_page))
+    }
 }
 
 impl<X: Platform> SharedMut for Export<X> {
@@ -178,6 +185,13 @@ impl<X: Platform> SharedMut for Export<X> {
             rest = later;
         }
         Ok(())
+    }
+
+    fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
+        check_word(self.size(), offset)?;
+        let (xen, in_page) = (&self.service().0.xen, offset % PAGE_SIZE);
+        let page = (offset / PAGE_SIZE) as u32;
+        self.with(page, |record| pages::store_u32(xen, &mut record.page, in_page, value))
     }
 }
 

@@ -13,7 +13,7 @@ use super::Handle;
 use super::table::Ticket;
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::notify::UnmapNotify;
-use crate::shared::{Shared, SharedMut};
+use crate::shared::{Shared, SharedMut, check_word};
 use crate::{Access, Error, ForeignGrant};
 
 /// A call that failed, and the value it was made on, as it was.
@@ -218,12 +218,23 @@ impl<X: Platform, A: MapAccess> Shared for Mapping<X, A> {
         self.handle.0.table.lock().window().read(self.base() + offset, bytes);
         Ok(())
     }
+
+    fn load_u32(&self, offset: usize) -> Result<u32, Error> {
+        check_word(self.size(), offset)?;
+        Ok(self.handle.0.table.lock().window().load_u32(self.base() + offset))
+    }
 }
 
 impl<X: Platform> SharedMut for Mapping<X, ReadWrite> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
         self.handle.0.table.lock().window().write(self.base() + offset, bytes);
+        Ok(())
+    }
+
+    fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
+        check_word(self.size(), offset)?;
+        self.handle.0.table.lock().window().store_u32(self.base() + offset, value);
         Ok(())
     }
 }

@@ -29,6 +29,27 @@ pub(crate) fn write<X: Platform>(xen: &X, page: &mut Page, offset: usize, bytes:
     unsafe { xen.write(page.addr() + offset, bytes) };
 }
 
+/// Reads an aligned 32-bit word.
+///
+/// # Panics
+/// If the word leaves the page or is not aligned; callers check.
+pub(crate) fn load_u32<X: Platform>(xen: &X, page: &Page, offset: usize) -> u32 {
+    assert!(offset < PAGE_SIZE && offset.is_multiple_of(4));
+    // SAFETY: aligned, and in `page`, which the caller holds.
+    unsafe { xen.load_u32(page.addr() + offset) }
+}
+
+/// Writes an aligned 32-bit word.
+///
+/// # Panics
+/// If the word leaves the page or is not aligned; callers check.
+pub(crate) fn store_u32<X: Platform>(xen: &X, page: &mut Page, offset: usize, value: u32) {
+    assert!(offset < PAGE_SIZE && offset.is_multiple_of(4));
+    page.set_clean(false);
+    // SAFETY: aligned, and in `page`, which the caller holds.
+    unsafe { xen.store_u32(page.addr() + offset, value) };
+}
+
 /// Zeroes a page, unless it's known to hold nothing but zeroes.
 pub(crate) fn scrub<X: Platform>(xen: &X, page: &mut Page) {
     if page.is_clean() {

@@ -207,6 +207,28 @@ impl<X: Platform> Window<X> {
         unsafe { self.xen.write(self.slot().addr() + offset, bytes) };
     }
 
+    /// Reads the aligned 32-bit word at `offset`.
+    ///
+    /// # Panics
+    /// If it is not mapped or not aligned: callers know their mapping's bounds.
+    pub(crate) fn load_u32(&self, offset: usize) -> u32 {
+        self.assert_live(offset, 4, false);
+        assert!(offset.is_multiple_of(4));
+        // SAFETY: aligned, and in a live mapping: asserted above.
+        unsafe { self.xen.load_u32(self.slot().addr() + offset) }
+    }
+
+    /// Writes the aligned 32-bit word at `offset`.
+    ///
+    /// # Panics
+    /// If it is not mapped writable or not aligned: callers know their mapping's bounds.
+    pub(crate) fn store_u32(&self, offset: usize, value: u32) {
+        self.assert_live(offset, 4, true);
+        assert!(offset.is_multiple_of(4));
+        // SAFETY: aligned, and in a live writable mapping: asserted above.
+        unsafe { self.xen.store_u32(self.slot().addr() + offset, value) };
+    }
+
     /// Tries to store one byte, whatever the mapping allows; whether it was stored.
     ///
     /// # Panics

@@ -1,0 +1,181 @@
+//! Xenstore: the tree of small values that the toolstack and all guests share.
+//!
+//! A request is a message on a ring that a daemon serves; its answer carries the same number, so
+//! many tasks ask at once. Watch events come unasked, between a request and its answer. Whoever
+//! waits here moves the ring for everybody, and wakes who got something.
+//!
+//! Everything is bounded: requests in flight, a watch's queue, the length of an answer. A future
+//! that is dropped leaves its request behind, which is sent to its end and whose answer is thrown
+//! away: the stream stays whole. It refuses to trust the daemon: indices that can't be end the
+//! connection with one error for all, an answer that can't be is an error for its request.
+
+mod message;
+mod path;
+mod permissions;
+mod request;
+mod state;
+mod transaction;
+mod watch;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use spin::Mutex;
+use xen_sys::io::xs_wire::XsMessageType;
+
+use self::message::encode;
+pub use self::path::DomainPath;
+pub use self::permissions::Permission;
+pub use self::request::Request;
+use self::state::State;
+pub use self::transaction::Transaction;
+pub use self::watch::{Watch, WatchEvent};
+use crate::events::{Events, Port};
+use crate::memory::Platform;
+use crate::{Errno, Error};
+
+/// The connection of this domain to xenstore. A handle: clones are the same connection.
+pub struct XenStore<X: Platform> {
+    inner: Arc<Inner<X>>,
+    /// The transaction that requests belong to; 0 for none.
+    transaction: u32,
+}
+
+struct Inner<X: Platform> {
+    xen: X,
+    port: Port<X>,
+    state: Mutex<State>,
+}
+
+impl<X: Platform> XenStore<X> {
+    /// The connection, where this domain has one.
+    ///
+    /// # Errors
+    /// ENOMEM; EINVAL for a page without a port.
+    pub fn bring_up(xen: &X, events: &Events<X>) -> Result<Option<Self>, Error> {
+        let Some((ring, port)) = xen.xenstore_device() else {
+            return Ok(None);
+        };
+        let state = Mutex::new(State::new(ring));
+        let inner = Inner { xen: xen.clone(), port: events.adopt(port)?, state };
+        Ok(Some(Self { inner: Arc::new(inner), transaction: 0 }))
+    }
+
+    /// A node's value. A path without a leading slash is relative to our own domain's.
+    ///
+    /// # Errors
+    /// What xenstore says: for a guest ENOENT or EACCES if there is none; EINVAL or E2BIG, before
+    /// anything is sent, for a path that is none or too long; EIO once the ring is broken.
+    pub fn read(&self, path: &str) -> Request<X> {
+        self.on_path(XsMessageType::READ, path)
+    }
+
+    /// Sets a node's value, and makes the nodes above it that are missing.
+    ///
+    /// # Errors
+    /// As [`XenStore::read`]; EDQUOT or ENOSPC beyond a quota.
+    pub fn write(&self, path: &str, value: &[u8]) -> Request<X> {
+        self.request(XsMessageType::WRITE, path, &[path.as_bytes(), b"\0", value])
+    }
+
+    /// The names of a node's children, each ended by a zero byte: see [`names`].
+    ///
+    /// # Errors
+    /// As [`XenStore::read`]; E2BIG if they don't fit in 4096 bytes.
+    pub fn directory(&self, path: &str) -> Request<X> {
+        self.on_path(XsMessageType::DIRECTORY, path)
+    }
+
+    /// Makes a node with an empty value, unless it is there.
+    ///
+    /// # Errors
+    /// As [`XenStore::write`].
+    pub fn mkdir(&self, path: &str) -> Request<X> {
+        self.on_path(XsMessageType::MKDIR, path)
+    }
+
+    /// Removes a node and all below it. One that is not there is no error if its parent is.
+    ///
+    /// # Errors
+    /// As [`XenStore::read`].
+    pub fn remove(&self, path: &str) -> Request<X> {
+        self.on_path(XsMessageType::RM, path)
+    }
+
+    /// Removes a node whenever xenstore comes to it, for those who can't wait.
+    pub fn remove_later(&self, path: &str) {
+        if let Ok(message) = encode(XsMessageType::RM, self.transaction, &[path.as_bytes(), b"\0"])
+        {
+            self.post(XsMessageType::RM, message);
+        }
+    }
+
+    /// Who may do what with a node: the first entry is its owner and what all others may do.
+    ///
+    /// # Errors
+    /// As [`XenStore::read`]; EIO for an answer that is no list of permissions.
+    pub async fn permissions(&self, path: &str) -> Result<Vec<Permission>, Error> {
+        permissions::parse(&self.on_path(XsMessageType::GET_PERMS, path).await?)
+    }
+
+    /// Sets who may do what with a node.
+    ///
+    /// # Errors
+    /// As [`XenStore::write`].
+    pub async fn set_permissions(&self, path: &str, list: &[Permission]) -> Result<(), Error> {
+        let text = permissions::format(list)?;
+        let parts = [path.as_bytes(), b"\0", &text];
+        self.request(XsMessageType::SET_PERMS, path, &parts).await.map(drop)
+    }
+
+    fn on_path(&self, kind: XsMessageType, path: &str) -> Request<X> {
+        self.request(kind, path, &[path.as_bytes(), b"\0"])
+    }
+
+    /// A request about `path`, which the parts contain.
+    fn request(&self, kind: XsMessageType, path: &str, parts: &[&[u8]]) -> Request<X> {
+        let message = path::check(path).and_then(|()| encode(kind, self.transaction, parts));
+        Request::new(self.inner.clone(), kind, message)
+    }
+
+    /// Sends a request whose answer nobody waits for.
+    fn post(&self, kind: XsMessageType, message: Vec<u8>) {
+        self.inner.state.lock().post(kind, message);
+        self.inner.pump();
+    }
+}
+
+impl<X: Platform> Inner<X> {
+    /// Moves what can be moved on the rings, and tells the daemon.
+    fn pump(&self) {
+        if let Some((ring, _)) = self.xen.xenstore_device()
+            && self.state.lock().pump(ring)
+        {
+            // A daemon that can't be rung looks by itself, or never: nothing can be done here.
+            let _ = self.port.send();
+        }
+    }
+}
+
+impl<X: Platform> Clone for XenStore<X> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), transaction: self.transaction }
+    }
+}
+
+impl<X: Platform> fmt::Debug for XenStore<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transaction = self.transaction;
+        f.debug_struct("XenStore").field("transaction", &transaction).finish_non_exhaustive()
+    }
+}
+
+/// The names in the answer to [`XenStore::directory`].
+pub fn names(directory: &[u8]) -> impl Iterator<Item = &[u8]> {
+    directory.split(|byte| *byte == 0).filter(|name| !name.is_empty())
+}
+
+/// What every request gets once the daemon has written what can't be.
+const BROKEN: Error = Error::Invalid(Errno::EIO, "the xenstore ring is broken");
+const GARBAGE: Error = Error::Invalid(Errno::EIO, "xenstore gave an answer that can't be");

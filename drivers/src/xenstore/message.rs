@@ -1,0 +1,102 @@
+//! Messages as bytes: a header of four words, and a payload of at most 4096 bytes.
+
+use alloc::vec::Vec;
+
+use xen_sys::io::xs_wire::{XENSTORE_PAYLOAD_MAX, XsMessageType, XsdSockmsg};
+
+use crate::{Errno, Error};
+
+/// Bytes of a header.
+pub(super) const HEADER: usize = size_of::<XsdSockmsg>();
+
+/// A request, without its number yet.
+///
+/// # Errors
+/// E2BIG beyond 4096 bytes: xenstore stops serving a domain that sends more. ENOMEM.
+pub(super) fn encode(
+    kind: XsMessageType,
+    transaction: u32,
+    parts: &[&[u8]],
+) -> Result<Vec<u8>, Error> {
+    let len = parts.iter().map(|part| part.len()).sum::<usize>();
+    if len > XENSTORE_PAYLOAD_MAX {
+        return Err(Error::Invalid(Errno::E2BIG, "xenstore takes 4096 bytes, the path included"));
+    }
+    let mut message = Vec::new();
+    message.try_reserve_exact(HEADER + len).map_err(|_| Error::NO_MEMORY)?;
+    for word in [kind.0, 0, transaction, len as u32] {
+        message.extend_from_slice(&word.to_le_bytes());
+    }
+    parts.iter().for_each(|part| message.extend_from_slice(part));
+    Ok(message)
+}
+
+/// Gives a request its number.
+pub(super) fn number(message: &mut [u8], id: u32) {
+    message[4..8].copy_from_slice(&id.to_le_bytes());
+}
+
+/// Takes a header apart.
+pub(super) fn decode(bytes: &[u8; HEADER]) -> XsdSockmsg {
+    let word =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    XsdSockmsg { type_: XsMessageType(word(0)), req_id: word(4), tx_id: word(8), len: word(12) }
+}
+
+/// What xenstore refused with: the name of an errno. A name that nobody knows is EIO.
+pub(super) fn refusal(payload: &[u8]) -> Error {
+    let name = payload.split(|byte| *byte == 0).next().unwrap_or_default();
+    let errno = match name {
+        // The OCaml daemon's word.
+        b"EQUOTA" => Errno::EDQUOT,
+        _ => Errno::from_name(name).unwrap_or(Errno::EIO),
+    };
+    Error::XenStore(errno)
+}
+
+/// The path of a watch event, by its length, and the token.
+pub(super) fn watch_event(payload: &[u8]) -> Option<(usize, u32)> {
+    let path = payload.iter().position(|byte| *byte == 0)?;
+    let token = payload[path + 1..].split(|byte| *byte == 0).next()?;
+    Some((path, decimal(token)?))
+}
+
+/// A number that xenstore writes or we wrote ourselves.
+pub(super) fn decimal(digits: &[u8]) -> Option<u32> {
+    if !digits.first()?.is_ascii_digit() {
+        return None;
+    }
+    str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_an_errno() {
+        assert_eq!(refusal(b"EACCES\0"), Error::XenStore(Errno::EACCES));
+        assert_eq!(refusal(b"EQUOTA\0"), Error::XenStore(Errno::EDQUOT));
+        for unknown in [&b"EWHATEVER\0"[..], b"", b"\0", b"EACCES_\0", &[0xff; 4096]] {
+            assert_eq!(refusal(unknown), Error::XenStore(Errno::EIO));
+        }
+    }
+
+    #[test]
+    fn a_watch_event_that_is_none_is_told_from_one() {
+        assert_eq!(watch_event(b"/a/b\x0017\0"), Some((4, 17)));
+        for none in [&b""[..], b"/a", b"/a\0", b"/a\0x\0", b"/a\0+1\0", b"/a\x0099999999999\0"] {
+            assert_eq!(watch_event(none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_payload_beyond_the_limit_is_not_sent() {
+        let (path, value) = ([b'a'; 95], [0; 4000]);
+        let parts: [&[u8]; 3] = [&path, b"\0", &value];
+        assert_eq!(encode(XsMessageType::WRITE, 0, &parts).unwrap().len(), HEADER + 4096);
+        let parts: [&[u8]; 3] = [&path, b"\0\0", &value];
+        let refused = encode(XsMessageType::WRITE, 0, &parts);
+        assert_eq!(refused.map_err(|error| error.errno()), Err(Errno::E2BIG));
+    }
+}

@@ -1,0 +1,75 @@
+//! Paths: their limits, checked before anything is sent, and whose node one is.
+//!
+//! Which characters and slashes are allowed is xenstore's to say; a zero byte would be a frame of
+//! its own, so it never gets there.
+
+use xen_sys::io::xs_wire::{XENSTORE_ABS_PATH_MAX, XENSTORE_REL_PATH_MAX};
+
+use crate::{DomId, Errno, Error};
+
+/// Whether a path can be sent.
+///
+/// # Errors
+/// EINVAL for an empty one or a zero byte in it, E2BIG for one that is too long.
+pub(super) fn check(path: &str) -> Result<(), Error> {
+    if path.is_empty() || path.contains('\0') {
+        return Err(Error::Invalid(
+            Errno::EINVAL,
+            "a path has at least one byte, and none is zero",
+        ));
+    }
+    let max = if path.starts_with('/') { XENSTORE_ABS_PATH_MAX } else { XENSTORE_REL_PATH_MAX };
+    if path.len() > max {
+        let words = "a path has at most 3072 bytes, and 2048 if it is relative";
+        return Err(Error::Invalid(Errno::E2BIG, words));
+    }
+    Ok(())
+}
+
+/// A node of some domain: `/local/domain/<domid>/<rest>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DomainPath<'a> {
+    /// Whose.
+    pub domid: DomId,
+    /// The part that a domain would write for its own node.
+    pub rest: &'a str,
+}
+
+impl<'a> DomainPath<'a> {
+    /// Takes an absolute path apart; `None` for one that is not below a domain.
+    pub fn parse(path: &'a str) -> Option<Self> {
+        let (number, rest) = path.strip_prefix("/local/domain/")?.split_once('/')?;
+        // A sign would parse.
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let domid = DomId::new(number.parse().ok().filter(|_| digits)?)?;
+        Some(Self { domid, rest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    #[test]
+    fn a_path_that_is_too_long_or_would_break_the_frame_is_refused() {
+        let long = |first: &str, len: usize| String::from(first) + &"x".repeat(len - 1);
+        assert_eq!(check(&long("/", 3072)), Ok(()));
+        assert_eq!(check(&long("/", 3073)).map_err(|e| e.errno()), Err(Errno::E2BIG));
+        assert_eq!(check(&long("a", 2048)), Ok(()));
+        assert_eq!(check(&long("a", 2049)).map_err(|e| e.errno()), Err(Errno::E2BIG));
+        assert_eq!(check("").map_err(|e| e.errno()), Err(Errno::EINVAL));
+        assert_eq!(check("a\0b").map_err(|e| e.errno()), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn the_owner_of_a_node_is_in_its_path() {
+        let parse = |path| DomainPath::parse(path).map(|path| (path.domid.get(), path.rest));
+        assert_eq!(parse("/local/domain/7/data/x"), Some((7, "data/x")));
+        for none in ["/local/domain", "/local/domain/7", "/local/domain/+7/x", "data/x"] {
+            assert_eq!(parse(none), None, "{none}");
+        }
+        assert_eq!(parse("/local/domain/99999999999/x"), None);
+        assert_eq!(parse("/local/domain/32752/x"), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! Permissions as xenstore writes them: a letter and a domain's number.
+
+use alloc::vec::Vec;
+
+use super::GARBAGE;
+use crate::{DomId, Error};
+
+/// What one domain may do with a node.
+///
+/// In a list, the first entry names the owner, who may do everything, and says what the domains
+/// may do that no later entry names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// Who.
+    pub domid: DomId,
+    /// May read the node.
+    pub read: bool,
+    /// May write the node.
+    pub write: bool,
+}
+
+/// The list as it's sent: each entry ended by a zero byte.
+pub(super) fn format(list: &[Permission]) -> Result<Vec<u8>, Error> {
+    let mut text = Vec::new();
+    // A letter, five digits, a zero byte.
+    text.try_reserve_exact(7 * list.len()).map_err(|_| Error::NO_MEMORY)?;
+    for entry in list {
+        text.push(match (entry.read, entry.write) {
+            (false, false) => b'n',
+            (true, false) => b'r',
+            (false, true) => b'w',
+            (true, true) => b'b',
+        });
+        let digits = text.len();
+        let mut number = entry.domid.get();
+        while number > 0 || digits == text.len() {
+            text.insert(digits, b'0' + (number % 10) as u8);
+            number /= 10;
+        }
+        text.push(0);
+    }
+    Ok(text)
+}
+
+/// The list as it's received.
+pub(super) fn parse(text: &[u8]) -> Result<Vec<Permission>, Error> {
+    let mut list = Vec::new();
+    for word in super::names(text) {
+        let (letter, number) = word.split_at(1);
+        let (read, write) = match letter {
+            b"n" => (false, false),
+            b"r" => (true, false),
+            b"w" => (false, true),
+            b"b" => (true, true),
+            _ => return Err(GARBAGE),
+        };
+        let number = str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+        let domid = number.and_then(DomId::new).ok_or(GARBAGE)?;
+        list.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
+        list.push(Permission { domid, read, write });
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_written_and_read_as_a_letter_and_a_number() {
+        let text = b"n0\0r12\0w345\0b32751\0";
+        let list = parse(text).unwrap();
+        assert_eq!(list.len(), 4);
+        assert_eq!(format(&list).unwrap(), text);
+        for wrong in [&b"x1\0"[..], b"r\0", b"r-1\0", b"r99999\0", b"r1x\0", b"\xff1\0"] {
+            assert_eq!(parse(wrong), Err(GARBAGE), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A request as a future: issued when there is room, done when its answer is there.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use xen_sys::io::xs_wire::XsMessageType;
+
+use super::Inner;
+use super::state::Answer;
+use crate::Error;
+use crate::memory::Platform;
+
+/// A request to xenstore; its answer's payload.
+///
+/// Nothing is sent before it's polled. Dropping it gives up the answer, not the request.
+#[must_use = "a request is sent when it is awaited"]
+pub struct Request<X: Platform> {
+    inner: Arc<Inner<X>>,
+    kind: XsMessageType,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The message, or why there is none.
+    New(Result<Vec<u8>, Error>),
+    /// Its number.
+    Issued(u32),
+    Done,
+}
+
+impl<X: Platform> Request<X> {
+    pub(super) fn new(
+        inner: Arc<Inner<X>>,
+        kind: XsMessageType,
+        message: Result<Vec<u8>, Error>,
+    ) -> Self {
+        Self { inner, kind, stage: Stage::New(message) }
+    }
+
+    /// Goes as far as it can; the answer, if it's there.
+    fn step(&mut self) -> Option<Answer> {
+        self.inner.pump();
+        let state = &mut *self.inner.state.lock();
+        match &mut self.stage {
+            Stage::New(Err(error)) => Some(Err(*error)),
+            Stage::New(Ok(message)) => {
+                if !state.has_room() && !state.is_broken() {
+                    return None;
+                }
+                match state.issue(self.kind, core::mem::take(message)) {
+                    Ok(id) => {
+                        self.stage = Stage::Issued(id);
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                }
+            }
+            Stage::Issued(id) => state.take(*id),
+            Stage::Done => None,
+        }
+    }
+}
+
+impl<X: Platform> Future for Request<X> {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        loop {
+            // What comes after this mark is heard of, even if it comes before we wait.
+            let mark = self.inner.port.delivered();
+            let was_new = matches!(self.stage, Stage::New(_));
+            if let Some(answer) = self.step() {
+                self.stage = Stage::Done;
+                return Poll::Ready(answer);
+            }
+            if was_new && matches!(self.stage, Stage::Issued(_)) {
+                continue;
+            }
+            self.inner.state.lock().register(cx.waker());
+            if self.inner.port.poll_beyond(mark, cx.waker()).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<X: Platform> Drop for Request<X> {
+    fn drop(&mut self) {
+        if let Stage::Issued(id) = self.stage {
+            self.inner.state.lock().abandon(id);
+            self.inner.pump();
+        }
+    }
+}
+
+impl<X: Platform> fmt::Debug for Request<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}

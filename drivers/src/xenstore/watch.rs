@@ -1,0 +1,190 @@
+//! Watches: xenstore says when something at or below a node changes.
+//!
+//! An event says that there is something to look at, no more: one that waits in the queue already
+//! is not queued again. A queue that is full forgets, counts, and tells the watcher that it must
+//! look at everything again, so a flood costs no memory.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+
+use xen_sys::io::xs_wire::XsMessageType;
+
+use super::message::encode;
+use super::{BROKEN, Request, XenStore, path};
+use crate::Error;
+use crate::memory::Platform;
+
+/// Events that wait for their watcher.
+const EVENTS: usize = 32;
+/// Bytes of their paths.
+const BYTES: usize = 4096;
+
+/// What a watch tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchEvent {
+    /// This node may have changed, been made or been removed; relative if the watch's path is.
+    Changed(String),
+    /// So many events found no room: anything below the watch may have changed.
+    Lost(u64),
+}
+
+/// The events of one watch that wait.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) token: u32,
+    events: VecDeque<String>,
+    bytes: usize,
+    lost: u64,
+}
+
+impl Queue {
+    pub(super) const fn new(token: u32) -> Self {
+        Self { token, events: VecDeque::new(), bytes: 0, lost: 0 }
+    }
+
+    /// Adds an event whose path is the first `len` bytes of `payload`.
+    pub(super) fn push(&mut self, mut payload: Vec<u8>, len: usize) {
+        payload.truncate(len);
+        let Ok(path) = String::from_utf8(payload) else {
+            return self.lose();
+        };
+        if self.events.contains(&path) {
+            return;
+        }
+        let full = self.events.len() >= EVENTS || self.bytes + path.capacity() > BYTES;
+        if full || self.events.try_reserve(1).is_err() {
+            return self.lose();
+        }
+        self.bytes += path.capacity();
+        self.events.push_back(path);
+    }
+
+    /// An event is lost.
+    pub(super) fn lose(&mut self) {
+        self.lost += 1;
+    }
+
+    fn pop(&mut self) -> Option<WatchEvent> {
+        if let Some(path) = self.events.pop_front() {
+            self.bytes -= path.capacity();
+            return Some(WatchEvent::Changed(path));
+        }
+        let lost = core::mem::take(&mut self.lost);
+        (lost > 0).then_some(WatchEvent::Lost(lost))
+    }
+}
+
+/// A watch. Dropping it ends it.
+pub struct Watch<X: Platform> {
+    store: XenStore<X>,
+    token: u32,
+    /// The message that ends it; empty if it was never set.
+    end: Vec<u8>,
+}
+
+impl<X: Platform> XenStore<X> {
+    /// Watches a node and all below it. The first event comes at once, with the path as it's given.
+    ///
+    /// # Errors
+    /// As [`XenStore::read`]; a quota on watches is E2BIG, ENOSPC or EDQUOT.
+    pub async fn watch(&self, path: &str) -> Result<Watch<X>, Error> {
+        path::check(path)?;
+        let token = self.inner.state.lock().add_watch()?;
+        let mut watch = Watch { store: self.clone(), token, end: Vec::new() };
+        let digits = alloc::format!("{token}");
+        let parts: [&[u8]; 4] = [path.as_bytes(), b"\0", digits.as_bytes(), b"\0"];
+        watch.end = encode(XsMessageType::UNWATCH, 0, &parts)?;
+        let set = encode(XsMessageType::WATCH, 0, &parts);
+        let set = Request::new(self.inner.clone(), XsMessageType::WATCH, set).await;
+        if set.is_err() {
+            watch.end = Vec::new();
+        }
+        set.map(|_| watch)
+    }
+}
+
+impl<X: Platform> Watch<X> {
+    /// Waits for an event.
+    ///
+    /// # Errors
+    /// EIO once the ring is broken.
+    pub fn event(&mut self) -> impl Future<Output = Result<WatchEvent, Error>> {
+        poll_fn(|cx| {
+            let inner = &*self.store.inner;
+            loop {
+                let mark = inner.port.delivered();
+                inner.pump();
+                let state = &mut *inner.state.lock();
+                let queue = state.watches.iter_mut().find(|queue| queue.token == self.token);
+                if let Some(event) = queue.and_then(Queue::pop) {
+                    return Poll::Ready(Ok(event));
+                }
+                if state.is_broken() {
+                    return Poll::Ready(Err(BROKEN));
+                }
+                state.register(cx.waker());
+                if inner.port.poll_beyond(mark, cx.waker()).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+    }
+}
+
+impl<X: Platform> Drop for Watch<X> {
+    fn drop(&mut self) {
+        let end = core::mem::take(&mut self.end);
+        self.store.inner.state.lock().remove_watch(self.token);
+        if !end.is_empty() {
+            self.store.post(XsMessageType::UNWATCH, end);
+        }
+    }
+}
+
+impl<X: Platform> fmt::Debug for Watch<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(queue: &mut Queue, path: &str) {
+        let mut payload = Vec::from(path.as_bytes());
+        payload.extend_from_slice(b"\x001\0");
+        queue.push(payload, path.len());
+    }
+
+    #[test]
+    fn a_flood_costs_no_memory_and_is_told() {
+        let mut queue = Queue::new(1);
+        for event in 0..10_000 {
+            push(&mut queue, &alloc::format!("/local/domain/7/data/{event}"));
+        }
+        assert!(queue.events.len() <= EVENTS && queue.bytes <= BYTES);
+        let kept = queue.events.len() as u64;
+        for _ in 0..kept {
+            assert!(matches!(queue.pop(), Some(WatchEvent::Changed(_))));
+        }
+        assert_eq!(queue.pop(), Some(WatchEvent::Lost(10_000 - kept)));
+        assert_eq!(queue.pop(), None);
+        assert_eq!(queue.bytes, 0);
+    }
+
+    #[test]
+    fn an_event_that_waits_is_not_queued_twice() {
+        let mut queue = Queue::new(1);
+        for path in ["a", "b", "a", "a", "b"] {
+            push(&mut queue, path);
+        }
+        assert_eq!(queue.pop(), Some(WatchEvent::Changed(String::from("a"))));
+        assert_eq!(queue.pop(), Some(WatchEvent::Changed(String::from("b"))));
+        assert_eq!(queue.pop(), None);
+    }
+}
