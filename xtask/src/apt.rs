@@ -45,18 +45,20 @@ pub fn installed(program: &str, packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Downloads package `name` into `folder`.
-pub fn download(name: &str, folder: &Path) -> Result<()> {
-    with_fresh_lists(name, || {
+/// Downloads packages into `folder`.
+pub fn download(names: &[String], folder: &Path) -> Result<()> {
+    with_fresh_lists(&names.join(" "), || {
         let mut download = children::command("apt-get");
-        download.current_dir(folder);
-        apt(Ok(download), &["download", name])
+        download.current_dir(folder).arg("download").args(names);
+        apt(Ok(download), &[])
     })
 }
 
-/// The names that package `name` depends on, among other words; `what` is what they are wanted for.
-pub fn depends(name: &str, what: &str) -> Result<String> {
-    with_fresh_lists(what, || apt_cache_depends(name))
+/// The names that these packages depend on.
+pub fn depends(names: &[String]) -> Result<Vec<String>> {
+    let said = with_fresh_lists(&names.join(" "), || apt_cache_depends(names))?;
+    let depends = said.lines().filter_map(|line| line.trim().split_once("Depends: "));
+    Ok(depends.map(|(_, name)| name.to_owned()).collect())
 }
 
 /// Is there a program of this name?
@@ -80,9 +82,9 @@ fn with_fresh_lists<T>(what: &str, get: impl Fn() -> Result<T>) -> Result<T> {
     })
 }
 
-fn apt_cache_depends(name: &str) -> Result<String> {
+fn apt_cache_depends(names: &[String]) -> Result<String> {
     let mut query = children::command("apt-cache");
-    query.args(["depends", name]).env("LC_ALL", "C");
+    query.arg("depends").args(names).env("LC_ALL", "C");
     steps::logged("packages", query, LIMIT).map_err(|error| reason(&error))
 }
 

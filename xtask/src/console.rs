@@ -49,7 +49,8 @@ impl Console {
     }
 }
 
-fn whole_lines(bytes: &[u8]) -> Vec<String> {
+/// The whole lines among these bytes, without line ends.
+pub fn whole_lines(bytes: &[u8]) -> Vec<String> {
     let end = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
     let text = String::from_utf8_lossy(&bytes[..end]);
     text.lines().map(|line| line.trim_matches('\r').to_owned()).collect()

@@ -40,6 +40,14 @@ pub fn build() -> Result<()> {
     })
 }
 
+/// The files that `build` makes.
+pub fn files() -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(paths::image()).context("there is no image")?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
+}
+
 /// Builds an example of the kernel crate.
 pub fn example(name: &str) -> Result<PathBuf> {
     let built = cargo(name, &["--example", name])?;

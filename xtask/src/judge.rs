@@ -32,9 +32,14 @@ impl<'a> Reply<'a> {
         })
     }
 
+    /// A key's value.
+    pub fn text(&self, key: &str) -> Option<&'a str> {
+        Some(self.keys.iter().find(|(name, _)| *name == key)?.1)
+    }
+
     /// A key's value as a number.
     pub fn number(&self, key: &str) -> Option<u64> {
-        self.keys.iter().find(|(name, _)| *name == key)?.1.parse().ok()
+        self.text(key)?.parse().ok()
     }
 }
 
@@ -125,6 +130,11 @@ pub fn crash(crash: &Crash, guest: &[String], xen: &[String]) -> Result<(), Stri
     if ended_by_xen(xen) {
         return Err("Xen had to end the domain: the guest's own handler did not".into());
     }
+    dump(first, others, guest)
+}
+
+/// A dump that begins with `first`, has the other signs and names what crashed.
+fn dump(first: &str, others: &[&str], guest: &[String]) -> Result<(), String> {
     let start = guest
         .iter()
         .position(|line| line.contains(first))
@@ -140,6 +150,13 @@ pub fn crash(crash: &Crash, guest: &[String], xen: &[String]) -> Result<(), Stri
         return Err(format!("the dump has {} lines, more than {DUMP_LINES}", dump.len()));
     }
     Ok(())
+}
+
+/// A guest that `xl` started left the dump of this crash on its console.
+pub fn dumped(word: &str, guest: &[String]) -> Result<(), String> {
+    let signs = CRASHES.iter().find(|crash| crash.word == word).map_or(&[][..], |c| c.signs);
+    let (first, others) = signs.split_first().ok_or("this crash leaves no dump")?;
+    dump(first, others, guest)
 }
 
 /// A backtrace line: an address in the kernel, and a demangled name with `crash` in it.

@@ -8,14 +8,22 @@ mod apt; // tools that are installed, and where packages come from
 mod check; // the whole test: format, lints, documentation, host tests, Miri, smoke
 mod children; // every process that the tool starts, and how it ends
 mod console; // one serial line, taken apart into guest and Xen
+mod cpio; // an initramfs
+mod demo; // two guests share memory, and the report
+mod dom0; // the lab's dom0: Linux, Xen's tools, the agent, the guests
 mod image; // the kernel's ELF file and target/xen
 mod judge; // what a console must have said
+mod lab; // Xen with a Linux dom0, and guests that xl creates
+mod libraries; // what programs need to run
 mod packages; // Xen, unpacked and kept
+mod pair; // all that needs xl and two guests
 mod paths; // where things lie
+mod proof; // the demo's steps
 mod qemu; // Xen with one guest in dom0's place
 mod run; // an example, with the console on the terminal
 mod smoke; // boots and crashes that must go right
 mod steps; // one line as a step starts and as it ends
+mod survive; // the demo's step that dom0 makes
 
 use std::process::ExitCode;
 
@@ -24,14 +32,16 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 /// Builds, boots and tests Grantkit.
 #[derive(Parser)]
-#[command(bin_name = "./run.sh", arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(bin_name = "./run.sh", disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
 }
 
 #[derive(Subcommand)]
 enum What {
+    /// Two guests, started by xl under a Linux dom0, share memory (what happens without a word)
+    Demo,
     /// Build the kernel and put it into target/xen, beside its xl configurations
     Build,
     /// Boot it under Xen in QEMU: self-test, and every crash that must leave a dump
@@ -45,6 +55,8 @@ enum What {
         #[arg(last = true)]
         words: Vec<String>,
     },
+    /// The demo in both orders, and what xl does to a guest: pause, reboot, shutdown, crash
+    Pair,
     /// Everything: format, lints, documentation, host tests, Miri, smoke
     Test,
 }
@@ -54,7 +66,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    match children::stop_all_on_signals().and_then(|()| perform(cli.what)) {
+    match children::stop_all_on_signals().and_then(|()| perform(cli.what.unwrap_or(What::Demo))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if children::interrupted() => {
             eprintln!("interrupted");
@@ -69,9 +81,11 @@ fn main() -> ExitCode {
 
 fn perform(what: What) -> Result<()> {
     match what {
+        What::Demo => demo::command(),
         What::Build => image::build(),
         What::Smoke => smoke::command(),
         What::Run { example, words } => run::example(&example, &words.join(" ")),
+        What::Pair => pair::command(),
         What::Test => check::everything(),
     }
 }
@@ -80,7 +94,9 @@ fn perform(what: What) -> Result<()> {
 fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
-        eprintln!("error: no command `{word}`; there are build, smoke, run <name>, test");
+        eprintln!(
+            "error: no command `{word}`; there are demo, build, smoke, pair, run <name>, test"
+        );
         return ExitCode::from(2);
     }
     let _ = error.print();

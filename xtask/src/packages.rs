@@ -4,6 +4,7 @@
 //! `target/packages/<name>_<version>`. A folder there is whole, because it gets its name last; with it neither
 //! network nor root is needed.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,50 +17,79 @@ use crate::{apt, children, paths};
 pub fn xen() -> Result<PathBuf> {
     let is_hypervisor =
         |name: &str| name.starts_with("xen-hypervisor-") && name.ends_with("-amd64");
-    let folder = match cached(&folders(), is_hypervisor) {
-        Some(folder) => paths::packages().join(folder),
-        None => {
-            let list = apt::depends("xen-system-amd64", "xen-hypervisor-*-amd64")?;
-            let name = list.split_whitespace().find(|word| is_hypervisor(word));
-            unpacked(name.context("xen-system-amd64 depends on no hypervisor")?)?
-        }
-    };
-    let boot = folder.join("boot");
+    let boot = depended("xen-system-amd64", is_hypervisor, &|_| Ok(()))?.join("boot");
     find(&boot, |file| file.starts_with("xen-") && file.ends_with("-amd64"))
         .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
 }
 
-/// The folder with the contents of package `name`, downloaded if need be; `boot/*.gz` in it is unpacked, too.
-pub fn unpacked(name: &str) -> Result<PathBuf> {
-    if let Some(folder) = cached(&folders(), |cached| cached == name) {
+/// The folder of the package that is `wanted`: the one in the cache, else the one that package `parent` depends on.
+pub fn depended(
+    parent: &str,
+    wanted: impl Fn(&str) -> bool,
+    trim: &dyn Fn(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    if let Some(folder) = cached(&folders(), &wanted) {
         return Ok(paths::packages().join(folder));
     }
-    say(&format!(
-        "        downloading {name}, to be unpacked under {}",
-        paths::shown(&paths::packages())
-    ));
-    let part = Part::create()?;
-    apt::download(name, &part.0)?;
-    let archive =
-        find(&part.0, |file| file.ends_with(".deb")).context("apt-get download left no package")?;
-    let root = part.0.join("root");
-    let mut unpack = children::command("dpkg-deb");
-    unpack.arg("-x").arg(&archive).arg(&root);
-    steps::logged("packages", unpack, apt::LIMIT)
-        .with_context(|| format!("cannot unpack {name}"))?;
-    while let Some(packed) = find(&root.join("boot"), |file| file.ends_with(".gz")) {
-        let mut unpack = children::command("gunzip");
-        unpack.arg(packed);
-        steps::logged("packages", unpack, apt::LIMIT)
-            .with_context(|| format!("cannot unpack {name}"))?;
+    let names = apt::depends(&[parent.to_owned()])?;
+    let name = names.into_iter().find(|name| wanted(name));
+    let name = name.with_context(|| format!("{parent} depends on nothing that will do"))?;
+    together(&name, std::slice::from_ref(&name), trim)
+}
+
+/// The folder with the contents of package `name`, downloaded if need be.
+pub fn unpacked(name: &str) -> Result<PathBuf> {
+    match in_cache(name) {
+        Some(folder) => Ok(folder),
+        None => together(name, &[name.to_owned()], &|_| Ok(())),
     }
-    let file = archive.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let folder = paths::packages()
-        .join(file.rsplit_once('_').map_or(file.as_str(), |(stem, _architecture)| stem));
+}
+
+/// The folder of this name in the cache.
+pub fn in_cache(name: &str) -> Option<PathBuf> {
+    Some(paths::packages().join(cached(&folders(), |cached| cached == name)?))
+}
+
+/// Downloads packages and unpacks them into one folder, whose version is that of the first; `boot/*.gz` in it is
+/// unpacked, too, and `trim` takes away what nobody needs.
+pub fn together(
+    name: &str,
+    packages: &[String],
+    trim: &dyn Fn(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let all = packages.join(" ");
+    let place = paths::packages();
+    say(&format!("        downloading {all}, to be unpacked under {}", paths::shown(&place)));
+    let part = Part::create()?;
+    apt::download(packages, &part.0)?;
+    let root = part.0.join("root");
+    let mut version = None;
+    for package in packages {
+        let start = format!("{package}_");
+        let archive = find(&part.0, |file| file.starts_with(&start) && file.ends_with(".deb"))
+            .with_context(|| format!("apt-get download left no {package}"))?;
+        run("dpkg-deb", &["-x".as_ref(), archive.as_ref(), root.as_ref()], package)?;
+        fs::remove_file(&archive)?;
+        let file = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        version = version.or(file.split('_').nth(1).map(str::to_owned));
+    }
+    while let Some(packed) = find(&root.join("boot"), |file| file.ends_with(".gz")) {
+        run("gunzip", &[packed.as_ref()], name)?;
+    }
+    trim(&root)?;
+    let folder = place.join(format!("{name}_{}", version.unwrap_or_default()));
     match fs::rename(&root, &folder) {
         Err(_) if folder.is_dir() => Ok(folder), // another run was faster
         result => result.map(|()| folder).with_context(|| format!("cannot keep {name}")),
     }
+}
+
+fn run(program: &str, arguments: &[&OsStr], package: &str) -> Result<()> {
+    let mut unpack = children::command(program);
+    unpack.args(arguments);
+    steps::logged("packages", unpack, apt::LIMIT)
+        .with_context(|| format!("cannot unpack {package}"))?;
+    Ok(())
 }
 
 /// The newest folder whose package name is `wanted`; folders are named `<name>_<version>`.
@@ -73,7 +103,7 @@ fn folders() -> Vec<String> {
 }
 
 /// Some file in `folder` whose name is `wanted`.
-fn find(folder: &Path, wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
+pub fn find(folder: &Path, wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
     names(folder).iter().find(|name| wanted(name)).map(|name| folder.join(name))
 }
 

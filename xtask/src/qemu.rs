@@ -56,6 +56,14 @@ pub fn prepare() -> Result<PathBuf> {
     packages::xen()
 }
 
+/// QEMU's version, as `7.2.22`.
+pub fn version() -> Result<String> {
+    let mut qemu = children::command("qemu-system-x86_64");
+    qemu.arg("--version");
+    let said = steps::logged("qemu-version", qemu, Duration::from_secs(20))?;
+    Ok(said.split_whitespace().nth(3).unwrap_or("?").to_owned())
+}
+
 impl Machine {
     /// Boots with nothing to read on the console.
     pub fn boot(boot: &Boot) -> Result<Machine> {

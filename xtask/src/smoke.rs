@@ -28,6 +28,14 @@ pub struct Tally {
     pub failed: u64,
 }
 
+impl Tally {
+    /// Counts one check.
+    pub fn count(&mut self, passed: bool) {
+        self.passed += u64::from(passed);
+        self.failed += u64::from(!passed);
+    }
+}
+
 /// One check's name, and what was wrong.
 type Check = (String, Result<(), String>);
 

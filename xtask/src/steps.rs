@@ -34,18 +34,23 @@ pub fn say(line: &str) {
 /// Runs `work` as the step `name`.
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     say(&format!("start   {name}"));
+    let (result, seconds) = clocked(name, work);
+    match &result {
+        Ok(_) => say(&format!("passed  {name} ({seconds:.1} s)")),
+        Err(error) => say(&format!("FAILED  {name} ({seconds:.1} s): {error:#}")),
+    }
+    result.map_err(|_| anyhow!("{name} failed"))
+}
+
+/// Runs `work` while a clock runs, and returns how many seconds it took, too.
+pub fn clocked<T>(name: &str, work: impl FnOnce() -> T) -> (T, f64) {
     let started = Instant::now();
     *clock() = Some(started_clock(name));
     let result = work();
     if let Some(bar) = clock().take() {
         bar.finish_and_clear();
     }
-    let seconds = started.elapsed().as_secs_f64();
-    match &result {
-        Ok(_) => say(&format!("passed  {name} ({seconds:.1} s)")),
-        Err(error) => say(&format!("FAILED  {name} ({seconds:.1} s): {error:#}")),
-    }
-    result.map_err(|_| anyhow!("{name} failed"))
+    (result, started.elapsed().as_secs_f64())
 }
 
 /// Runs one command to its end, its output into `target/lab/<log>.log`; returns what it said.

@@ -1,0 +1,89 @@
+//! From a bare kernel to Xen's daemons: mounts, modules, xenstored, dom0's own entry, the console daemon.
+//!
+//! The kernel's command line may name another xenstore daemon (`xenstore=oxenstored`): the kernel hands words that it
+//! doesn't know to the first process as its environment.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::mount::{MsFlags, mount};
+
+use crate::xenstore::Xenstore;
+
+/// Kind, place.
+const MOUNTS: [(&str, &str); 5] = [
+    ("proc", "/proc"),
+    ("sysfs", "/sys"),
+    ("devtmpfs", "/dev"),
+    ("devpts", "/dev/pts"),
+    ("tmpfs", "/run"),
+];
+/// In the order of loading.
+const MODULES: [&str; 5] = ["xen-privcmd", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xenfs"];
+/// Where the console daemon and xl keep their logs.
+pub const LOGS: &str = "/var/log/xen";
+/// How long xenstored may take to listen.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Brings everything up, and says with what.
+pub fn boot() -> Result<String> {
+    for (kind, place) in MOUNTS {
+        mount_at(kind, place)?;
+    }
+    for folder in ["/run/xen", "/run/xenstored", "/run/lock", LOGS] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {folder}"))?;
+    }
+    symlink("/run", "/var/run")?;
+    for name in MODULES {
+        let file = File::open(format!("/modules/{name}.ko"))?;
+        finit_module(&file, c"", ModuleInitFlags::empty())
+            .with_context(|| format!("cannot load {name}"))?;
+    }
+    mount_at("xenfs", "/proc/xen")?;
+    start_xenstored(&std::env::var("xenstore").unwrap_or("xenstored".to_owned()))?;
+    let entry = Command::new("xen-init-dom0").status().context("no xen-init-dom0")?;
+    ensure!(entry.success(), "xen-init-dom0 ended with {entry}");
+    Command::new("xenconsoled")
+        .args(["--interactive", "--log=guest", "--log-dir", LOGS])
+        .spawn()
+        .context("no xenconsoled")?;
+    versions()
+}
+
+fn mount_at(kind: &str, place: &str) -> Result<()> {
+    fs::create_dir_all(place)?;
+    mount(Some(kind), place, Some(kind), MsFlags::empty(), None::<&str>)
+        .with_context(|| format!("cannot mount {place}"))
+}
+
+/// Nothing tells that a socket listens but a connection that is made.
+fn start_xenstored(program: &str) -> Result<()> {
+    let mut daemon =
+        Command::new(program).arg("--no-fork").spawn().with_context(|| format!("no {program}"))?;
+    let limit = Instant::now() + PATIENCE;
+    while Xenstore::connect().is_err() {
+        if let Some(status) = daemon.try_wait()? {
+            bail!("{program} ended with {status}");
+        }
+        ensure!(Instant::now() < limit, "{program} does not listen");
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+fn versions() -> Result<String> {
+    let read = |path: &str| Ok::<_, anyhow::Error>(fs::read_to_string(path)?.trim().to_owned());
+    let version = "/sys/hypervisor/version";
+    Ok(format!(
+        "xen={}.{}{} linux={}",
+        read(&format!("{version}/major"))?,
+        read(&format!("{version}/minor"))?,
+        read(&format!("{version}/extra"))?,
+        read("/proc/sys/kernel/osrelease")?
+    ))
+}

@@ -1,0 +1,52 @@
+//! The first process of the lab's dom0: brings Xen's daemons up, runs programs, carries the guests' consoles.
+//!
+//! It is driven by frames on the second serial line (the first is Xen's). When it ends, the kernel panics and the
+//! machine resets, which its driver notices: so it ends on whatever keeps it from serving, and on nothing else.
+
+mod boot; // from a bare kernel to Xen's daemons
+mod consoles; // what guests write, and what is typed
+mod line; // the serial line
+mod programs; // what is run for the driver
+mod xenstore; // the little of it that is asked for
+
+use std::io::BufRead;
+use std::thread;
+
+use anyhow::{Result, bail};
+use dom0::frame;
+
+fn main() -> Result<()> {
+    let versions = boot::boot()?;
+    let commands = line::open()?;
+    let logs = consoles::Logs::watch()?;
+    thread::spawn(|| tell(logs.follow()));
+    line::send("ready", versions.as_bytes())?;
+    for line in commands.split(b'\n') {
+        if let Some((channel, bytes)) = frame::decode(&line?) {
+            tell(obey(channel, &bytes));
+        }
+    }
+    bail!("the serial line is closed")
+}
+
+fn obey(channel: &str, bytes: &[u8]) -> Result<()> {
+    match channel.split_once('.') {
+        Some(("run", id)) => programs::start(id.to_owned(), bytes),
+        Some(("type", guest)) => consoles::type_on(guest, bytes),
+        Some(("domid", guest)) => {
+            let domid = xenstore::Xenstore::connect()?.domid(guest)?;
+            line::send(channel, domid.map(|n| n.to_string()).unwrap_or_default().as_bytes())
+        }
+        Some(("node", path)) => {
+            line::send(channel, xenstore::Xenstore::connect()?.wait(path)?.as_bytes())
+        }
+        _ => bail!("unknown command {channel}"),
+    }
+}
+
+/// What goes wrong is told, and does not end the agent.
+fn tell(result: Result<()>) {
+    if let Err(error) = result {
+        let _ = line::send("trouble", format!("{error:#}").as_bytes());
+    }
+}

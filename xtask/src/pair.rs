@@ -1,0 +1,147 @@
+//! The pair tier: all that needs `xl` and two guests.
+//!
+//! One lab for all. The demo with the guests in either order, then checks of what a toolstack does to a guest. Each
+//! check destroys what it left behind, so that the next one begins with no guest.
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::console::whole_lines;
+use crate::demo;
+use crate::dom0::Dom0;
+use crate::lab::{Lab, PATIENCE};
+use crate::smoke::Tally;
+use crate::steps::{clocked, say, step};
+use crate::{children, dom0, image, judge};
+
+/// What is seen once a guest's shell waits.
+const PROMPT: &[u8] = b"grantkit> ";
+
+/// A name, and what is done.
+type Check = (&'static str, fn(&mut Lab) -> Result<()>);
+
+const CHECKS: [Check; 6] = [
+    ("a guest of 4 MiB answers", smallest),
+    ("xenstore says that it is ready", ready),
+    ("xl pause, xl unpause", paused),
+    ("xl reboot", rebooted),
+    ("xl shutdown", shut_down),
+    ("a crash leaves a dump", crashed),
+];
+
+/// `./run.sh pair`
+pub fn command() -> Result<()> {
+    image::build()?;
+    let tally = run()?;
+    say(&format!("{} passed, {} failed", tally.passed, tally.failed));
+    match tally.failed {
+        0 => Ok(()),
+        _ => bail!("pair failed"),
+    }
+}
+
+/// The whole tier, with a built image.
+pub fn run() -> Result<Tally> {
+    let dom0 = dom0::prepare(&image::files()?)?;
+    let mut lab = step("boot the lab", || boot(&dom0))?;
+    let mut tally = Tally::default();
+    for order in [["granter", "mapper"], ["mapper", "granter"]] {
+        say(&format!("        demo, {} first", order[0]));
+        let steps = demo::prove(&mut lab, order).with_context(|| lab.excerpts())?;
+        for step in steps {
+            tally.count(step.outcome.is_ok());
+        }
+        clear(&mut lab)?;
+    }
+    for (name, check) in CHECKS {
+        let (result, seconds) = clocked(name, || check(&mut lab));
+        if children::interrupted() {
+            bail!("interrupted");
+        }
+        tally.count(result.is_ok());
+        match result {
+            Ok(()) => say(&format!("        ok: {name} ({seconds:.1} s)")),
+            Err(error) => say(&format!("        FAILED: {name}: {error:#}\n{}", lab.excerpts())),
+        }
+        clear(&mut lab)?;
+    }
+    Ok(tally)
+}
+
+fn boot(dom0: &Dom0) -> Result<Lab> {
+    Lab::boot(dom0, "")
+}
+
+/// A guest called `guest`, at its prompt; `settings` overrule grantkit.cfg's.
+fn create(lab: &mut Lab, settings: &[&str]) -> Result<()> {
+    lab.xl(&[&["create", "grantkit.cfg", "name=\"guest\""], settings].concat())?;
+    prompt(lab, 0)
+}
+
+/// Waits for a prompt behind `mark`.
+fn prompt(lab: &mut Lab, mark: usize) -> Result<()> {
+    let at_prompt = |lab: &Lab| lab.said("guest")[mark..].ends_with(PROMPT).then_some(());
+    lab.until(PATIENCE, at_prompt).context("no prompt")
+}
+
+/// Destroys all guests and forgets what they said.
+fn clear(lab: &mut Lab) -> Result<()> {
+    for guest in ["granter", "mapper", "guest"] {
+        if lab.domid(guest)?.is_some() {
+            lab.xl(&["destroy", guest])?;
+        }
+        lab.forget(guest);
+    }
+    Ok(())
+}
+
+fn smallest(lab: &mut Lab) -> Result<()> {
+    create(lab, &["memory=4"])?;
+    lab.ask("guest", "status").map(drop)
+}
+
+fn ready(lab: &mut Lab) -> Result<()> {
+    create(lab, &[])?;
+    let domid = lab.domid("guest")?.context("no guest")?;
+    let state = lab.node(&format!("/local/domain/{domid}/data/grantkit/state"))?;
+    ensure!(state == "ready", "its state is `{state}`");
+    Ok(())
+}
+
+fn paused(lab: &mut Lab) -> Result<()> {
+    create(lab, &[])?;
+    lab.xl(&["pause", "guest"])?;
+    let mark = lab.command("guest", "status")?;
+    let listed = lab.xl(&["list", "guest"])?;
+    ensure!(listed.contains("--p"), "the guest is not paused: {listed}");
+    ensure!(lab.said("guest").len() == mark, "a paused guest said something");
+    lab.xl(&["unpause", "guest"])?;
+    let line = lab.answer("guest", mark, PATIENCE)?;
+    ensure!(line.starts_with("ok status "), "the guest answered: {line}");
+    Ok(())
+}
+
+fn rebooted(lab: &mut Lab) -> Result<()> {
+    create(lab, &[])?;
+    let (first, mark) = (lab.domid("guest")?, lab.said("guest").len());
+    lab.xl(&["reboot", "guest"])?;
+    prompt(lab, mark)?;
+    lab.ask("guest", "status")?;
+    ensure!(lab.domid("guest")? != first, "the domain is the same");
+    Ok(())
+}
+
+fn shut_down(lab: &mut Lab) -> Result<()> {
+    create(lab, &[])?;
+    lab.xl(&["shutdown", "-w", "guest"])?;
+    ensure!(lab.domid("guest")?.is_none(), "the domain is still there");
+    Ok(())
+}
+
+fn crashed(lab: &mut Lab) -> Result<()> {
+    create(lab, &["on_crash=\"destroy\""])?;
+    let mark = lab.command("guest", "crash null")?;
+    let gone = |lab: &Lab| lab.daemon("xl-guest").contains("reason code 3").then_some(());
+    lab.until(PATIENCE, gone).context("it did not end as crashed")?;
+    let lines = whole_lines(&lab.said("guest")[mark..]);
+    judge::dumped("null", &lines).map_err(anyhow::Error::msg)
+}
