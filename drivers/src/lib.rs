@@ -23,6 +23,7 @@ mod grant_table;
 pub mod hypervisor;
 pub mod memory;
 pub mod notify;
+pub mod ring;
 pub mod services;
 pub mod shared;
 pub mod xenstore;

@@ -1,0 +1,187 @@
+//! A stream of bytes from one domain to another through shared pages.
+//!
+//! The first page holds the two indices, which run free, and two marks that say who waits; the
+//! other pages are the buffer. Each side writes its own index and mark only, keeps its index
+//! privately, and reads the other's once per look and checks it: an index that can't be ends the
+//! stream with an error. An event is sent only to a side that has said it waits.
+//!
+//! Closing is not part of it: the ends agree on that elsewhere.
+
+use core::sync::atomic::{Ordering, fence};
+
+use crate::events::Port;
+use crate::memory::{PAGE_SIZE, Platform};
+use crate::shared::SharedMut;
+use crate::{Errno, Error};
+
+/// Where in the first page the words are, each in a cache line of its own.
+const PROD: usize = 0;
+const CONS: usize = 64;
+const SENDER_WAITS: usize = 128;
+const RECEIVER_WAITS: usize = 192;
+
+/// What both ends have in common.
+#[derive(Debug)]
+struct End<'a, X: Platform, S> {
+    shared: &'a S,
+    port: &'a Port<X>,
+    /// Bytes of the buffer, a power of two.
+    size: u32,
+    /// Our index.
+    index: u32,
+}
+
+/// The end that writes.
+#[derive(Debug)]
+pub struct Sender<'a, X: Platform, S>(End<'a, X, S>);
+
+/// The end that reads.
+#[derive(Debug)]
+pub struct Receiver<'a, X: Platform, S>(End<'a, X, S>);
+
+impl<'a, X: Platform, S: SharedMut> End<'a, X, S> {
+    fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
+        let size = shared.size().checked_sub(PAGE_SIZE).and_then(|size| u32::try_from(size).ok());
+        match size.filter(|size| size.is_power_of_two()) {
+            Some(size) => Ok(Self { shared, port, size, index: 0 }),
+            None => Err(Error::Invalid(Errno::EINVAL, "a ring has 1 page and a power of two more")),
+        }
+    }
+
+    /// Bytes between the other side's index and ours, `prod` - `cons`.
+    fn used(&self, other: usize) -> Result<u32, Error> {
+        let other_index = self.shared.load_u32(other)?;
+        let used = match other {
+            PROD => other_index.wrapping_sub(self.index),
+            _ => self.index.wrapping_sub(other_index),
+        };
+        if used > self.size { Err(BROKEN) } else { Ok(used) }
+    }
+
+    /// The place of our index in the shared range, and how many of `len` bytes lie before the
+    /// buffer's end.
+    fn place(&self, len: usize) -> (usize, usize) {
+        let at = (self.index % self.size) as usize;
+        (PAGE_SIZE + at, len.min(self.size as usize - at))
+    }
+
+    /// Publishes our index, and tells the other side if it waits.
+    fn publish(&mut self, own: usize, moved: usize, other_waits: usize) -> Result<(), Error> {
+        self.index = self.index.wrapping_add(moved as u32);
+        self.shared.store_u32(own, self.index)?;
+        // The index before the look at the mark; the other side sets its mark before it looks at
+        // the index. One of us sees the other's.
+        fence(Ordering::SeqCst);
+        if self.shared.load_u32(other_waits)? != 0 {
+            self.port.send()?;
+        }
+        Ok(())
+    }
+
+    /// Says that we wait, or no longer.
+    fn wait(&self, mark: usize, waits: bool) -> Result<(), Error> {
+        self.shared.store_u32(mark, u32::from(waits))?;
+        fence(Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+impl<'a, X: Platform, S: SharedMut> Sender<'a, X, S> {
+    /// The writing end over zeroed pages: 1 and a power of two more. `port` leads to the reader.
+    ///
+    /// # Errors
+    /// EINVAL for another number of pages.
+    pub fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
+        End::new(shared, port).map(Self)
+    }
+
+    /// Writes as much as fits; how many bytes that was.
+    ///
+    /// # Errors
+    /// EIO if the reader's index can't be.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        let end = &mut self.0;
+        let room = (end.size - end.used(CONS)?) as usize;
+        let bytes = &bytes[..bytes.len().min(room)];
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let (at, first) = end.place(bytes.len());
+        end.shared.write(at, &bytes[..first])?;
+        end.shared.write(PAGE_SIZE, &bytes[first..])?;
+        end.publish(PROD, bytes.len(), RECEIVER_WAITS)?;
+        Ok(bytes.len())
+    }
+
+    /// Writes all of `bytes`, waiting for room as often as it takes.
+    ///
+    /// # Errors
+    /// As [`Sender::push`].
+    pub async fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let mark = self.0.port.delivered();
+            let mut sent = self.push(bytes)?;
+            if sent == 0 {
+                self.0.wait(SENDER_WAITS, true)?;
+                sent = self.push(bytes)?;
+                if sent == 0 {
+                    self.0.port.wait_beyond(mark).await;
+                }
+                self.0.wait(SENDER_WAITS, false)?;
+            }
+            bytes = &bytes[sent..];
+        }
+        Ok(())
+    }
+}
+
+impl<'a, X: Platform, S: SharedMut> Receiver<'a, X, S> {
+    /// The reading end: see [`Sender::new`].
+    ///
+    /// # Errors
+    /// EINVAL for another number of pages.
+    pub fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
+        End::new(shared, port).map(Self)
+    }
+
+    /// Reads what is there, as much as fits; how many bytes that was.
+    ///
+    /// # Errors
+    /// EIO if the writer's index can't be.
+    pub fn pull(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        let end = &mut self.0;
+        let len = bytes.len().min(end.used(PROD)? as usize);
+        if len == 0 {
+            return Ok(0);
+        }
+        let (at, first) = end.place(len);
+        end.shared.read(at, &mut bytes[..first])?;
+        end.shared.read(PAGE_SIZE, &mut bytes[first..len])?;
+        end.publish(CONS, len, SENDER_WAITS)?;
+        Ok(len)
+    }
+
+    /// Reads at least one byte, waiting for it.
+    ///
+    /// # Errors
+    /// As [`Receiver::pull`].
+    pub async fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        loop {
+            let mark = self.0.port.delivered();
+            let mut received = self.pull(bytes)?;
+            if received == 0 && !bytes.is_empty() {
+                self.0.wait(RECEIVER_WAITS, true)?;
+                received = self.pull(bytes)?;
+                if received == 0 {
+                    self.0.port.wait_beyond(mark).await;
+                }
+                self.0.wait(RECEIVER_WAITS, false)?;
+            }
+            if received > 0 || bytes.is_empty() {
+                return Ok(received);
+            }
+        }
+    }
+}
+
+const BROKEN: Error = Error::Invalid(Errno::EIO, "the peer's index of the shared ring can't be");
