@@ -15,9 +15,11 @@ extern crate std;
 
 pub mod cmdline;
 pub mod machine;
+mod manners;
 mod pattern;
 mod selftest;
 pub mod shell;
 mod text;
+mod xenstore;
 
 pub use machine::{CrashKind, HeapUsage, Machine};

@@ -31,6 +31,7 @@ use self::input::Input;
 use self::objects::Objects;
 use self::reply::{Done, Failure};
 use self::table::Found;
+use crate::manners;
 use crate::text::Text;
 use crate::{CrashKind, Machine};
 
@@ -43,13 +44,18 @@ const DRAIN_NS: u64 = 2_000_000_000;
 pub async fn run<X: Platform, M: Machine>(services: Services<X>, machine: M, command_line: &str) {
     let input = Input::new();
     let console = services.console.clone();
-    let mut shell = Shell::new(services, machine, &input);
-    select(input.pump(&console), shell.session(command_line)).await;
+    let mut shell = Shell::new(services.clone(), machine, &input);
+    let beside = select(input.pump(&console), manners::mind(&services));
+    let first = select(shell.session(command_line), beside).await;
+    if let Either::Second(Either::Second(ending)) = first {
+        shell.ending = Some(ending);
+        shell.ended();
+    }
 }
 
 /// How the guest is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+pub(crate) enum Ending {
     Poweroff,
     Reboot,
     Crash(CrashKind),

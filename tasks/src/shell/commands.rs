@@ -9,6 +9,7 @@ mod share;
 mod system;
 mod usage;
 mod watch;
+mod xs;
 
 use core::fmt::Write;
 
@@ -43,6 +44,10 @@ pub(super) async fn run<X: Platform, M: Machine>(
         Verb::Fill => memory::fill(shell, args, ok).await,
         Verb::Sum => memory::sum(shell, args, ok).await,
         Verb::Grants => usage::grants(shell, args, ok).await,
+        Verb::XsRead => xs::read(shell, args, ok).await,
+        Verb::XsWrite => xs::write(shell, args, ok).await,
+        Verb::XsList => xs::list(shell, args, ok).await,
+        Verb::XsRm => xs::rm(shell, args, ok).await,
         Verb::Status => usage::status(shell, args, ok),
         Verb::Counters => usage::counters(shell, args, ok).await,
         Verb::PortOffer => port::offer(shell, args, ok),

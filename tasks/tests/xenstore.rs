@@ -1,0 +1,143 @@
+//! The shell's view of xenstore, and the guest's manners towards xl.
+
+mod common;
+
+use common::{Guest, script, value};
+use drivers::fake::{Config, ConsoleKind, World};
+
+const SHUTDOWN: &str = "/local/domain/1/control/shutdown";
+
+#[test]
+fn nodes_are_written_read_listed_and_removed() {
+    let results = script(
+        "xs write data/a/b one  two ; xs read data/a/b; xs write data/a/c x; xs list data/a; \
+         xs rm data/a; xs read data/a; xs list /local/domain; xs read /local/domain/9/data; xs read domid",
+    );
+    assert_eq!(results[0], "ok xs write path=data/a/b value=one  two");
+    assert_eq!(results[1], "ok xs read path=data/a/b value=one  two");
+    assert_eq!(results[3], "ok xs list path=data/a names=b,c");
+    assert_eq!(results[4], "ok xs rm path=data/a");
+    for (line, errno) in [(5, "ENOENT"), (6, "EACCES"), (7, "EACCES")] {
+        assert_eq!(value(&results[line], "errno"), errno);
+        assert_eq!(value(&results[line], "status"), "-");
+    }
+    assert!(results[7].contains("\"/local/domain/9/data\""), "{}", results[7]);
+    assert_eq!(results[8], "ok xs read path=domid value=1");
+}
+
+#[test]
+fn a_value_with_control_bytes_does_not_break_the_line() {
+    let world = World::new();
+    let guest = Guest::new(&world, 1);
+    world.xenstore_publish(1, "data/odd", b"a\r\nok xs read\x1b[2J\\\xff\0");
+    world.run([guest.task("-- xs read data/odd; poweroff", async {})]);
+    let results = guest.results();
+    assert_eq!(results.len(), 2);
+    let plain = r"ok xs read path=data/odd value=a\x0d\x0aok xs read\x1b[2J\x5c\xff\x00";
+    assert_eq!(results[0], plain);
+}
+
+#[test]
+fn what_is_wrong_with_a_path_or_missing_is_an_error_line() {
+    let results = script(
+        "xs read; xs read a b; xs write data/a; xs rm; xs list; xs read a//b; xs write control/x 1",
+    );
+    let errnos: Vec<_> = results.iter().map(|line| value(line, "errno")).collect();
+    assert_eq!(errnos[..6], ["EINVAL"; 6]);
+    assert_eq!(errnos[6], "EACCES");
+    let world = World::new();
+    let guest = Guest::new(&world, 1);
+    let user = async {
+        let long = "x".repeat(2100);
+        let line = guest.ask(&format!("xs read {long}\r"), "error xs").await;
+        assert_eq!(value(&line, "errno"), "E2BIG");
+        let line = guest.ask(&format!("xs write /{long} {long}\r"), "error xs").await;
+        assert_eq!(value(&line, "errno"), "E2BIG");
+        guest.xen.console_type("poweroff\r");
+    };
+    world.run([guest.task("", user)]);
+}
+
+#[test]
+fn without_xenstore_each_command_is_one_error_line() {
+    let world = World::new();
+    let config = Config { console: ConsoleKind::Hypervisor, ..Config::default() };
+    let guest = Guest::with(&world, 0, config);
+    let line = "-- xs read a; xs write a b; xs list a; xs rm a; poweroff";
+    world.run([guest.task(line, async {})]);
+    let results = guest.results();
+    assert_eq!(results.len(), 5);
+    for line in &results[..4] {
+        assert_eq!(value(line, "errno"), "ENODEV", "{line}");
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_come_ends_in_time() {
+    let world = World::new();
+    let guest = Guest::new(&world, 1);
+    world.xenstore_daemon(false);
+    world.run([guest.task("-- xs read domid; poweroff", async {})]);
+    assert_eq!(value(&guest.results()[0], "errno"), "ETIMEDOUT");
+}
+
+#[test]
+fn a_guest_that_is_up_says_so_and_obeys_xl() {
+    for (word, ending) in [("poweroff", "\"poweroff\""), ("reboot", "\"reboot\"")] {
+        let world = World::new();
+        let guest = Guest::new(&world, 1);
+        let xl = async {
+            guest.pause(10).await;
+            assert_eq!(
+                world.xenstore_read("/local/domain/1/data/grantkit/state").unwrap(),
+                "ready"
+            );
+            // A command that waits for ever does not keep the guest.
+            guest.xen.console_type("port offer 2\rport wait 3\r");
+            guest.pause(20).await;
+            world.xenstore_write(SHUTDOWN, word);
+        };
+        world.run([guest.task("-- share 1 2; map 1 8,9", xl)]);
+        assert_eq!(world.xenstore_read(SHUTDOWN).as_deref(), Some(""));
+        assert_eq!(guest.notes.all(), [ending]);
+        guest.end();
+    }
+}
+
+#[test]
+fn words_of_xl_that_are_not_obeyed_are_left_alone() {
+    let world = World::new();
+    let guest = Guest::new(&world, 1);
+    let xl = async {
+        for word in ["halt", "suspend", "s3", "\x1b[2J\n", ""] {
+            world.xenstore_write(SHUTDOWN, word);
+            guest.pause(50).await;
+            assert_eq!(world.xenstore_read(SHUTDOWN).as_deref(), Some(word));
+        }
+        assert!(guest.notes.all().is_empty());
+        guest.xen.console_type("poweroff\r");
+    };
+    world.run([guest.task("", xl)]);
+    guest.end();
+}
+
+#[test]
+fn a_xenstore_that_refuses_or_breaks_does_not_keep_the_shell_from_its_work() {
+    for nth in 1..=4 {
+        for name in ["EAGAIN", "EACCES", "ENOSPC", "EQUOTA"] {
+            let world = World::new();
+            let guest = Guest::new(&world, 1);
+            guest.xen.xenstore_fail(nth, name);
+            world.run([guest.task("-- sleep 100; status; poweroff", async {})]);
+            assert_eq!(guest.results().len(), 3);
+        }
+    }
+    let world = World::new();
+    let guest = Guest::new(&world, 1);
+    let breaker = async {
+        guest.pause(5).await;
+        guest.xen.xenstore_index(true, 123_456);
+    };
+    world.run([guest.task("-- sleep 10; xs read domid; poweroff", breaker)]);
+    assert_eq!(value(&guest.results()[1], "errno"), "EIO");
+}
