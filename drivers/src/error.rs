@@ -30,6 +30,10 @@ impl Error {
     /// No memory for the tables of a service.
     pub const NO_MEMORY: Error = Error::Invalid(Errno::ENOMEM, "out of memory");
 
+    /// An address that no mapping of the handle has.
+    pub const BAD_ADDRESS: Error =
+        Error::Invalid(Errno::EFAULT, "the address is not in a mapping of this handle");
+
     /// The error number for the caller.
     pub fn errno(&self) -> Errno {
         match *self {

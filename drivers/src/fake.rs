@@ -45,7 +45,7 @@ use self::domain::{Domain, Pages};
 pub use self::fault::Fault;
 pub use self::run::Task;
 use crate::memory::{FrameCount, Memory, Page, PageSlot};
-use crate::{Call, ConsoleDevice, Counters, Errno, Hypervisor, PortNumber};
+use crate::{Call, ConsoleDevice, Counters, Errno, GrantRef, Hypervisor, PortNumber};
 
 /// A machine with Xen on it.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +88,8 @@ impl World {
 
     /// Destroys a domain, as `xl destroy` does: its mappings and ports end, nothing is told to
     /// anybody, and pages that others map stay.
+    ///
+    /// Its code runs no more: what its values do when the test drops them changes nothing.
     pub fn destroy(&self, domid: u16) {
         let state = &mut *self.lock();
         state.release_mappings(domid);
@@ -168,6 +170,11 @@ impl FakeXen {
         self.world.lock().domain(self.domid).faults.push(call, fault);
     }
 
+    /// Makes `fault` happen at the `call` after the next.
+    pub fn inject_later(&self, call: Call, fault: Fault) {
+        self.world.lock().domain(self.domid).faults.push_later(call, fault);
+    }
+
     /// Makes every `call` fail with `errno`, until it's lifted with `None`.
     pub fn deny(&self, call: Call, errno: Option<Errno>) {
         self.world.lock().domain(self.domid).faults.deny(call, errno);
@@ -176,6 +183,14 @@ impl FakeXen {
     /// Makes the page allocation after `successes` more fail, once.
     pub fn fail_page_after(&self, successes: u32) {
         self.world.lock().domain(self.domid).pages_until_failure = Some(successes);
+    }
+
+    /// Pages out what a reference of this domain grants: it answers eagain that often, and is back.
+    pub fn page_out(&self, gref: GrantRef, answers: u32) {
+        let state = &mut *self.world.lock();
+        let domain = state.domain(self.domid);
+        let mfn = domain.pages.entry(gref.0).frame.load(Ordering::SeqCst);
+        domain.paged_out.insert(mfn.into(), answers);
     }
 
     /// Whether nothing of this domain is granted, mapped or open, and all its pages are free:
@@ -187,6 +202,12 @@ impl FakeXen {
         self.world.lock().domain(self.domid).assert_clean();
     }
 
+    /// The world, as long as this domain lives in it.
+    fn alive(&self) -> Option<Inside<'_>> {
+        let mut state = self.world.lock();
+        state.domain(self.domid).alive.then_some(state)
+    }
+
     /// Counts `call` and runs it, unless an error was injected for the whole of it.
     fn call<R>(
         &self,
@@ -195,6 +216,9 @@ impl FakeXen {
     ) -> Result<R, Errno> {
         self.pages.counters.count(call);
         let state = &mut *self.world.lock();
+        if !state.domain(self.domid).alive {
+            return Err(Errno::ESRCH);
+        }
         let mut batch = state.domain(self.domid).faults.take(call);
         run(state, &mut batch)
     }
@@ -357,15 +381,17 @@ impl Hypervisor for FakeXen {
 
 impl Memory for FakeXen {
     fn alloc_page(&self) -> Option<Page> {
-        self.world.lock().domain(self.domid).alloc_page()
+        self.alive()?.domain(self.domid).alloc_page()
     }
 
     fn free_page(&self, page: Page) {
-        self.world.lock().free_page(self.domid, page);
+        if let Some(mut state) = self.alive() {
+            state.free_page(self.domid, page);
+        }
     }
 
     fn reserve_slot(&self, pages: u32) -> Option<PageSlot> {
-        self.world.lock().domain(self.domid).reserve_slot(pages)
+        self.alive()?.domain(self.domid).reserve_slot(pages)
     }
 
     fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
@@ -373,7 +399,9 @@ impl Memory for FakeXen {
     }
 
     fn release_slot(&self, slot: PageSlot) {
-        self.world.lock().domain(self.domid).release_slot(slot);
+        if let Some(mut state) = self.alive() {
+            state.domain(self.domid).release_slot(slot);
+        }
     }
 
     fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno> {
@@ -396,7 +424,9 @@ impl Memory for FakeXen {
     }
 
     unsafe fn write(&self, dst: usize, src: &[u8]) {
-        self.world.lock().domain(self.domid).write(dst, src);
+        if let Some(mut state) = self.alive() {
+            state.domain(self.domid).write(dst, src);
+        }
     }
 
     unsafe fn load_u32(&self, addr: usize) -> u32 {
@@ -408,7 +438,9 @@ impl Memory for FakeXen {
     }
 
     unsafe fn zero_page(&self, addr: usize) {
-        self.world.lock().domain(self.domid).write(addr, &[0; crate::memory::PAGE_SIZE]);
+        if let Some(mut state) = self.alive() {
+            state.domain(self.domid).write(addr, &[0; crate::memory::PAGE_SIZE]);
+        }
     }
 
     unsafe fn probe_write(&self, addr: usize, value: u8) -> bool {

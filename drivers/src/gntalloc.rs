@@ -12,6 +12,7 @@
 
 mod export;
 mod handle;
+mod local;
 mod records;
 
 use alloc::sync::Arc;
@@ -19,12 +20,13 @@ use core::future::poll_fn;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Poll;
 
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
 pub use self::export::{Busy, Export};
-use self::handle::Opened;
-pub use self::handle::{FLAG_WRITABLE, Handle, LocalMapping};
-use self::records::{Notify, Record, Records};
+pub use self::handle::{FLAG_WRITABLE, Handle};
+pub use self::local::LocalMapping;
+pub(crate) use self::records::Records;
+use self::records::{Notify, Record};
 use crate::events::Events;
 use crate::grant_table::GrantTable;
 use crate::memory::{Page, Platform};
@@ -43,7 +45,6 @@ struct Service<X: Platform> {
     events: Events<X>,
     /// Pages over all handles, parked ones included.
     limit: AtomicU32,
-    handles: AtomicU32,
     records: Mutex<Records<X>>,
 }
 
@@ -83,15 +84,27 @@ impl<X: Platform> GntAlloc<X> {
             table,
             events,
             limit: AtomicU32::new(limit),
-            handles: AtomicU32::new(0),
             records: Mutex::new(Records::new()),
         }))
     }
 
     /// A new handle, with an index space of its own.
-    pub fn open(&self) -> Handle<X> {
-        let number = self.0.handles.fetch_add(1, Ordering::Relaxed);
-        Handle(Arc::new(Opened { service: self.clone(), number, next_index: Mutex::new(0) }))
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn open(&self) -> Result<Handle<X>, Error> {
+        let number = self.records().open()?;
+        Ok(Handle { service: self.clone(), number })
+    }
+
+    /// What it knows of each page, for this caller alone.
+    pub(crate) fn records(&self) -> MutexGuard<'_, Records<X>> {
+        self.0.records.lock()
+    }
+
+    /// Whether two handles on a service are on the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The number of pages that may be granted at once over all handles, parked ones included.
@@ -106,13 +119,13 @@ impl<X: Platform> GntAlloc<X> {
 
     /// Pages that only the peer holds on to.
     pub fn parked(&self) -> u32 {
-        self.0.records.lock().parked()
+        self.records().parked()
     }
 
     /// Waits until there is a parked page.
     pub(crate) async fn wait_parked(&self) {
         poll_fn(|cx| {
-            let records = &mut self.0.records.lock();
+            let records = &mut self.records();
             if records.parked() > 0 {
                 return Poll::Ready(());
             }
@@ -125,12 +138,12 @@ impl<X: Platform> GntAlloc<X> {
     /// Tries to free parked pages, the longest parked first, at most `max` of them. Returns how
     /// many came back.
     pub fn reap(&self, max: u32) -> u32 {
-        self.reap_locked(&mut self.0.records.lock(), max)
+        self.reap_locked(&mut self.records(), max)
     }
 
     /// Calls `see` for every page that is charged to the limit, in no particular order.
     pub fn for_each(&self, mut see: impl FnMut(GrantInfo)) {
-        for (record, parked) in self.0.records.lock().iter() {
+        for (record, parked) in self.records().iter() {
             see(self.info(record, parked));
         }
     }
@@ -162,7 +175,7 @@ impl<X: Platform> GntAlloc<X> {
     fn let_go(&self, records: &mut Records<X>, mut record: Record<X>) -> Left {
         if let Some(Notify { byte, event }) = record.notify.take() {
             if let Some(byte) = byte {
-                pages::write(&self.0.xen, &mut record.page, byte, &[0]);
+                pages::write(&self.0.xen, &record.page, byte, &[0]);
             }
             if let Some(port) = event {
                 notify::send(&port);

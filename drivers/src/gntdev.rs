@@ -6,17 +6,21 @@
 //! by runs of indices: one hypercall for a run, all of it or none.
 //!
 //! The seed's free list, its unchecked indices and its half-done batches (bugs GD1 to GD11) can't
-//! arise: see [`table`] for the index space and the window for what is mapped.
+//! arise: see `table` for the index space and the window for what is mapped.
 
+mod address;
+mod copy;
 mod table;
 mod typed;
 
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use spin::Mutex;
 
+pub use self::copy::{CopyEnd, Segment};
 use self::table::Table;
 pub use self::table::Usage;
 pub use self::typed::{Failed, MapAccess, Mapping, ReadOnly, ReadWrite, Reservation};
@@ -37,15 +41,25 @@ struct Service<X: Platform> {
     xen: X,
     events: Events<X>,
     limit: AtomicU32,
-    /// Every handle that was opened; those that are closed are dropped when the next is opened.
-    opened: Mutex<Vec<Weak<Opened<X>>>>,
+    /// By number. Kept here, since an `Arc` for each can't be had without a panic for want of
+    /// memory.
+    handles: Mutex<Vec<Opened<X>>>,
+}
+
+/// An opened device, or a number that is free.
+#[derive(Debug)]
+struct Opened<X: Platform> {
+    /// Values that keep it open.
+    holders: u64,
+    /// `None` once it's closed.
+    table: Option<Table<X>>,
 }
 
 impl<X: Platform> GntDev<X> {
     /// A service without handles. `limit`: grants per handle, its index space, at most 2^18.
     pub fn new(xen: &X, events: Events<X>, limit: u32) -> Self {
-        let (limit, opened) = (AtomicU32::new(limit.min(MAX_LIMIT)), Mutex::new(Vec::new()));
-        Self(Arc::new(Service { xen: xen.clone(), events, limit, opened }))
+        let (limit, handles) = (AtomicU32::new(limit.min(MAX_LIMIT)), Mutex::new(Vec::new()));
+        Self(Arc::new(Service { xen: xen.clone(), events, limit, handles }))
     }
 
     /// A new handle, with an index space of its own.
@@ -53,13 +67,19 @@ impl<X: Platform> GntDev<X> {
     /// # Errors
     /// ENOMEM.
     pub fn open(&self) -> Result<Handle<X>, Error> {
-        let opened = &mut *self.0.opened.lock();
-        opened.retain(|handle| handle.strong_count() > 0);
-        opened.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-        let table = Mutex::new(Table::new(&self.0.xen, self.limit())?);
-        let handle = Arc::new(Opened { service: self.clone(), table });
-        opened.push(Arc::downgrade(&handle));
-        Ok(Handle(handle))
+        let handles = &mut *self.0.handles.lock();
+        let free = handles.iter().position(|handle| handle.table.is_none());
+        let number = free.unwrap_or(handles.len());
+        if free.is_none() {
+            handles.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
+        }
+        let table = Some(Table::new(&self.0.xen, self.limit())?);
+        let opened = Opened { holders: 1, table };
+        match handles.get_mut(number) {
+            Some(handle) => *handle = opened,
+            None => handles.push(opened),
+        }
+        Ok(Handle { service: self.clone(), number })
     }
 
     /// Grants per handle that is opened from now on.
@@ -94,9 +114,8 @@ impl<X: Platform> GntDev<X> {
         self.for_each(Table::retry_stuck);
     }
 
-    fn for_each(&self, mut see: impl FnMut(&mut Table<X>)) {
-        let opened = self.0.opened.lock();
-        opened.iter().filter_map(Weak::upgrade).for_each(|handle| see(&mut handle.table.lock()));
+    fn for_each(&self, see: impl FnMut(&mut Table<X>)) {
+        self.0.handles.lock().iter_mut().filter_map(|handle| handle.table.as_mut()).for_each(see);
     }
 }
 
@@ -111,12 +130,9 @@ impl<X: Platform> Clone for GntDev<X> {
 /// Closing is dropping the last of the handle, its clones, its [`Reservation`]s and its
 /// [`Mapping`]s: live mappings pin it. Indices count bytes, 4096 to a grant.
 #[derive(Debug)]
-pub struct Handle<X: Platform>(Arc<Opened<X>>);
-
-#[derive(Debug)]
-struct Opened<X: Platform> {
+pub struct Handle<X: Platform> {
     service: GntDev<X>,
-    table: Mutex<Table<X>>,
+    number: usize,
 }
 
 impl<X: Platform> Handle<X> {
@@ -134,7 +150,7 @@ impl<X: Platform> Handle<X> {
         if grants.is_empty() {
             return Err(Error::Invalid(Errno::EINVAL, "at least 1 reference can be reserved"));
         }
-        self.0.table.lock().insert(grants)
+        self.with(|table| table.insert(grants))
     }
 
     /// UNMAP_GRANT_REF: removes `count` indices from `index` on, of one reservation or of several.
@@ -148,7 +164,7 @@ impl<X: Platform> Handle<X> {
         }
         let run = page_run(index, count)
             .ok_or(Error::Invalid(Errno::EINVAL, "outside the handle's index space"))?;
-        self.0.table.lock().remove(run)
+        self.with(|table| table.remove(run))
     }
 
     /// mmap: maps `count` reserved indices from `index` on with one hypercall, all or none.
@@ -164,31 +180,48 @@ impl<X: Platform> Handle<X> {
         count: u32,
         shared: bool,
     ) -> Result<Mapping<X, A>, Error> {
-        let table = &mut self.0.table.lock();
-        let run = page_run(index, count)
-            .filter(|run| !run.is_empty() && run.end <= table.limit())
-            .ok_or(Error::Invalid(Errno::ENXIO, "no pages, or outside the index space"))?;
-        if !shared && A::ACCESS == Access::ReadWrite {
-            return Err(Error::Invalid(Errno::EINVAL, "a writable mapping must be shared"));
-        }
-        table.map(run.clone(), None, A::ACCESS)?;
+        let run = self.map_run(index, count, shared, A::ACCESS)?;
         Ok(Mapping::new(self.clone(), run, None))
+    }
+
+    fn map_run(
+        &self,
+        index: u64,
+        count: u32,
+        shared: bool,
+        access: Access,
+    ) -> Result<Range<u32>, Error> {
+        self.with(|table| {
+            let run = page_run(index, count)
+                .filter(|run| !run.is_empty() && run.end <= table.limit())
+                .ok_or(Error::Invalid(Errno::ENXIO, "no pages, or outside the index space"))?;
+            if !shared && access == Access::ReadWrite {
+                return Err(Error::Invalid(Errno::EINVAL, "a writable mapping must be shared"));
+            }
+            table.map(run.clone(), None, access)?;
+            Ok(run)
+        })
     }
 
     /// GET_OFFSET_FOR_VADDR: the index and the number of pages of the mapping at `addr`.
     ///
     /// # Errors
-    /// EFAULT if no mapping of this handle is there, EINVAL inside one but not at its start.
+    /// EFAULT if no mapping is there, EINVAL inside one but not at its start, and for a mapping of
+    /// another handle.
     pub fn get_offset_for_vaddr(&self, addr: usize) -> Result<(u64, u32), Error> {
-        let table = self.0.table.lock();
-        let page = table.window().index_of(addr);
-        let (start, count) = page
-            .and_then(|page| table.mapping_at(page))
-            .ok_or(Error::Invalid(Errno::EFAULT, "no mapping of this handle is there"))?;
-        if addr != table.window().addr(start) {
-            return Err(Error::Invalid(Errno::EINVAL, "inside a mapping, not at its start"));
+        if let Some((index, count, start)) = self.with(|table| table.mapping_at(addr)) {
+            if addr != start {
+                return Err(Error::Invalid(Errno::EINVAL, "inside a mapping, not at its start"));
+            }
+            return Ok((u64::from(index) * BYTES, count));
         }
-        Ok((u64::from(start) * BYTES, count))
+        let mut elsewhere = false;
+        self.service.for_each(|table| elsewhere |= table.mapping_at(addr).is_some());
+        Err(if elsewhere {
+            Error::Invalid(Errno::EINVAL, "a mapping of another handle")
+        } else {
+            Error::Invalid(Errno::EFAULT, "no mapping is there")
+        })
     }
 
     /// SET_MAX_GRANTS: lowers or raises the handle's limit, at most to 2^18.
@@ -196,13 +229,14 @@ impl<X: Platform> Handle<X> {
     /// # Errors
     /// EBUSY once anything is reserved, EINVAL for 0 or too many, ENOMEM.
     pub fn set_max_grants(&self, grants: u32) -> Result<(), Error> {
-        let table = &mut *self.0.table.lock();
-        if table.usage().reserved > 0 {
-            return Err(Error::Invalid(Errno::EBUSY, "grants are reserved in this handle"));
-        }
-        check_limit(grants)?;
-        *table = Table::new(&self.0.service.0.xen, grants)?;
-        Ok(())
+        self.with(|table| {
+            if table.usage().reserved > 0 {
+                return Err(Error::Invalid(Errno::EBUSY, "grants are reserved in this handle"));
+            }
+            check_limit(grants)?;
+            *table = Table::new(&self.service.0.xen, grants)?;
+            Ok(())
+        })
     }
 
     /// SET_UNMAP_NOTIFY, for the reservation that byte `index` lies in: the byte is cleared when
@@ -214,26 +248,45 @@ impl<X: Platform> Handle<X> {
     /// nothing is reserved there, EINVAL for a byte of a page that is mapped read-only.
     pub fn set_unmap_notify(&self, index: u64, notify: UnmapNotify) -> Result<(), Error> {
         notify.check_action()?;
-        let event = notify.hold_port(&self.0.service.0.events)?;
+        let event = notify.hold_port(&self.service.0.events)?;
         let page = u32::try_from(index / BYTES).unwrap_or(u32::MAX);
         let byte = notify.clears_byte().then_some(index as usize);
-        self.0.table.lock().set_notify(page, byte, event)
+        self.with(|table| table.set_notify(page, byte, event))
     }
 
     /// What is in use in this handle.
     pub fn usage(&self) -> Usage {
-        self.0.table.lock().usage()
+        self.with(|table| table.usage())
+    }
+
+    /// Looks at the handle's index space, alone.
+    fn with<R>(&self, look: impl FnOnce(&mut Table<X>) -> R) -> R {
+        let handles = &mut *self.service.0.handles.lock();
+        look(handles[self.number].table.as_mut().expect("open as long as anybody holds it"))
     }
 }
 
 impl<X: Platform> Clone for Handle<X> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        self.service.0.handles.lock()[self.number].holders += 1;
+        Self { service: self.service.clone(), number: self.number }
+    }
+}
+
+impl<X: Platform> Drop for Handle<X> {
+    fn drop(&mut self) {
+        let handles = &mut *self.service.0.handles.lock();
+        let opened = &mut handles[self.number];
+        opened.holders -= 1;
+        if opened.holders == 0 {
+            // The table's own drop unmaps everything and tells whom it has to tell.
+            opened.table = None;
+        }
     }
 }
 
 /// The pages of a run of bytes; `None` for an index that is not a page's or wraps.
-fn page_run(index: u64, count: u32) -> Option<core::ops::Range<u32>> {
+fn page_run(index: u64, count: u32) -> Option<Range<u32>> {
     let first = u32::try_from(index / BYTES).ok().filter(|_| index.is_multiple_of(BYTES))?;
     Some(first..first.checked_add(count)?)
 }

@@ -12,6 +12,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "fake"))]
 extern crate std;
 
+pub mod buffer;
 pub mod console;
 pub mod counters;
 pub mod events;
@@ -21,6 +22,8 @@ pub mod gntalloc;
 pub mod gntdev;
 mod grant_table;
 pub mod hypervisor;
+pub mod ioctl;
+pub mod libxen;
 pub mod memory;
 pub mod notify;
 pub mod ring;

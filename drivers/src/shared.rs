@@ -31,6 +31,58 @@ pub trait Shared {
     fn check(&self, offset: usize, len: usize) -> Result<(), Error> {
         check_range(self.size(), offset, len)
     }
+
+    /// `len` bytes from `offset` on, borrowed: the view can't outlive what it is a view of.
+    ///
+    /// # Errors
+    /// EINVAL outside the range.
+    fn view(&self, offset: usize, len: usize) -> Result<View<'_, Self>, Error>
+    where
+        Self: Sized,
+    {
+        self.check(offset, len)?;
+        Ok(View { shared: self, offset, len })
+    }
+}
+
+/// A part of shared bytes. Offsets count from its start.
+#[derive(Debug)]
+pub struct View<'a, S: ?Sized> {
+    shared: &'a S,
+    offset: usize,
+    len: usize,
+}
+
+impl<S: Shared + ?Sized> View<'_, S> {
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies bytes out, from `offset` on.
+    ///
+    /// # Errors
+    /// EINVAL outside the view.
+    pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        check_range(self.len, offset, bytes.len())?;
+        self.shared.read(self.offset + offset, bytes)
+    }
+}
+
+impl<S: SharedMut + ?Sized> View<'_, S> {
+    /// Copies bytes in, from `offset` on.
+    ///
+    /// # Errors
+    /// EINVAL outside the view.
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        check_range(self.len, offset, bytes.len())?;
+        self.shared.write(self.offset + offset, bytes)
+    }
 }
 
 /// Whether `len` bytes from `offset` on are among the first `size`.

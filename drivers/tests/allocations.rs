@@ -52,7 +52,8 @@ fn the_count_counts() {
 #[test]
 fn map_unmap_read_write_send_receive_and_end_allocate_nothing() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 100, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 100, Access::ReadWrite).unwrap();
     let mut export = Some(export);
     let grants = offer(ALICE, export.as_ref().unwrap());
     let mut reservation = Some(pair.bob.gntdev.open().unwrap().insert(&grants).unwrap());

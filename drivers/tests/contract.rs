@@ -27,7 +27,7 @@ fn map<A: MapAccess, X: Platform>(
 #[test]
 fn gntalloc_refuses_a_reserved_domid_and_an_unknown_flag() {
     let pair = pair();
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     let mut grefs = [GrantRef(0)];
     for domid in [0x7FF0, 0x7FFF, 0xFFFF] {
         assert_eq!(errno(alloc.alloc_gref(domid, 0, &mut grefs)), Errno::EINVAL);
@@ -41,7 +41,7 @@ fn gntalloc_refuses_a_reserved_domid_and_an_unknown_flag() {
 #[test]
 fn gntalloc_of_no_pages_succeeds_and_uses_no_index() {
     let pair = pair();
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     assert_eq!(alloc.alloc_gref(BOB, 0, &mut []), Ok(0));
     assert_eq!(alloc.alloc_gref(BOB, 0, &mut [GrantRef(0); 2]), Ok(0));
     assert_eq!(alloc.alloc_gref(BOB, 0, &mut []), Ok(2 * PAGE));
@@ -50,7 +50,7 @@ fn gntalloc_of_no_pages_succeeds_and_uses_no_index() {
 #[test]
 fn gntalloc_indices_are_never_used_twice() {
     let pair = pair();
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     for round in 0..5 {
         assert_eq!(alloc.alloc_gref(BOB, 0, &mut [GrantRef(0); 3]), Ok(round * 3 * PAGE));
         assert_eq!(alloc.dealloc_gref(round * 3 * PAGE, 3), Ok(()));
@@ -61,7 +61,7 @@ fn gntalloc_indices_are_never_used_twice() {
 fn beyond_the_limit_is_enospc_even_when_memory_is_short_too() {
     let pair = pair_of(Config { pages: 2, ..Config::default() }, Config::default());
     pair.alice.gntalloc.set_limit(4);
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     assert_eq!(errno(alloc.alloc_gref(BOB, 0, &mut [GrantRef(0); 5])), Errno::ENOSPC);
     assert_eq!(errno(alloc.alloc_gref(BOB, 0, &mut [GrantRef(0); 3])), Errno::ENOMEM);
     assert_eq!(alloc.alloc_gref(BOB, 0, &mut [GrantRef(0); 2]), Ok(0), "nothing was left behind");
@@ -71,7 +71,7 @@ fn beyond_the_limit_is_enospc_even_when_memory_is_short_too() {
 fn the_limit_is_one_for_all_handles() {
     let pair = pair();
     pair.alice.gntalloc.set_limit(3);
-    let (one, two) = (pair.alice.gntalloc.open(), pair.alice.gntalloc.open());
+    let (one, two) = (pair.alice.gntalloc.open().unwrap(), pair.alice.gntalloc.open().unwrap());
     one.alloc_gref(BOB, 0, &mut [GrantRef(0); 2]).unwrap();
     assert_eq!(errno(two.alloc_gref(BOB, 0, &mut [GrantRef(0); 2])), Errno::ENOSPC);
     two.alloc_gref(BOB, 0, &mut [GrantRef(0)]).unwrap();
@@ -80,7 +80,7 @@ fn the_limit_is_one_for_all_handles() {
 #[test]
 fn a_full_grant_table_is_enospc_and_one_freed_entry_serves_again() {
     let pair = pair_of(Config { max_grant_frames: 1, ..Config::default() }, Config::default());
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     let index = alloc.alloc_gref(BOB, 0, &mut [GrantRef(0); 504]).expect("512 less 8 reserved");
     assert_eq!(errno(alloc.alloc_gref(BOB, 0, &mut [GrantRef(0)])), Errno::ENOSPC);
     alloc.dealloc_gref(index + 7 * PAGE, 1).unwrap();
@@ -90,7 +90,7 @@ fn a_full_grant_table_is_enospc_and_one_freed_entry_serves_again() {
 #[test]
 fn an_allocation_without_memory_midway_leaves_nothing_behind() {
     let pair = pair();
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     for after in 0..8 {
         pair.alice.xen.fail_page_after(after);
         assert_eq!(errno(alloc.alloc(domid(BOB), 8, Access::ReadWrite)), Errno::ENOMEM);
@@ -101,7 +101,7 @@ fn an_allocation_without_memory_midway_leaves_nothing_behind() {
 #[test]
 fn dealloc_refuses_what_is_not_a_run_of_allocated_pages() {
     let pair = pair();
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     alloc.alloc_gref(BOB, 0, &mut [GrantRef(0); 4]).unwrap();
     let cases =
         [(0, 0), (1, 1), (0, 5), (4 * PAGE, 1), (3 * PAGE, 2), (u64::MAX - 4095, 1), (0, u32::MAX)];
@@ -110,7 +110,7 @@ fn dealloc_refuses_what_is_not_a_run_of_allocated_pages() {
     }
     alloc.dealloc_gref(PAGE, 2).expect("any run, of one allocation or of several");
     assert_eq!(errno(alloc.dealloc_gref(PAGE, 1)), Errno::EINVAL, "gone already");
-    let other = pair.alice.gntalloc.open();
+    let other = pair.alice.gntalloc.open().unwrap();
     assert_eq!(errno(other.dealloc_gref(0, 1)), Errno::EINVAL, "an index of another handle");
     assert_eq!(pair.alice.table.in_use(), 2);
 }
@@ -118,7 +118,7 @@ fn dealloc_refuses_what_is_not_a_run_of_allocated_pages() {
 #[test]
 fn a_page_mapped_locally_outlives_its_dealloc_and_its_handle() {
     let pair = pair();
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     alloc.alloc_gref(BOB, FLAG_WRITABLE, &mut [GrantRef(0); 2]).unwrap();
     assert_eq!(errno(alloc.mmap(0, 1, false)), Errno::EINVAL, "not shared comes first");
     assert_eq!(errno(alloc.mmap(0, 3, false)), Errno::EINVAL);
@@ -138,7 +138,7 @@ fn a_page_mapped_locally_outlives_its_dealloc_and_its_handle() {
 #[test]
 fn closing_a_handle_frees_what_it_allocated_and_parks_what_the_peer_maps() {
     let pair = pair();
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     let mut grefs = [GrantRef(0); 3];
     alloc.alloc_gref(BOB, FLAG_WRITABLE, &mut grefs).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
@@ -202,7 +202,8 @@ fn set_max_grants_changes_the_limit_until_something_is_reserved() {
 #[test]
 fn mmap_finds_its_errors_in_the_seeds_order() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 3, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 3, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     bob.set_max_grants(8).unwrap();
     let index = bob.map_grant_ref(&offer(ALICE, &export)).unwrap();
@@ -227,7 +228,8 @@ fn mmap_finds_its_errors_in_the_seeds_order() {
 #[test]
 fn any_run_of_reserved_pages_can_be_mapped_part_of_one_reservation_or_across_several() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 6, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 6, Access::ReadWrite).unwrap();
     let grants = offer(ALICE, &export);
     let bob = pair.bob.gntdev.open().unwrap();
     let first = bob.map_grant_ref(&grants[..3]).unwrap();
@@ -242,7 +244,8 @@ fn any_run_of_reserved_pages_can_be_mapped_part_of_one_reservation_or_across_sev
 #[test]
 fn removing_says_what_the_first_page_that_cannot_be_removed_is() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 4, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 4, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let index = bob.map_grant_ref(&offer(ALICE, &export)).unwrap();
     assert_eq!(bob.unmap_grant_ref(index, 0), Ok(()), "nothing to do");
@@ -263,7 +266,8 @@ fn removing_says_what_the_first_page_that_cannot_be_removed_is() {
 #[test]
 fn a_reservation_that_lost_a_page_by_its_index_cannot_be_mapped_any_more() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 3, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 3, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let reservation = bob.insert(&offer(ALICE, &export)).unwrap();
     bob.unmap_grant_ref(reservation.index() + PAGE, 1).unwrap();
@@ -281,7 +285,8 @@ fn a_reservation_that_lost_a_page_by_its_index_cannot_be_mapped_any_more() {
 #[test]
 fn the_offset_of_an_address_is_told_at_the_start_of_a_mapping_only() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 4, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 4, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let index = bob.map_grant_ref(&offer(ALICE, &export)).unwrap();
     let mapping = map::<ReadWrite, _>(&bob, index + PAGE, 3).unwrap();
@@ -294,7 +299,8 @@ fn the_offset_of_an_address_is_told_at_the_start_of_a_mapping_only() {
         assert_eq!(errno(bob.get_offset_for_vaddr(outside)), Errno::EFAULT);
     }
     let other = pair.bob.gntdev.open().unwrap();
-    assert_eq!(errno(other.get_offset_for_vaddr(addr)), Errno::EFAULT, "another handle's");
+    assert_eq!(errno(other.get_offset_for_vaddr(addr)), Errno::EINVAL, "another handle's");
+    assert_eq!(errno(other.get_offset_for_vaddr(addr - 1)), Errno::EFAULT);
     drop(mapping);
     assert_eq!(errno(bob.get_offset_for_vaddr(addr)), Errno::EFAULT);
 }
@@ -303,7 +309,8 @@ fn the_offset_of_an_address_is_told_at_the_start_of_a_mapping_only() {
 fn without_a_maptrack_entry_mapping_is_enomem_and_one_unmapped_page_serves_again() {
     let config = Config { max_maptrack_frames: 1, ..Config::default() };
     let pair = pair_of(Config::default(), config);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 256, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 256, Access::ReadWrite).unwrap();
     let grants = offer(ALICE, &export);
     let bob = pair.bob.gntdev.open().unwrap();
     let failed = bob.insert(&grants).unwrap().map::<ReadWrite>().unwrap_err();
@@ -318,7 +325,8 @@ fn without_a_maptrack_entry_mapping_is_enomem_and_one_unmapped_page_serves_again
 #[test]
 fn notify_on_gntdev_finds_action_port_index_and_byte_in_this_order() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let port = PortNumber(99);
     let set = |index, action| bob.set_unmap_notify(index, UnmapNotify { action, port });
@@ -334,7 +342,7 @@ fn notify_on_gntdev_finds_action_port_index_and_byte_in_this_order() {
 #[test]
 fn notify_on_gntalloc_finds_index_action_and_port_in_this_order() {
     let pair = pair();
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     let port = PortNumber(99);
     let set = |index, action| alloc.set_unmap_notify(index, UnmapNotify { action, port });
     assert_eq!(errno(set(0, 4 | SEND_EVENT)), Errno::ENOENT, "no page");

@@ -38,7 +38,8 @@ fn events(pair: &Pair, port: &Port<FakeXen>) -> u64 {
 fn a_mapper_that_lets_go_clears_its_byte_and_rings_the_granter_once() {
     let pair = pair();
     let (alice_port, bob_port) = channel(&pair);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     mapping.set_notify(4100, both(&bob_port)).unwrap();
@@ -55,7 +56,8 @@ fn a_mapper_that_lets_go_clears_its_byte_and_rings_the_granter_once() {
 fn unmapping_clears_the_byte_and_removing_sends_the_event() {
     let pair = pair();
     let (alice_port, bob_port) = channel(&pair);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let reservation = bob.insert(&offer(ALICE, &export)).unwrap();
     reservation.set_notify(0, both(&bob_port)).unwrap();
@@ -73,7 +75,8 @@ fn unmapping_clears_the_byte_and_removing_sends_the_event() {
 fn the_event_of_a_reservation_removed_piece_by_piece_comes_with_the_last_piece() {
     let pair = pair();
     let (alice_port, bob_port) = channel(&pair);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 4, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 4, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let index = bob.map_grant_ref(&offer(ALICE, &export)).unwrap();
     bob.set_unmap_notify(index, both(&bob_port)).unwrap();
@@ -92,7 +95,8 @@ fn a_later_request_replaces_an_earlier_one() {
     let pair = pair();
     let (first_alice, first_bob) = channel(&pair);
     let (second_alice, second_bob) = channel(&pair);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     export.write(0, &[1]).unwrap();
@@ -108,7 +112,8 @@ fn a_later_request_replaces_an_earlier_one() {
 fn an_action_of_0_takes_a_request_back() {
     let pair = pair();
     let (alice_port, bob_port) = channel(&pair);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     export.write(0, &[1]).unwrap();
@@ -122,7 +127,8 @@ fn an_action_of_0_takes_a_request_back() {
 fn a_page_that_was_mapped_read_only_afterwards_keeps_its_byte() {
     let pair = pair();
     let (alice_port, bob_port) = channel(&pair);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let reservation = bob.insert(&offer(ALICE, &export)).unwrap();
     export.write(0, &[1]).unwrap();
@@ -135,7 +141,8 @@ fn a_page_that_was_mapped_read_only_afterwards_keeps_its_byte() {
 fn closing_a_handle_with_a_live_reservation_by_index_rings() {
     let pair = pair();
     let (alice_port, bob_port) = channel(&pair);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let index = bob.map_grant_ref(&offer(ALICE, &export)).unwrap();
     bob.set_unmap_notify(index, both(&bob_port)).unwrap();
@@ -148,7 +155,8 @@ fn a_granter_that_lets_go_tells_a_peer_that_still_maps_the_page() {
     let pair = pair();
     let (alice_port, bob_port) = channel(&pair);
     let before = events(&pair, &bob_port);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     export.write(4096 + 7, &[1]).unwrap();
@@ -164,7 +172,8 @@ fn a_granter_that_lets_go_tells_a_peer_that_still_maps_the_page() {
 fn a_port_stays_open_for_the_event_it_was_promised_for() {
     let pair = pair();
     let (alice_port, bob_port) = channel(&pair);
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     mapping.set_notify(0, both(&bob_port)).unwrap();

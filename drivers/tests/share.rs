@@ -14,7 +14,8 @@ use xen_sys::grant_table::GrantStatus;
 #[test]
 fn bytes_written_on_one_side_are_read_on_the_other_in_both_directions() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     // Across the page boundary, so that the order of the pages counts.
@@ -33,7 +34,7 @@ fn bytes_written_on_one_side_are_read_on_the_other_in_both_directions() {
 #[test]
 fn a_shared_page_holds_only_zeroes_at_first_whatever_was_in_it() {
     let pair = pair_of(Config { pages: 1, ..Config::default() }, Config::default());
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     for _ in 0..3 {
         let export = alloc.alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
         let mut bytes = [1; 4096];
@@ -47,7 +48,7 @@ fn a_shared_page_holds_only_zeroes_at_first_whatever_was_in_it() {
 #[test]
 fn granting_makes_no_hypercall_and_mapping_n_pages_one() {
     let pair = pair();
-    let (alloc, bob) = (pair.alice.gntalloc.open(), pair.bob.gntdev.open().unwrap());
+    let (alloc, bob) = (pair.alice.gntalloc.open().unwrap(), pair.bob.gntdev.open().unwrap());
     for pages in [1, 2, 33, 256] {
         let before = pair.alice.xen.counters().hypercalls();
         let export = alloc.alloc(domid(BOB), pages, Access::ReadWrite).unwrap();
@@ -71,7 +72,8 @@ fn granting_makes_no_hypercall_and_mapping_n_pages_one() {
 #[test]
 fn the_owner_sees_whether_the_peer_maps_a_page_and_how() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let states = || export.states().collect::<Vec<_>>();
     assert_eq!(states(), [PeerState::Idle, PeerState::Idle]);
@@ -90,7 +92,8 @@ fn the_owner_sees_whether_the_peer_maps_a_page_and_how() {
 #[test]
 fn a_read_only_grant_can_be_read_and_not_mapped_writable() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 1, Access::ReadOnly).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadOnly).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let reservation = bob.insert(&offer(ALICE, &export)).unwrap();
     let refused = reservation.map::<ReadWrite>().unwrap_err();
@@ -109,7 +112,8 @@ fn a_read_only_grant_can_be_read_and_not_mapped_writable() {
 #[test]
 fn one_bad_reference_in_a_batch_leaves_nothing_mapped_and_every_status_readable() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 8, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 8, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     for bad in 0..8 {
         let mut grants = offer(ALICE, &export);
@@ -132,7 +136,8 @@ fn one_bad_reference_in_a_batch_leaves_nothing_mapped_and_every_status_readable(
 #[test]
 fn what_was_unmapped_can_be_mapped_again_and_otherwise() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 3, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 3, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let reservation = bob.insert(&offer(ALICE, &export)).unwrap();
     let mapping = reservation.map::<ReadWrite>().unwrap();
@@ -146,7 +151,8 @@ fn what_was_unmapped_can_be_mapped_again_and_otherwise() {
 #[test]
 fn ending_what_the_peer_maps_hands_the_export_back_unchanged() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 4, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 4, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let last = bob.insert(&offer(ALICE, &export)[3..]).unwrap().map::<ReadWrite>().unwrap();
     let export = export.end().unwrap_err().0;
@@ -161,7 +167,8 @@ fn ending_what_the_peer_maps_hands_the_export_back_unchanged() {
 #[test]
 fn dropped_export_outlives_the_peers_mapping() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     export.write(0, b"still here").unwrap();
@@ -179,7 +186,8 @@ fn dropped_export_outlives_the_peers_mapping() {
 #[test]
 fn parked_pages_come_back_by_themselves_within_a_tenth_of_a_second() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     drop(export);
@@ -205,7 +213,7 @@ fn an_allocation_that_would_fail_tries_parked_pages_first() {
         let pair = pair_of(config, Config::default());
         pair.alice.gntalloc.set_limit(limit);
         let all = limit.min(504 * frames).min(pages);
-        let alloc = pair.alice.gntalloc.open();
+        let alloc = pair.alice.gntalloc.open().unwrap();
         let export = alloc.alloc(domid(BOB), all, Access::ReadWrite).unwrap();
         let bob = pair.bob.gntdev.open().unwrap();
         let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
@@ -222,7 +230,8 @@ fn an_allocation_that_would_fail_tries_parked_pages_first() {
 #[test]
 fn a_peer_that_dies_lets_go_of_everything() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 64, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 64, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     // What a destroyed guest held it never gives back itself.
@@ -236,7 +245,8 @@ fn a_peer_that_dies_lets_go_of_everything() {
 #[test]
 fn a_mapping_survives_its_granter() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
     export.write(0, b"testament").unwrap();
@@ -254,7 +264,7 @@ fn one_domain_can_share_with_itself() {
     let world = World::new();
     let guest = guest(&world, 0, Config::default());
     assert_eq!(guest.domid, domid(0), "the number is learnt without xenstore");
-    let export = guest.gntalloc.open().alloc(guest.domid, 2, Access::ReadWrite).unwrap();
+    let export = guest.gntalloc.open().unwrap().alloc(guest.domid, 2, Access::ReadWrite).unwrap();
     let dev = guest.gntdev.open().unwrap();
     let mapping = dev.insert(&offer(0, &export)).unwrap().map::<ReadWrite>().unwrap();
     mapping.write(0, b"loop").unwrap();
@@ -268,7 +278,8 @@ fn one_domain_can_share_with_itself() {
 #[test]
 fn a_reference_can_be_mapped_writable_128_times_and_then_no_more() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
     let bob = pair.bob.gntdev.open().unwrap();
     let grant = offer(ALICE, &export)[0];
     let first = bob.insert(&[grant; 128]).unwrap().map::<ReadWrite>().expect("128 mappings");
@@ -282,7 +293,7 @@ fn a_reference_can_be_mapped_writable_128_times_and_then_no_more() {
 #[test]
 fn grants_are_reused_and_references_0_to_7_never_given() {
     let pair = pair();
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     let mut seen = Vec::new();
     for _ in 0..3 {
         let export = alloc.alloc(domid(BOB), 600, Access::ReadWrite).unwrap();
@@ -300,7 +311,8 @@ fn grants_are_reused_and_references_0_to_7_never_given() {
 #[test]
 fn copying_is_counted_to_the_byte() {
     let pair = pair();
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
     let copied = || pair.alice.xen.counters().copied.load(Ordering::Relaxed);
     let before = copied();
     export.write(100, &[7; 1000]).unwrap();
@@ -311,7 +323,7 @@ fn copying_is_counted_to_the_byte() {
 #[test]
 fn a_clean_page_is_not_zeroed_again() {
     let pair = pair_of(Config { pages: 4, ..Config::default() }, Config::default());
-    let alloc = pair.alice.gntalloc.open();
+    let alloc = pair.alice.gntalloc.open().unwrap();
     let zeroed = || pair.alice.xen.counters().zeroed.load(Ordering::Relaxed);
     alloc.alloc(domid(BOB), 4, Access::ReadWrite).unwrap().end().unwrap();
     // Fresh memory is not known to be clean: zeroed before it's shared, and when it comes back.

@@ -18,6 +18,6 @@ async fn main(guest: Guest) {
 
 fn share(services: &Services<Xen>) -> Result<Export<Xen>, Error> {
     let dom0 = DomId::new(0).expect("0 is an ordinary number");
-    let page = services.gntalloc.open().alloc(dom0, 1, Access::ReadOnly)?;
+    let page = services.gntalloc.open()?.alloc(dom0, 1, Access::ReadOnly)?;
     page.write(0, b"hello, dom0").map(|()| page)
 }

@@ -70,7 +70,6 @@ struct Shell<'a, X: Platform, M> {
     objects: Objects<X>,
     /// Ports that were opened here.
     ports: Vec<Port<X>>,
-    gntalloc: drivers::gntalloc::Handle<X>,
     /// The handle that maps, and the limit it was opened with.
     gntdev: Option<(u32, drivers::gntdev::Handle<X>)>,
     /// Xen's time when the shell was started.
@@ -81,7 +80,6 @@ struct Shell<'a, X: Platform, M> {
 impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
     fn new(services: Services<X>, machine: M, input: &'a Input) -> Self {
         Self {
-            gntalloc: services.gntalloc.open(),
             started: services.xen.now(),
             services,
             machine,

@@ -67,7 +67,7 @@ impl State {
             side.u
         };
         let domain = self.domain(owner);
-        let frame = domain.frames.get(&mfn).cloned().ok_or(GrantStatus::BAD_PAGE)?;
+        let frame = domain.frame(mfn)?;
         assert!(!domain.free.contains(&mfn), "copied from or to a page that is not allocated");
         Ok(frame)
     }

@@ -121,6 +121,8 @@ pub(super) struct Domain {
     /// The free ones that the guest said hold only zeroes.
     pub(super) clean: BTreeSet<u64>,
     pub(super) pages_until_failure: Option<u32>,
+    /// Frames that are on their way back from swap: how often they still answer eagain.
+    pub(super) paged_out: BTreeMap<u64, u32>,
     /// Its page tables, by page address.
     pub(super) ptes: BTreeMap<usize, Pte>,
     /// Address space that was reserved, by first address.
@@ -150,6 +152,7 @@ impl Domain {
             clean: BTreeSet::new(),
             frames,
             pages_until_failure: None,
+            paged_out: BTreeMap::new(),
             ptes: BTreeMap::new(),
             slots: BTreeMap::new(),
             typed: VecDeque::new(),

@@ -35,6 +35,8 @@ pub enum Fault {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     next: VecDeque<(Call, Fault)>,
+    /// The same for the call after the next.
+    later: VecDeque<(Call, Fault)>,
     /// Calls that fail whenever they are made.
     denied: Vec<(Call, Errno)>,
 }
@@ -42,6 +44,10 @@ pub(super) struct Faults {
 impl Faults {
     pub(super) fn push(&mut self, call: Call, fault: Fault) {
         self.next.push_back((call, fault));
+    }
+
+    pub(super) fn push_later(&mut self, call: Call, fault: Fault) {
+        self.later.push_back((call, fault));
     }
 
     pub(super) fn deny(&mut self, call: Call, errno: Option<Errno>) {
@@ -53,6 +59,9 @@ impl Faults {
     pub(super) fn take(&mut self, call: Call) -> Batch {
         let (mut now, later) = self.next.drain(..).partition(|(kind, _)| *kind == call);
         self.next = later;
+        let (due, later) = self.later.drain(..).partition(|(kind, _)| *kind == call);
+        self.later = later;
+        self.next.extend::<VecDeque<_>>(due);
         let denied = self.denied.iter().filter(|(kind, _)| *kind == call);
         now.extend(denied.map(|(_, errno)| (call, Fault::Hypercall { at: 0, errno: *errno })));
         Batch(now)

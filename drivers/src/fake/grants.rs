@@ -3,6 +3,7 @@
 //! Source: xen/common/grant_table.c as described in the comments; statuses that were seen on a
 //! real Xen 4.17.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
@@ -13,7 +14,7 @@ use xen_sys::grant_table::{
 
 use super::State;
 use super::domain::Domain;
-use super::memory::Pte;
+use super::memory::{Frame, Pte};
 use crate::grant_table::PER_FRAME;
 
 /// Mappings in one maptrack frame.
@@ -53,6 +54,17 @@ impl Domain {
                 && u64::from(self.pages.entry(*gref).frame.load(Ordering::SeqCst)) == mfn
         };
         (8..self.grant_frames * PER_FRAME).filter(names).collect()
+    }
+
+    /// A frame that another domain is to see.
+    pub(super) fn frame(&mut self, mfn: u64) -> Result<Arc<Frame>, GrantStatus> {
+        match self.paged_out.get_mut(&mfn) {
+            Some(0) | None => self.frames.get(&mfn).cloned().ok_or(GrantStatus::BAD_PAGE),
+            Some(left) => {
+                *left -= 1;
+                Err(GrantStatus::EAGAIN)
+            }
+        }
     }
 
     fn free_handle(&mut self) -> Option<u32> {
@@ -115,8 +127,9 @@ impl State {
             Ok(active) => active,
             Err(status) => return status,
         };
-        let Some(frame) = self.domain(op.dom).frames.get(&active.mfn).cloned() else {
-            return GrantStatus::BAD_PAGE;
+        let frame = match self.domain(op.dom).frame(active.mfn) {
+            Ok(frame) => frame,
+            Err(status) => return status,
         };
         // A PV mapper needs the L1 table to be there.
         if !self.domain(mapper).is_prepared(addr) {

@@ -4,12 +4,11 @@
 //! consuming it, and a grant that the peer still maps hands the export back. Dropping one lets go
 //! of it: pages that the peer maps are parked.
 
-use super::handle::{BYTES, NOT_ALLOCATED};
-use super::{GntAlloc, Handle, Left, Record};
-use crate::memory::{PAGE_SIZE, Platform};
+use super::handle::BYTES;
+use super::{GntAlloc, Handle, Left, Record, Records};
+use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::notify::UnmapNotify;
-use crate::raw::pages;
-use crate::shared::{Shared, SharedMut, by_page, check_word};
+use crate::shared::{Shared, SharedMut, check_word};
 use crate::{Access, DomId, Errno, Error, GrantRef, PeerState};
 
 /// Granted pages, and the right to use them here.
@@ -108,11 +107,11 @@ impl<X: Platform> Export<X> {
     }
 
     fn let_go(&mut self) -> u32 {
-        let records = &mut self.service().0.records.lock();
+        let records = &mut self.service().records();
         let run = self.first..self.first + u64::from(self.pages);
         // Pages that were deallocated by their index are gone already.
         let parked = run.filter(|page| {
-            let listed = records.get((self.handle.0.number, *page)).is_some_and(|page| page.listed);
+            let listed = records.get((self.handle.number, *page)).is_some_and(|page| page.listed);
             listed && self.handle.unlist(records, *page) == Left::Parked
         });
         parked.count() as u32
@@ -137,15 +136,20 @@ impl<X: Platform> Export<X> {
         true
     }
 
-    fn service(&self) -> &GntAlloc<X> {
-        &self.handle.0.service
+    /// The service whose pages it has.
+    pub(crate) fn service(&self) -> &GntAlloc<X> {
+        &self.handle.service
+    }
+
+    /// One of its pages, as long as the service's records are held.
+    pub(crate) fn page<'r>(&self, records: &'r Records<X>, page: u32) -> Option<&'r Page> {
+        let key = (self.handle.number, self.first + u64::from(page));
+        records.get(key).map(|record| &record.page)
     }
 
     /// Looks at a page's record.
-    fn with<R>(&self, page: u32, look: impl FnOnce(&mut Record<X>) -> R) -> Result<R, Error> {
-        let records = &mut self.service().0.records.lock();
-        let key = (self.handle.0.number, self.first + u64::from(page));
-        records.get_mut(key).map(look).ok_or(NOT_ALLOCATED)
+    fn with<R>(&self, page: u32, look: impl FnOnce(&Record<X>) -> R) -> Result<R, Error> {
+        self.handle.with_page(self.first + u64::from(page), look)
     }
 }
 
@@ -155,43 +159,25 @@ impl<X: Platform> Shared for Export<X> {
     }
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        let xen = &self.service().0.xen;
         self.check(offset, bytes.len())?;
-        let mut rest = bytes;
-        for (page, in_page, len) in by_page(offset, rest.len()) {
-            let (now, later) = rest.split_at_mut(len);
-            self.with(page, |record| pages::read(xen, &record.page, in_page, now))?;
-            rest = later;
-        }
-        Ok(())
+        self.handle.read_pages(self.first, offset, bytes)
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
         check_word(self.size(), offset)?;
-        let (xen, in_page) = (&self.service().0.xen, offset % PAGE_SIZE);
-        let page = (offset / PAGE_SIZE) as u32;
-        self.with(page, |record| pages::load_u32(xen, &record.page, in_page))
+        self.handle.load_u32(self.first, offset)
     }
 }
 
 impl<X: Platform> SharedMut for Export<X> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        let xen = &self.service().0.xen;
         self.check(offset, bytes.len())?;
-        let mut rest = bytes;
-        for (page, in_page, len) in by_page(offset, rest.len()) {
-            let (now, later) = rest.split_at(len);
-            self.with(page, |record| pages::write(xen, &mut record.page, in_page, now))?;
-            rest = later;
-        }
-        Ok(())
+        self.handle.write_pages(self.first, offset, bytes)
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
         check_word(self.size(), offset)?;
-        let (xen, in_page) = (&self.service().0.xen, offset % PAGE_SIZE);
-        let page = (offset / PAGE_SIZE) as u32;
-        self.with(page, |record| pages::store_u32(xen, &mut record.page, in_page, value))
+        self.handle.store_u32(self.first, offset, value)
     }
 }
 

@@ -1,12 +1,9 @@
 //! An opened gntalloc: the calls of the seed's device by plain index, and their errors.
 
-use alloc::sync::Arc;
 use core::ops::Range;
 
-use spin::Mutex;
-
-use super::records::{Key, Notify, Records};
-use super::{GntAlloc, Left};
+use super::records::{Notify, Records};
+use super::{GntAlloc, Left, LocalMapping};
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::notify::UnmapNotify;
 use crate::{Access, DomId, Errno, Error, GrantRef};
@@ -18,17 +15,12 @@ pub(super) const BYTES: u64 = PAGE_SIZE as u64;
 
 /// An opened device: an index space, and the pages that were allocated in it.
 ///
-/// Closing is dropping the last of the handle, its clones, its [`Export`]s and its
-/// [`LocalMapping`]s. Indices count bytes, 4096 to a page, and are never used twice.
+/// Closing is dropping the last of the handle, its clones, its [`super::Export`]s and
+/// its [`LocalMapping`]s. Indices count bytes, 4096 to a page, and are never used twice.
 #[derive(Debug)]
-pub struct Handle<X: Platform>(pub(super) Arc<Opened<X>>);
-
-#[derive(Debug)]
-pub(super) struct Opened<X: Platform> {
+pub struct Handle<X: Platform> {
     pub(super) service: GntAlloc<X>,
     pub(super) number: u32,
-    /// In pages.
-    pub(super) next_index: Mutex<u64>,
 }
 
 impl<X: Platform> Handle<X> {
@@ -59,10 +51,9 @@ impl<X: Platform> Handle<X> {
         count: u32,
         mut see: impl FnMut(u32, GrantRef),
     ) -> Result<u64, Error> {
-        let service = &self.0.service;
-        let records = &mut service.0.records.lock();
-        let next_index = &mut self.0.next_index.lock();
-        let first = **next_index;
+        let service = &self.service;
+        let records = &mut service.records();
+        let first = *records.next_index(self.number);
         service.admit(records, count)?;
         records.reserve(count as usize)?;
         for i in 0..count {
@@ -73,7 +64,7 @@ impl<X: Platform> Handle<X> {
             match record {
                 Ok(record) => {
                     see(i, record.gref);
-                    records.insert((self.0.number, first + u64::from(i)), record);
+                    records.insert((self.number, first + u64::from(i)), record);
                 }
                 Err(error) => {
                     // A peer that guessed a reference may map it already: then it's parked.
@@ -84,7 +75,7 @@ impl<X: Platform> Handle<X> {
                 }
             }
         }
-        **next_index += u64::from(count);
+        *records.next_index(self.number) += u64::from(count);
         Ok(first * BYTES)
     }
 
@@ -95,7 +86,7 @@ impl<X: Platform> Handle<X> {
     /// EINVAL for no pages, an index that is not a page's, or a run with a page that is not
     /// allocated. Nothing changes then.
     pub fn dealloc_gref(&self, index: u64, count: u32) -> Result<(), Error> {
-        let records = &mut self.0.service.0.records.lock();
+        let records = &mut self.service.records();
         let run = self.run(records, index, count).ok_or(NOT_ALLOCATED)?;
         for page in run {
             self.unlist(records, page);
@@ -111,15 +102,14 @@ impl<X: Platform> Handle<X> {
     /// ENOENT if no page is allocated there, then EINVAL for an unknown action, then EINVAL for
     /// an event on a port that is not open.
     pub fn set_unmap_notify(&self, index: u64, notify: UnmapNotify) -> Result<(), Error> {
-        let service = &self.0.service.0;
-        let records = &mut service.records.lock();
-        let key = (self.0.number, index / BYTES);
+        let records = &mut self.service.records();
+        let key = (self.number, index / BYTES);
         let record = records
             .get_mut(key)
             .filter(|record| record.listed)
             .ok_or(Error::Invalid(Errno::ENOENT, "no page is allocated at that index"))?;
         notify.check_action()?;
-        let event = notify.hold_port(&service.events)?;
+        let event = notify.hold_port(&self.service.0.events)?;
         let byte = notify.clears_byte().then_some((index % BYTES) as usize);
         record.notify = Some(Notify { byte, event });
         Ok(())
@@ -134,16 +124,19 @@ impl<X: Platform> Handle<X> {
         if !shared {
             return Err(Error::Invalid(Errno::EINVAL, "a mapping of gntalloc must be shared"));
         }
-        let records = &mut self.0.service.0.records.lock();
+        let mut guard = self.service.records();
+        let records = &mut *guard;
         let run = self
             .run(records, index, count)
             .ok_or(Error::Invalid(Errno::ENOENT, "no such pages are allocated"))?;
         for page in run.clone() {
-            if let Some(record) = records.get_mut((self.0.number, page)) {
+            if let Some(record) = records.get_mut((self.number, page)) {
                 record.users += 1;
             }
         }
-        Ok(LocalMapping { handle: self.clone(), run })
+        // The clone counts itself among the records.
+        drop(guard);
+        Ok(LocalMapping::new(self.clone(), run))
     }
 
     /// The pages of a run of bytes, if each of them is listed.
@@ -152,22 +145,22 @@ impl<X: Platform> Handle<X> {
         let run = first..first.checked_add(u64::from(count))?;
         let valid = count > 0
             && index.is_multiple_of(BYTES)
-            && records.all_listed(self.0.number, run.clone());
+            && records.all_listed(self.number, run.clone());
         valid.then_some(run)
     }
 
     /// Takes a listed page off the index space.
     pub(super) fn unlist(&self, records: &mut Records<X>, page: u64) -> Left {
-        let key = (self.0.number, page);
-        if let Some(record) = records.get_mut(key) {
+        if let Some(record) = records.get_mut((self.number, page)) {
             record.listed = false;
         }
-        self.drop_user(records, key)
+        self.drop_user(records, page)
     }
 
-    fn drop_user(&self, records: &mut Records<X>, key: Key) -> Left {
-        match records.drop_user(key) {
-            Some(record) => self.0.service.let_go(records, record),
+    /// One local user of a page less.
+    pub(super) fn drop_user(&self, records: &mut Records<X>, page: u64) -> Left {
+        match records.drop_user((self.number, page)) {
+            Some(record) => self.service.let_go(records, record),
             None => Left::Used,
         }
     }
@@ -175,33 +168,21 @@ impl<X: Platform> Handle<X> {
 
 impl<X: Platform> Clone for Handle<X> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        self.service.records().hold(self.number);
+        Self { service: self.service.clone(), number: self.number }
     }
 }
 
-impl<X: Platform> Drop for Opened<X> {
+impl<X: Platform> Drop for Handle<X> {
     fn drop(&mut self) {
-        let records = &mut self.service.0.records.lock();
+        let records = &mut self.service.records();
+        if !records.release(self.number) {
+            return;
+        }
         for _ in 0..records.close(self.number) {
             if let Some(record) = records.unpark() {
                 self.service.let_go(records, record);
             }
-        }
-    }
-}
-
-/// A local user of some pages of a handle, as mmap makes one. Dropping it is munmap.
-#[derive(Debug)]
-pub struct LocalMapping<X: Platform> {
-    handle: Handle<X>,
-    run: Range<u64>,
-}
-
-impl<X: Platform> Drop for LocalMapping<X> {
-    fn drop(&mut self) {
-        let records = &mut self.handle.0.service.0.records.lock();
-        for page in self.run.clone() {
-            self.handle.drop_user(records, (self.handle.0.number, page));
         }
     }
 }

@@ -6,6 +6,7 @@
 //! uncharging happen here and nowhere else.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use embassy_sync::waitqueue::WakerRegistration;
 use hashbrown::HashMap;
@@ -41,10 +42,22 @@ pub(crate) struct Record<X: Platform> {
 /// A page of a handle: the handle's number, and the page's index, in pages.
 pub(crate) type Key = (u32, u64);
 
-/// Every page that is charged to the limit.
+/// An opened device.
+#[derive(Clone, Copy, Debug, Default)]
+struct Opened {
+    /// Values that keep it open; without any, its number is free.
+    holders: u64,
+    /// The next index, in pages.
+    next_index: u64,
+}
+
+/// Every page that is charged to the limit, and every handle.
 #[derive(Debug)]
 pub(crate) struct Records<X: Platform> {
-    /// Pages with a local user. An index is never used twice, so a key never is.
+    /// By number. Kept here, since an `Arc` for each can't be had without a panic for want of
+    /// memory.
+    handles: Vec<Opened>,
+    /// Pages with a local user. A handle never uses an index twice, so a key is unique.
     live: HashMap<Key, Record<X>>,
     /// Pages that only the peer maps, oldest first. Has room for every live page, so that
     /// parking never allocates.
@@ -56,7 +69,39 @@ pub(crate) struct Records<X: Platform> {
 impl<X: Platform> Records<X> {
     pub(crate) fn new() -> Self {
         let on_park = WakerRegistration::new();
-        Self { live: HashMap::new(), parked: VecDeque::new(), on_park }
+        Self { handles: Vec::new(), live: HashMap::new(), parked: VecDeque::new(), on_park }
+    }
+
+    /// A new handle's number, with one holder.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn open(&mut self) -> Result<u32, Error> {
+        let free = self.handles.iter().position(|handle| handle.holders == 0);
+        let number = free.unwrap_or(self.handles.len());
+        if free.is_none() {
+            self.handles.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
+            self.handles.push(Opened::default());
+        }
+        self.handles[number] = Opened { holders: 1, next_index: 0 };
+        Ok(number as u32)
+    }
+
+    /// One holder more.
+    pub(crate) fn hold(&mut self, handle: u32) {
+        self.handles[handle as usize].holders += 1;
+    }
+
+    /// One holder less; whether it was the last, and the handle is to be closed.
+    pub(crate) fn release(&mut self, handle: u32) -> bool {
+        let holders = &mut self.handles[handle as usize].holders;
+        *holders -= 1;
+        *holders == 0
+    }
+
+    /// The handle's next index, in pages.
+    pub(crate) fn next_index(&mut self, handle: u32) -> &mut u64 {
+        &mut self.handles[handle as usize].next_index
     }
 
     /// Pages charged: live and parked.

@@ -77,6 +77,8 @@ pub(crate) struct Table<X: Platform> {
     notifies: HashMap<Ticket, Notify<X>>,
     next_ticket: Ticket,
     usage: Usage,
+    /// The first stuck index; each one's `start` is the next. [`NONE`] ends the list.
+    first_stuck: u32,
 }
 
 impl<X: Platform> Table<X> {
@@ -93,6 +95,7 @@ impl<X: Platform> Table<X> {
             notifies: HashMap::new(),
             next_ticket: 0,
             usage: Usage::default(),
+            first_stuck: NONE,
         })
     }
 
@@ -154,6 +157,7 @@ impl<X: Platform> Table<X> {
         let reserved = |slot: &Slot| {
             slot.state == State::Reserved && ticket.is_none_or(|ticket| ticket == slot.ticket)
         };
+        self.retry_stuck();
         let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
         if !slots.iter().all(reserved) {
             return Err(NOT_RESERVED);
@@ -163,12 +167,11 @@ impl<X: Platform> Table<X> {
         for index in run {
             // After a failure a page is live only if Xen would not unmap it again.
             let live = self.window.mapped(index).is_some();
-            let slot = &mut self.slots[index as usize];
             if mapped.is_ok() {
+                let slot = &mut self.slots[index as usize];
                 *slot = Slot { state: State::Mapped, start, count, ..*slot };
             } else if live {
-                slot.state = State::Stuck;
-                self.usage.stuck += 1;
+                self.set_stuck(index, State::Stuck);
             }
         }
         if mapped.is_ok() {
@@ -188,8 +191,11 @@ impl<X: Platform> Table<X> {
         let unmapped = self.window.unmap(run.clone());
         for index in run {
             let live = self.window.mapped(index).is_some();
-            self.usage.stuck += u32::from(live);
-            self.slots[index as usize].state = if live { State::Stuck } else { State::Reserved };
+            if live {
+                self.set_stuck(index, State::Stuck);
+            } else {
+                self.slots[index as usize].state = State::Reserved;
+            }
         }
         self.usage.mapped -= count;
         unmapped
@@ -201,6 +207,7 @@ impl<X: Platform> Table<X> {
     /// As the first index says that can't be removed: EINVAL if it's not reserved, EBUSY if it's
     /// mapped. Nothing changes then.
     pub(crate) fn remove(&mut self, run: Range<u32>) -> Result<(), Error> {
+        self.retry_stuck();
         let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
         for slot in slots {
             match slot.state {
@@ -217,16 +224,18 @@ impl<X: Platform> Table<X> {
         Ok(())
     }
 
-    /// Removes what is left of a reservation in its run; stuck pages go once they are unmapped.
-    pub(crate) fn remove_ticket(&mut self, run: Range<u32>, ticket: Ticket) {
+    /// Removes what is reserved in a run; stuck pages go once they are unmapped. `ticket`: only of
+    /// this reservation.
+    pub(crate) fn discard(&mut self, run: Range<u32>, ticket: Option<Ticket>) {
         for index in run {
             let slot = self.slots[index as usize];
+            if ticket.is_some_and(|ticket| ticket != slot.ticket) {
+                continue;
+            }
             match slot.state {
-                State::Reserved if slot.ticket == ticket => self.free_slot(index),
-                State::Stuck if slot.ticket == ticket => {
-                    self.slots[index as usize].state = State::StuckOrphan;
-                }
-                _ => {}
+                State::Reserved => self.free_slot(index),
+                State::Stuck => self.slots[index as usize].state = State::StuckOrphan,
+                State::Free | State::Mapped | State::StuckOrphan => {}
             }
         }
     }
@@ -247,10 +256,49 @@ impl<X: Platform> Table<X> {
         }
     }
 
-    /// The start and length of the mapping that an index lies in.
-    pub(crate) fn mapping_at(&self, index: u32) -> Option<(u32, u32)> {
-        let slot = self.slots.get(index as usize).filter(|slot| slot.state == State::Mapped)?;
-        Some((slot.start, self.slots[slot.start as usize].count))
+    /// The mapping that an address lies in: its index, its number of pages, and its address.
+    pub(crate) fn mapping_at(&self, addr: usize) -> Option<(u32, u32, usize)> {
+        let slot = &self.slots[self.window.index_of(addr)? as usize];
+        let count = self.slots[slot.start as usize].count;
+        (slot.state == State::Mapped).then(|| (slot.start, count, self.window.addr(slot.start)))
+    }
+
+    /// The indices of the mapping that starts at `addr` and has `pages` pages.
+    ///
+    /// # Errors
+    /// EINVAL if there is none.
+    pub(crate) fn whole_mapping(&self, addr: usize, pages: u32) -> Result<Range<u32>, Error> {
+        self.mapping_at(addr)
+            .filter(|(_, count, start)| (*start, *count) == (addr, pages))
+            .map(|(index, count, _)| index..index + count)
+            .ok_or(Error::Invalid(Errno::EINVAL, "not all of one mapping of this handle"))
+    }
+
+    /// Where `len` bytes at `addr` are in the window, if all of them are mapped, and writable if
+    /// they are to be. No bytes are anywhere.
+    ///
+    /// # Errors
+    /// EFAULT if they are not.
+    pub(crate) fn offset_at(&self, addr: usize, len: usize, write: bool) -> Result<usize, Error> {
+        let Some(more) = len.checked_sub(1) else {
+            return Ok(0);
+        };
+        let index_of = |addr| self.window.index_of(addr).ok_or(Error::BAD_ADDRESS);
+        let last = addr.checked_add(more).ok_or(Error::BAD_ADDRESS)?;
+        let usable = |index: u32| {
+            let writable = self.window.mapped(index) == Some(Access::ReadWrite);
+            self.slots[index as usize].state == State::Mapped && (writable || !write)
+        };
+        if (index_of(addr)?..=index_of(last)?).all(usable) {
+            Ok(addr - self.window.addr(0))
+        } else {
+            Err(Error::BAD_ADDRESS)
+        }
+    }
+
+    /// Takes back the notification of a reservation, if it has one.
+    pub(crate) fn forget_notify(&mut self, ticket: Ticket) {
+        self.notifies.remove(&ticket);
     }
 
     /// Sets the notification of the reservation that an index belongs to; a later one replaces it.
@@ -302,23 +350,26 @@ impl<X: Platform> Table<X> {
         }
     }
 
+    fn set_stuck(&mut self, index: u32, state: State) {
+        let slot = &mut self.slots[index as usize];
+        (slot.state, slot.start) = (state, core::mem::replace(&mut self.first_stuck, index));
+        self.usage.stuck += 1;
+    }
+
     /// Tries again to unmap what Xen would not.
     pub(crate) fn retry_stuck(&mut self) {
-        if self.usage.stuck == 0 {
-            return;
-        }
-        for index in 0..self.slots.len() as u32 {
-            let orphan = match self.slots[index as usize].state {
-                State::Stuck => false,
-                State::StuckOrphan => true,
-                _ => continue,
-            };
+        let mut next = core::mem::replace(&mut self.first_stuck, NONE);
+        while next != NONE {
+            let index = next;
+            let slot = self.slots[index as usize];
+            next = slot.start;
+            self.usage.stuck -= 1;
             if self.window.unmap(index..index + 1).is_err() {
+                self.set_stuck(index, slot.state);
                 continue;
             }
-            self.usage.stuck -= 1;
             self.slots[index as usize].state = State::Reserved;
-            if orphan {
+            if slot.state == State::StuckOrphan {
                 self.free_slot(index);
             }
         }
@@ -339,5 +390,7 @@ impl<X: Platform> Drop for Table<X> {
     }
 }
 
+/// No index.
+const NONE: u32 = u32::MAX;
 const FULL: Error = Error::Invalid(Errno::ENOMEM, "no free run of that many indices in the handle");
 const NOT_RESERVED: Error = Error::Invalid(Errno::EINVAL, "not reserved, or mapped already");

@@ -10,7 +10,7 @@ use core::ops::Range;
 use xen_sys::grant_table::GrantStatus;
 
 use super::Handle;
-use super::table::Ticket;
+use super::table::{Table, Ticket};
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::notify::UnmapNotify;
 use crate::shared::{Shared, SharedMut, check_word};
@@ -90,7 +90,8 @@ impl<X: Platform> Reservation<X> {
     /// EINVAL where part of it was removed by its index or Xen refuses, ENOMEM for Xen's status
     /// no_space. The reservation comes back, and [`Reservation::statuses`] tells each answer.
     pub fn map<A: MapAccess>(self) -> Result<Mapping<X, A>, Failed<Self>> {
-        let mapped = self.handle.0.table.lock().map(self.run.clone(), Some(self.ticket), A::ACCESS);
+        let mapped =
+            self.handle.with(|table| table.map(self.run.clone(), Some(self.ticket), A::ACCESS));
         match mapped {
             Ok(()) => Ok(Mapping::new(self.handle.clone(), self.run.clone(), Some(self))),
             Err(error) => Err(Failed { value: self, error }),
@@ -100,8 +101,10 @@ impl<X: Platform> Reservation<X> {
     /// Each reference, and what Xen said to it the last time it was mapped.
     pub fn statuses(&self) -> impl Iterator<Item = (ForeignGrant, GrantStatus)> {
         self.run.clone().map(|index| {
-            let table = self.handle.0.table.lock();
-            (table.window().announced(index), table.window().status(index))
+            let look = |table: &mut Table<X>| {
+                (table.window().announced(index), table.window().status(index))
+            };
+            self.handle.with(look)
         })
     }
 
@@ -118,7 +121,7 @@ impl<X: Platform> Reservation<X> {
 
 impl<X: Platform> Drop for Reservation<X> {
     fn drop(&mut self) {
-        self.handle.0.table.lock().remove_ticket(self.run.clone(), self.ticket);
+        self.handle.with(|table| table.discard(self.run.clone(), Some(self.ticket)));
     }
 }
 
@@ -145,7 +148,7 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
 
     /// The address of its first byte.
     pub fn addr(&self) -> usize {
-        self.handle.0.table.lock().window().addr(self.run.start)
+        self.handle.with(|table| table.window().addr(self.run.start))
     }
 
     /// The index of its first page, in bytes, for the plain calls.
@@ -160,7 +163,7 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
 
     /// The references it maps, in page order.
     pub fn grants(&self) -> impl Iterator<Item = ForeignGrant> {
-        self.run.clone().map(|index| self.handle.0.table.lock().window().announced(index))
+        self.run.clone().map(|index| self.handle.with(|table| table.window().announced(index)))
     }
 
     /// Unmaps all of it with one hypercall. The reservation it was made from can be mapped again;
@@ -191,15 +194,14 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
     /// EINVAL outside the mapping.
     pub fn probe_write(&self, offset: usize, value: u8) -> Result<bool, Error> {
         self.check(offset, 1)?;
-        let table = self.handle.0.table.lock();
-        Ok(table.window().probe_write(self.base() + offset, value))
+        Ok(self.handle.with(|table| table.window().probe_write(self.base() + offset, value)))
     }
 
     fn unmap_once(&mut self) -> Result<(), Error> {
         if !core::mem::take(&mut self.live) {
             return Ok(());
         }
-        self.handle.0.table.lock().unmap(self.run.start)
+        self.handle.with(|table| table.unmap(self.run.start))
     }
 
     /// Its offset in the window.
@@ -215,26 +217,26 @@ impl<X: Platform, A: MapAccess> Shared for Mapping<X, A> {
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        self.handle.0.table.lock().window().read(self.base() + offset, bytes);
+        self.handle.with(|table| table.window().read(self.base() + offset, bytes));
         Ok(())
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
         check_word(self.size(), offset)?;
-        Ok(self.handle.0.table.lock().window().load_u32(self.base() + offset))
+        Ok(self.handle.with(|table| table.window().load_u32(self.base() + offset)))
     }
 }
 
 impl<X: Platform> SharedMut for Mapping<X, ReadWrite> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        self.handle.0.table.lock().window().write(self.base() + offset, bytes);
+        self.handle.with(|table| table.window().write(self.base() + offset, bytes));
         Ok(())
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
         check_word(self.size(), offset)?;
-        self.handle.0.table.lock().window().store_u32(self.base() + offset, value);
+        self.handle.with(|table| table.window().store_u32(self.base() + offset, value));
         Ok(())
     }
 }

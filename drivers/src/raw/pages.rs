@@ -20,11 +20,11 @@ pub(crate) fn read<X: Platform>(xen: &X, page: &Page, offset: usize, bytes: &mut
 /// Copies `bytes` into a page from `offset` on.
 ///
 /// # Panics
-/// If the range leaves the page; callers split by page.
-pub(crate) fn write<X: Platform>(xen: &X, page: &mut Page, offset: usize, bytes: &[u8]) {
-    assert!(offset <= PAGE_SIZE && bytes.len() <= PAGE_SIZE - offset);
+/// If the range leaves the page, since callers split by page; or if the page is taken to be
+/// clean: its holder says otherwise before the first write.
+pub(crate) fn write<X: Platform>(xen: &X, page: &Page, offset: usize, bytes: &[u8]) {
+    assert!(offset <= PAGE_SIZE && bytes.len() <= PAGE_SIZE - offset && !page.is_clean());
     Counters::add(&xen.counters().copied, bytes.len() as u64);
-    page.set_clean(false);
     // SAFETY: the range lies in `page`, which the caller holds.
     unsafe { xen.write(page.addr() + offset, bytes) };
 }
@@ -42,10 +42,10 @@ pub(crate) fn load_u32<X: Platform>(xen: &X, page: &Page, offset: usize) -> u32 
 /// Writes an aligned 32-bit word.
 ///
 /// # Panics
-/// If the word leaves the page or is not aligned; callers check.
-pub(crate) fn store_u32<X: Platform>(xen: &X, page: &mut Page, offset: usize, value: u32) {
-    assert!(offset < PAGE_SIZE && offset.is_multiple_of(4));
-    page.set_clean(false);
+/// If the word leaves the page or is not aligned, since callers check; or if the page is taken to
+/// be clean.
+pub(crate) fn store_u32<X: Platform>(xen: &X, page: &Page, offset: usize, value: u32) {
+    assert!(offset < PAGE_SIZE && offset.is_multiple_of(4) && !page.is_clean());
     // SAFETY: aligned, and in `page`, which the caller holds.
     unsafe { xen.store_u32(page.addr() + offset, value) };
 }

@@ -10,6 +10,7 @@ use core::ops::Range;
 
 use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
 
+use super::eagain;
 use crate::ids::check_status;
 use crate::memory::{PAGE_SIZE, PageSlot, Platform};
 use crate::{Access, Counters, Errno, Error, ForeignGrant, GrantRef};
@@ -116,13 +117,27 @@ impl<X: Platform> Window<X> {
         for index in run {
             let host_addr = self.addr(index) as u64;
             let op = &mut self.maps[index as usize];
-            (op.host_addr, op.flags, op.handle) = (host_addr, flags, NO_HANDLE);
-            // Poisoned: a continuation once left entries untouched (XSA-318).
-            op.status = GrantStatus::GENERAL_ERROR;
+            (op.host_addr, op.flags) = (host_addr, flags);
         }
-        // SAFETY: the addresses are those of prepared pages of our slot, and nothing is mapped
-        // there: asserted above.
-        let call = unsafe { self.xen.gnttab_map(&mut self.maps[pages.clone()]) };
+        let (xen, ops) = (&self.xen, &mut self.maps[pages.clone()]);
+        let map = |ops: &mut [GnttabMapGrantRef]| {
+            // Poisoned: a continuation once left entries untouched (XSA-318).
+            ops.iter_mut().for_each(|op| {
+                (op.status, op.handle) = (GrantStatus::GENERAL_ERROR, NO_HANDLE);
+            });
+            // SAFETY: the addresses are those of prepared pages of our slot, and nothing is mapped
+            // there: asserted above, and Xen maps nothing where it says eagain.
+            unsafe { xen.gnttab_map(ops) }
+        };
+        let call = map(ops).and_then(|()| {
+            let hopeless = |op: &GnttabMapGrantRef| {
+                !matches!(op.status, GrantStatus::OKAY | GrantStatus::EAGAIN)
+            };
+            if ops.iter().any(hopeless) {
+                return Ok(());
+            }
+            eagain::retry(xen, ops, |op| op.status, map)
+        });
         let mut verdict = call.map_err(|errno| Error::Hypercall("GNTTABOP_map_grant_ref", errno));
         for index in pages.clone() {
             let op = &self.maps[index];

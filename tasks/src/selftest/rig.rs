@@ -115,7 +115,7 @@ impl<'a, X: Platform> Rig<'a, X> {
         }
         let mut rig = Self {
             services,
-            gntalloc: services.gntalloc.open(),
+            gntalloc: services.gntalloc.open()?,
             gntdev,
             limit: services.gntalloc.limit(),
             before: InUse::of(services),

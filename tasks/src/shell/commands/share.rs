@@ -23,7 +23,7 @@ pub(crate) fn share<X: Platform, M: Machine>(
     let (peer, pages) = (args.domid()?, args.number("<pages>")?);
     let access = args.access()?;
     let id = shell.objects.reserve()?;
-    let export = shell.gntalloc.alloc(peer, pages, access)?;
+    let export = shell.services.gntalloc.open()?.alloc(peer, pages, access)?;
     write!(ok, " id={id} domid={peer} pages={pages} access={access} refs=")?;
     for (page, gref) in export.grefs().enumerate() {
         let comma = if page > 0 { "," } else { "" };

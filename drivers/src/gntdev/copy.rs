@@ -1,0 +1,172 @@
+//! GRANT_COPY: Xen copies between a granted page and memory of ours, without mapping.
+//!
+//! Every segment is checked before the first byte moves. Local memory has to be pages whose
+//! frames are known ([`Buffer`], [`Export`]) and may cross their boundaries: a segment is then
+//! several operations, and its status is that of the first that failed.
+
+use xen_sys::grant_table::GrantStatus;
+
+use super::Handle;
+use crate::buffer::Buffer;
+use crate::gntalloc::{Export, GntAlloc, Records};
+use crate::memory::{PAGE_SIZE, Page, Platform};
+use crate::raw::copy::{BATCH, Batch, End};
+use crate::shared::{Shared, by_page};
+use crate::{Errno, Error, ForeignGrant};
+
+/// Where a copy takes its bytes from, or where it puts them.
+#[derive(Clone, Copy, Debug)]
+pub enum CopyEnd<'a, X: Platform> {
+    /// A granted page, and an offset in it.
+    Grant(ForeignGrant, u16),
+    /// Memory of ours, and an offset in it.
+    Buffer(&'a Buffer<X>, usize),
+    /// Memory of ours that is granted to somebody, and an offset in it.
+    Export(&'a Export<X>, usize),
+}
+
+/// One copy of up to a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a, X: Platform> {
+    /// From where.
+    pub source: CopyEnd<'a, X>,
+    /// To where. At least one of the two is a grant.
+    pub dest: CopyEnd<'a, X>,
+    /// How many bytes. A grant's page is not left.
+    pub len: u16,
+    /// The outcome.
+    pub status: GrantStatus,
+}
+
+impl<'a, X: Platform> Segment<'a, X> {
+    /// A copy that was not made yet.
+    pub fn new(source: CopyEnd<'a, X>, dest: CopyEnd<'a, X>, len: u16) -> Self {
+        Self { source, dest, len, status: GrantStatus::GENERAL_ERROR }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let ends = [&self.source, &self.dest];
+        if !ends.iter().any(|end| matches!(end, CopyEnd::Grant(..))) {
+            return Err(Error::Invalid(Errno::EINVAL, "neither side of a segment is a grant"));
+        }
+        ends.iter().try_for_each(|end| end.check(self.len.into()))
+    }
+
+    /// The service whose pages one side is.
+    fn granter(&self) -> Option<&'a GntAlloc<X>> {
+        match (&self.source, &self.dest) {
+            (CopyEnd::Export(export, _), _) | (_, CopyEnd::Export(export, _)) => {
+                Some(export.service())
+            }
+            _ => None,
+        }
+    }
+
+    /// The operations it takes: where each begins in it, and its length.
+    fn parts(&self) -> impl Iterator<Item = (usize, usize)> + use<'a, X> {
+        let local = match (&self.source, &self.dest) {
+            (CopyEnd::Buffer(_, offset) | CopyEnd::Export(_, offset), _)
+            | (_, CopyEnd::Buffer(_, offset) | CopyEnd::Export(_, offset)) => *offset,
+            (CopyEnd::Grant(..), CopyEnd::Grant(..)) => 0,
+        };
+        let mut done = 0;
+        by_page(local, self.len.into()).map(move |(_, _, len)| {
+            let part = (done, len);
+            done += len;
+            part
+        })
+    }
+}
+
+impl<'a, X: Platform> CopyEnd<'a, X> {
+    fn check(&self, len: usize) -> Result<(), Error> {
+        match self {
+            CopyEnd::Grant(_, offset) if usize::from(*offset) + len > PAGE_SIZE => {
+                Err(Error::Invalid(Errno::EINVAL, "a segment leaves its granted page"))
+            }
+            CopyEnd::Grant(..) => Ok(()),
+            CopyEnd::Buffer(buffer, offset) => buffer.check(*offset, len),
+            CopyEnd::Export(export, offset) => {
+                export.check(*offset, len)?;
+                let records = export.service().records();
+                let gone = |(page, _, _)| export.page(&records, page).is_none();
+                if by_page(*offset, len).any(gone) { Err(GONE) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// The place `skip` bytes further. `None` for a page that was let go of meanwhile.
+    fn end<'p>(&self, skip: usize, records: Option<&'p Records<X>>) -> Option<End<'p>>
+    where
+        'a: 'p,
+    {
+        let at = |page: &'p Page, offset: usize| End::Page(page, (offset % PAGE_SIZE) as u16);
+        match self {
+            CopyEnd::Grant(grant, offset) => Some(End::Grant(*grant, offset + skip as u16)),
+            CopyEnd::Buffer(buffer, offset) => {
+                let offset = offset + skip;
+                Some(at(buffer.page((offset / PAGE_SIZE) as u32), offset))
+            }
+            CopyEnd::Export(export, offset) => {
+                let offset = offset + skip;
+                Some(at(export.page(records?, (offset / PAGE_SIZE) as u32)?, offset))
+            }
+        }
+    }
+}
+
+impl<X: Platform> Handle<X> {
+    /// GRANT_COPY: carries out all segments, 16 operations in a hypercall. What became of each is
+    /// its status.
+    ///
+    /// # Errors
+    /// EINVAL, with nothing copied, if a segment has no grant on either side, leaves its granted
+    /// page or its local memory, or names pages that were let go of; else the hypercall's own:
+    /// segments that it didn't come to have the status general_error.
+    pub fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
+        segments.iter().try_for_each(Segment::check)?;
+        segments.iter_mut().for_each(|segment| segment.status = GrantStatus::GENERAL_ERROR);
+        let mut rest = segments;
+        while !rest.is_empty() {
+            let done = self.copy_some(rest)?;
+            rest = &mut rest[done..];
+        }
+        Ok(())
+    }
+
+    /// One hypercall's worth; how many segments that was.
+    fn copy_some(&self, segments: &mut [Segment<'_, X>]) -> Result<usize, Error> {
+        let granter = segments.iter().take(BATCH).find_map(Segment::granter);
+        // Held until Xen is done, so that no page goes meanwhile.
+        let records = granter.map(GntAlloc::records);
+        let mut batch = Batch::new();
+        // By segment: the number of operations up to its end.
+        let mut ends = [0; BATCH];
+        let mut taken = 0;
+        for segment in &*segments {
+            let foreign = segment.granter().is_some_and(|its| !granter.is_some_and(|g| g.is(its)));
+            if foreign || taken == BATCH || batch.len() + segment.parts().count() > BATCH {
+                break;
+            }
+            for (skip, len) in segment.parts() {
+                let records = records.as_deref();
+                let source = segment.source.end(skip, records).ok_or(GONE)?;
+                let dest = segment.dest.end(skip, records).ok_or(GONE)?;
+                batch.push(source, dest, len as u16);
+            }
+            ends[taken] = batch.len();
+            taken += 1;
+        }
+        let copied = batch.run(&self.service.0.xen);
+        let mut first = 0;
+        for (segment, end) in segments.iter_mut().zip(&ends[..taken]) {
+            let statuses = (first..*end).map(|entry| batch.status(entry));
+            let failed = statuses.into_iter().find(|status| *status != GrantStatus::OKAY);
+            segment.status = failed.unwrap_or(GrantStatus::OKAY);
+            first = *end;
+        }
+        copied.map(|()| taken)
+    }
+}
+
+const GONE: Error = Error::Invalid(Errno::EINVAL, "a page of the export was let go of");
