@@ -252,7 +252,9 @@ fn removing_says_what_the_first_page_that_cannot_be_removed_is() {
     assert_eq!(bob.unmap_grant_ref(u64::MAX, 0), Ok(()));
     let mapping = map::<ReadWrite, _>(&bob, index + PAGE, 2).unwrap();
     assert_eq!(errno(bob.unmap_grant_ref(index, 4)), Errno::EBUSY);
-    assert_eq!(errno(bob.unmap_grant_ref(index, 5)), Errno::EINVAL);
+    assert_eq!(errno(bob.unmap_grant_ref(index, 5)), Errno::EBUSY, "the first that can't decides");
+    assert_eq!(errno(bob.unmap_grant_ref(index + 3 * PAGE, 2)), Errno::EINVAL);
+    assert_eq!(errno(bob.unmap_grant_ref(index, u32::MAX)), Errno::EINVAL);
     assert_eq!(errno(bob.unmap_grant_ref(index + 1, 1)), Errno::EINVAL);
     assert_eq!(errno(bob.unmap_grant_ref(u64::MAX - 4095, 2)), Errno::EINVAL);
     assert_eq!(bob.usage().reserved, 4, "nothing changed");

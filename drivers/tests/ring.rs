@@ -20,7 +20,8 @@ struct Ends {
 }
 
 fn ends(pair: &Pair, pages: u32) -> Ends {
-    let export = pair.alice.gntalloc.open().alloc(domid(BOB), pages, Access::ReadWrite).unwrap();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), pages, Access::ReadWrite).unwrap();
     let here = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
     let gntdev = pair.bob.gntdev.open().unwrap();
     let mapping = gntdev.insert(&offer(ALICE, &export)).unwrap().map().unwrap();

@@ -208,8 +208,12 @@ impl<X: Platform> Table<X> {
     /// mapped. Nothing changes then.
     pub(crate) fn remove(&mut self, run: Range<u32>) -> Result<(), Error> {
         self.retry_stuck();
-        let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
-        for slot in slots {
+        // Before the first look: what is asked for may be any number of pages.
+        if run.end > self.limit {
+            return Err(NOT_RESERVED);
+        }
+        for index in run.clone() {
+            let slot = self.slots.get(index as usize).copied().unwrap_or_default();
             match slot.state {
                 State::Reserved => {}
                 State::Free => return Err(NOT_RESERVED),

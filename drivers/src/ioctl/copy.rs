@@ -46,7 +46,8 @@ pub(super) fn grant_copy<X: Platform>(
     count: u32,
 ) -> Result<(), Error> {
     // Checked for the statuses too, before anything is done.
-    file.handle.check_at(at, (count as usize).saturating_mul(SIZE), true)?;
+    let handle = file.handle()?;
+    handle.check_at(at, (count as usize).saturating_mul(SIZE), true)?;
     let mut copies = Vec::new();
     copies.try_reserve_exact(count as usize).map_err(|_| Error::NO_MEMORY)?;
     for number in 0..count as usize {
@@ -99,7 +100,7 @@ impl Copy {
         }
         for (side, written) in [(self.source, false), (self.dest, true)] {
             if let Side::Memory(addr) = side {
-                file.handle.check_at(addr, len, written)?;
+                file.mapped()?.check_at(addr, len, written)?;
             }
         }
         Ok(())
@@ -121,7 +122,7 @@ impl Copy {
             Side::Memory(_) => CopyEnd::Buffer(page, 0),
         };
         let mut segment = [Segment::new(end(self.source), end(self.dest), self.len)];
-        file.handle.grant_copy(&mut segment)?;
+        file.mapped()?.grant_copy(&mut segment)?;
         if let Side::Memory(addr) = self.dest
             && segment[0].status == GrantStatus::OKAY
         {

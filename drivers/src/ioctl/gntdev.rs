@@ -18,7 +18,8 @@ use crate::{Error, ForeignGrant, GrantRef, PortNumber};
 #[derive(Debug)]
 pub struct GntdevFile<X: Platform> {
     pub(super) xen: X,
-    pub(crate) handle: Handle<X>,
+    /// `None` once it's closed and nothing is mapped any more.
+    handle: Option<Handle<X>>,
     closed: bool,
 }
 
@@ -28,7 +29,7 @@ impl<X: Platform> GntdevFile<X> {
     /// # Errors
     /// ENOMEM.
     pub fn open(xen: &X, device: &GntDev<X>) -> Result<Self, Error> {
-        Ok(Self { xen: xen.clone(), handle: device.open()?, closed: false })
+        Ok(Self { xen: xen.clone(), handle: Some(device.open()?), closed: false })
     }
 
     /// The handle that it stands for.
@@ -36,7 +37,12 @@ impl<X: Platform> GntdevFile<X> {
     /// # Errors
     /// EBADF once it's closed.
     pub fn handle(&self) -> Result<&Handle<X>, Error> {
-        if self.closed { Err(CLOSED) } else { Ok(&self.handle) }
+        self.handle.as_ref().filter(|_| !self.closed).ok_or(CLOSED)
+    }
+
+    /// The handle of what is mapped still, closed or not.
+    pub(super) fn mapped(&self) -> Result<&Handle<X>, Error> {
+        self.handle.as_ref().ok_or(Error::BAD_ADDRESS)
     }
 
     /// ioctl. `bytes`: the command's structure, in and out.
@@ -92,8 +98,22 @@ impl<X: Platform> GntdevFile<X> {
     /// # Errors
     /// EINVAL, with nothing changed, if it's not all of one mapping; else what Xen says to a page
     /// that it won't unmap. The addresses are invalid then, and the service tries again.
-    pub fn munmap(&self, addr: usize, length: u64) -> Result<(), Error> {
-        self.handle.unmap_at(addr, pages_of(length).ok_or(NOT_A_MAPPING)?)
+    pub fn munmap(&mut self, addr: usize, length: u64) -> Result<(), Error> {
+        let pages = pages_of(length).ok_or(NOT_A_MAPPING)?;
+        let unmapped = self.handle.as_ref().ok_or(NOT_A_MAPPING)?.unmap_at(addr, pages);
+        self.let_go();
+        unmapped
+    }
+
+    /// munmap of a whole mapping, and UNMAP_GRANT_REF of its indices.
+    ///
+    /// # Errors
+    /// As [`GntdevFile::munmap`].
+    pub(crate) fn munmap_and_remove(&mut self, addr: usize, pages: u32) -> Result<(), Error> {
+        let handle = self.handle.as_ref().ok_or(NOT_A_MAPPING)?;
+        let unmapped = handle.unmap_and_remove_at(addr, pages);
+        self.let_go();
+        unmapped
     }
 
     /// A load from memory that mmap returned.
@@ -101,7 +121,7 @@ impl<X: Platform> GntdevFile<X> {
     /// # Errors
     /// EFAULT if part of the range is none; nothing is read then.
     pub fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.handle.read_at(addr, bytes)
+        self.mapped()?.read_at(addr, bytes)
     }
 
     /// A store to memory that mmap returned.
@@ -109,17 +129,25 @@ impl<X: Platform> GntdevFile<X> {
     /// # Errors
     /// EFAULT if part of the range is none, or read-only; nothing is written then.
     pub fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.handle.write_at(addr, bytes)
+        self.mapped()?.write_at(addr, bytes)
     }
 
-    /// close. What is mapped stays so until it's unmapped.
+    /// close. What is mapped stays so until it's unmapped, and what is reserved as long.
     ///
     /// # Errors
     /// EBADF if it is closed already.
     pub fn close(&mut self) -> Result<(), Error> {
         self.handle()?;
         self.closed = true;
+        self.let_go();
         Ok(())
+    }
+
+    /// Lets go of the handle once nobody can use it.
+    fn let_go(&mut self) {
+        if self.closed && self.handle.as_ref().is_some_and(|handle| handle.usage().mapped == 0) {
+            self.handle = None;
+        }
     }
 }
 

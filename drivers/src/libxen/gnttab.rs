@@ -90,8 +90,8 @@ impl<X: Platform> Gnttab<X> {
     /// # Errors
     /// EINVAL, with nothing changed, if `addr` and `count` are not those of one mapping; else what
     /// Xen says to a page that it won't unmap, which the service tries again.
-    pub fn unmap(&self, addr: usize, count: u32) -> Result<(), Error> {
-        self.0.handle.unmap_and_remove_at(addr, count)
+    pub fn unmap(&mut self, addr: usize, count: u32) -> Result<(), Error> {
+        self.0.munmap_and_remove(addr, count)
     }
 
     /// `xengnttab_set_max_grants`.
