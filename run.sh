@@ -1,5 +1,5 @@
 #!/bin/bash
-# The front door: ./run.sh <what>; without a word it says what there is.
+# The front door: ./run.sh <what>; without a word, the demo.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 

@@ -1,6 +1,6 @@
-//! The whole test: format, lints, documentation, host tests, Miri, smoke.
+//! The whole test: format, lints, documentation, host tests, Miri, smoke, pair.
 //!
-//! A failed step does not keep the others from running. The last line counts the Rust tests and smoke checks that
+//! A failed step does not keep the others from running. The last line counts the Rust tests, smoke checks and pair checks that
 //! were really run; each other step that fails adds one to the failed ones.
 
 use std::fs;
@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use crate::image::{TARGET, build, cargo_command};
 use crate::smoke::{self, Tally};
 use crate::steps::{logged, say, step};
-use crate::{apt, children, packages, paths};
+use crate::{apt, children, packages, pair, paths};
 
 /// For what only builds, and may have to download crates first.
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
@@ -49,14 +49,17 @@ pub fn everything() -> Result<()> {
     stop_if_interrupted()?;
     tally.failed += u64::from(miri().is_err());
     stop_if_interrupted()?;
-    match build().and_then(|()| smoke::run()) {
-        Ok(smoke) => {
-            tally.passed += smoke.passed;
-            tally.failed += smoke.failed;
+    let built = build();
+    for tier in [smoke::run, pair::run] {
+        match built.as_ref().map_err(|_| ()).and_then(|()| tier().map_err(|_| ())) {
+            Ok(checks) => {
+                tally.passed += checks.passed;
+                tally.failed += checks.failed;
+            }
+            Err(()) => tally.failed += 1,
         }
-        Err(_) => tally.failed += 1,
+        stop_if_interrupted()?;
     }
-    stop_if_interrupted()?;
     say(&format!("{} passed, {} failed", tally.passed, tally.failed));
     match tally.failed {
         0 => Ok(()),

@@ -26,7 +26,7 @@ pub fn command() -> Result<()> {
     let dom0 = dom0::prepare(&image::files()?)?;
     say("Grantkit: two Xen guests share memory");
     let mut lab = timed("lab", || {
-        let lab = Lab::boot(&dom0, "")?;
+        let lab = Lab::boot(&dom0, "demo", "")?;
         let (xen, linux) = lab.versions();
         Ok((format!("Xen {xen}, dom0 Linux {linux}, QEMU {} (tcg)", qemu::version()?), lab))
     })?;
@@ -35,7 +35,7 @@ pub fn command() -> Result<()> {
     let (all, took) = (STEPS.len(), started.elapsed().as_secs_f64());
     say(&format!(
         "proved {proved} of {all} in {took:.0} s; logs in {}/",
-        paths::shown(&paths::lab())
+        paths::shown(&paths::lab().join("demo"))
     ));
     match proved == all {
         true => Ok(()),

@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::cpio::Archive;
-use crate::packages::{self, find};
+use crate::packages::find;
 use crate::steps::{self, step};
-use crate::{apt, image, libraries, paths};
+use crate::{debian, image, libraries, paths};
 
 /// What runs in dom0, from the package of Xen's tools.
 const PROGRAMS: [&str; 6] =
@@ -25,26 +25,22 @@ const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const STATIC: &str = "target.x86_64-unknown-linux-gnu.rustflags=['-Ctarget-feature=+crt-static']";
 
-/// The files that dom0 is booted from, side by side in one folder.
+/// What dom0 is booted from. QEMU takes a module's name to end at a blank, so names are relative to cargo's target
+/// directory, where all of them are our own.
 pub struct Dom0 {
-    /// The folder.
-    pub folder: PathBuf,
+    /// Linux.
+    pub linux: PathBuf,
+    /// The initramfs.
+    pub initramfs: PathBuf,
     /// Linux's command line, as far as the files decide it.
     pub arguments: String,
-}
-
-impl Dom0 {
-    /// Linux's name in the folder.
-    pub const LINUX: &str = "vmlinuz";
-    /// The initramfs's.
-    pub const INITRAMFS: &str = "dom0.cpio";
 }
 
 /// Puts dom0 together; `guests` are the files that its programs find in their working directory.
 pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
     let agent = step("build agent", agent)?;
     step("prepare dom0", || {
-        let (linux, tools) = (linux()?, tools()?);
+        let (linux, tools) = (debian::linux()?, debian::tools()?);
         let bin = find(&tools.join("usr/lib"), |name| name.starts_with("xen-"))
             .context("no usr/lib/xen-* among the tools")?
             .join("bin");
@@ -60,14 +56,17 @@ pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
         for guest in guests {
             archive.file(&format!("guests/{}", name(guest)), &read(guest)?);
         }
-        let kernel = find(&linux.join("boot"), |name| name.starts_with("vmlinuz-"))
-            .context("no boot/vmlinuz-* in Debian's Linux")?;
-        let folder = paths::target().join("dom0");
-        fs::create_dir_all(&folder)?;
-        keep(&folder.join(Dom0::LINUX), &read(&kernel)?)?;
-        keep(&folder.join(Dom0::INITRAMFS), &archive.finish())?;
+        let kernel = find(&linux.join("boot"), |name| name.starts_with("vmlinu"))
+            .context("no boot/vmlinu* in Debian's Linux")?;
+        let target = paths::target();
+        let initramfs = Path::new("dom0").join("initramfs.cpio");
+        keep(&target.join(&initramfs), &archive.finish())?;
         let path = bin.strip_prefix(&tools)?.display();
-        Ok(Dom0 { folder, arguments: format!("PATH=/{path}") })
+        Ok(Dom0 {
+            linux: kernel.strip_prefix(&target)?.to_owned(),
+            initramfs,
+            arguments: format!("PATH=/{path}"),
+        })
     })
 }
 
@@ -77,42 +76,6 @@ fn agent() -> Result<PathBuf> {
     cargo.args(["--target", TARGET, "--config", STATIC, "--config", "profile.release.strip=true"]);
     steps::logged("build-agent", cargo, Duration::from_secs(1200))?;
     Ok(paths::target().join(TARGET).join("release/agent"))
-}
-
-/// Debian's Linux, of whose modules only Xen's are kept: a few hundred MB less.
-fn linux() -> Result<PathBuf> {
-    let is_image = |name: &str| {
-        name.starts_with("linux-image-") && name.ends_with("-amd64") && name.contains('.')
-    };
-    packages::depended("linux-image-amd64", is_image, &|root| {
-        let modules = find(&root.join("lib/modules"), |_| true).context("no modules")?;
-        let xen = modules.join("kernel/drivers/xen");
-        fs::rename(xen, root.join("xen-modules")).context("no modules of Xen's")?;
-        Ok(fs::remove_dir_all(root.join("lib"))?)
-    })
-}
-
-/// Xen's tools of the hypervisor's version, and the libraries that they depend on, in one folder.
-fn tools() -> Result<PathBuf> {
-    let xen = packages::xen()?;
-    let version = name(&xen).trim_start_matches("xen-").trim_end_matches("-amd64").to_owned();
-    let folder = format!("dom0-tools-{version}");
-    if let Some(folder) = packages::in_cache(&folder) {
-        return Ok(folder);
-    }
-    let mut names = vec![format!("xen-utils-{version}")];
-    let mut new = names.clone();
-    while !new.is_empty() {
-        let mut more = apt::depends(&new)?;
-        more.sort();
-        more.dedup();
-        more.retain(|name| {
-            (name.starts_with("lib") || name.starts_with("zlib")) && !names.contains(name)
-        });
-        names.extend(more.iter().cloned());
-        new = more;
-    }
-    packages::together(&folder, &names, &|_| Ok(()))
 }
 
 fn modules(linux: &Path, archive: &mut Archive) -> Result<()> {
@@ -153,7 +116,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 /// Writes a file under its name only when it is whole: another run may be booting from it.
 fn keep(path: &Path, contents: &[u8]) -> Result<()> {
     let part = path.with_extension(format!("part-{}", std::process::id()));
-    fs::write(&part, contents)
+    fs::create_dir_all(path.parent().unwrap_or(path))
+        .and_then(|()| fs::write(&part, contents))
         .and_then(|()| fs::rename(&part, path))
         .with_context(|| format!("cannot write {}", paths::shown(path)))
 }

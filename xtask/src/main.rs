@@ -5,10 +5,11 @@
 //! (only `run`, which belongs to a person, has none) and leaves no process behind.
 
 mod apt; // tools that are installed, and where packages come from
-mod check; // the whole test: format, lints, documentation, host tests, Miri, smoke
+mod check; // the whole test: format, lints, documentation, host tests, Miri, smoke, pair
 mod children; // every process that the tool starts, and how it ends
 mod console; // one serial line, taken apart into guest and Xen
 mod cpio; // an initramfs
+mod debian; // Linux and Xen's tools from packages
 mod demo; // two guests share memory, and the report
 mod dom0; // the lab's dom0: Linux, Xen's tools, the agent, the guests
 mod image; // the kernel's ELF file and target/xen
@@ -21,9 +22,11 @@ mod paths; // where things lie
 mod proof; // the demo's steps
 mod qemu; // Xen with one guest in dom0's place
 mod run; // an example, with the console on the terminal
+mod shell; // a person at the guests' consoles
 mod smoke; // boots and crashes that must go right
 mod steps; // one line as a step starts and as it ends
 mod survive; // the demo's step that dom0 makes
+mod terminal; // the terminal that a person sits at
 
 use std::process::ExitCode;
 
@@ -46,18 +49,23 @@ enum What {
     Build,
     /// Boot it under Xen in QEMU: self-test, and every crash that must leave a dump
     Smoke,
+    /// Two guests at their prompts, one of them on this terminal
+    Shell,
     /// Build an example of the kernel crate and boot it with the console on this terminal
     Run {
         /// Its name; the file is kernel/examples/NAME.rs
         #[arg(value_name = "NAME")]
         example: String,
+        /// Start it with xl under a Linux dom0, not in dom0's place
+        #[arg(long)]
+        domu: bool,
         /// The guest's command line
         #[arg(last = true)]
         words: Vec<String>,
     },
     /// The demo in both orders, and what xl does to a guest: pause, reboot, shutdown, crash
     Pair,
-    /// Everything: format, lints, documentation, host tests, Miri, smoke
+    /// Everything: format, lints, documentation, host tests, Miri, smoke, pair
     Test,
 }
 
@@ -84,7 +92,9 @@ fn perform(what: What) -> Result<()> {
         What::Demo => demo::command(),
         What::Build => image::build(),
         What::Smoke => smoke::command(),
-        What::Run { example, words } => run::example(&example, &words.join(" ")),
+        What::Shell => shell::command(),
+        What::Run { example, domu: true, words } => run::domu(&example, &words.join(" ")),
+        What::Run { example, domu: false, words } => run::example(&example, &words.join(" ")),
         What::Pair => pair::command(),
         What::Test => check::everything(),
     }
@@ -95,7 +105,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
         eprintln!(
-            "error: no command `{word}`; there are demo, build, smoke, pair, run <name>, test"
+            "error: no command `{word}`; there are demo, build, smoke, pair, shell, run <name>, test"
         );
         return ExitCode::from(2);
     }

@@ -84,7 +84,8 @@ pub fn together(
     }
 }
 
-fn run(program: &str, arguments: &[&OsStr], package: &str) -> Result<()> {
+/// Runs a program that unpacks.
+pub fn run(program: &str, arguments: &[&OsStr], package: &str) -> Result<()> {
     let mut unpack = children::command(program);
     unpack.args(arguments);
     steps::logged("packages", unpack, apt::LIMIT)

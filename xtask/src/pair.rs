@@ -1,13 +1,12 @@
 //! The pair tier: all that needs `xl` and two guests.
 //!
-//! One lab for all. The demo with the guests in either order, then checks of what a toolstack does to a guest. Each
-//! check destroys what it left behind, so that the next one begins with no guest.
+//! One lab for each of Xen's two xenstore daemons. In each the demo, with the guests in either order, then checks of what a
+//! toolstack does to a guest. Each destroys what it left behind, so that the next one begins with no guest.
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::console::whole_lines;
 use crate::demo;
-use crate::dom0::Dom0;
 use crate::lab::{Lab, PATIENCE};
 use crate::smoke::Tally;
 use crate::steps::{clocked, say, step};
@@ -18,6 +17,10 @@ const PROMPT: &[u8] = b"grantkit> ";
 
 /// A name, and what is done.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
+
+/// A xenstore daemon, and which guest the demo begins with.
+const LABS: [(&str, [&str; 2]); 2] =
+    [("xenstored", ["granter", "mapper"]), ("oxenstored", ["mapper", "granter"])];
 
 const CHECKS: [Check; 6] = [
     ("a guest of 4 MiB answers", smallest),
@@ -42,33 +45,35 @@ pub fn command() -> Result<()> {
 /// The whole tier, with a built image.
 pub fn run() -> Result<Tally> {
     let dom0 = dom0::prepare(&image::files()?)?;
-    let mut lab = step("boot the lab", || boot(&dom0))?;
     let mut tally = Tally::default();
-    for order in [["granter", "mapper"], ["mapper", "granter"]] {
-        say(&format!("        demo, {} first", order[0]));
-        let steps = demo::prove(&mut lab, order).with_context(|| lab.excerpts())?;
-        for step in steps {
+    for (store, order) in LABS {
+        let name = format!("pair-{store}");
+        let mut lab = step(&format!("boot with {store}"), || {
+            Lab::boot(&dom0, &name, &format!("xenstore={store}"))
+        })?;
+        for step in demo::prove(&mut lab, order)? {
             tally.count(step.outcome.is_ok());
         }
         clear(&mut lab)?;
-    }
-    for (name, check) in CHECKS {
-        let (result, seconds) = clocked(name, || check(&mut lab));
-        if children::interrupted() {
-            bail!("interrupted");
+        for (name, check) in CHECKS {
+            tally.count(passed(&mut lab, name, check)?);
+            clear(&mut lab)?;
         }
-        tally.count(result.is_ok());
-        match result {
-            Ok(()) => say(&format!("        ok: {name} ({seconds:.1} s)")),
-            Err(error) => say(&format!("        FAILED: {name}: {error:#}\n{}", lab.excerpts())),
-        }
-        clear(&mut lab)?;
     }
     Ok(tally)
 }
 
-fn boot(dom0: &Dom0) -> Result<Lab> {
-    Lab::boot(dom0, "")
+/// Makes one check and tells how it went.
+fn passed(lab: &mut Lab, name: &str, check: fn(&mut Lab) -> Result<()>) -> Result<bool> {
+    let (result, seconds) = clocked(name, || check(lab));
+    if children::interrupted() {
+        bail!("interrupted");
+    }
+    match &result {
+        Ok(()) => say(&format!("        ok: {name} ({seconds:.1} s)")),
+        Err(error) => say(&format!("        FAILED: {name}: {error:#}\n{}", lab.excerpts())),
+    }
+    Ok(result.is_ok())
 }
 
 /// A guest called `guest`, at its prompt; `settings` overrule grantkit.cfg's.

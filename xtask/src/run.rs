@@ -1,18 +1,20 @@
-//! An example of the kernel crate, with the console on the terminal.
+//! An example of the kernel crate, with the console on the terminal: in dom0's place, or as a domU of the lab.
 //!
 //! Xen's own lines go to the log only. The run is a person's, so it has no time limit: Ctrl-C ends it. It fails
 //! unless the guest ended by itself, with reboot or poweroff, and not by crashing.
 
-use std::io::{IsTerminal, Write};
-use std::process::{Command, Stdio};
+use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use crate::console::Console;
+use crate::lab::Lab;
 use crate::qemu::{self, Boot, End, Machine};
 use crate::steps::{say, step};
-use crate::{image, judge, paths};
+use crate::terminal::Terminal;
+use crate::{dom0, image, judge, paths, shell};
 
 /// Longer than any terminal stays open.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -45,29 +47,35 @@ pub fn example(name: &str, arguments: &str) -> Result<()> {
     }
 }
 
+/// `./run.sh run <name> --domu -- <arguments>`
+pub fn domu(name: &str, arguments: &str) -> Result<()> {
+    let kernel = image::example(name)?;
+    let config = paths::target().join("dom0").join(format!("{name}.cfg"));
+    fs::create_dir_all(paths::target().join("dom0"))?;
+    fs::write(&config, configuration(name, arguments))?;
+    let dom0 = dom0::prepare(&[kernel, config])?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "run", ""))?;
+    lab.xl(&["create", &format!("{name}.cfg")])?;
+    say(&format!("domU    {name} (Ctrl-] ends it)"));
+    let daemon = format!("xl-{name}");
+    shell::attach(&mut lab, &[name], |lab| lab.daemon(&daemon).contains("reason code"))?;
+    match lab.daemon(&daemon).contains("reason code 3") {
+        true => bail!("{name} crashed\n{}", lab.excerpts()),
+        false => Ok(()),
+    }
+}
+
+/// A domU of this name, with a command line.
+fn configuration(name: &str, arguments: &str) -> String {
+    let arguments = arguments.replace('\\', "\\\\").replace('"', "\\\"");
+    format!(
+        "name = \"{name}\"\ntype = \"pv\"\nkernel = \"{name}\"\nmemory = 8\nvcpus = 1\nextra = \"{arguments}\"\n\
+         on_reboot = \"destroy\"\non_crash = \"destroy\"\n"
+    )
+}
+
 /// Xen has said its last word: after a crash it waits for five seconds, after a poweroff it halts for ever.
 fn over(console: &Console) -> bool {
     let xen = console.xen();
     judge::crashed(&xen) || xen.iter().any(|line| line.starts_with("Hardware Dom0 halted"))
-}
-
-/// The terminal's settings, which QEMU changes; dropping it restores them.
-struct Terminal(Option<String>);
-
-impl Terminal {
-    fn keep() -> Terminal {
-        if !std::io::stdin().is_terminal() {
-            return Terminal(None);
-        }
-        let settings = Command::new("stty").arg("-g").stdin(Stdio::inherit()).output();
-        Terminal(settings.ok().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()))
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        if let Some(settings) = &self.0 {
-            let _ = Command::new("stty").arg(settings).stdin(Stdio::inherit()).status();
-        }
-    }
 }

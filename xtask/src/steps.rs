@@ -86,7 +86,7 @@ pub fn logged(log: &str, mut command: Command, limit: Duration) -> Result<String
 
 /// Creates a log, and the folder for it.
 pub fn create(path: &Path) -> Result<File> {
-    fs::create_dir_all(paths::lab())
+    fs::create_dir_all(path.parent().unwrap_or(path))
         .and_then(|()| File::create(path))
         .with_context(|| format!("cannot write {}", paths::shown(path)))
 }

@@ -1,0 +1,124 @@
+//! A person at the guests' consoles.
+//!
+//! Keys go to one guest at a time, and its output comes back; one key changes to the other guest, one leaves. Input that
+//! is no terminal works as well: each line waits for the answer to the one before, and the end of it leaves.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::judge::Reply;
+use crate::lab::Lab;
+use crate::steps::{say, step};
+use crate::terminal::Terminal;
+use crate::{dom0, image};
+
+/// Ctrl-] leaves, as in `xl console`.
+const LEAVE: u8 = 0x1d;
+/// Ctrl-O is for the other one.
+const OTHER: u8 = 0x0f;
+const GUESTS: [&str; 2] = ["granter", "mapper"];
+/// For the next key of a person.
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
+/// For the answer to a line of a program.
+const ANSWERS: Duration = Duration::from_secs(60);
+
+/// `./run.sh shell`
+pub fn command() -> Result<()> {
+    image::build()?;
+    let dom0 = dom0::prepare(&image::files()?)?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "shell", ""))?;
+    for guest in GUESTS {
+        lab.xl(&["create", "grantkit.cfg", &format!("name=\"{guest}\"")])?;
+        let domid = lab.domid(guest)?.with_context(|| format!("{guest} ended at once"))?;
+        say(&format!("        {guest} is domain {domid}"));
+    }
+    say("        Ctrl-O: the other guest; Ctrl-]: leave");
+    attach(&mut lab, &GUESTS, |_| false)
+}
+
+/// Connects this program's input and output to the first guest, until `over` or until the person leaves.
+pub fn attach(lab: &mut Lab, guests: &[&str], over: impl Fn(&Lab) -> bool) -> Result<()> {
+    let _terminal = Terminal::raw();
+    let person = std::io::stdin().is_terminal();
+    let mut session = Session { guests, person, at: 0, shown: vec![0; guests.len()], lines: 0 };
+    lab.listen_to_input();
+    while !over(lab) {
+        session.show(lab);
+        lab.step(Instant::now() + A_DAY)?;
+        if let Some(keys) = lab.input()
+            && !session.keys(lab, &keys)?
+        {
+            break;
+        }
+    }
+    session.show(lab);
+    Ok(())
+}
+
+struct Session<'a> {
+    guests: &'a [&'a str],
+    person: bool,
+    at: usize,
+    shown: Vec<usize>,
+    lines: usize,
+}
+
+impl Session<'_> {
+    /// Shows what the guest said since.
+    fn show(&mut self, lab: &Lab) {
+        let said = lab.said(self.guests[self.at]);
+        let mut out = std::io::stdout();
+        let _ = out.write_all(&said[self.shown[self.at]..]).and_then(|()| out.flush());
+        self.shown[self.at] = said.len();
+    }
+
+    /// Hands keys on; false if one of them leaves, or if there were none.
+    fn keys(&mut self, lab: &mut Lab, keys: &[u8]) -> Result<bool> {
+        for part in keys.split_inclusive(|key| [LEAVE, OTHER, b'\n'].contains(key)) {
+            match part.strip_suffix(&[OTHER]).or(part.strip_suffix(&[LEAVE])) {
+                None => self.hand_on(lab, part)?,
+                Some(before) => {
+                    self.hand_on(lab, before)?;
+                    if part.ends_with(&[LEAVE]) {
+                        return Ok(false);
+                    }
+                    self.change(lab);
+                }
+            }
+        }
+        Ok(!keys.is_empty())
+    }
+
+    fn hand_on(&mut self, lab: &mut Lab, keys: &[u8]) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        lab.type_on(self.guests[self.at], keys)?;
+        if !self.person && keys.ends_with(b"\n") && !keys.trim_ascii().is_empty() {
+            self.lines += 1;
+            lab.until(ANSWERS, |lab| self.answered(lab).then_some(())).context("no answer")?;
+            self.show(lab);
+        }
+        Ok(())
+    }
+
+    /// Goes to the next guest, and shows its last line again.
+    fn change(&mut self, lab: &Lab) {
+        self.at = (self.at + 1) % self.guests.len();
+        let said = lab.said(self.guests[self.at]);
+        let line = said.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        self.shown[self.at] = self.shown[self.at].min(line);
+        print!("\r\n[{}]\r\n", self.guests[self.at]);
+        self.show(lab);
+    }
+
+    /// Are there as many result lines as lines were typed?
+    fn answered(&self, lab: &Lab) -> bool {
+        let results = |guest: &&str| {
+            lab.lines(guest).iter().filter(|line| Reply::parse(line).is_some()).count()
+        };
+        self.guests.iter().map(results).sum::<usize>() >= self.lines
+    }
+}
