@@ -88,7 +88,8 @@ fn create(lab: &mut Lab, guest: &str) -> Result<()> {
     timed(guest, || {
         lab.xl(&["create", &format!("{guest}.cfg")])?;
         let domid = lab.domid(guest)?.with_context(|| format!("{guest} ended at once"))?;
-        Ok((format!("domain {domid}"), ()))
+        let kib = lab.node(&format!("/local/domain/{domid}/memory/target"))?.parse::<u64>()?;
+        Ok((format!("domain {domid}, {} MiB", kib / 1024), ()))
     })
 }
 

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use crate::cpio::Archive;
 use crate::packages::find;
 use crate::steps::{self, step};
-use crate::{debian, image, libraries, paths};
+use crate::{debian, image, libraries, paths, qemu};
 
 /// What runs in dom0, from the package of Xen's tools.
 const PROGRAMS: [&str; 6] =
@@ -28,6 +28,8 @@ const STATIC: &str = "target.x86_64-unknown-linux-gnu.rustflags=['-Ctarget-featu
 /// What dom0 is booted from. QEMU takes a module's name to end at a blank, so names are relative to cargo's target
 /// directory, where all of them are our own.
 pub struct Dom0 {
+    /// The hypervisor.
+    pub xen: PathBuf,
     /// Linux.
     pub linux: PathBuf,
     /// The initramfs.
@@ -40,6 +42,7 @@ pub struct Dom0 {
 pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
     let agent = step("build agent", agent)?;
     step("prepare dom0", || {
+        let xen = qemu::prepare()?;
         let (linux, tools) = (debian::linux()?, debian::tools()?);
         let bin = find(&tools.join("usr/lib"), |name| name.starts_with("xen-"))
             .context("no usr/lib/xen-* among the tools")?
@@ -63,6 +66,7 @@ pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
         keep(&target.join(&initramfs), &archive.finish())?;
         let path = bin.strip_prefix(&tools)?.display();
         Ok(Dom0 {
+            xen,
             linux: kernel.strip_prefix(&target)?.to_owned(),
             initramfs,
             arguments: format!("PATH=/{path}"),

@@ -21,7 +21,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::children::{self, Child};
 use crate::dom0::Dom0;
-use crate::{paths, qemu, steps};
+use crate::{paths, steps};
 
 /// With SMAP, QEMU 7.2 crashes a PV dom0 at its first exception.
 const MACHINE: &str = "-accel tcg -cpu max,-smap -smp 2 -m 512 -nodefaults -no-reboot -display none -monitor none \
@@ -40,6 +40,7 @@ type Frame = (String, Vec<u8>);
 /// Not from dom0: the line is closed, and what came in on this program's input.
 const GONE: &str = "gone";
 const INPUT: &str = "input";
+const INPUT_ENDED: &str = "input-ended";
 
 /// A running lab; dropping it ends it.
 pub struct Lab {
@@ -65,7 +66,6 @@ struct Guest {
 impl Lab {
     /// Boots, and waits until `xl` can be used. Logs go to `target/lab/<name>`; `more` is added to Linux's command line.
     pub fn boot(dom0: &Dom0, name: &str, more: &str) -> Result<Lab> {
-        let xen = qemu::prepare()?;
         let logs = paths::lab().join(name);
         let _ = fs::remove_dir_all(&logs);
         let log = steps::create(&logs.join("dom0.log"))?;
@@ -73,7 +73,7 @@ impl Lab {
         let mut command = children::command("qemu-system-x86_64");
         command.args(MACHINE.split_whitespace()).current_dir(paths::target());
         command.args(["-serial", &format!("file:lab/{name}/xen.log"), "-serial", "chardev:dom0"]);
-        command.arg("-kernel").arg(xen).args(["-append", XEN, "-initrd"]).arg(format!(
+        command.arg("-kernel").arg(&dom0.xen).args(["-append", XEN, "-initrd"]).arg(format!(
             "{} {LINUX} {} {more},{}",
             dom0.linux.display(),
             dom0.arguments,
@@ -137,13 +137,18 @@ impl Lab {
             while let Ok(n @ 1..) = input.read(&mut buffer) {
                 let _ = sender.send((INPUT.to_owned(), buffer[..n].to_vec()));
             }
-            let _ = sender.send((INPUT.to_owned(), Vec::new()));
+            let _ = sender.send((INPUT_ENDED.to_owned(), Vec::new()));
         });
     }
 
-    /// What came in since; nothing but nothing at its end.
+    /// What came in since.
     pub fn input(&mut self) -> Option<Vec<u8>> {
         self.replies.remove(INPUT)
+    }
+
+    /// Did all come in that ever will?
+    pub fn input_ended(&self) -> bool {
+        self.replies.contains_key(INPUT_ENDED)
     }
 
     /// The end of every console, for a person; of Xen's what came after the boot.

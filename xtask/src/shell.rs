@@ -46,14 +46,15 @@ pub fn attach(lab: &mut Lab, guests: &[&str], over: impl Fn(&Lab) -> bool) -> Re
     lab.listen_to_input();
     while !over(lab) {
         session.show(lab);
-        lab.step(Instant::now() + A_DAY)?;
-        if let Some(keys) = lab.input()
-            && !session.keys(lab, &keys)?
-        {
-            break;
+        match lab.input() {
+            Some(keys) if !session.keys(lab, &keys)? => break,
+            Some(_) => {}
+            None if lab.input_ended() => break,
+            None => drop(lab.step(Instant::now() + A_DAY)?),
         }
     }
     session.show(lab);
+    print!("\r\n");
     Ok(())
 }
 
@@ -74,7 +75,7 @@ impl Session<'_> {
         self.shown[self.at] = said.len();
     }
 
-    /// Hands keys on; false if one of them leaves, or if there were none.
+    /// Hands keys on; false if one of them leaves.
     fn keys(&mut self, lab: &mut Lab, keys: &[u8]) -> Result<bool> {
         for part in keys.split_inclusive(|key| [LEAVE, OTHER, b'\n'].contains(key)) {
             match part.strip_suffix(&[OTHER]).or(part.strip_suffix(&[LEAVE])) {
@@ -88,7 +89,7 @@ impl Session<'_> {
                 }
             }
         }
-        Ok(!keys.is_empty())
+        Ok(true)
     }
 
     fn hand_on(&mut self, lab: &mut Lab, keys: &[u8]) -> Result<()> {
