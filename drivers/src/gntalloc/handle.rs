@@ -54,6 +54,9 @@ impl<X: Platform> Handle<X> {
         let service = &self.service;
         let records = &mut service.records();
         let first = *records.next_index(self.number);
+        if count == 0 {
+            return Ok(first * BYTES);
+        }
         service.admit(records, count)?;
         records.reserve(count as usize)?;
         for i in 0..count {

@@ -1,0 +1,20 @@
+//! Makes a failing sequence short: leaves out what it can while the failure stays.
+
+/// Leaves out ever smaller parts of `ops` as long as `fails`.
+pub fn shrink<T: Clone>(mut ops: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T> {
+    let mut part = ops.len().div_ceil(2);
+    while part > 0 {
+        let mut at = 0;
+        while at < ops.len() {
+            let mut shorter = ops.clone();
+            shorter.drain(at..(at + part).min(ops.len()));
+            if fails(&shorter) {
+                ops = shorter;
+            } else {
+                at += part;
+            }
+        }
+        part = if part == 1 { 0 } else { part.div_ceil(2) };
+    }
+    ops
+}
