@@ -89,6 +89,16 @@ impl<X: Platform> Services<X> {
         Ok(Self { xen: xen.clone(), domid, events, console, xenstore, table, gntalloc, gntdev })
     }
 
+    /// Tells peers what they asked to be told when we let go, for a guest that is about to end by
+    /// a fault of its own. Needs no heap, and waits for nothing that the fault has interrupted.
+    ///
+    /// A guest that crashes under `on_crash = "preserve"` still counts as alive to Xen: its ports
+    /// stay bound and its mappings stay. Only this tells a peer that nobody is there any more.
+    pub fn last_words(&self) {
+        self.gntalloc.last_words();
+        self.gntdev.last_words();
+    }
+
     /// Gives back parked pages once their peers let go. Never completes; without parked pages no
     /// timer runs.
     pub async fn reap_forever(&self) {

@@ -185,3 +185,22 @@ fn a_port_stays_open_for_the_event_it_was_promised_for() {
     assert_eq!(events(&pair, &alice_port), 1);
     assert_eq!(pair.bob.xen.counters().calls(closes), before + 1, "and then lets go of it");
 }
+
+#[test]
+fn a_guest_that_crashes_says_its_last_words_on_both_devices() {
+    let pair = pair();
+    let (alice_port, bob_port) = channel(&pair);
+    let before = events(&pair, &bob_port);
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let bob = pair.bob.gntdev.open().unwrap();
+    let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
+    export.write(0, &[1, 1]).unwrap();
+    export.set_notify(0, both(&alice_port)).unwrap();
+    mapping.set_notify(1, both(&bob_port)).unwrap();
+    pair.alice.last_words();
+    assert_eq!((byte(&mapping, 0), events(&pair, &bob_port)), (0, before + 1));
+    pair.bob.last_words();
+    assert_eq!((byte(&export, 1), events(&pair, &alice_port)), (0, 1));
+    assert!(!export.is_idle(), "nothing was unmapped: there may be no way to");
+}

@@ -7,6 +7,7 @@ use alloc::string::String;
 
 use drivers::memory::{FrameCount, Memory};
 use drivers::{Limits, Services};
+use spin::Once;
 
 use crate::executor::{self, BoxedFuture, Spawner};
 use crate::memory::{layout, stack};
@@ -57,6 +58,9 @@ impl Guest {
     }
 }
 
+/// For the end of a guest that crashes, which has nobody to hand it anything.
+static SERVICES: Once<Services<Xen>> = Once::new();
+
 unsafe extern "Rust" {
     /// The application, by [`crate::entry!`].
     safe fn grantkit_main(guest: Guest) -> BoxedFuture;
@@ -72,6 +76,8 @@ pub fn run() -> ! {
         }
     };
     console::hand_over(services.console.clone());
+    SERVICES.call_once(|| services.clone());
+    power::on_crash(|| SERVICES.get().into_iter().for_each(Services::last_words));
     executor::run(services.events.clone(), |spawner| {
         Box::pin(async move {
             let reaper = services.clone();

@@ -346,11 +346,24 @@ impl<X: Platform> Table<X> {
             };
             let page = |byte: &usize| (*byte / PAGE_SIZE) as u32;
             let due = notify.byte.take_if(|byte| run.contains(&page(byte)));
-            // Asked for before the page was mapped read-only: there is nothing to write to.
-            let writable = |byte: &usize| self.window.mapped(page(byte)) == Some(Access::ReadWrite);
-            if let Some(byte) = due.filter(writable) {
-                self.window.write(byte, &[0]);
+            if let Some(byte) = due {
+                self.clear_byte(byte);
             }
+        }
+    }
+
+    fn clear_byte(&self, byte: usize) {
+        // Asked for before the page was mapped read-only: there is nothing to write to.
+        if self.window.mapped((byte / PAGE_SIZE) as u32) == Some(Access::ReadWrite) {
+            self.window.write(byte, &[0]);
+        }
+    }
+
+    /// Does what every notification asks for, and forgets none: the guest is about to end.
+    pub(crate) fn fire_all(&self) {
+        for notify in self.notifies.values() {
+            notify.byte.iter().for_each(|byte| self.clear_byte(*byte));
+            notify.event.iter().for_each(notify::send);
         }
     }
 
