@@ -204,3 +204,21 @@ fn a_guest_that_crashes_says_its_last_words_on_both_devices() {
     assert_eq!((byte(&export, 1), events(&pair, &alice_port)), (0, 1));
     assert!(!export.is_idle(), "nothing was unmapped: there may be no way to");
 }
+
+#[test]
+fn a_byte_to_clear_goes_with_its_index() {
+    let pair = pair();
+    let export = pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite);
+    let export = export.unwrap();
+    let grants = offer(ALICE, &export);
+    let bob = pair.bob.gntdev.open().unwrap();
+    let index = bob.map_grant_ref(&grants).unwrap();
+    let notify = UnmapNotify { action: CLEAR_BYTE, ..UnmapNotify::default() };
+    bob.set_unmap_notify(index + 4096, notify).unwrap();
+    // The second index goes, and comes back for somebody who asked for nothing.
+    bob.unmap_grant_ref(index + 4096, 1).unwrap();
+    assert_eq!(bob.map_grant_ref(&grants[1..]), Ok(index + 4096));
+    export.write(4096, &[1]).unwrap();
+    drop(bob.mmap::<ReadWrite>(index, 2, true).unwrap());
+    assert_eq!(byte(&export, 4096), 1);
+}

@@ -252,6 +252,8 @@ impl<X: Platform> Table<X> {
         let Some(notify) = self.notifies.get_mut(&ticket) else {
             return;
         };
+        // The index may be somebody else's from now on, and the byte with it.
+        notify.byte.take_if(|byte| page_of(*byte) == index);
         notify.left -= 1;
         if notify.left == 0
             && let Some(Notify { event: Some(port), .. }) = self.notifies.remove(&ticket)
@@ -344,8 +346,7 @@ impl<X: Platform> Table<X> {
             let Some(notify) = self.notifies.get_mut(&ticket) else {
                 continue;
             };
-            let page = |byte: &usize| (*byte / PAGE_SIZE) as u32;
-            let due = notify.byte.take_if(|byte| run.contains(&page(byte)));
+            let due = notify.byte.take_if(|byte| run.contains(&page_of(*byte)));
             if let Some(byte) = due {
                 self.clear_byte(byte);
             }
@@ -354,7 +355,7 @@ impl<X: Platform> Table<X> {
 
     fn clear_byte(&self, byte: usize) {
         // Asked for before the page was mapped read-only: there is nothing to write to.
-        if self.window.mapped((byte / PAGE_SIZE) as u32) == Some(Access::ReadWrite) {
+        if self.window.mapped(page_of(byte)) == Some(Access::ReadWrite) {
             self.window.write(byte, &[0]);
         }
     }
@@ -405,6 +406,11 @@ impl<X: Platform> Drop for Table<X> {
             }
         }
     }
+}
+
+/// The index that a byte of the index space lies in.
+fn page_of(byte: usize) -> u32 {
+    (byte / PAGE_SIZE) as u32
 }
 
 /// No index.

@@ -580,6 +580,9 @@ impl Model {
         let d = &mut self.domains[domain];
         let handle = d.devs.get_mut(&dev).expect("a device");
         let ticket = handle.slots.remove(&index).expect("reserved").ticket;
+        if let Some(notify) = handle.notifies.get_mut(&ticket) {
+            notify.byte.take_if(|byte| *byte / PAGE == index);
+        }
         if handle.slots.values().all(|slot| slot.ticket != ticket)
             && let Some(notify) = handle.notifies.remove(&ticket)
         {

@@ -91,14 +91,14 @@ impl Rig {
         let xen = self.world.domain(id as u16, config);
         let services = Services::bring_up(&xen, limits).expect("a guest comes up");
         let mut ports = [const { None }; GUESTS];
-        for other in 0..GUESTS {
-            let Some(Some(peer)) = self.guests.get_mut(self.places[other]) else {
+        for (other, own) in self.places.into_iter().zip(&mut ports) {
+            let Some(Some(peer)) = self.guests.get_mut(other) else {
                 continue;
             };
             let port = services.events.alloc_unbound(peer.services.domid).unwrap();
             let bound = peer.services.events.bind_interdomain(services.domid, port.number());
             peer.ports[place] = Some(bound.unwrap());
-            ports[other] = Some(port);
+            *own = Some(port);
         }
         let sent_before = xen.counters().calls(Call::EvtchnSend);
         let (files, devs) = (BTreeMap::new(), BTreeMap::new());

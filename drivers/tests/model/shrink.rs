@@ -1,7 +1,18 @@
 //! Makes a failing sequence short: leaves out what it can while the failure stays.
 
-/// Leaves out ever smaller parts of `ops` as long as `fails`.
+/// Leaves out what it can of `ops` as long as `fails`, until nothing more can go.
 pub fn shrink<T: Clone>(mut ops: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T> {
+    loop {
+        let before = ops.len();
+        ops = shrink_once(ops, &fails);
+        if ops.len() == before {
+            return ops;
+        }
+    }
+}
+
+/// Leaves out ever smaller parts, each once.
+fn shrink_once<T: Clone>(mut ops: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T> {
     let mut part = ops.len().div_ceil(2);
     while part > 0 {
         let mut at = 0;
