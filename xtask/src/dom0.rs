@@ -19,6 +19,11 @@ const PROGRAMS: [&str; 6] =
     ["xenstored", "oxenstored", "xen-init-dom0", "xenconsoled", "xenconsole", "xl"];
 /// Libraries that a program opens by itself: xl ends without it when a thread of its ends.
 const OPENED: [&str; 1] = ["libgcc_s.so.1"];
+/// What dom0's memory is, is settled; and oxenstored wants to be told where Linux shows dom0's ring.
+const SETTINGS: [(&str, &str); 2] = [
+    ("xl.conf", "autoballoon=\"off\"\n"),
+    ("oxenstored.conf", "xenstored-kva = /proc/xen/xsd_kva\nxenstored-port = /proc/xen/xsd_port\n"),
+];
 /// Where libraries lie in Debian's packages.
 const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
 /// The agent's target: linked statically, so that it runs beside any C library.
@@ -49,10 +54,12 @@ pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
             .join("bin");
         let mut archive = Archive::default();
         archive.file("init", &read(&agent)?);
-        for folder in ["etc/xen", "var/lock", "var/lib/xen", "var/lib/xenstored", "tmp"] {
+        for folder in ["var/lock", "var/lib/xen", "var/lib/xenstored", "tmp"] {
             archive.folder(folder);
         }
-        archive.file("etc/xen/xl.conf", b"autoballoon=\"off\"\n");
+        for (file, lines) in SETTINGS {
+            archive.file(&format!("etc/xen/{file}"), lines.as_bytes());
+        }
         modules(&linux, &mut archive)?;
         let programs = programs(&tools, &bin, &mut archive)?;
         shared(&tools, &programs, &mut archive)?;

@@ -126,7 +126,8 @@ fn paused(lab: &mut Lab) -> Result<()> {
 }
 
 fn rebooted(lab: &mut Lab) -> Result<()> {
-    create(lab, &[])?;
+    // What builds the domain again is a daemon, which has no working directory.
+    create(lab, &["kernel=\"/guests/grantkit\""])?;
     let (first, mark) = (lab.domid("guest")?, lab.said("guest").len());
     lab.xl(&["reboot", "guest"])?;
     prompt(lab, mark)?;
@@ -138,15 +139,20 @@ fn rebooted(lab: &mut Lab) -> Result<()> {
 fn shut_down(lab: &mut Lab) -> Result<()> {
     create(lab, &[])?;
     lab.xl(&["shutdown", "-w", "guest"])?;
-    ensure!(lab.domid("guest")?.is_none(), "the domain is still there");
-    Ok(())
+    done(lab)
 }
 
 fn crashed(lab: &mut Lab) -> Result<()> {
     create(lab, &["on_crash=\"destroy\""])?;
     let mark = lab.command("guest", "crash null")?;
-    let gone = |lab: &Lab| lab.daemon("xl-guest").contains("reason code 3").then_some(());
-    lab.until(PATIENCE, gone).context("it did not end as crashed")?;
+    done(lab)?;
+    ensure!(lab.daemon("xl-guest").contains("reason code 3"), "it did not end as crashed");
     let lines = whole_lines(&lab.said("guest")[mark..]);
     judge::dumped("null", &lines).map_err(anyhow::Error::msg)
+}
+
+/// Waits until the toolstack has cleared the guest away.
+fn done(lab: &mut Lab) -> Result<()> {
+    let done = |lab: &Lab| lab.daemon("xl-guest").contains("Done.").then_some(());
+    lab.until(PATIENCE, done).context("the domain is still there")
 }
