@@ -47,6 +47,9 @@ pub fn decode(line: &[u8]) -> Option<(&str, Vec<u8>)> {
     let mut bytes = pieces.next()?.as_bytes().to_vec();
     for piece in pieces {
         let (digits, plain) = piece.split_at_checked(2)?;
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         bytes.extend_from_slice(plain.as_bytes());
     }
@@ -74,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_damaged_line_is_no_frame() {
-        for line in ["", "x", " x", "x \\", "x \\0", "x \\zz"] {
+        for line in ["", "x", " x", "x \\", "x \\0", "x \\zz", "x \\+1"] {
             assert_eq!(decode(line.as_bytes()), None, "{line}");
         }
         assert_eq!(decode(b"x \xff"), None);

@@ -1,7 +1,7 @@
 //! The whole test: format, lints, documentation, host tests, Miri, smoke, pair.
 //!
-//! A failed step does not keep the others from running. The last line counts the Rust tests, smoke checks and pair checks that
-//! were really run; each other step that fails adds one to the failed ones.
+//! A failed step does not keep the others from running. The last line counts the Rust tests, smoke checks and pair
+//! checks that were really run; each other step that fails adds one to the failed ones.
 
 use std::fs;
 use std::path::Path;

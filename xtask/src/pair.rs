@@ -1,7 +1,7 @@
 //! The pair tier: all that needs `xl` and two guests.
 //!
-//! One lab for each of Xen's two xenstore daemons. In each the demo, with the guests in either order, then checks of what a
-//! toolstack does to a guest. Each destroys what it left behind, so that the next one begins with no guest.
+//! One lab for each of Xen's two xenstore daemons. In each the demo, with the guests in either order, then checks of
+//! what a toolstack does to a guest. Each destroys what it left behind, so that the next one begins with no guest.
 
 use anyhow::{Context, Result, bail, ensure};
 

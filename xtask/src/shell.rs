@@ -1,7 +1,7 @@
 //! A person at the guests' consoles.
 //!
-//! Keys go to one guest at a time, and its output comes back; one key changes to the other guest, one leaves. Input that
-//! is no terminal works as well: each line waits for the answer to the one before, and the end of it leaves.
+//! Keys go to one guest at a time, and its output comes back; one key changes to the other guest, one leaves. Input
+//! that is no terminal works as well: each line waits for the answer to the one before, and the end of it leaves.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -51,6 +51,9 @@ pub fn attach(lab: &mut Lab, guests: &[&str], over: impl Fn(&Lab) -> bool) -> Re
             Some(_) => {}
             None if lab.input_ended() => break,
             None => drop(lab.step(Instant::now() + A_DAY)?),
+        }
+        if let Some(trouble) = lab.trouble() {
+            print!("\r\n[{trouble}]\r\n");
         }
     }
     session.show(lab);

@@ -20,7 +20,7 @@ impl Lab {
         self.programs += 1;
         let id = self.programs;
         let command = [&["xl"], words].concat();
-        self.send(&format!("run.{id}"), command.join("\0").as_bytes())?;
+        self.line.send(&format!("run.{id}"), command.join("\0").as_bytes())?;
         let shown = command.join(" ");
         let status = self.reply(&format!("done.{id}"), PATIENCE).context(shown.clone())?;
         let output = self.replies.remove(&format!("out.{id}")).unwrap_or_default();
@@ -32,14 +32,14 @@ impl Lab {
     /// The number of the domain with this name, if there is one.
     pub fn domid(&mut self, guest: &str) -> Result<Option<u32>> {
         let channel = format!("domid.{guest}");
-        self.send(&channel, b"")?;
+        self.line.send(&channel, b"")?;
         Ok(self.reply(&channel, PATIENCE)?.parse().ok())
     }
 
     /// The value of a xenstore node, as soon as there is one.
     pub fn node(&mut self, path: &str) -> Result<String> {
         let channel = format!("node.{path}");
-        self.send(&channel, b"")?;
+        self.line.send(&channel, b"")?;
         self.reply(&channel, PATIENCE).with_context(|| format!("no {path}"))
     }
 
@@ -51,7 +51,7 @@ impl Lab {
 
     /// Types on a guest's console.
     pub fn type_on(&mut self, guest: &str, bytes: &[u8]) -> Result<()> {
-        self.send(&format!("type.{guest}"), bytes)
+        self.line.send(&format!("type.{guest}"), bytes)
     }
 
     /// Types a command at a guest's prompt, and returns from where on its answer is to be looked for.
