@@ -15,7 +15,7 @@ use crate::shared::{Shared, by_page};
 use crate::{Errno, Error, ForeignGrant};
 
 /// Where a copy takes its bytes from, or where it puts them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum CopyEnd<'a, X: Platform> {
     /// A granted page, and an offset in it.
     Grant(ForeignGrant, u16),
@@ -26,7 +26,7 @@ pub enum CopyEnd<'a, X: Platform> {
 }
 
 /// One copy of up to a page.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Segment<'a, X: Platform> {
     /// From where.
     pub source: CopyEnd<'a, X>,
@@ -37,6 +37,23 @@ pub struct Segment<'a, X: Platform> {
     /// The outcome.
     pub status: GrantStatus,
 }
+
+// Derived, they would ask for an X that can be copied; what is copied here is references.
+impl<X: Platform> Clone for CopyEnd<'_, X> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<X: Platform> Copy for CopyEnd<'_, X> {}
+
+impl<X: Platform> Clone for Segment<'_, X> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<X: Platform> Copy for Segment<'_, X> {}
 
 impl<'a, X: Platform> Segment<'a, X> {
     /// A copy that was not made yet.
