@@ -153,6 +153,5 @@ fn crashed(lab: &mut Lab) -> Result<()> {
 
 /// Waits until the toolstack has cleared the guest away.
 fn done(lab: &mut Lab) -> Result<()> {
-    let done = |lab: &Lab| lab.daemon("xl-guest").contains("Done.").then_some(());
-    lab.until(PATIENCE, done).context("the domain is still there")
+    lab.until(PATIENCE, |lab| lab.ended("guest").then_some(())).context("the domain is still there")
 }

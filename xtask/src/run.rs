@@ -57,9 +57,8 @@ pub fn domu(name: &str, arguments: &str) -> Result<()> {
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "run", ""))?;
     lab.xl(&["create", &format!("{name}.cfg")])?;
     say(&format!("domU    {name} (Ctrl-] ends it)"));
-    let daemon = format!("xl-{name}");
-    shell::attach(&mut lab, &[name], |lab| lab.daemon(&daemon).contains("reason code"))?;
-    match lab.daemon(&daemon).contains("reason code 3") {
+    shell::attach(&mut lab, &[name], true)?;
+    match lab.daemon(&format!("xl-{name}")).contains("reason code 3") {
         true => bail!("{name} crashed\n{}", lab.excerpts()),
         false => Ok(()),
     }

@@ -35,21 +35,22 @@ pub fn command() -> Result<()> {
         say(&format!("        {guest} is domain {domid}"));
     }
     say("        Ctrl-O: the other guest; Ctrl-]: leave");
-    attach(&mut lab, &GUESTS, |_| false)
+    attach(&mut lab, &GUESTS, false)
 }
 
-/// Connects this program's input and output to the first guest, until `over` or until the person leaves.
-pub fn attach(lab: &mut Lab, guests: &[&str], over: impl Fn(&Lab) -> bool) -> Result<()> {
+/// Connects this program's input and output to the first guest, until all have ended or the person leaves; the end of
+/// the input is as good as leaving, unless the guests are to be awaited.
+pub fn attach(lab: &mut Lab, guests: &[&str], await_end: bool) -> Result<()> {
     let _terminal = Terminal::raw();
     let person = std::io::stdin().is_terminal();
     let mut session = Session { guests, person, at: 0, shown: vec![0; guests.len()], lines: 0 };
     lab.listen_to_input();
-    while !over(lab) {
+    while !guests.iter().all(|guest| lab.ended(guest)) {
         session.show(lab);
         match lab.input() {
             Some(keys) if !session.keys(lab, &keys)? => break,
             Some(_) => {}
-            None if lab.input_ended() => break,
+            None if lab.input_ended() && !await_end => break,
             None => drop(lab.step(Instant::now() + A_DAY)?),
         }
         if let Some(trouble) = lab.trouble() {
@@ -102,7 +103,9 @@ impl Session<'_> {
         lab.type_on(self.guests[self.at], keys)?;
         if !self.person && keys.ends_with(b"\n") && !keys.trim_ascii().is_empty() {
             self.lines += 1;
-            lab.until(ANSWERS, |lab| self.answered(lab).then_some(())).context("no answer")?;
+            let guest = self.guests[self.at];
+            let over = |lab: &Lab| (self.answered(lab) || lab.ended(guest)).then_some(());
+            lab.until(ANSWERS, over).context("no answer")?;
             self.show(lab);
         }
         Ok(())

@@ -49,6 +49,12 @@ impl Lab {
         String::from_utf8_lossy(said.map_or(&[], Vec::as_slice)).into_owned()
     }
 
+    /// Has the toolstack cleared this guest away for good?
+    pub fn ended(&self, guest: &str) -> bool {
+        let said = self.daemon(&format!("xl-{guest}"));
+        ["Done. Exiting now", "has been destroyed."].iter().any(|sign| said.contains(sign))
+    }
+
     /// Types on a guest's console.
     pub fn type_on(&mut self, guest: &str, bytes: &[u8]) -> Result<()> {
         self.line.send(&format!("type.{guest}"), bytes)
