@@ -22,9 +22,10 @@ type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 const LABS: [(&str, [&str; 2]); 2] =
     [("xenstored", ["granter", "mapper"]), ("oxenstored", ["mapper", "granter"])];
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     ("a guest of 4 MiB answers", smallest),
     ("xenstore says that it is ready", ready),
+    ("xl console: prompt and history", console),
     ("xl pause, xl unpause", paused),
     ("xl reboot", rebooted),
     ("xl shutdown", shut_down),
@@ -88,15 +89,24 @@ fn prompt(lab: &mut Lab, mark: usize) -> Result<()> {
     lab.until(PATIENCE, at_prompt).context("no prompt")
 }
 
-/// Destroys all guests and forgets what they said.
+/// Destroys all guests, and forgets what they said once their toolstack has had its last word.
 fn clear(lab: &mut Lab) -> Result<()> {
     for guest in ["granter", "mapper", "guest"] {
         if lab.domid(guest)?.is_some() {
-            lab.xl(&["destroy", guest])?;
+            let _ = lab.xl(&["destroy", guest]); // it may be ending by itself
+        } else if lab.daemon(&format!("xl-{guest}")).is_empty() {
+            continue;
         }
+        gone(lab, guest)?;
         lab.forget(guest);
     }
     Ok(())
+}
+
+/// Waits until the toolstack has cleared a guest away.
+fn gone(lab: &mut Lab, guest: &str) -> Result<()> {
+    let gone = |lab: &Lab| lab.ended(guest).then_some(());
+    lab.until(PATIENCE, gone).with_context(|| format!("{guest} is still there"))
 }
 
 fn smallest(lab: &mut Lab) -> Result<()> {
@@ -110,6 +120,21 @@ fn ready(lab: &mut Lab) -> Result<()> {
     let state = lab.node(&format!("/local/domain/{domid}/data/grantkit/state"))?;
     ensure!(state == "ready", "its state is `{state}`");
     Ok(())
+}
+
+fn console(lab: &mut Lab) -> Result<()> {
+    create(lab, &[])?;
+    let domid = lab.domid("guest")?.context("no guest")?.to_string();
+    // What `xl console` turns into; without a terminal it has to be told that somebody types.
+    let console = lab.start(&["xenconsole", "--interactive", &domid])?;
+    let answers = |lab: &Lab| lab.output(console).matches("ok status ").count();
+    lab.until(PATIENCE, |lab| lab.output(console).ends_with("grantkit>").then_some(()))?;
+    for (keys, times) in [(b"status\r".as_slice(), 1), (b"\x1b[A\r", 2)] {
+        lab.feed(console, keys)?;
+        lab.until(PATIENCE, |lab| (answers(lab) == times).then_some(())).context("no answer")?;
+    }
+    lab.feed(console, b"\x1d")?;
+    lab.finish(console).map(drop)
 }
 
 fn paused(lab: &mut Lab) -> Result<()> {
@@ -139,19 +164,14 @@ fn rebooted(lab: &mut Lab) -> Result<()> {
 fn shut_down(lab: &mut Lab) -> Result<()> {
     create(lab, &[])?;
     lab.xl(&["shutdown", "-w", "guest"])?;
-    done(lab)
+    gone(lab, "guest")
 }
 
 fn crashed(lab: &mut Lab) -> Result<()> {
     create(lab, &["on_crash=\"destroy\""])?;
     let mark = lab.command("guest", "crash null")?;
-    done(lab)?;
+    gone(lab, "guest")?;
     ensure!(lab.daemon("xl-guest").contains("reason code 3"), "it did not end as crashed");
     let lines = whole_lines(&lab.said("guest")[mark..]);
     judge::dumped("null", &lines).map_err(anyhow::Error::msg)
-}
-
-/// Waits until the toolstack has cleared the guest away.
-fn done(lab: &mut Lab) -> Result<()> {
-    lab.until(PATIENCE, |lab| lab.ended("guest").then_some(())).context("the domain is still there")
 }

@@ -17,15 +17,33 @@ impl Lab {
 
     /// Runs `xl` in the folder with the guests' files; its output if it succeeded.
     pub fn xl(&mut self, words: &[&str]) -> Result<String> {
+        let program = self.start(&[&["xl"], words].concat())?;
+        self.finish(program).with_context(|| format!("`xl {}`", words.join(" ")))
+    }
+
+    /// Starts a program, and returns the number that stands for it.
+    pub fn start(&mut self, words: &[&str]) -> Result<u32> {
         self.programs += 1;
-        let id = self.programs;
-        let command = [&["xl"], words].concat();
-        self.line.send(&format!("run.{id}"), command.join("\0").as_bytes())?;
-        let shown = command.join(" ");
-        let status = self.reply(&format!("done.{id}"), PATIENCE).context(shown.clone())?;
-        let output = self.replies.remove(&format!("out.{id}")).unwrap_or_default();
-        let output = String::from_utf8_lossy(&output).trim().to_owned();
-        ensure!(status == "0", "`{shown}` ended with status {status}: {output}");
+        self.line.send(&format!("run.{}", self.programs), words.join("\0").as_bytes())?;
+        Ok(self.programs)
+    }
+
+    /// Types on the input of a program that runs.
+    pub fn feed(&mut self, program: u32, bytes: &[u8]) -> Result<()> {
+        self.line.send(&format!("feed.{program}"), bytes)
+    }
+
+    /// What a program wrote so far.
+    pub fn output(&self, program: u32) -> String {
+        let said = self.replies.get(&format!("out.{program}"));
+        String::from_utf8_lossy(said.map_or(&[], Vec::as_slice)).trim().to_owned()
+    }
+
+    /// Waits for the end of a program; its output if it succeeded.
+    pub fn finish(&mut self, program: u32) -> Result<String> {
+        let status = self.reply(&format!("done.{program}"), PATIENCE)?;
+        let output = self.output(program);
+        ensure!(status == "0", "it ended with status {status}: {output}");
         Ok(output)
     }
 

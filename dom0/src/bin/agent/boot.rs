@@ -63,8 +63,12 @@ fn mount_at(kind: &str, place: &str) -> Result<()> {
 
 /// Nothing tells that a socket listens but a connection that is made.
 fn start_xenstored(program: &str) -> Result<()> {
-    let mut daemon =
-        Command::new(program).arg("--no-fork").spawn().with_context(|| format!("no {program}"))?;
+    let mut command = Command::new(program);
+    command.arg("--no-fork");
+    if program == "oxenstored" {
+        command.arg("--no-access-log"); // all logs travel over the serial line
+    }
+    let mut daemon = command.spawn().with_context(|| format!("no {program}"))?;
     let limit = Instant::now() + PATIENCE;
     while Xenstore::connect().is_err() {
         if let Some(status) = daemon.try_wait()? {
