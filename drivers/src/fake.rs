@@ -193,6 +193,16 @@ impl FakeXen {
         domain.paged_out.insert(mfn.into(), answers);
     }
 
+    /// How often its grant table was looked at.
+    pub fn entry_looks(&self) -> u64 {
+        self.pages.entry_looks.load(Ordering::Relaxed)
+    }
+
+    /// Entries of all its batches of maps and unmaps.
+    pub fn batched(&self) -> u64 {
+        self.pages.batched.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing of this domain is granted, mapped or open, and all its pages are free:
     /// how a test ends.
     ///
@@ -255,6 +265,7 @@ impl Hypervisor for FakeXen {
     }
 
     unsafe fn gnttab_map(&self, ops: &mut [GnttabMapGrantRef]) -> Result<(), Errno> {
+        Counters::add(&self.pages.batched, ops.len() as u64);
         self.call(Call::GnttabMap, |state, batch| {
             batch.each(
                 ops,
@@ -265,6 +276,7 @@ impl Hypervisor for FakeXen {
     }
 
     unsafe fn gnttab_unmap(&self, ops: &mut [GnttabUnmapGrantRef]) -> Result<(), Errno> {
+        Counters::add(&self.pages.batched, ops.len() as u64);
         self.call(Call::GnttabUnmap, |state, batch| {
             batch.each(
                 ops,
@@ -412,6 +424,7 @@ impl Memory for FakeXen {
     }
 
     fn grant_entries(&self) -> &[GrantEntryV1] {
+        Counters::add(&self.pages.entry_looks, 1);
         self.pages.grant_entries()
     }
 

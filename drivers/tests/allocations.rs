@@ -1,4 +1,5 @@
-//! The hot paths ask the heap for nothing: map, unmap, send, receive, read, write, end.
+//! The heap: the hot paths ask it for nothing, every call survives its refusal, and what a call
+//! costs does not grow with what is live.
 #![expect(unsafe_code, reason = "a counting allocator is an unsafe trait")]
 
 mod common;
@@ -6,23 +7,47 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 
-use common::{ALICE, BOB, domid, offer, pair};
-use drivers::Access;
-use drivers::gntdev::ReadWrite;
+use common::{ALICE, BOB, Pair, domid, offer, pair, pair_of};
+use drivers::buffer::Buffer;
+use drivers::fake::{Config, FakeXen};
+use drivers::gntalloc::Export;
+use drivers::gntdev::{CopyEnd, ReadWrite, Segment};
+use drivers::ioctl::{GntallocFile, GntdevFile, abi};
+use drivers::libxen::{Gntshr, Gnttab};
+use drivers::notify::UnmapNotify;
 use drivers::shared::{Shared, SharedMut};
+use drivers::{Access, Errno, Error, ForeignGrant, GrantRef, Hypervisor};
 
 thread_local! {
     static COUNTED: Cell<Option<u32>> = const { Cell::new(None) };
+    /// How many more requests are answered before one is refused.
+    static ANSWERED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
+/// Counts what the guests ask for, and refuses the request that a test names. What the fake needs
+/// for itself is no guest's.
 struct Counting;
 
-// SAFETY: every call is handed to the system's allocator as it came.
+impl Counting {
+    /// Whether this request is to be refused.
+    fn refuses(&self) -> bool {
+        if drivers::fake::is_inside() {
+            return false;
+        }
+        COUNTED.with(|counted| counted.set(counted.get().map(|n| n + 1)));
+        let left = ANSWERED.with(Cell::get);
+        ANSWERED.with(|answered| answered.set(left.and_then(|n| n.checked_sub(1))));
+        left == Some(0)
+    }
+}
+
+// SAFETY: every call that is answered is handed to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if !drivers::fake::is_inside() {
-            COUNTED.with(|counted| counted.set(counted.get().map(|n| n + 1)));
+        if self.refuses() {
+            return std::ptr::null_mut();
         }
         // SAFETY: the caller's promise is the same.
         unsafe { System.alloc(layout) }
@@ -75,4 +100,201 @@ fn map_unmap_read_write_send_receive_and_end_allocate_nothing() {
         assert_eq!(pair.alice.gntalloc.reap(200), 100);
     });
     assert_eq!(count, 0);
+}
+
+/// Runs `scenario` with its first request to the heap refused, then its second, until it needs no
+/// more; how many that were. After each it must work, and in the end leave nothing.
+fn refuse_each(scenario: impl Fn(&Pair) -> Result<(), Error>) -> u32 {
+    for refused in 0.. {
+        let pair = pair();
+        ANSWERED.with(|answered| answered.set(Some(refused)));
+        let result = scenario(&pair);
+        let was_refused = ANSWERED.with(Cell::take).is_none();
+        if !was_refused {
+            result.expect("nothing was refused");
+            return refused;
+        }
+        let error = result.expect_err("a request was refused");
+        assert_eq!(error.errno(), Errno::ENOMEM, "request {refused}: {error}");
+        pair.alice.gntalloc.reap(u32::MAX);
+        pair.assert_clean();
+        scenario(&pair).unwrap_or_else(|error| panic!("usable after request {refused}: {error}"));
+        pair.alice.gntalloc.reap(u32::MAX);
+        pair.assert_clean();
+    }
+    unreachable!()
+}
+
+fn claims<const N: usize>(export: &Export<FakeXen>) -> [ForeignGrant; N] {
+    let mut grefs = export.grefs();
+    std::array::from_fn(|_| ForeignGrant { domid: ALICE, gref: grefs.next().unwrap() })
+}
+
+#[test]
+fn without_memory_every_call_of_the_typed_face_is_enomem_and_leaves_nothing() {
+    let refused = refuse_each(|pair| {
+        let alice_port = pair.alice.events.alloc_unbound(domid(BOB))?;
+        let bob_port = pair.bob.events.bind_interdomain(domid(ALICE), alice_port.number())?;
+        let notify = UnmapNotify { action: 3, port: bob_port.number() };
+        let export = pair.alice.gntalloc.open()?.alloc(domid(BOB), 5, Access::ReadWrite)?;
+        let bob = pair.bob.gntdev.open()?;
+        let grants: [_; 5] = claims(&export);
+        let reservation = bob.insert(&grants)?;
+        reservation.set_notify(0, notify)?;
+        let mapping = reservation.map::<ReadWrite>().map_err(|failed| failed.error)?;
+        mapping.write(4000, &[1; 200])?;
+        drop(export);
+        let reservation = mapping.unmap()?.expect("made from a reservation");
+        let mapping = reservation.map::<ReadWrite>();
+        assert!(mapping.is_ok(), "the pages are parked, and live");
+        Ok(())
+    });
+    assert!(refused > 8, "{refused} requests");
+}
+
+#[test]
+fn without_memory_every_call_by_index_is_enomem_and_leaves_nothing() {
+    let refused = refuse_each(|pair| {
+        let alice = pair.alice.gntalloc.open()?;
+        let mut grefs = [GrantRef(0); 600];
+        // More than the table has room for at first.
+        let index = alice.alloc_gref(BOB, 1, &mut grefs)?;
+        let local = alice.mmap(index, 600, true)?;
+        alice.dealloc_gref(index, 600)?;
+        let bob = pair.bob.gntdev.open()?;
+        bob.set_max_grants(100)?;
+        let grants = [ForeignGrant { domid: ALICE, gref: grefs[599] }; 7];
+        let index = bob.map_grant_ref(&grants)?;
+        let buffer = Buffer::new(&pair.bob.xen, 3)?;
+        let dest = CopyEnd::Buffer(&buffer, 4095);
+        bob.grant_copy(&mut [Segment::new(CopyEnd::Grant(grants[0], 0), dest, 4096)])?;
+        let mapping = bob.mmap::<ReadWrite>(index, 7, true)?;
+        drop((mapping, local));
+        bob.unmap_grant_ref(index, 7)
+    });
+    assert!(refused > 8, "{refused} requests");
+}
+
+#[test]
+fn without_memory_every_call_of_the_other_faces_is_enomem_and_leaves_nothing() {
+    let refused = refuse_each(|pair| {
+        let mut shr = Gntshr::open(&pair.alice.gntalloc)?;
+        let mut tab = Gnttab::open(&pair.bob.xen, &pair.bob.gntdev)?;
+        let mut grefs = [GrantRef(0); 3];
+        let shared = shr.share_pages(BOB, &mut grefs, true)?;
+        let one = shr.share_page_notify(BOB, true, 5, None)?.0;
+        let mapped = tab.map_domain_grant_refs(ALICE, &grefs.map(|gref| gref.0), 3)?;
+        let other = tab.map_grant_ref_notify(ALICE, grefs[0].0, 3, 9, None)?;
+        tab.unmap(mapped, 3)?;
+        tab.unmap(other, 1)?;
+        shr.unshare(shared, 3)?;
+        shr.unshare(one, 1)?;
+        let mut file = GntallocFile::open(&pair.alice.gntalloc)?;
+        let mut arg = [0; 28];
+        (arg[0], arg[2], arg[4]) = (BOB as u8, 1, 3);
+        file.ioctl(abi::ALLOC_GREF, &mut arg)?;
+        file.mmap(4096, 3, 1, 0)?;
+        let dev = GntdevFile::open(&pair.bob.xen, &pair.bob.gntdev)?;
+        let mut map = [0; 32];
+        (map[0], map[16], map[24]) = (2, ALICE as u8, ALICE as u8);
+        map[20..24].copy_from_slice(&arg[16..20]);
+        map[28..].copy_from_slice(&arg[20..24]);
+        dev.ioctl(abi::MAP_GRANT_REF, &mut map)?;
+        let addr = dev.mmap(8192, 3, 1, 0)?;
+        // One segment: from the first page's grant to the second page.
+        let mut segment = [0; 24];
+        segment[..4].copy_from_slice(&arg[16..20]);
+        segment[6] = ALICE as u8;
+        segment[8..16].copy_from_slice(&(addr as u64 + 4096).to_ne_bytes());
+        (segment[16], segment[18]) = (8, 1);
+        dev.write(addr, &segment)?;
+        let mut copy = [0; 16];
+        copy[0] = 1;
+        copy[8..].copy_from_slice(&(addr as u64).to_ne_bytes());
+        dev.ioctl(abi::GRANT_COPY, &mut copy)
+    });
+    assert!(refused > 12, "{refused} requests");
+}
+
+#[test]
+fn without_a_frame_or_a_page_table_every_call_is_enomem_and_leaves_nothing() {
+    for refused in 0..9 {
+        let pair = pair();
+        let scenario = || {
+            let export = pair.alice.gntalloc.open()?.alloc(domid(BOB), 4, Access::ReadWrite)?;
+            let buffer = Buffer::new(&pair.bob.xen, 4)?;
+            let bob = pair.bob.gntdev.open()?;
+            let reservation = bob.insert(&claims::<4>(&export))?;
+            drop((reservation, buffer));
+            Ok(())
+        };
+        pair.alice.xen.fail_page_after(refused);
+        pair.bob.xen.fail_page_after(refused);
+        let result: Result<(), Error> = scenario();
+        assert_eq!(result.map_err(|error| error.errno()).is_err(), refused < 5, "{refused}");
+        pair.assert_clean();
+    }
+}
+
+/// What an operation costs that can be counted: requests to Xen and what they carry, bytes, and
+/// requests to the heap.
+fn cost(pair: &Pair, run: impl FnOnce()) -> [u64; 6] {
+    let sum = || {
+        let (alice, bob) = (pair.alice.xen.counters(), pair.bob.xen.counters());
+        let bytes = |counters: &drivers::Counters| {
+            [&counters.zeroed, &counters.copied].map(|count| count.load(Ordering::Relaxed))
+        };
+        let (a, b) = (bytes(alice), bytes(bob));
+        let looks = pair.alice.xen.entry_looks() + pair.bob.xen.entry_looks();
+        [
+            alice.hypercalls() + bob.hypercalls(),
+            a[0] + b[0],
+            a[1] + b[1],
+            looks,
+            pair.bob.xen.batched(),
+        ]
+    };
+    let before = sum();
+    let heap = u64::from(allocations(run));
+    let after = sum();
+    let [calls, zeroed, copied, looks, batched] = std::array::from_fn(|i| after[i] - before[i]);
+    [calls, zeroed, copied, looks, batched, heap]
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "ten thousand mappings take long")]
+fn what_an_operation_costs_does_not_depend_on_how_much_is_live() {
+    let costs = [10, 10_000].map(|live| {
+        let config = Config {
+            pages: 11_000,
+            max_grant_frames: 32,
+            max_maptrack_frames: 64,
+            ..Config::default()
+        };
+        let pair = pair_of(config, config);
+        pair.alice.gntalloc.set_limit(20_000);
+        let alice = pair.alice.gntalloc.open().unwrap();
+        let bob = pair.bob.gntdev.open().unwrap();
+        // Room has been made for all of them once, so that what is counted is not a table's growth.
+        drop(alice.alloc(domid(BOB), 10_500, Access::ReadWrite).unwrap());
+        drop(bob.insert(&vec![ForeignGrant { domid: ALICE, gref: GrantRef(8) }; 10_500]).unwrap());
+        let export = alice.alloc(domid(BOB), live, Access::ReadWrite).unwrap();
+        let _all = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
+        let (mut mine, mut reserved, mut mapped) = (None, None, None);
+        let granted = cost(&pair, || {
+            mine = Some(alice.alloc(domid(BOB), 7, Access::ReadWrite).unwrap());
+        });
+        let grants: [_; 7] = claims(mine.as_ref().unwrap());
+        let inserted = cost(&pair, || reserved = Some(bob.insert(&grants).unwrap()));
+        let map = cost(&pair, || {
+            mapped = Some(reserved.take().unwrap().map::<ReadWrite>().unwrap());
+        });
+        let unmap = cost(&pair, || reserved = mapped.take().unwrap().unmap().unwrap());
+        let removed = cost(&pair, || reserved = None);
+        let ended = cost(&pair, || mine.take().unwrap().end().unwrap());
+        [granted, inserted, map, unmap, removed, ended]
+    });
+    assert_eq!(costs[0], costs[1]);
+    let [_, _, [map, .., mapped, _], [unmap, .., unmapped, _], ..] = costs[0];
+    assert_eq!([map, mapped, unmap, unmapped], [1, 7, 1, 7]);
 }

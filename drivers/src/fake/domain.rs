@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use xen_sys::grant_table::GrantEntryV1;
 use xen_sys::io::console::XenconsInterface;
@@ -71,6 +71,8 @@ pub(super) struct Pages {
     pub(super) xenstore: XenstoreDomainInterface,
     pub(super) grant_frames_mapped: AtomicU32,
     grant_entries: Vec<GrantEntryV1>,
+    pub(super) entry_looks: AtomicU64,
+    pub(super) batched: AtomicU64,
 }
 
 impl Pages {
@@ -84,6 +86,8 @@ impl Pages {
             xenstore: XenstoreDomainInterface::new(),
             grant_frames_mapped: AtomicU32::new(0),
             grant_entries: (0..entries).map(|_| GrantEntryV1::new()).collect(),
+            entry_looks: AtomicU64::new(0),
+            batched: AtomicU64::new(0),
         }
     }
 

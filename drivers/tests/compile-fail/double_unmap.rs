@@ -1,0 +1,11 @@
+//! Unmapping takes the mapping, once.
+
+use drivers::fake::FakeXen;
+use drivers::gntdev::{Mapping, ReadOnly};
+
+fn double_unmap_does_not_compile(mapping: Mapping<FakeXen, ReadOnly>) {
+    let _ = mapping.unmap();
+    let _ = mapping.unmap();
+}
+
+fn main() {}

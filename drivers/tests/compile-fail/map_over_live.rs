@@ -1,0 +1,11 @@
+//! Mapping takes the reservation, so there is none left to map over.
+
+use drivers::fake::FakeXen;
+use drivers::gntdev::{ReadOnly, ReadWrite, Reservation};
+
+fn mapping_over_a_live_mapping_does_not_compile(reservation: Reservation<FakeXen>) {
+    let _writable = reservation.map::<ReadWrite>();
+    let _readable = reservation.map::<ReadOnly>();
+}
+
+fn main() {}

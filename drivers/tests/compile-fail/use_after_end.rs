@@ -1,0 +1,12 @@
+//! Ending a grant takes the export.
+
+use drivers::fake::FakeXen;
+use drivers::gntalloc::Export;
+use drivers::shared::Shared;
+
+fn use_of_an_ended_export_does_not_compile(export: Export<FakeXen>) {
+    let _ = export.end();
+    let _ = export.read(0, &mut [0]);
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! Unmapping takes the mapping.
+
+use drivers::fake::FakeXen;
+use drivers::gntdev::{Mapping, ReadWrite};
+use drivers::shared::Shared;
+
+fn use_after_unmap_does_not_compile(mapping: Mapping<FakeXen, ReadWrite>) {
+    let _ = mapping.unmap();
+    let _ = mapping.read(0, &mut [0]);
+}
+
+fn main() {}

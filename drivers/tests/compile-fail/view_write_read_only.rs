@@ -1,0 +1,13 @@
+//! Neither has a view of one.
+
+use drivers::fake::FakeXen;
+use drivers::gntdev::{Mapping, ReadOnly};
+use drivers::shared::Shared;
+
+fn write_through_a_view_of_a_read_only_mapping_does_not_compile(
+    mapping: Mapping<FakeXen, ReadOnly>,
+) {
+    let _ = mapping.view(0, 8).unwrap().write(0, &[1]);
+}
+
+fn main() {}

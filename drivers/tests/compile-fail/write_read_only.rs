@@ -1,0 +1,11 @@
+//! A read-only mapping has no write.
+
+use drivers::fake::FakeXen;
+use drivers::gntdev::{Mapping, ReadOnly};
+use drivers::shared::SharedMut;
+
+fn write_through_a_read_only_mapping_does_not_compile(mapping: Mapping<FakeXen, ReadOnly>) {
+    let _ = mapping.write(0, &[1]);
+}
+
+fn main() {}
