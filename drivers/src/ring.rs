@@ -22,7 +22,7 @@ const RECEIVER_WAITS: usize = 192;
 
 /// What both ends have in common.
 #[derive(Debug)]
-struct End<'a, X: Platform, S> {
+struct End<'a, X: Platform, S: ?Sized> {
     shared: &'a S,
     port: &'a Port<X>,
     /// Bytes of the buffer, a power of two.
@@ -33,13 +33,13 @@ struct End<'a, X: Platform, S> {
 
 /// The end that writes.
 #[derive(Debug)]
-pub struct Sender<'a, X: Platform, S>(End<'a, X, S>);
+pub struct Sender<'a, X: Platform, S: ?Sized>(End<'a, X, S>);
 
 /// The end that reads.
 #[derive(Debug)]
-pub struct Receiver<'a, X: Platform, S>(End<'a, X, S>);
+pub struct Receiver<'a, X: Platform, S: ?Sized>(End<'a, X, S>);
 
-impl<'a, X: Platform, S: SharedMut> End<'a, X, S> {
+impl<'a, X: Platform, S: SharedMut + ?Sized> End<'a, X, S> {
     fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
         let size = shared.size().checked_sub(PAGE_SIZE).and_then(|size| u32::try_from(size).ok());
         match size.filter(|size| size.is_power_of_two()) {
@@ -86,7 +86,7 @@ impl<'a, X: Platform, S: SharedMut> End<'a, X, S> {
     }
 }
 
-impl<'a, X: Platform, S: SharedMut> Sender<'a, X, S> {
+impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
     /// The writing end over zeroed pages: 1 and a power of two more. `port` leads to the reader.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl<'a, X: Platform, S: SharedMut> Sender<'a, X, S> {
     }
 }
 
-impl<'a, X: Platform, S: SharedMut> Receiver<'a, X, S> {
+impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
     /// The reading end: see [`Sender::new`].
     ///
     /// # Errors

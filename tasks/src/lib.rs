@@ -20,6 +20,7 @@ mod pattern;
 mod selftest;
 pub mod shell;
 mod text;
+mod verdict;
 mod xenstore;
 
 pub use machine::{CrashKind, HeapUsage, Machine};

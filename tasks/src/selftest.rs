@@ -9,26 +9,14 @@ mod grants;
 mod maps;
 mod rig;
 
-use core::fmt::{self, Write};
+use core::fmt::Write;
 
 use drivers::Services;
 use drivers::memory::Platform;
 
 use self::rig::{Rig, Verdict};
 use crate::text::Text;
-
-/// How many checks passed and failed.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) passed: u32,
-    pub(crate) failed: u32,
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "passed={} failed={}", self.passed, self.failed)
-    }
-}
+use crate::verdict::Tally;
 
 /// Runs all checks; each prints a line of its own.
 pub(crate) async fn run<X: Platform>(services: &Services<X>) -> Tally {

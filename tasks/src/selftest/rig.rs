@@ -1,95 +1,14 @@
-//! What the checks stand on: handles with room, counts from before, and words for a failure.
+//! What the checks stand on: handles with room, and counts from before.
 
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
 
-use drivers::gntalloc::{Busy, Export};
-use drivers::gntdev::{Failed, MapAccess, Mapping, Reservation};
+use drivers::gntalloc::Export;
+use drivers::gntdev::{MapAccess, Mapping, Reservation};
 use drivers::memory::Platform;
 use drivers::{Access, Call, Error, ForeignGrant, Services, gntalloc, gntdev};
 
-use crate::text::Text;
-
-/// Why a check failed.
-#[derive(Debug)]
-pub(crate) struct Why(Text);
-
-pub(crate) type Verdict = Result<(), Why>;
-
-impl Why {
-    pub(crate) fn new(words: fmt::Arguments<'_>) -> Self {
-        let mut text = Text::new();
-        // Without memory for words the name of the check has to do.
-        let _ = text.write_fmt(words);
-        Self(text)
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
-    }
-}
-
-impl From<Error> for Why {
-    fn from(error: Error) -> Self {
-        Self::new(format_args!("{error} ({})", error.errno()))
-    }
-}
-
-impl<T> From<Failed<T>> for Why {
-    fn from(failed: Failed<T>) -> Self {
-        failed.error.into()
-    }
-}
-
-impl<T> From<Busy<T>> for Why {
-    fn from(busy: Busy<T>) -> Self {
-        Self::new(format_args!("{busy}"))
-    }
-}
-
-/// Fails unless both are equal.
-pub(crate) fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> Verdict {
-    if is == should {
-        return Ok(());
-    }
-    Err(Why::new(format_args!("{what} is {is:?}, not {should:?}")))
-}
-
-/// What is in use; nothing of it may be more at the end than it was before.
-#[derive(Clone, Copy, Debug)]
-struct InUse {
-    grants: u32,
-    parked: u32,
-    maps: u32,
-    reserved: u32,
-    ports: u32,
-    frames: u32,
-}
-
-impl InUse {
-    fn of<X: Platform>(services: &Services<X>) -> Self {
-        let (usage, frames) = (services.gntdev.usage(), services.xen.frames());
-        Self {
-            grants: services.table.in_use(),
-            parked: services.gntalloc.parked(),
-            maps: usage.mapped + usage.stuck,
-            reserved: usage.reserved,
-            ports: services.events.open_ports(),
-            frames: frames.total - frames.free,
-        }
-    }
-
-    fn is_within(&self, before: &Self) -> bool {
-        self.grants <= before.grants
-            && self.parked <= before.parked
-            && self.maps <= before.maps
-            && self.reserved <= before.reserved
-            && self.ports <= before.ports
-            && self.frames <= before.frames
-    }
-}
+use crate::verdict::InUse;
+pub(super) use crate::verdict::{Verdict, Why, equal};
 
 /// Most pages that a check grants or maps at once.
 const ROOM: u32 = 160;

@@ -1,0 +1,104 @@
+//! What a check says: why it failed, how many did, and whether anything was left behind.
+
+use core::fmt::{self, Write};
+
+use drivers::gntalloc::Busy;
+use drivers::gntdev::Failed;
+use drivers::memory::Platform;
+use drivers::{Error, Services};
+
+use crate::text::Text;
+
+/// How many checks passed and failed.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "passed={} failed={}", self.passed, self.failed)
+    }
+}
+
+/// Why a check failed.
+#[derive(Debug)]
+pub(crate) struct Why(Text);
+
+pub(crate) type Verdict = Result<(), Why>;
+
+impl Why {
+    pub(crate) fn new(words: fmt::Arguments<'_>) -> Self {
+        let mut text = Text::new();
+        // Without memory for words the name of the check has to do.
+        let _ = text.write_fmt(words);
+        Self(text)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+impl From<Error> for Why {
+    fn from(error: Error) -> Self {
+        Self::new(format_args!("{error} ({})", error.errno()))
+    }
+}
+
+impl<T> From<Failed<T>> for Why {
+    fn from(failed: Failed<T>) -> Self {
+        failed.error.into()
+    }
+}
+
+impl<T> From<Busy<T>> for Why {
+    fn from(busy: Busy<T>) -> Self {
+        Self::new(format_args!("{busy}"))
+    }
+}
+
+/// Fails unless both are equal.
+pub(crate) fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> Verdict {
+    if is == should {
+        return Ok(());
+    }
+    Err(Why::new(format_args!("{what} is {is:?}, not {should:?}")))
+}
+
+/// What is in use; nothing of it may be more at the end than it was before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InUse {
+    pub(crate) grants: u32,
+    pub(crate) parked: u32,
+    pub(crate) maps: u32,
+    pub(crate) reserved: u32,
+    pub(crate) ports: u32,
+    pub(crate) frames: u32,
+}
+
+impl InUse {
+    pub(crate) fn of<X: Platform>(services: &Services<X>) -> Self {
+        let (usage, frames) = (services.gntdev.usage(), services.xen.frames());
+        Self {
+            grants: services.table.in_use(),
+            parked: services.gntalloc.parked(),
+            maps: usage.mapped + usage.stuck,
+            reserved: usage.reserved,
+            ports: services.events.open_ports(),
+            frames: frames.total - frames.free,
+        }
+    }
+
+    pub(crate) fn is_within(&self, before: &Self) -> bool {
+        self.grants <= before.grants
+            && self.parked <= before.parked
+            && self.maps <= before.maps
+            && self.reserved <= before.reserved
+            && self.ports <= before.ports
+            && self.frames <= before.frames
+    }
+}
