@@ -8,12 +8,10 @@
 
 use core::{fmt, ptr, slice};
 
-use rustc_demangle::demangle;
-
 use crate::image;
 use crate::memory::{PAGE_SIZE, layout};
 
-/// A function, and how far into it an address lies. Displays as a demangled name and offset.
+/// A function, and how far into it an address lies. Displays as the words of its name and an offset.
 #[derive(Debug)]
 pub struct Symbol {
     name: &'static str,
@@ -22,9 +20,41 @@ pub struct Symbol {
 
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The alternate form leaves out the hash.
-        write!(f, "{:#}+{:#x}", demangle(self.name), self.offset)
+        let mut joint = "";
+        for word in words(self.name) {
+            write!(f, "{joint}{word}")?;
+            joint = "::";
+        }
+        write!(f, "+{:#x}", self.offset)
     }
+}
+
+/// The words of a mangled name in their order: crate, modules, types, function, and then those of
+/// its type parameters. That is less than demangling, which takes 15 KiB, and enough to find one's
+/// way; a name that isn't mangled is one word.
+///
+/// In Rust's v0 mangling a word is its length in decimal, a `_` if it begins with a digit or one,
+/// and its bytes. Numbers between words, of crates and of references back, end in `_`.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    let mut rest = name.strip_prefix("_R").unwrap_or("");
+    let plain = Some(name).filter(|_| rest.is_empty());
+    plain.into_iter().chain(core::iter::from_fn(move || {
+        loop {
+            let first = *rest.as_bytes().first()?;
+            match first {
+                b's' | b'B' | b'L' => rest = &rest[rest.find('_')? + 1..],
+                b'1'..=b'9' => {
+                    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+                    let len: usize = rest.get(..digits)?.parse().ok()?;
+                    let word = rest.get(digits..)?;
+                    let word = word.strip_prefix('_').unwrap_or(word);
+                    rest = word.get(len..)?;
+                    return word.get(..len);
+                }
+                _ => rest = rest.get(1..)?,
+            }
+        }
+    }))
 }
 
 /// The function that `address` lies in.
