@@ -48,3 +48,5 @@ pub use ids::{
 pub use memory::Platform;
 pub use run_tree::RunTree;
 pub use services::{BringUpError, Limits, Services};
+#[doc(no_inline)]
+pub use xen_sys::grant_table::GrantStatus;

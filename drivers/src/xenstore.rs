@@ -123,10 +123,12 @@ impl<X: Platform> XenStore<X> {
     ///
     /// # Errors
     /// As [`XenStore::write`].
-    pub async fn set_permissions(&self, path: &str, list: &[Permission]) -> Result<(), Error> {
-        let text = permissions::format(list)?;
-        let parts = [path.as_bytes(), b"\0", &text];
-        self.request(XsMessageType::SET_PERMS, path, &parts).await.map(drop)
+    pub fn set_permissions(&self, path: &str, list: &[Permission]) -> Request<X> {
+        let kind = XsMessageType::SET_PERMS;
+        match permissions::format(list) {
+            Ok(text) => self.request(kind, path, &[path.as_bytes(), b"\0", &text]),
+            Err(error) => Request::new(self.inner.clone(), kind, Err(error)),
+        }
     }
 
     fn on_path(&self, kind: XsMessageType, path: &str) -> Request<X> {

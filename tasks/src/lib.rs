@@ -1,4 +1,4 @@
-//! What the guest does: a shell whose commands are all that Grantkit can, and the selftest.
+//! What the guest does: a shell whose commands are all that Grantkit can, the selftest, the demo.
 //!
 //! Safe code over `drivers` and a [`Machine`]; it runs unchanged on metal and on FakeXen, where
 //! every decision is tested. A kernel brings the services up and runs [`shell::run`]; giving
@@ -14,6 +14,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod cmdline;
+mod demo;
 pub mod machine;
 mod manners;
 mod pattern;
@@ -23,4 +24,5 @@ mod text;
 mod verdict;
 mod xenstore;
 
+pub use demo::DemoPlan;
 pub use machine::{CrashKind, HeapUsage, Machine};

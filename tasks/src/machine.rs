@@ -2,6 +2,8 @@
 
 use log::LevelFilter;
 
+use crate::DemoPlan;
+
 /// How to crash, each to see one protection hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashKind {
@@ -40,6 +42,11 @@ pub trait Machine {
 
     /// Lets log messages of this level and above through.
     fn set_log_level(&self, level: LevelFilter);
+
+    /// How much the demo does.
+    fn demo_plan(&self) -> DemoPlan {
+        DemoPlan::FULL
+    }
 
     /// Powers the guest off. The shell has drained the console, as far as somebody reads it.
     fn poweroff(&self);

@@ -30,13 +30,13 @@ pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
 async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Result<Ending, Error> {
     let xen = &services.xen;
     let mut watch = store.watch(SHUTDOWN).await?;
-    if let Err(error) = persist(xen, || store.write(STATE, b"ready")).await {
+    if let Err(error) = persist(xen, &|| store.write(STATE, b"ready")).await {
         log::warn!("{STATE}: {error}");
     }
     loop {
         watch.event().await?;
         // A node that can't be read holds no word for us.
-        let word = persist(xen, || store.read(SHUTDOWN)).await.unwrap_or_default();
+        let word = persist(xen, &|| store.read(SHUTDOWN)).await.unwrap_or_default();
         let ending = match &*word {
             b"" => continue,
             b"poweroff" => Ending::Poweroff,
@@ -47,7 +47,7 @@ async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Res
                 continue;
             }
         };
-        if let Err(error) = persist(xen, || store.write(SHUTDOWN, b"")).await {
+        if let Err(error) = persist(xen, &|| store.write(SHUTDOWN, b"")).await {
             log::warn!("{SHUTDOWN}: {error}");
         }
         return Ok(ending);

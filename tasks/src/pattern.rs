@@ -38,6 +38,13 @@ impl Iterator for SplitMix64 {
     }
 }
 
+/// Fills a page with the next words of `stream`, little-endian.
+pub(crate) fn words(page: &mut [u8; PAGE_SIZE], stream: &mut SplitMix64) {
+    for (word, value) in page.chunks_exact_mut(8).zip(stream) {
+        word.copy_from_slice(&value.to_le_bytes());
+    }
+}
+
 /// Fills some pages with the words of `stream`, little-endian; `crc` goes on with what is written.
 ///
 /// # Errors
@@ -50,9 +57,7 @@ pub(crate) fn fill(
 ) -> Result<(), Error> {
     let mut buffer = [0; PAGE_SIZE];
     for page in pages {
-        for (word, value) in buffer.chunks_exact_mut(8).zip(&mut *stream) {
-            word.copy_from_slice(&value.to_le_bytes());
-        }
+        words(&mut buffer, stream);
         range.write(page * PAGE_SIZE, &buffer)?;
         crc.update(&buffer);
     }

@@ -20,17 +20,19 @@ mod table;
 
 use alloc::vec::Vec;
 use core::fmt::Write;
+use core::pin::Pin;
 
 use drivers::events::Port;
 use drivers::memory::Platform;
 use drivers::{Errno, Error, Services};
-use embassy_futures::select::{Either, select};
+use embassy_futures::select::{Either, Either3, select, select3};
 
 use self::args::Args;
 use self::input::Input;
 use self::objects::Objects;
 use self::reply::{Done, Failure};
 use self::table::Found;
+use crate::demo::Granter;
 use crate::manners;
 use crate::text::Text;
 use crate::{CrashKind, Machine};
@@ -44,10 +46,11 @@ const DRAIN_NS: u64 = 2_000_000_000;
 pub async fn run<X: Platform, M: Machine>(services: Services<X>, machine: M, command_line: &str) {
     let input = Input::new();
     let console = services.console.clone();
-    let mut shell = Shell::new(services.clone(), machine, &input);
-    let beside = select(input.pump(&console), manners::mind(&services));
-    let first = select(shell.session(command_line), beside).await;
-    if let Either::Second(Either::Second(ending)) = first {
+    let (granter, plan) = (Granter::new(), machine.demo_plan());
+    let mut shell = Shell::new(services.clone(), machine, &input, &granter);
+    let beside = select(input.pump(&console), granter.serve(&services, plan));
+    let first = select3(shell.session(command_line), manners::mind(&services), beside).await;
+    if let Either3::Second(ending) = first {
         shell.ending = Some(ending);
         shell.ended();
     }
@@ -67,6 +70,7 @@ struct Shell<'a, X: Platform, M> {
     services: Services<X>,
     machine: M,
     input: &'a Input,
+    granter: &'a Granter,
     objects: Objects<X>,
     /// Ports that were opened here.
     ports: Vec<Port<X>>,
@@ -78,12 +82,13 @@ struct Shell<'a, X: Platform, M> {
 }
 
 impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
-    fn new(services: Services<X>, machine: M, input: &'a Input) -> Self {
+    fn new(services: Services<X>, machine: M, input: &'a Input, granter: &'a Granter) -> Self {
         Self {
             started: services.xen.now(),
             services,
             machine,
             input,
+            granter,
             objects: Objects::new(),
             ports: Vec::new(),
             gntdev: None,
@@ -168,7 +173,7 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
 
     /// Waits for `until`, at most `ms` milliseconds if they are given, and no longer than until a
     /// Ctrl-C.
-    async fn wait(&self, ms: Option<u64>, until: impl Future<Output = ()>) -> Done {
+    async fn wait(&self, ms: Option<u64>, until: Pin<&mut dyn Future<Output = ()>>) -> Done {
         let late = async {
             match ms {
                 Some(ms) => self.sleep(ms).await,

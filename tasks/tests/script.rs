@@ -216,7 +216,7 @@ fn an_unknown_word_is_enosys_and_names_near_ones() {
         one("shar 1 2"),
         "error shar errno=ENOSYS status=- no such command; did you mean share; help lists all"
     );
-    for word in ["vchan", "bench", "demo", "OK"] {
+    for word in ["vchan", "bench", "OK"] {
         let line = one(&format!("{word} 1 2"));
         assert!(line.starts_with(&format!("error {word} errno=ENOSYS status=- ")), "{line}");
     }
@@ -412,7 +412,7 @@ fn a_script_that_was_cut_off_does_not_run_but_the_shell_does() {
 fn help_lists_every_command_and_what_it_takes() {
     let results = script("help; help port; help port offer; help read");
     let all = "share,map,read,write,fill,sum,state,wait,notify,unmap,unshare,grants,port,xs,status,\
-               counters,set,crash,selftest,help,sleep,poweroff,reboot";
+               counters,set,crash,selftest,demo,help,sleep,poweroff,reboot";
     assert_eq!(results[0], format!("ok help commands={all}"));
     assert_eq!(results[1], "ok help commands=port");
     assert_eq!(results[2], "ok help commands=port");

@@ -12,17 +12,19 @@ mod watch;
 mod xs;
 
 use core::fmt::Write;
+use core::pin::pin;
 
-use drivers::Errno;
 use drivers::memory::Platform;
+use drivers::{Errno, Error};
 
 use super::Shell;
 use super::args::Args;
 use super::reply::{Done, Failure};
 use super::table::{self, COMMANDS, Command, Verb};
 use crate::Machine;
-use crate::selftest;
 use crate::text::Text;
+use crate::verdict::Tally;
+use crate::{demo, selftest};
 
 /// Runs a command.
 pub(super) async fn run<X: Platform, M: Machine>(
@@ -63,13 +65,34 @@ pub(super) async fn run<X: Platform, M: Machine>(
         Verb::Reboot => system::reboot(shell, args),
         Verb::Selftest => {
             args.end()?;
-            let tally = selftest::run(&shell.services).await;
-            if tally.failed > 0 {
-                return Err(Failure::new(Errno::EIO, format_args!("{tally}")));
-            }
-            Ok(write!(ok, " {tally}")?)
+            judge(selftest::run(&shell.services).await, ok)
+        }
+        Verb::DemoGranter => {
+            args.end()?;
+            let mut outcome = Ok(Tally::default());
+            shell.wait(None, pin!(async { outcome = shell.granter.run().await })).await?;
+            judge(outcome.map_err(failure)?, ok)
+        }
+        Verb::DemoMapper => {
+            args.end()?;
+            let mut outcome = Ok(Tally::default());
+            shell.wait(None, pin!(async { outcome = demo::mapper(&shell.services).await })).await?;
+            judge(outcome.map_err(failure)?, ok)
         }
     }
+}
+
+/// The keys of a test's end.
+fn judge(tally: Tally, ok: &mut Text) -> Done {
+    if tally.failed > 0 {
+        return Err(Failure::new(Errno::EIO, format_args!("{tally}")));
+    }
+    Ok(write!(ok, " {tally}")?)
+}
+
+/// Why the demo can't go on.
+fn failure((what, error): (&'static str, Error)) -> Failure {
+    Failure::new(error.errno(), format_args!("{what}: {error}"))
 }
 
 /// A word that no command has.

@@ -60,6 +60,8 @@ commands! {
     Set "set" "<option> <value>" "sets gntalloc.limit, gntdev.limit or loglevel",
     Crash "crash" "panic|null|text|rodata|exec|stack" "crashes the guest",
     Selftest "selftest" "" "tests sharing with pages granted to itself",
+    DemoGranter "demo granter" "" "shares pages with each mapper that comes",
+    DemoMapper "demo mapper" "" "finds a granter and maps what it shares",
     Help "help" "[command]" "lists commands",
     Sleep "sleep" "<ms>" "waits",
     Poweroff "poweroff" "" "ends the guest",

@@ -2,15 +2,16 @@
 
 #![allow(dead_code, reason = "each test file uses some of it")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
+use std::task::Poll;
 
 use drivers::fake::{Config, FakeXen, Task, World};
 use drivers::{Hypervisor, Limits, Services};
 use log::LevelFilter;
-use tasks::{CrashKind, HeapUsage, Machine, shell};
+use tasks::{CrashKind, DemoPlan, HeapUsage, Machine, shell};
 
 pub const MS: u64 = 1_000_000;
 
@@ -39,6 +40,10 @@ impl Machine for Notes {
 
     fn set_log_level(&self, level: LevelFilter) {
         self.add(level);
+    }
+
+    fn demo_plan(&self) -> DemoPlan {
+        DemoPlan { trips: 50, bytes: 256 << 10 }
     }
 
     fn poweroff(&self) {
@@ -79,6 +84,33 @@ impl Guest {
         Task::new(&self.services.events, async {
             embassy_futures::join::join(shell, beside).await;
         })
+    }
+
+    /// Runs the shell until it was polled so often; then the domain is destroyed, and nothing of
+    /// it runs any more, not even what a drop would do.
+    pub fn mortal_task<'a>(
+        &'a self,
+        line: &'a str,
+        polls: usize,
+        died: &'a Cell<bool>,
+    ) -> Task<'a> {
+        let shell = shell::run(self.services.clone(), self.notes.clone(), line);
+        let mut shell = Some(Box::pin(shell));
+        let mut left = polls;
+        let life = poll_fn(move |cx| {
+            let Some(living) = &mut shell else {
+                return Poll::Ready(());
+            };
+            if left == 0 {
+                std::mem::forget(shell.take());
+                self.xen.world().destroy(self.xen.domid());
+                died.set(true);
+                return Poll::Ready(());
+            }
+            left -= 1;
+            living.as_mut().poll(cx)
+        });
+        Task::new(&self.services.events, life)
     }
 
     /// Types, and waits until what is printed from here on has `answer`; that much of it.

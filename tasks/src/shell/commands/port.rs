@@ -1,6 +1,7 @@
 //! Event channels that the shell has opened.
 
 use core::fmt::Write;
+use core::pin::pin;
 
 use drivers::events::Port;
 use drivers::memory::Platform;
@@ -66,7 +67,7 @@ pub(crate) async fn wait<X: Platform, M: Machine>(
     let ms = args.optional_number("[ms]")?;
     args.end()?;
     let port = &shell.ports[place];
-    shell.wait(ms, port.wait()).await?;
+    shell.wait(ms, pin!(port.wait())).await?;
     Ok(write!(ok, " port={}", port.number())?)
 }
 

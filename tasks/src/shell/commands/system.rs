@@ -1,6 +1,7 @@
 //! The guest itself: its options, its help, its end.
 
 use core::fmt::Write;
+use core::pin::pin;
 
 use drivers::memory::Platform;
 
@@ -62,7 +63,7 @@ pub(crate) async fn sleep<X: Platform, M: Machine>(
 ) -> Done {
     let ms = args.number("<ms>")?;
     args.end()?;
-    shell.wait(None, shell.sleep(ms)).await?;
+    shell.wait(None, pin!(shell.sleep(ms))).await?;
     Ok(write!(ok, " ms={ms}")?)
 }
 

@@ -1,6 +1,7 @@
 //! What the other side does with a share, and what it's told when it ends.
 
 use core::fmt::Write;
+use core::pin::pin;
 
 use drivers::memory::Platform;
 use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
@@ -67,7 +68,7 @@ pub(crate) async fn wait<X: Platform, M: Machine>(
             pause = (pause * 2).min(10);
         }
     };
-    shell.wait(ms, idle).await?;
+    shell.wait(ms, pin!(idle)).await?;
     let waited = (shell.services.xen.now() - began) / 1_000_000;
     Ok(write!(ok, " id={id} waited={waited}")?)
 }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use core::pin::pin;
 
 use drivers::memory::Platform;
 use drivers::xenstore::{Request, XenStore, names};
@@ -24,7 +25,7 @@ pub(crate) async fn read<X: Platform, M: Machine>(
 ) -> Done {
     let path = args.word("<path>")?;
     args.end()?;
-    let value = ask(shell, path, |store| store.read(path)).await?;
+    let value = ask(shell, path, store(shell)?.read(path)).await?;
     Ok(write!(ok, " path={path} value={}", Plain(&value))?)
 }
 
@@ -36,7 +37,7 @@ pub(crate) async fn write<X: Platform, M: Machine>(
 ) -> Done {
     let path = args.word("<path>")?;
     let value = args.rest_of_line("<value>")?.as_bytes();
-    ask(shell, path, |store| store.write(path, value)).await?;
+    ask(shell, path, store(shell)?.write(path, value)).await?;
     Ok(write!(ok, " path={path} value={}", Plain(value))?)
 }
 
@@ -48,7 +49,7 @@ pub(crate) async fn list<X: Platform, M: Machine>(
 ) -> Done {
     let path = args.word("<path>")?;
     args.end()?;
-    let directory = ask(shell, path, |store| store.directory(path)).await?;
+    let directory = ask(shell, path, store(shell)?.directory(path)).await?;
     write!(ok, " path={path} names=")?;
     for (place, name) in names(&directory).enumerate() {
         let comma = if place > 0 { "," } else { "" };
@@ -65,19 +66,22 @@ pub(crate) async fn rm<X: Platform, M: Machine>(
 ) -> Done {
     let path = args.word("<path>")?;
     args.end()?;
-    ask(shell, path, |store| store.remove(path)).await?;
+    ask(shell, path, store(shell)?.remove(path)).await?;
     Ok(write!(ok, " path={path}")?)
+}
+
+fn store<'s, X: Platform, M>(shell: &'s Shell<'_, X, M>) -> Result<&'s XenStore<X>, Error> {
+    let absent = Error::Invalid(Errno::ENODEV, "this domain has no xenstore");
+    shell.services.xenstore.as_ref().ok_or(absent)
 }
 
 async fn ask<X: Platform, M: Machine>(
     shell: &Shell<'_, X, M>,
     path: &str,
-    request: impl FnOnce(&XenStore<X>) -> Request<X>,
+    request: Request<X>,
 ) -> Result<Vec<u8>, Failure> {
-    let absent = Error::Invalid(Errno::ENODEV, "this domain has no xenstore");
-    let request = request(shell.services.xenstore.as_ref().ok_or(absent)?);
     let mut answer = Ok(Vec::new());
-    shell.wait(Some(PATIENCE_MS), async { answer = request.await }).await?;
+    shell.wait(Some(PATIENCE_MS), pin!(async { answer = request.await })).await?;
     answer.map_err(|error| Failure::new(error.errno(), format_args!("{path:?}: {error}")))
 }
 

@@ -1,0 +1,207 @@
+//! How granter and mapper find each other, and what they publish for that.
+//!
+//! Each opens one node of its own `data/` to all. The granter's says `1 free`, or whom it offers
+//! a control page and a port to; the mapper's says whom it calls, with a number that tells one
+//! call from the next. One watch on `/local/domain` fires whenever such a node becomes readable.
+//! A node that says anything else is nonsense: nothing in it is used.
+
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use drivers::memory::Platform;
+use drivers::xenstore::{DomainPath, Permission, WatchEvent, XenStore};
+use drivers::{DomId, Errno, Error, Services};
+use embassy_futures::select::{Either, select};
+
+use super::Trouble;
+use crate::text::Text;
+use crate::xenstore::{again, persist};
+
+/// The granter's node.
+pub(super) const GRANTER: &str = "data/grantkit/demo/granter";
+/// The mapper's.
+pub(super) const MAPPER: &str = "data/grantkit/demo/mapper";
+/// The protocol that the first word of a node names.
+pub(super) const VERSION: u32 = 1;
+/// How far from its own number a mapper looks for granters that were there before it.
+const REACH: u16 = 128;
+
+/// Numbers of other domains, the nearest to `own` first, in both directions.
+pub(super) fn near(own: DomId) -> impl Iterator<Item = DomId> {
+    (1..=REACH)
+        .flat_map(move |far| [own.get().checked_sub(far), own.get().checked_add(far)])
+        .filter_map(|number| DomId::new(number?))
+}
+
+/// Exactly `N` decimal numbers of 32 bits, each after one blank; `None` for anything else.
+pub(super) fn numbers<const N: usize>(value: &[u8]) -> Option<[u32; N]> {
+    let mut words = str::from_utf8(value).ok()?.split(' ');
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        let word = words.next()?;
+        *number = word.parse().ok().filter(|_| !word.starts_with('+'))?;
+    }
+    words.next().is_none().then_some(numbers)
+}
+
+/// A node of ours that others read. Dropping it removes it.
+#[derive(Debug)]
+pub(super) struct Post<'a, X: Platform> {
+    services: &'a Services<X>,
+    store: &'a XenStore<X>,
+    path: &'static str,
+}
+
+impl<'a, X: Platform> Post<'a, X> {
+    pub(super) fn new(
+        services: &'a Services<X>,
+        store: &'a XenStore<X>,
+        path: &'static str,
+    ) -> Self {
+        Self { services, store, path }
+    }
+
+    /// Says something, to all.
+    pub(super) async fn say(&self, words: fmt::Arguments<'_>) -> Result<(), Trouble> {
+        let told = self.publish(words).await;
+        told.map_err(|error| (self.path, error))
+    }
+
+    async fn publish(&self, words: fmt::Arguments<'_>) -> Result<(), Error> {
+        let mut value = Text::new();
+        value.write_fmt(words).map_err(|_| Error::NO_MEMORY)?;
+        let xen = &self.services.xen;
+        persist(xen, &|| self.store.write(self.path, value.as_str().as_bytes())).await?;
+        let all = [Permission { domid: self.services.domid, read: true, write: false }];
+        persist(xen, &|| self.store.set_permissions(self.path, &all)).await.map(drop)
+    }
+}
+
+impl<X: Platform> Drop for Post<'_, X> {
+    fn drop(&mut self) {
+        self.store.remove_later(self.path);
+    }
+}
+
+/// What another domain's node says; `None` if there is none to be read.
+pub(super) async fn look<X: Platform>(
+    services: &Services<X>,
+    store: &XenStore<X>,
+    domid: DomId,
+    path: &'static str,
+) -> Result<Option<Vec<u8>>, Trouble> {
+    let node = alloc::format!("/local/domain/{domid}/{path}");
+    match persist(&services.xen, &|| store.read(&node)).await {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::XenStore(Errno::EACCES | Errno::ENOENT)) => Ok(None),
+        Err(error) => Err((path, error)),
+    }
+}
+
+/// What a watch on all domains tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// This domain's node may say something new.
+    At(DomId),
+    /// Anybody's may.
+    Anywhere,
+    /// Nothing for so long as it was waited for.
+    Nothing,
+}
+
+/// The watch on all domains.
+#[derive(Debug)]
+pub(super) struct Lookout<'a, X: Platform> {
+    services: &'a Services<X>,
+    watch: drivers::xenstore::Watch<X>,
+    path: &'static str,
+}
+
+impl<'a, X: Platform> Lookout<'a, X> {
+    /// A lookout for nodes of this path.
+    pub(super) async fn new(
+        services: &'a Services<X>,
+        store: &XenStore<X>,
+        path: &'static str,
+    ) -> Result<Self, Trouble> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match store.watch(ALL).await {
+                Ok(watch) => return Ok(Self { services, watch, path }),
+                Err(error) if !again(&services.xen, error, tries).await => {
+                    return Err((ALL, error));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Waits for news until `deadline`, or for ever.
+    pub(super) async fn news(&mut self, deadline: Option<u64>) -> Result<News, Trouble> {
+        let services = self.services;
+        let late = async {
+            match deadline {
+                Some(deadline) => services.xen.sleep_until(deadline).await,
+                None => core::future::pending().await,
+            }
+        };
+        let mut late = core::pin::pin!(late);
+        loop {
+            let event = match select(self.watch.event(), late.as_mut()).await {
+                Either::First(event) => event.map_err(|error| (ALL, error))?,
+                Either::Second(()) => return Ok(News::Nothing),
+            };
+            match event {
+                WatchEvent::Lost(_) => return Ok(News::Anywhere),
+                WatchEvent::Changed(path) if path == ALL => return Ok(News::Anywhere),
+                WatchEvent::Changed(path) => match DomainPath::parse(&path) {
+                    Some(DomainPath { domid, rest })
+                        if rest == self.path && domid != services.domid =>
+                    {
+                        return Ok(News::At(domid));
+                    }
+                    _ => {}
+                },
+            }
+        }
+    }
+}
+
+/// What the lookout watches.
+const ALL: &str = "/local/domain";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_says_anything_else_is_nonsense() {
+        assert_eq!(numbers::<3>(b"1 2 4294967295"), Some([1, 2, u32::MAX]));
+        for nonsense in [
+            &b""[..],
+            b"1 2",
+            b"1 2 3 4",
+            b"1 2 3 ",
+            b" 1 2 3",
+            b"1  2 3",
+            b"1 2 4294967296",
+            b"1 +2 3",
+            b"1 -2 3",
+            b"1 2 x",
+            b"1 2 \xff",
+            b"1 2 3\0",
+            &[b'9'; 4000],
+        ] {
+            assert_eq!(numbers::<3>(nonsense), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_domains_come_first_in_both_directions() {
+        let near = |own| near(DomId::new(own).unwrap()).map(DomId::get).collect::<Vec<_>>();
+        assert_eq!(near(2)[..5], [1, 3, 0, 4, 5]);
+        assert_eq!(near(300).len(), 256);
+        assert_eq!(near(0x7fef)[..2], [0x7fee, 0x7fed]);
+    }
+}

@@ -1,0 +1,314 @@
+//! The granter's side of the steps: what it asks, and how it judges what comes of it.
+//!
+//! A step is one or more turns, each a question to the mapper: [`Lead::before`] prepares the
+//! question, [`Lead::meanwhile`] does what takes time, [`Lead::after`] looks at the answer and at
+//! our own pages. Only the waiting is asynchronous.
+
+use core::pin::pin;
+
+use drivers::events::Port;
+use drivers::gntalloc::{Export, Handle};
+use drivers::memory::{PAGE_SIZE, Platform};
+use drivers::ring::Sender;
+use drivers::shared::{Shared, SharedMut};
+use drivers::{Access, DomId, Error, GrantStatus, PeerState, status_name};
+
+use super::link::{LONG_NS, Letter, Link, kind};
+use super::{DemoPlan, PAGES, RING, SEED, Stop, tell, words};
+use crate::pattern::{self, SplitMix64};
+use crate::text::Text;
+use crate::verdict::{Tally, Why, equal};
+
+/// The turns in their order; a step's last turn has its number.
+const TURNS: [(u32, u32); 11] = [
+    (kind::SHARE, 0),
+    (kind::FILL, 1),
+    (kind::READONLY, 2),
+    (kind::EVENTS, 3),
+    (kind::RING, 0),
+    (kind::RING_END, 4),
+    (kind::UNMAP, 0),
+    (kind::HOLD, 0),
+    (kind::LET_GO, 5),
+    (kind::NOTIFY, 0),
+    (kind::CLOSE, 6),
+];
+/// The byte that step 6 sees cleared.
+const BYTE: usize = 100;
+
+/// What one run holds.
+struct Lead<'r, X: Platform> {
+    gntalloc: &'r Handle<X>,
+    plan: DemoPlan,
+    /// The pages of step 1, mapped until step 5.
+    shared: Option<Export<X>>,
+    /// The pages of a later turn.
+    held: Option<Export<X>>,
+    /// A port that carries nothing but what a step sends.
+    bell: Option<Port<X>>,
+    /// Of what the mapper is to have read.
+    crc: u32,
+    /// Hypercalls that the mapper made to map.
+    maps: u32,
+    /// Counts from before: hypercalls, parked pages, events.
+    before: u64,
+    /// When the step began, in nanoseconds.
+    began: u64,
+}
+
+/// Does once what is done only the first time: the grant table grows, memory gets its addresses.
+pub(super) fn warm_up<X: Platform>(gntalloc: &Handle<X>, peer: DomId) -> Result<(), Error> {
+    gntalloc.alloc(peer, PAGES + RING + 8, Access::ReadOnly).map(drop)
+}
+
+/// All steps but the last.
+pub(super) async fn all<X: Platform>(
+    link: &mut Link<'_, X>,
+    gntalloc: &Handle<X>,
+    plan: DemoPlan,
+) -> Result<Tally, Stop> {
+    let mut tally = Tally::default();
+    let (shared, held, bell) = (None, None, None);
+    let mut lead =
+        Lead { gntalloc, plan, shared, held, bell, crc: 0, maps: 0, before: 0, began: 0 };
+    for (at, (kind, ends)) in TURNS.into_iter().enumerate() {
+        let verdict = match turn(&mut lead, link, kind).await {
+            Ok(_) if ends == 0 => continue,
+            Ok(words) => Ok(words),
+            Err(Stop::Failed(why)) => Err(why),
+            Err(gone) => return Err(gone),
+        };
+        let step = TURNS[at..].iter().map(|turn| turn.1).find(|step| *step > 0).unwrap_or_default();
+        tell(link.services, &mut tally, step, &verdict);
+        let told = link.ask(Letter::new(kind::TELL, &[step, u32::from(verdict.is_ok())])).await;
+        if verdict.is_err() {
+            return Ok(tally);
+        }
+        told?;
+    }
+    link.ask(Letter::new(kind::FINISH, &[0; 2])).await?;
+    Ok(tally)
+}
+
+async fn turn<X: Platform>(
+    lead: &mut Lead<'_, X>,
+    link: &mut Link<'_, X>,
+    kind: u32,
+) -> Result<Text, Stop> {
+    let question = lead.before(link, kind)?;
+    let answer = link.ask(question).await?;
+    lead.meanwhile(link, kind).await?;
+    Ok(lead.after(link, kind, &answer)?)
+}
+
+impl<X: Platform> Lead<'_, X> {
+    /// Prepares a question.
+    fn before(&mut self, link: &Link<'_, X>, kind: u32) -> Result<Letter, Why> {
+        let services = link.services;
+        let calls = || services.xen.counters().hypercalls();
+        let alloc = |pages, access| self.gntalloc.alloc(link.peer, pages, access);
+        let mut args = [0; 2];
+        match kind {
+            kind::SHARE => {
+                let before = calls();
+                let export = alloc(PAGES, Access::ReadWrite)?;
+                self.before = calls() - before;
+                self.crc = fill(&export, SEED)?;
+                return Ok(Letter::of(kind, &args, self.shared.insert(export)));
+            }
+            kind::FILL => {
+                // What comes back must be the mapper's work.
+                if let Some(export) = &self.shared {
+                    fill(export, SEED + 1)?;
+                }
+            }
+            kind::READONLY => {
+                let export = alloc(1, Access::ReadOnly)?;
+                self.crc = fill(&export, SEED)?;
+                self.held = Some(export);
+            }
+            kind::EVENTS => {
+                let bell = self.bell.insert(services.events.alloc_unbound(link.peer)?);
+                args = [bell.number().0, self.plan.trips];
+                self.before = bell.delivered();
+            }
+            kind::RING => {
+                args[0] = self.plan.bytes;
+                self.held = Some(alloc(1 + RING, Access::ReadWrite)?);
+                self.began = services.xen.now();
+            }
+            kind::UNMAP => equal("a page's state", self.other_than(PeerState::MappedRw), None)?,
+            kind::HOLD => {
+                let free = services.xen.frames().free;
+                if let Some(export) = self.shared.take() {
+                    export.end()?;
+                }
+                let back = services.xen.frames().free - free;
+                equal("the number of frames that came back", back, PAGES)?;
+                self.held = Some(alloc(4, Access::ReadWrite)?);
+                self.before = u64::from(services.gntalloc.parked());
+            }
+            kind::LET_GO => {
+                let parked = self.held.take().map(Export::release);
+                equal("the number of pages parked", parked, Some(4))?;
+            }
+            kind::NOTIFY => {
+                let export = alloc(1, Access::ReadWrite)?;
+                export.write(BYTE, &[1])?;
+                self.held = Some(export);
+                args[0] = BYTE as u32;
+                args[1] = self.bell.as_ref().map_or(0, |bell| bell.number().0);
+            }
+            kind::CLOSE => self.before = self.bell.as_ref().map_or(0, Port::delivered),
+            _ => {}
+        }
+        Ok(match &self.held {
+            Some(export) => Letter::of(kind, &args, export),
+            None => Letter::new(kind, &args),
+        })
+    }
+
+    /// Does what goes on after the answer, and takes time.
+    async fn meanwhile(&mut self, link: &Link<'_, X>, kind: u32) -> Result<(), Stop> {
+        let mut done = Ok(());
+        match (kind, &self.bell, &self.held) {
+            (kind::EVENTS, Some(bell), _) => {
+                self.began = link.services.xen.now();
+                let ringing = async {
+                    for _ in 0..self.plan.trips {
+                        done = bell.send();
+                        bell.wait().await;
+                    }
+                };
+                link.alive(LONG_NS, pin!(ringing)).await?;
+            }
+            (kind::RING, _, Some(export)) => {
+                let mut crc = pattern::crc();
+                let mut sender = Sender::new(export as &dyn SharedMut, link.port)?;
+                let stream = async {
+                    let (mut words, mut page) = (SplitMix64::new(SEED), [0; PAGE_SIZE]);
+                    for _ in 0..self.plan.bytes as usize / PAGE_SIZE {
+                        pattern::words(&mut page, &mut words);
+                        crc.update(&page);
+                        done = sender.send(&page).await;
+                        if done.is_err() {
+                            break;
+                        }
+                    }
+                };
+                link.alive(LONG_NS, pin!(stream)).await?;
+                self.crc = crc.finalize();
+            }
+            (kind::CLOSE, Some(bell), _) => {
+                link.alive(LONG_NS, pin!(bell.wait_beyond(self.before))).await?;
+            }
+            _ => {}
+        }
+        Ok(done?)
+    }
+
+    /// Judges a turn; the words of the step that it ends.
+    fn after(&mut self, link: &Link<'_, X>, kind: u32, answer: &Letter) -> Result<Text, Why> {
+        const THE_MAPPERS: &str = "the CRC-32 that the mapper has";
+        let services = link.services;
+        let took = services.xen.now() - self.began;
+        match kind {
+            kind::SHARE => {
+                equal(THE_MAPPERS, answer.arg(0), self.crc)?;
+                self.maps = answer.arg(1);
+                Ok(Text::new())
+            }
+            kind::FILL => {
+                let back = self.shared.as_ref().map(|export| sum(export)).transpose()?;
+                equal("the CRC-32 of what came back", back, Some(self.crc))?;
+                let (calls, maps, crc) = (self.before, self.maps, self.crc);
+                words(format_args!(
+                    "{PAGES} pages rw, {calls} hypercalls to grant, {maps} to map, crc {crc:08x} both ways"
+                ))
+            }
+            kind::READONLY => {
+                let now = self.held.as_ref().map(|export| sum(export)).transpose()?;
+                equal("the CRC-32 of the page", now, Some(self.crc))?;
+                equal(THE_MAPPERS, answer.arg(0), self.crc)?;
+                self.end_held()?;
+                refused_words(GrantStatus(answer.arg(1) as i16))
+            }
+            kind::EVENTS => {
+                let arrived = self.bell.as_ref().map_or(0, Port::delivered) - self.before;
+                equal("the number of events", arrived, u64::from(self.plan.trips))?;
+                trips_words(self.plan.trips, took)
+            }
+            kind::RING_END => {
+                equal(THE_MAPPERS, answer.arg(0), self.crc)?;
+                self.end_held()?;
+                ring_words(self.plan.bytes, self.crc, took)
+            }
+            kind::UNMAP => {
+                equal("a page's state", self.other_than(PeerState::Idle), None)?;
+                Ok(Text::new())
+            }
+            kind::LET_GO => {
+                services.gntalloc.reap(u32::MAX);
+                // Pages of others may have come back meanwhile.
+                let more = u64::from(services.gntalloc.parked()).saturating_sub(self.before);
+                equal("the number of pages that stay parked", more, 0)?;
+                words(format_args!(
+                    "mapped-rw, then idle, pages back; ended while mapped: parked, freed"
+                ))
+            }
+            kind::CLOSE => {
+                let mut byte = [1];
+                if let Some(export) = &self.held {
+                    export.read(BYTE, &mut byte)?;
+                }
+                equal("the byte", byte, [0])?;
+                self.end_held()?;
+                words(format_args!("handle closed by the mapper: byte cleared, event received"))
+            }
+            _ => Ok(Text::new()),
+        }
+    }
+
+    /// A state that a page of step 1 has and should not have.
+    fn other_than(&self, state: PeerState) -> Option<PeerState> {
+        self.shared.as_ref().and_then(|export| export.states().find(|seen| *seen != state))
+    }
+
+    fn end_held(&mut self) -> Result<(), Why> {
+        Ok(self.held.take().map_or(Ok(()), Export::end)?)
+    }
+}
+
+/// Fills all pages from a seed; their CRC-32.
+pub(super) fn fill(range: &dyn SharedMut, seed: u64) -> Result<u32, Error> {
+    let (mut stream, mut crc) = (SplitMix64::new(seed), pattern::crc());
+    pattern::fill(range, 0..range.size() / PAGE_SIZE, &mut stream, &mut crc)?;
+    Ok(crc.finalize())
+}
+
+/// The CRC-32 of all pages.
+pub(super) fn sum(range: &dyn Shared) -> Result<u32, Error> {
+    let mut crc = pattern::crc();
+    pattern::sum(range, 0..range.size() / PAGE_SIZE, &mut crc)?;
+    Ok(crc.finalize())
+}
+
+/// What both say of the read-only page.
+pub(super) fn refused_words(status: GrantStatus) -> Result<Text, Why> {
+    let status = status_name(status);
+    words(format_args!("read ok, rw map refused ({status}), store faulted and caught"))
+}
+
+/// What both say of round trips.
+pub(super) fn trips_words(trips: u32, took: u64) -> Result<Text, Why> {
+    // In tenths of a microsecond.
+    let each = took / u64::from(trips.max(1)) / 100;
+    words(format_args!("{trips} round trips, none lost, {}.{} us each", each / 10, each % 10))
+}
+
+/// What both say of the ring.
+pub(super) fn ring_words(bytes: u32, crc: u32, took: u64) -> Result<Text, Why> {
+    let (mib, ms) = (bytes >> 20, (took / 1_000_000).max(1));
+    let rate = (u64::from(bytes) * 1000 / ms) >> 20;
+    words(format_args!("{mib} MiB through {RING} pages, crc {crc:08x}, {rate} MiB/s"))
+}

@@ -1,0 +1,243 @@
+//! What the two talk through: a page with two letter boxes, and an event channel.
+//!
+//! The granter asks, the mapper answers; each question has a number, which its answer repeats, so
+//! a box is never written before it was read. A letter is copied once into memory of our own and
+//! judged there. Nobody waits for ever: a peer that died shows within half a second in the state
+//! of our own port, and one that is silent for too long counts as gone.
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::pin::{Pin, pin};
+
+use drivers::events::{Port, PortStatus};
+use drivers::gntalloc::Export;
+use drivers::memory::Platform;
+use drivers::shared::SharedMut;
+use drivers::{DomId, Error, ForeignGrant, GrantRef, Services};
+use embassy_futures::select::{Either3, select3};
+
+use super::Stop;
+use crate::verdict::Why;
+
+/// Where the boxes are in the page: a number that is written last, and words 16 bytes behind it.
+const BOXES: [usize; 2] = [0, 2048];
+const WORDS_AT: usize = 16;
+/// Words of a letter before its references.
+const HEAD: usize = 4;
+/// References in a letter.
+const REFS: usize = super::PAGES as usize;
+/// How often a look at the port tells whether the peer lives: every 400 ms.
+const LOOK_NS: u64 = 400_000_000;
+/// How long a peer that lives may say nothing: 10 s; and for a step that works long, a minute.
+const SILENCE_NS: u64 = 10_000_000_000;
+pub(super) const LONG_NS: u64 = 60_000_000_000;
+
+/// What a letter is about.
+pub(super) mod kind {
+    /// Map these pages, and sum them.
+    pub(crate) const SHARE: u32 = 1;
+    /// Fill them.
+    pub(crate) const FILL: u32 = 2;
+    /// Try what may be done with a read-only page.
+    pub(crate) const READONLY: u32 = 3;
+    /// Bind this port, and send back so many events.
+    pub(crate) const EVENTS: u32 = 4;
+    /// Map this ring, and read so many bytes from it.
+    pub(crate) const RING: u32 = 5;
+    /// Tell what was read.
+    pub(crate) const RING_END: u32 = 6;
+    /// Unmap what is mapped.
+    pub(crate) const UNMAP: u32 = 7;
+    /// Map these pages, and keep them.
+    pub(crate) const HOLD: u32 = 8;
+    /// Unmap what we have let go of.
+    pub(crate) const LET_GO: u32 = 9;
+    /// Map this page with a handle of its own, which clears a byte and rings when it closes.
+    pub(crate) const NOTIFY: u32 = 10;
+    /// Close that handle.
+    pub(crate) const CLOSE: u32 = 11;
+    /// Say on the console how a step went.
+    pub(crate) const TELL: u32 = 12;
+    /// The end.
+    pub(crate) const FINISH: u32 = 13;
+    /// The answer of who can't do what was asked.
+    pub(crate) const FAILED: u32 = 14;
+}
+
+/// A letter, in memory of our own.
+#[derive(Clone, Copy)]
+pub(super) struct Letter([u32; HEAD + REFS]);
+
+impl Letter {
+    pub(super) fn new(kind: u32, args: &[u32; 2]) -> Self {
+        let mut words = [0; HEAD + REFS];
+        words[0] = kind;
+        words[2..4].copy_from_slice(args);
+        Self(words)
+    }
+
+    /// A letter with the references of an export.
+    pub(super) fn of<X: Platform>(kind: u32, args: &[u32; 2], export: &Export<X>) -> Self {
+        let mut letter = Self::new(kind, args);
+        let (head, refs) = letter.0.split_at_mut(HEAD);
+        for (word, gref) in refs.iter_mut().zip(export.grefs()) {
+            *word = gref.0;
+            head[1] += 1;
+        }
+        letter
+    }
+
+    pub(super) fn kind(&self) -> u32 {
+        self.0[0]
+    }
+
+    /// One of its 2 arguments.
+    pub(super) fn arg(&self, at: usize) -> u32 {
+        self.0[2 + at]
+    }
+
+    /// Its references, as claims of `domid`'s.
+    pub(super) fn grants(&self, domid: DomId) -> Result<([ForeignGrant; REFS], usize), Why> {
+        let count = self.0[1] as usize;
+        if count > REFS {
+            return Err(Why::new(format_args!("a letter claims {count} references")));
+        }
+        let claim = |gref: &u32| ForeignGrant { domid: domid.get(), gref: GrantRef(*gref) };
+        Ok((core::array::from_fn(|at| claim(&self.0[HEAD + at])), count))
+    }
+}
+
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Letter").field(&&self.0[..HEAD]).finish()
+    }
+}
+
+/// A future that is polled by its address: many places wait for it, and few know its parts.
+pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// One end.
+pub(super) struct Link<'a, X: Platform> {
+    pub(super) services: &'a Services<X>,
+    pub(super) peer: DomId,
+    pub(super) port: &'a Port<X>,
+    page: &'a dyn SharedMut,
+    /// Whether we are the one who asks.
+    leads: bool,
+    number: u32,
+}
+
+impl<'a, X: Platform> Link<'a, X> {
+    pub(super) fn new(
+        services: &'a Services<X>,
+        peer: DomId,
+        port: &'a Port<X>,
+        page: &'a dyn SharedMut,
+        leads: bool,
+    ) -> Self {
+        Self { services, peer, port, page, leads, number: 0 }
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`Stop::Failed`] also for the answer that the peer can't.
+    pub(super) fn ask(&mut self, letter: Letter) -> Boxed<'_, Result<Letter, Stop>> {
+        Box::pin(async move {
+            self.number = self.number.wrapping_add(1);
+            self.write(&letter)?;
+            let answer = self.receive(SILENCE_NS).await?;
+            match answer.kind() {
+                kind::FAILED => Err(Why::new(format_args!("the peer can't; it says why")).into()),
+                other if other == letter.kind() => Ok(answer),
+                other => Err(Why::new(format_args!("the peer's answer is of kind {other}")).into()),
+            }
+        })
+    }
+
+    /// Waits for the next question.
+    pub(super) fn next(&mut self) -> Boxed<'_, Result<Letter, Stop>> {
+        Box::pin(async move {
+            self.number = self.number.wrapping_add(1);
+            self.receive(LONG_NS).await
+        })
+    }
+
+    async fn receive(&self, silence: u64) -> Result<Letter, Stop> {
+        let mut letter = Err(Stop::Gone(""));
+        self.alive(silence, pin!(async { letter = self.read().await })).await?;
+        letter
+    }
+
+    /// Answers the last question.
+    pub(super) fn answer(&self, kind: u32, args: &[u32; 2]) -> Result<(), Error> {
+        self.write(&Letter::new(kind, args))
+    }
+
+    fn write(&self, letter: &Letter) -> Result<(), Error> {
+        let at = BOXES[usize::from(!self.leads)];
+        let mut bytes = [0; 4 * (HEAD + REFS)];
+        for (to, word) in bytes.chunks_exact_mut(4).zip(letter.0) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        self.page.write(at + WORDS_AT, &bytes)?;
+        self.page.store_u32(at, self.number)?;
+        self.port.send()
+    }
+
+    /// Waits until the peer's box has the number it's to have.
+    async fn read(&self) -> Result<Letter, Stop> {
+        let at = BOXES[usize::from(self.leads)];
+        loop {
+            let mark = self.port.delivered();
+            let number = self.page.load_u32(at)?;
+            if number == self.number {
+                break;
+            }
+            if number != self.number.wrapping_sub(1) {
+                return Err(Why::new(format_args!("the peer's letter has number {number}")).into());
+            }
+            self.port.wait_beyond(mark).await;
+        }
+        let mut bytes = [0; 4 * (HEAD + REFS)];
+        self.page.read(at + WORDS_AT, &mut bytes)?;
+        let mut words = [0; HEAD + REFS];
+        for (word, from) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*from);
+        }
+        Ok(Letter(words))
+    }
+
+    /// Waits for `event`, for as long as the peer lives and no longer than `silence` nanoseconds.
+    pub(super) async fn alive(
+        &self,
+        silence: u64,
+        event: Pin<&mut dyn Future<Output = ()>>,
+    ) -> Result<(), Stop> {
+        let xen = &self.services.xen;
+        let late = xen.sleep_until(xen.now() + silence);
+        match select3(event, self.death(), late).await {
+            Either3::First(()) => Ok(()),
+            Either3::Second(()) => Err(Stop::Gone("is gone")),
+            Either3::Third(()) => Err(Stop::Gone("says nothing any more")),
+        }
+    }
+
+    /// Completes when the peer's end of the port is closed.
+    fn death(&self) -> Boxed<'_, ()> {
+        Box::pin(async {
+            let xen = &self.services.xen;
+            loop {
+                xen.sleep_until(xen.now() + LOOK_NS).await;
+                if !is_bound(self.port, self.peer) {
+                    return;
+                }
+            }
+        })
+    }
+}
+
+/// Whether a port leads to `peer`.
+pub(super) fn is_bound<X: Platform>(port: &Port<X>, peer: DomId) -> bool {
+    matches!(port.status(), Ok(PortStatus::Interdomain(domid, _)) if domid == peer.get())
+}
