@@ -14,6 +14,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod cmdline;
+pub mod conformance;
 mod demo;
 pub mod machine;
 mod manners;

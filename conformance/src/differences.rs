@@ -1,0 +1,44 @@
+//! Where Linux and Grantkit differ, line by line, and why.
+//!
+//! One line of `differences.txt` is one of a transcript: `<scenario> <step> | <Linux's result> | <row>`, where the row is
+//! one of docs/contract.md that is marked so. What Grantkit does is no part of it: a golden file of its tests has that.
+
+use alloc::vec::Vec;
+
+/// An expected difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference<'a> {
+    /// Scenario and step.
+    pub line: &'a str,
+    /// What comes after `->` on Linux.
+    pub linux: &'a str,
+    /// The row of the contract.
+    pub row: &'a str,
+}
+
+/// All expected differences.
+pub fn expected() -> Vec<Difference<'static>> {
+    read(include_str!("differences.txt"))
+}
+
+/// Reads a list; what is no difference, such as a comment, is skipped.
+pub fn read(list: &str) -> Vec<Difference<'_>> {
+    let difference = |line| {
+        let mut fields = str::split(line, " | ").map(str::trim);
+        let (line, linux, row) = (fields.next()?, fields.next()?, fields.next()?);
+        (!line.starts_with('#')).then_some(Difference { line, linux, row })
+    };
+    list.lines().filter_map(difference).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_has_three_fields() {
+        let list = "# a | comment | here\n\nmap-none 2 | EINVAL | map: none\nbroken 3 | EINVAL\n";
+        let one = Difference { line: "map-none 2", linux: "EINVAL", row: "map: none" };
+        assert_eq!(read(list), [one]);
+    }
+}

@@ -1,0 +1,82 @@
+//! Scenarios on the two grant devices, written once and run on Linux's and on ours.
+//!
+//! A [`Scenario`] makes calls and prints one line for each: `<scenario> <step> <call> -> <result>`. It sees a
+//! [`System`], which has the shape of Linux's system calls: in dom0 that is Linux, in a guest of ours the ioctl face of
+//! the services, on the host the same on a fake Xen. All grants are to the own domain, so that one domain is enough.
+//!
+//! Two systems that behave alike print the same lines: indices, references, addresses and ports are named by the order
+//! in which they were seen. What may differ, and how, is in [`differences`]; who compares is not in here.
+//! The crate depends on nothing and knows of neither system.
+#![no_std]
+
+extern crate alloc;
+
+pub mod abi;
+pub mod differences;
+mod names;
+mod scenarios;
+mod stage;
+mod system;
+
+use alloc::format;
+use alloc::string::String;
+
+pub use self::stage::Stage;
+pub use self::system::{Device, Errno, System};
+
+/// What is tried, under a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// Words joined by hyphens; no two have the same.
+    pub name: &'static str,
+    run: fn(&mut Stage<'_>),
+}
+
+/// All scenarios, in the order in which they run.
+pub fn all() -> impl Iterator<Item = &'static Scenario> {
+    scenarios::TOPICS.iter().copied().flatten()
+}
+
+impl Scenario {
+    /// Runs it, and leaves nothing behind. `say` gets each line.
+    pub fn run(&self, system: &mut dyn System, say: &mut dyn FnMut(&str)) {
+        (self.run)(&mut Stage::new(self.name, system, say));
+        system.finish();
+    }
+}
+
+/// The last line of a transcript: without it, or with other numbers, it's not whole.
+pub fn last_line(lines: usize) -> String {
+    format!("end scenarios={} lines={lines}", all().count())
+}
+
+/// How many lines a transcript's last line says there were before it.
+pub fn lines_told(last: &str) -> Option<usize> {
+    let (scenarios, lines) = last.strip_prefix("end scenarios=")?.split_once(" lines=")?;
+    (scenarios.parse() == Ok(all().count())).then_some(())?;
+    lines.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_single_words_and_differ() {
+        let mut seen = BTreeSet::new();
+        for scenario in all() {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(scenario.name.chars().all(plain), "{}", scenario.name);
+            assert!(seen.insert(scenario.name), "{} is there twice", scenario.name);
+        }
+    }
+
+    #[test]
+    fn the_last_line_counts_what_came_before() {
+        assert_eq!(lines_told(&last_line(17)), Some(17));
+        assert_eq!(lines_told("end scenarios=0 lines=17"), None);
+        assert_eq!(lines_told("map-none 1 open gntdev -> ok"), None);
+    }
+}

@@ -1,0 +1,47 @@
+//! The scenarios, by topic. They avoid only what would bring Linux down.
+
+mod alloc;
+mod close;
+mod copy;
+mod copy_errors;
+mod dealloc;
+mod limits;
+mod map;
+mod mmap;
+mod mmap_local;
+mod mmap_part;
+mod notify;
+mod notify_local;
+mod offset;
+mod unmap;
+
+use crate::Scenario;
+use crate::names::Grant;
+use crate::stage::Stage;
+
+/// Every topic's scenarios.
+pub(crate) const TOPICS: &[&[Scenario]] = &[
+    map::ALL,
+    mmap::ALL,
+    mmap_part::ALL,
+    unmap::ALL,
+    offset::ALL,
+    notify::ALL,
+    copy::ALL,
+    copy_errors::ALL,
+    close::ALL,
+    alloc::ALL,
+    dealloc::ALL,
+    mmap_local::ALL,
+    notify_local::ALL,
+    limits::ALL,
+];
+
+const fn scenario(name: &'static str, run: fn(&mut Stage<'_>)) -> Scenario {
+    Scenario { name, run }
+}
+
+/// A reference of the own domain that was never given out.
+fn unused(s: &Stage<'_>) -> Grant {
+    Grant::raw(s.domid().into(), 30_000)
+}

@@ -1,0 +1,234 @@
+//! SET_UNMAP_NOTIFY of gntdev: a byte when its page is unmapped, an event when the reservation is gone.
+//!
+//! A byte is never asked for before a read-only map: Linux would clear it through a read-only mapping of its own.
+
+use super::scenario;
+use crate::Scenario;
+use crate::abi::{CLEAR_BYTE, SEND_EVENT};
+use crate::names::Index;
+use crate::stage::{RO, RW};
+
+/// A number that no port has.
+const NO_PORT: u32 = 3_000;
+
+pub(super) const ALL: &[Scenario] = &[
+    scenario("notify-byte-at-munmap", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let local = s.mmap(page.file, page.index, 1, RW);
+        let run = s.insert(dev, &page.grants);
+        let at = s.mmap(dev, run, 1, RW);
+        s.notify(dev, run.byte(9), CLEAR_BYTE, 0);
+        s.store(at.byte(9), 1);
+        s.store(at.byte(10), 1);
+        s.munmap(at, 1);
+        s.load(local.byte(9));
+        s.load(local.byte(10));
+    }),
+    scenario("notify-byte-of-the-second-page", |s| {
+        let (dev, pages) = (s.gntdev(), s.share(2));
+        let local = s.mmap(pages.file, pages.index, 2, RW);
+        let run = s.insert(dev, &pages.grants);
+        let at = s.mmap(dev, run, 2, RW);
+        s.notify(dev, run.page(1).byte(4095), CLEAR_BYTE, 0);
+        s.store(local.byte(4095), 1);
+        s.store(local.page(1).byte(4095), 1);
+        s.munmap(at, 2);
+        s.load(local.byte(4095));
+        s.load(local.page(1).byte(4095));
+    }),
+    scenario("notify-byte-set-before-mmap", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let local = s.mmap(page.file, page.index, 1, RW);
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run, CLEAR_BYTE, 0);
+        let at = s.mmap(dev, run, 1, RW);
+        s.store(at, 1);
+        s.munmap(at, 1);
+        s.load(local);
+    }),
+    scenario("notify-byte-without-a-map", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let local = s.mmap(page.file, page.index, 1, RW);
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run, CLEAR_BYTE, 0);
+        s.store(local, 1);
+        s.remove(dev, run, 1);
+        s.load(local);
+    }),
+    scenario("notify-byte-of-a-readonly-map", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let run = s.insert(dev, &page.grants);
+        s.mmap(dev, run, 1, RO);
+        s.notify(dev, run, CLEAR_BYTE, 0);
+    }),
+    scenario("notify-event-of-a-readonly-map", |s| {
+        let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
+        let run = s.insert(dev, &page.grants);
+        let at = s.mmap(dev, run, 1, RO);
+        s.notify(dev, run, SEND_EVENT, channel.sends);
+        s.munmap(at, 1);
+        s.rang(channel);
+        s.remove(dev, run, 1);
+        s.rang(channel);
+    }),
+    scenario("notify-event-at-remove", |s| {
+        let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
+        let run = s.insert(dev, &page.grants);
+        let at = s.mmap(dev, run, 1, RW);
+        s.notify(dev, run, SEND_EVENT, channel.sends);
+        s.rang(channel);
+        s.munmap(at, 1);
+        s.rang(channel);
+        s.remove(dev, run, 1);
+        s.rang(channel);
+        s.rang(channel);
+    }),
+    scenario("notify-event-without-a-map", |s| {
+        let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run, SEND_EVENT, channel.sends);
+        s.remove(dev, run, 1);
+        s.rang(channel);
+    }),
+    scenario("notify-event-at-close", |s| {
+        let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run, SEND_EVENT, channel.sends);
+        s.close(dev);
+        s.rang(channel);
+    }),
+    scenario("notify-event-of-a-closed-file-at-munmap", |s| {
+        let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
+        let run = s.insert(dev, &page.grants);
+        let at = s.mmap(dev, run, 1, RW);
+        s.notify(dev, run, SEND_EVENT, channel.sends);
+        s.close(dev);
+        s.rang(channel);
+        s.munmap(at, 1);
+        s.rang(channel);
+    }),
+    scenario("notify-both", |s| {
+        let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
+        let local = s.mmap(page.file, page.index, 1, RW);
+        let run = s.insert(dev, &page.grants);
+        let at = s.mmap(dev, run, 1, RW);
+        s.notify(dev, run.byte(3), CLEAR_BYTE | SEND_EVENT, channel.sends);
+        s.store(local.byte(3), 1);
+        s.munmap(at, 1);
+        s.load(local.byte(3));
+        s.rang(channel);
+        s.close(dev);
+        s.rang(channel);
+    }),
+    scenario("notify-fires-once", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let local = s.mmap(page.file, page.index, 1, RW);
+        let run = s.insert(dev, &page.grants);
+        let at = s.mmap(dev, run, 1, RW);
+        s.notify(dev, run, CLEAR_BYTE, 0);
+        s.munmap(at, 1);
+        s.store(local, 1);
+        s.remove(dev, run, 1);
+        s.load(local);
+    }),
+    scenario("notify-replaced-byte", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let local = s.mmap(page.file, page.index, 1, RW);
+        let run = s.insert(dev, &page.grants);
+        let at = s.mmap(dev, run, 1, RW);
+        s.notify(dev, run.byte(1), CLEAR_BYTE, 0);
+        s.notify(dev, run.byte(2), CLEAR_BYTE, 0);
+        s.store(local.byte(1), 1);
+        s.store(local.byte(2), 2);
+        s.munmap(at, 1);
+        s.load(local.byte(1));
+        s.load(local.byte(2));
+    }),
+    scenario("notify-replaced-event", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let (first, second) = (s.channel(), s.channel());
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run, SEND_EVENT, first.sends);
+        s.notify(dev, run, SEND_EVENT, second.sends);
+        s.remove(dev, run, 1);
+        s.rang(first);
+        s.rang(second);
+    }),
+    scenario("notify-taken-back", |s| {
+        let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run, SEND_EVENT, channel.sends);
+        s.notify(dev, run, 0, 0);
+        s.remove(dev, run, 1);
+        s.rang(channel);
+    }),
+    scenario("notify-event-of-two-pages", |s| {
+        let (dev, pages, channel) = (s.gntdev(), s.share(2), s.channel());
+        let run = s.insert(dev, &pages.grants);
+        let at = s.mmap(dev, run, 2, RW);
+        s.notify(dev, run.page(1), SEND_EVENT, channel.sends);
+        s.munmap(at, 2);
+        s.rang(channel);
+        s.remove(dev, run, 2);
+        s.rang(channel);
+    }),
+    scenario("notify-nothing-reserved", |s| {
+        let (dev, channel) = (s.gntdev(), s.channel());
+        s.notify(dev, Index::raw(0), CLEAR_BYTE, 0);
+        s.notify(dev, Index::raw(1 << 40), SEND_EVENT, channel.sends);
+        s.notify(dev, Index::raw(0), 0, 0);
+    }),
+    scenario("notify-after-remove", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let run = s.insert(dev, &page.grants);
+        s.remove(dev, run, 1);
+        s.notify(dev, run, CLEAR_BYTE, 0);
+    }),
+    scenario("notify-one-page-beyond", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run.page(1), CLEAR_BYTE, 0);
+        s.notify(dev, run.byte(4095), CLEAR_BYTE, 0);
+    }),
+    scenario("notify-unknown-action", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run, 4, 0);
+        s.notify(dev, run, CLEAR_BYTE | 0x8000_0000, 0);
+    }),
+    scenario("notify-no-such-port", |s| {
+        let (dev, page) = (s.gntdev(), s.share(1));
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run, SEND_EVENT, NO_PORT);
+        s.notify(dev, run, SEND_EVENT, u32::MAX);
+        s.notify(dev, run, CLEAR_BYTE, NO_PORT);
+    }),
+    scenario("notify-action-before-index", |s| {
+        let dev = s.gntdev();
+        s.notify(dev, Index::raw(0), 4, 0);
+    }),
+    scenario("notify-port-before-index", |s| {
+        let dev = s.gntdev();
+        s.notify(dev, Index::raw(0), SEND_EVENT, NO_PORT);
+    }),
+    scenario("notify-port-before-byte", |s| {
+        let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
+        let run = s.insert(dev, &page.grants);
+        s.mmap(dev, run, 1, RO);
+        s.notify(dev, run, CLEAR_BYTE | SEND_EVENT, NO_PORT);
+        s.notify(dev, run, CLEAR_BYTE | SEND_EVENT, channel.sends);
+    }),
+    scenario("notify-refused-keeps-the-earlier", |s| {
+        let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
+        let run = s.insert(dev, &page.grants);
+        s.notify(dev, run, SEND_EVENT, channel.sends);
+        s.notify(dev, run, SEND_EVENT, NO_PORT);
+        s.remove(dev, run, 1);
+        s.rang(channel);
+    }),
+    scenario("notify-another-files-index", |s| {
+        let (dev, other, page) = (s.gntdev(), s.gntdev(), s.share(1));
+        let run = s.insert(dev, &page.grants);
+        s.notify(other, run, CLEAR_BYTE, 0);
+    }),
+];

@@ -1,0 +1,213 @@
+//! The stage of one scenario: its calls, each with a line of the transcript, and the names it has given.
+//!
+//! The calls of one device each are in `gntdev` and `gntalloc`, copies in `copy`.
+
+mod copy;
+mod gntalloc;
+mod gntdev;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::{Display, Write};
+
+pub(crate) use self::copy::{End, Segment};
+use crate::abi::{self, PAGE};
+use crate::names::{Channel, File, Index, Place};
+use crate::{Device, Errno, System};
+
+/// How something is mapped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    prot: u32,
+    flags: u32,
+    shown: &'static str,
+}
+
+/// Shared, to read and to write.
+pub(crate) const RW: How =
+    How { prot: abi::PROT_READ | abi::PROT_WRITE, flags: abi::MAP_SHARED, shown: "rw" };
+/// Shared, to read.
+pub(crate) const RO: How = How { prot: abi::PROT_READ, flags: abi::MAP_SHARED, shown: "ro" };
+/// Private, to read and to write.
+pub(crate) const PRIVATE_RW: How = How { flags: abi::MAP_PRIVATE, shown: "private-rw", ..RW };
+/// Private, to read.
+pub(crate) const PRIVATE_RO: How = How { flags: abi::MAP_PRIVATE, shown: "private-ro", ..RO };
+
+/// What a scenario acts on.
+pub struct Stage<'a> {
+    scenario: &'static str,
+    system: &'a mut dyn System,
+    say: &'a mut dyn FnMut(&str),
+    step: u32,
+    opened: [u32; 2],
+    /// By letter: the index and the pages.
+    indices: Vec<(u64, u64)>,
+    places: u8,
+}
+
+impl core::fmt::Debug for Stage<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Stage({} {})", self.scenario, self.step)
+    }
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(
+        scenario: &'static str,
+        system: &'a mut dyn System,
+        say: &'a mut dyn FnMut(&str),
+    ) -> Self {
+        Self { scenario, system, say, step: 0, opened: [0; 2], indices: Vec::new(), places: 0 }
+    }
+
+    fn line(&mut self, call: impl Display, result: impl Display) {
+        self.step += 1;
+        (self.say)(&format!("{} {} {call} -> {result}", self.scenario, self.step));
+    }
+
+    /// The own domain's number.
+    pub(crate) fn domid(&self) -> u16 {
+        self.system.domid()
+    }
+
+    pub(crate) fn open(&mut self, device: Device) -> File {
+        let opened = self.system.open(device);
+        let ordinal = &mut self.opened[device as usize];
+        *ordinal += 1;
+        let file = File { device, ordinal: *ordinal, number: opened.ok() };
+        self.line(format_args!("open {file}"), shown(opened.map(drop)));
+        file
+    }
+
+    pub(crate) fn gntdev(&mut self) -> File {
+        self.open(Device::Gntdev)
+    }
+
+    pub(crate) fn gntalloc(&mut self) -> File {
+        self.open(Device::Gntalloc)
+    }
+
+    pub(crate) fn close(&mut self, file: File) {
+        let closed = file.number.map(|number| self.system.close(number));
+        self.line(format_args!("close {file}"), ended(closed));
+    }
+
+    /// An ioctl with an argument as it stands.
+    pub(crate) fn ioctl(&mut self, file: File, words: &str, command: u32, argument: &mut [u8]) {
+        let done = self.call(file, command, argument);
+        self.line(format_args!("{words} {file}"), ended(done));
+    }
+
+    /// The call alone; `None` without a file.
+    fn call(&mut self, file: File, command: u32, argument: &mut [u8]) -> Option<Result<(), Errno>> {
+        // Both devices return 0, and nothing else, for success.
+        let odd = Errno(0);
+        let done = |number| match self.system.ioctl(number, command, argument) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(odd),
+            Err(errno) => Err(errno),
+        };
+        file.number.map(done)
+    }
+
+    /// The next letter for an index, which stands for so many pages if it was given out. A refused call takes a
+    /// letter too: the next calls are to read the same wherever it's refused.
+    fn name_index(&mut self, given: Option<(u64, u64)>) -> Index {
+        let letter = char::from(b'A' + self.indices.len() as u8);
+        self.indices.push(given.unwrap_or_default());
+        Index::named(letter, given.map(|(index, _)| index))
+    }
+
+    /// The name of an index that was given out: the latest, if there are several.
+    fn find_index(&self, index: u64) -> String {
+        let named = self.indices.iter().enumerate().rev().find_map(|(number, (first, pages))| {
+            let bytes = index.checked_sub(*first).filter(|bytes| *bytes < pages * PAGE)?;
+            let letter = char::from(b'A' + number as u8);
+            Some(Index::named(letter, Some(*first)).byte(bytes).to_string())
+        });
+        named.unwrap_or_else(|| "nowhere".to_string())
+    }
+
+    pub(crate) fn mmap(&mut self, file: File, index: Index, pages: u64, how: How) -> Place {
+        self.mmap_bytes(file, index, pages.wrapping_mul(PAGE), how)
+    }
+
+    pub(crate) fn mmap_bytes(&mut self, file: File, index: Index, length: u64, how: How) -> Place {
+        let mapped = file
+            .number
+            .zip(index.value)
+            .map(|(number, offset)| self.system.mmap(number, length, how.prot, how.flags, offset));
+        let place = Place::named(char::from(b'a' + self.places), mapped.and_then(Result::ok));
+        self.places += 1;
+        let result = match mapped {
+            Some(Ok(_)) => format!("ok {place}"),
+            Some(Err(errno)) => shown(Err(errno)),
+            None => "skipped".to_string(),
+        };
+        let how = how.shown;
+        self.line(format_args!("mmap {file} {index} {} {how}", size(length)), result);
+        place
+    }
+
+    pub(crate) fn munmap(&mut self, place: Place, pages: u64) {
+        let unmapped = place.value.map(|addr| self.system.munmap(addr, pages * PAGE));
+        self.line(format_args!("munmap {place} {}", size(pages * PAGE)), ended(unmapped));
+    }
+
+    pub(crate) fn load(&mut self, place: Place) {
+        let result = match place.value.map(|addr| self.system.load(addr)) {
+            Some(Ok(byte)) => format!("{byte}"),
+            Some(Err(errno)) => shown(Err(errno)),
+            None => "skipped".to_string(),
+        };
+        self.line(format_args!("load {place}"), result);
+    }
+
+    pub(crate) fn store(&mut self, place: Place, value: u8) {
+        let stored = place.value.map(|addr| self.system.store(addr, value));
+        self.line(format_args!("store {place} {value}"), ended(stored));
+    }
+
+    /// An event channel from this domain to itself. One that can't be had rings nowhere.
+    pub(crate) fn channel(&mut self) -> Channel {
+        let channel = self.system.channel();
+        self.line("channel", shown(channel.map(drop)));
+        let (sends, rings) = channel.unwrap_or((u32::MAX, u32::MAX));
+        // Binding a port rings it.
+        self.system.rang(rings);
+        Channel { sends, rings }
+    }
+
+    pub(crate) fn rang(&mut self, channel: Channel) {
+        let rang = self.system.rang(channel.rings);
+        self.line("rang", if rang { "yes" } else { "no" });
+    }
+}
+
+/// A length, in pages where it is one.
+fn size(length: u64) -> String {
+    if length.is_multiple_of(PAGE) { (length / PAGE).to_string() } else { format!("{length}B") }
+}
+
+fn shown(result: Result<(), Errno>) -> String {
+    match result {
+        Ok(()) => "ok".to_string(),
+        Err(errno) => errno.name().map_or_else(|| format!("E{}", errno.0), ToString::to_string),
+    }
+}
+
+/// How a call ended, or that it was not made.
+fn ended(result: Option<Result<(), Errno>>) -> String {
+    result.map_or_else(|| "skipped".to_string(), shown)
+}
+
+/// Things in brackets.
+fn list<T: Display>(things: impl IntoIterator<Item = T>) -> String {
+    let mut shown = String::from("[");
+    for (number, thing) in things.into_iter().enumerate() {
+        // Writing to a string can't fail.
+        let _ = write!(shown, "{}{thing}", if number > 0 { " " } else { "" });
+    }
+    shown + "]"
+}

@@ -1,0 +1,224 @@
+//! Linux's devices, by the system calls that a scenario names.
+//!
+//! No address is dereferenced here: a byte is read and written by the kernel, through a pipe, which answers EFAULT where
+//! the memory would have faulted. An ioctl's argument ends where a page begins that nobody may touch.
+#![expect(unsafe_code, reason = "system calls that name addresses")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{Error, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::ptr;
+
+use anyhow::{Context, Result, ensure};
+use conformance::{Device, Errno, System};
+use nix::libc;
+use nix::unistd::pipe;
+
+/// Room for the longest argument.
+const ROOM: usize = 2 << 20;
+const PAGE: usize = 4096;
+/// `IOCTL_EVTCHN_BIND_UNBOUND_PORT`, `IOCTL_EVTCHN_BIND_INTERDOMAIN`, with their sizes.
+const BIND_UNBOUND: u64 = 4 << 16 | 0x45 << 8 | 2;
+const BIND_INTERDOMAIN: u64 = 8 << 16 | 0x45 << 8 | 1;
+
+/// This domain's devices.
+#[derive(Debug)]
+pub struct Linux {
+    domid: u16,
+    files: Vec<Option<File>>,
+    /// What is mapped: address and length.
+    mapped: Vec<(u64, u64)>,
+    /// Event channels, from the first one of a scenario on.
+    events: Option<File>,
+    /// Ports that rang.
+    rang: Vec<u32>,
+    reader: File,
+    writer: File,
+    /// Where arguments lie: [`ROOM`] bytes, and a page of no use behind them.
+    arguments: usize,
+}
+
+impl Linux {
+    /// Finds out where it runs.
+    pub fn new() -> Result<Linux> {
+        let (reader, writer): (OwnedFd, OwnedFd) = pipe()?;
+        // SAFETY: a new mapping takes nobody's memory.
+        let arguments = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                ROOM + PAGE,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        ensure!(arguments != libc::MAP_FAILED, "no memory: {}", Error::last_os_error());
+        let arguments = arguments as usize;
+        // SAFETY: the last page of the mapping, which nothing lies in.
+        let guarded =
+            unsafe { libc::mprotect((arguments + ROOM) as *mut _, PAGE, libc::PROT_NONE) };
+        ensure!(guarded == 0, "no guard page: {}", Error::last_os_error());
+        Ok(Linux {
+            domid: own_domid()?,
+            files: Vec::new(),
+            mapped: Vec::new(),
+            events: None,
+            rang: Vec::new(),
+            reader: reader.into(),
+            writer: writer.into(),
+            arguments,
+        })
+    }
+
+    fn fd(&self, file: u32) -> Result<i32, Errno> {
+        let file = self.files.get(file as usize).and_then(Option::as_ref);
+        file.map(AsRawFd::as_raw_fd).ok_or(Errno(libc::EBADF))
+    }
+
+    fn bind(&self, command: u64, argument: &[u32]) -> Result<u32, Errno> {
+        let events = self.events.as_ref().ok_or(Errno(libc::EBADF))?;
+        // SAFETY: both commands read an argument of the size that they name, and `argument` has it.
+        check(unsafe { libc::ioctl(events.as_raw_fd(), command as _, argument.as_ptr()) }.into())
+            .map(|port| port as u32)
+    }
+}
+
+/// dom0 is 0; what runs elsewhere has it in xenstore, which is not asked for here.
+fn own_domid() -> Result<u16> {
+    let uuid = std::fs::read_to_string("/sys/hypervisor/uuid").context("this is no Xen")?;
+    let dom0 = uuid.trim().bytes().all(|byte| matches!(byte, b'0' | b'-'));
+    ensure!(dom0, "this is not dom0");
+    Ok(0)
+}
+
+/// What a system call returned.
+fn check(returned: i64) -> Result<u64, Errno> {
+    let errno = || Errno(Error::last_os_error().raw_os_error().unwrap_or(0));
+    u64::try_from(returned).map_err(|_| errno())
+}
+
+impl System for Linux {
+    fn domid(&self) -> u16 {
+        self.domid
+    }
+
+    fn open(&mut self, device: Device) -> Result<u32, Errno> {
+        let path = format!("/dev/xen/{}", device.name());
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        self.files.push(Some(file.map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))?));
+        Ok(self.files.len() as u32 - 1)
+    }
+
+    fn close(&mut self, file: u32) -> Result<(), Errno> {
+        let file = self.files.get_mut(file as usize).and_then(Option::take);
+        file.map(drop).ok_or(Errno(libc::EBADF))
+    }
+
+    fn ioctl(&mut self, file: u32, command: u32, argument: &mut [u8]) -> Result<u32, Errno> {
+        let fd = self.fd(file)?;
+        let len = argument.len();
+        assert!(len <= ROOM, "an argument of {len} bytes");
+        let place = (self.arguments + ROOM - len) as *mut u8;
+        // SAFETY: `len` bytes at the end of our own mapping, which nothing else refers to.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(place, len) };
+        bytes.copy_from_slice(argument);
+        // SAFETY: the kernel writes to the argument and no further: behind it no page can be written to. A copy goes to
+        // addresses that the scenario got from mmap, or to none that is mapped.
+        let done = unsafe { libc::ioctl(fd, command as _, place) };
+        let done = check(done.into());
+        // SAFETY: the same bytes; the kernel is done with them.
+        argument.copy_from_slice(unsafe { std::slice::from_raw_parts(place, len) });
+        done.map(|value| value as u32)
+    }
+
+    fn mmap(
+        &mut self,
+        file: u32,
+        length: u64,
+        prot: u32,
+        flags: u32,
+        offset: u64,
+    ) -> Result<u64, Errno> {
+        let fd = self.fd(file)?;
+        let (prot, flags) = (prot as i32, flags as i32);
+        // SAFETY: without MAP_FIXED a new mapping takes nobody's memory.
+        let addr =
+            unsafe { libc::mmap(ptr::null_mut(), length as usize, prot, flags, fd, offset as i64) };
+        if addr == libc::MAP_FAILED {
+            return check(-1);
+        }
+        let addr = addr as u64;
+        self.mapped.push((addr, length.next_multiple_of(PAGE as u64)));
+        Ok(addr)
+    }
+
+    fn munmap(&mut self, addr: u64, length: u64) -> Result<(), Errno> {
+        // SAFETY: scenarios unmap what mmap returned, or that again at once, before anybody else maps there.
+        check(unsafe { libc::munmap(addr as *mut _, length as usize) }.into())?;
+        self.mapped.retain(|mapped| *mapped != (addr, length));
+        Ok(())
+    }
+
+    fn load(&mut self, addr: u64) -> Result<u8, Errno> {
+        let fd = self.writer.as_raw_fd();
+        // SAFETY: the kernel reads the byte, or says EFAULT.
+        check(unsafe { libc::write(fd, addr as *const _, 1) } as i64)?;
+        let mut byte = [0];
+        self.reader.read_exact(&mut byte).map_err(|_| Errno(libc::EIO))?;
+        Ok(byte[0])
+    }
+
+    fn store(&mut self, addr: u64, value: u8) -> Result<(), Errno> {
+        self.writer.write_all(&[value]).map_err(|_| Errno(libc::EIO))?;
+        let fd = self.reader.as_raw_fd();
+        // SAFETY: scenarios store to what mmap returned, or to where nothing of this program is; no reference to it exists.
+        let stored = check(unsafe { libc::read(fd, addr as *mut _, 1) } as i64);
+        if stored.is_err() {
+            // The byte is in the pipe still.
+            self.reader.read_exact(&mut [0]).map_err(|_| Errno(libc::EIO))?;
+        }
+        stored.map(drop)
+    }
+
+    fn channel(&mut self) -> Result<(u32, u32), Errno> {
+        if self.events.is_none() {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).custom_flags(libc::O_NONBLOCK);
+            let opened = options.open("/dev/xen/evtchn");
+            let opened = opened.map_err(|error| Errno(error.raw_os_error().unwrap_or(0)));
+            self.events = Some(opened?);
+        }
+        let own = u32::from(self.domid);
+        let sends = self.bind(BIND_UNBOUND, &[own])?;
+        let rings = self.bind(BIND_INTERDOMAIN, &[own, sends])?;
+        Ok((sends, rings))
+    }
+
+    fn rang(&mut self, port: u32) -> bool {
+        let mut bytes = [0; 256];
+        if let Some(events) = &mut self.events {
+            // Nothing to read is no event.
+            let read = events.read(&mut bytes).unwrap_or(0);
+            let (ports, _) = bytes[..read].as_chunks();
+            self.rang.extend(ports.iter().map(|port| u32::from_le_bytes(*port)));
+            // A port is masked until it's written back.
+            let _ = events.write(&bytes[..read]);
+        }
+        let before = self.rang.len();
+        self.rang.retain(|rang| *rang != port);
+        self.rang.len() < before
+    }
+
+    fn finish(&mut self) {
+        for (addr, length) in self.mapped.drain(..) {
+            // SAFETY: what mmap returned in this scenario, less what was unmapped whole. A part that was unmapped is
+            // nobody's: between a scenario's calls this program maps nothing.
+            unsafe { libc::munmap(addr as *mut _, length as usize) };
+        }
+        self.files.clear();
+        self.events = None;
+        self.rang.clear();
+    }
+}
