@@ -16,6 +16,7 @@ mod domain;
 mod events;
 mod fault;
 mod grants;
+mod interrupt;
 mod memory;
 mod run;
 mod xenstore;
@@ -191,6 +192,12 @@ impl FakeXen {
         let domain = state.domain(self.domid);
         let mfn = domain.pages.entry(gref.0).frame.load(Ordering::SeqCst);
         domain.paged_out.insert(mfn.into(), answers);
+    }
+
+    /// Runs `run` when the domain looks at its grant table for the `looks`th time from now: what
+    /// somebody else does just then.
+    pub fn interrupt(&self, looks: u64, run: impl FnOnce() + Send + 'static) {
+        self.pages.interrupts.set(self.entry_looks() + looks, run);
     }
 
     /// How often its grant table was looked at.
@@ -425,6 +432,7 @@ impl Memory for FakeXen {
 
     fn grant_entries(&self) -> &[GrantEntryV1] {
         Counters::add(&self.pages.entry_looks, 1);
+        self.pages.interrupts.run_at(self.entry_looks());
         self.pages.grant_entries()
     }
 

@@ -7,6 +7,7 @@ use drivers::fake::Config;
 use drivers::gntalloc::FLAG_WRITABLE;
 use drivers::gntdev::{MapAccess, Mapping, ReadOnly, ReadWrite};
 use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
+use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Errno, Error, GrantRef, Hypervisor, Platform, PortNumber};
 use xen_sys::grant_table::GrantStatus;
 
@@ -353,4 +354,116 @@ fn notify_on_gntalloc_finds_index_action_and_port_in_this_order() {
     assert_eq!(errno(set(0, SEND_EVENT)), Errno::EINVAL, "port not open");
     assert_eq!(set(4095, CLEAR_BYTE), Ok(()));
     assert_eq!(errno(set(4096, CLEAR_BYTE)), Errno::ENOENT);
+}
+
+#[test]
+fn a_limit_of_4_billion_pages_does_not_wrap() {
+    let pair = pair();
+    pair.alice.gntalloc.set_limit(u32::MAX);
+    let alloc = pair.alice.gntalloc.open().unwrap();
+    for charged in 0..3 {
+        let error = alloc.alloc(domid(BOB), u32::MAX - charged, Access::ReadWrite).unwrap_err();
+        assert_eq!(error.errno(), Errno::ENOSPC, "with {charged} pages charged");
+        assert_eq!(pair.alice.table.in_use(), charged);
+        alloc.alloc_gref(BOB, 0, &mut [GrantRef(0)]).unwrap();
+    }
+}
+
+#[test]
+fn count_0_succeeds_even_beyond_a_lowered_limit() {
+    let pair = pair();
+    let alloc = pair.alice.gntalloc.open().unwrap();
+    alloc.alloc_gref(BOB, 0, &mut [GrantRef(0); 3]).unwrap();
+    pair.alice.gntalloc.set_limit(1);
+    assert_eq!(pair.alice.gntalloc.limit(), 1);
+    assert_eq!(alloc.alloc_gref(BOB, 0, &mut []), Ok(3 * PAGE));
+    assert_eq!(errno(alloc.alloc_gref(BOB, 0, &mut [GrantRef(0)])), Errno::ENOSPC);
+}
+
+#[test]
+fn a_mapping_across_allocations_with_another_files_between_touches_its_own_pages_only() {
+    let pair = pair();
+    let (ours, theirs) = (pair.alice.gntalloc.open().unwrap(), pair.alice.gntalloc.open().unwrap());
+    ours.alloc_gref(BOB, 0, &mut [GrantRef(0)]).unwrap();
+    theirs.alloc_gref(BOB, 0, &mut [GrantRef(0)]).unwrap();
+    ours.alloc_gref(BOB, 0, &mut [GrantRef(0)]).unwrap();
+    let mapping = ours.mmap(0, 2, true).unwrap();
+    assert_eq!(mapping.pages(), 2);
+    theirs.dealloc_gref(0, 1).unwrap();
+    assert_eq!(pair.alice.table.in_use(), 2, "nobody else used theirs");
+    ours.dealloc_gref(0, 2).unwrap();
+    assert_eq!(pair.alice.table.in_use(), 2);
+    mapping.write(4090, b"across both").unwrap();
+    let mut seen = [0; 11];
+    mapping.read(4090, &mut seen).unwrap();
+    assert_eq!(&seen, b"across both");
+    mapping.store_u32(8188, 5).unwrap();
+    assert_eq!(mapping.load_u32(8188), Ok(5));
+    assert_eq!(errno(mapping.load_u32(8192)), Errno::EINVAL);
+    assert_eq!(errno(mapping.store_u32(2, 0)), Errno::EINVAL);
+    drop(mapping);
+    pair.assert_clean();
+}
+
+#[test]
+fn a_handles_number_serves_again_and_brings_nothing_along() {
+    let pair = pair();
+    for _ in 0..3 {
+        let alloc = pair.alice.gntalloc.open().unwrap();
+        let other = alloc.clone();
+        assert_eq!(alloc.alloc_gref(BOB, 0, &mut [GrantRef(0); 2]), Ok(0), "an index space anew");
+        drop(alloc);
+        assert_eq!(pair.alice.table.in_use(), 2, "a clone keeps it open");
+        assert_eq!(other.alloc_gref(BOB, 0, &mut [GrantRef(0)]), Ok(2 * PAGE));
+        drop(other);
+        assert_eq!(pair.alice.table.in_use(), 0);
+        let bob = pair.bob.gntdev.open().unwrap();
+        let other = bob.clone();
+        bob.map_grant_ref(&[claim(ALICE, 8); 3]).unwrap();
+        drop(bob);
+        assert_eq!(other.usage().reserved, 3);
+        assert_eq!(errno(other.set_max_grants(9)), Errno::EBUSY);
+        drop(other);
+        assert_eq!(pair.bob.gntdev.usage().reserved, 0);
+    }
+    pair.assert_clean();
+}
+
+#[test]
+fn what_an_object_says_of_itself_is_so() {
+    let pair = pair();
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 3, Access::ReadOnly).unwrap();
+    assert_eq!((export.peer(), export.pages(), export.access()), (domid(BOB), 3, Access::ReadOnly));
+    assert_eq!(export.size(), 3 * 4096);
+    let bob = pair.bob.gntdev.open().unwrap();
+    let first = bob.insert(&offer(ALICE, &export)[..1]).unwrap();
+    let reservation = bob.insert(&offer(ALICE, &export)).unwrap();
+    assert_eq!((reservation.index(), reservation.pages()), (PAGE, 3));
+    let mapping = reservation.map::<ReadOnly>().unwrap();
+    assert_eq!((mapping.index(), mapping.pages(), mapping.size()), (PAGE, 3, 3 * 4096));
+    let mapped = first.map::<ReadOnly>().unwrap();
+    assert_eq!(mapping.addr(), mapped.addr() + 4096);
+    assert_eq!(pair.bob.gntdev.limit(), 65_536);
+    assert_eq!(mapping.probe_write(3 * 4096, 0).unwrap_err().errno(), Errno::EINVAL);
+}
+
+#[test]
+fn a_view_is_a_window_of_its_own_and_ends_where_it_was_cut() {
+    let pair = pair();
+    let alloc = pair.alice.gntalloc.open().unwrap();
+    let export = alloc.alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let view = export.view(4000, 200).unwrap();
+    assert_eq!((view.len(), view.is_empty()), (200, false));
+    assert!(export.view(8192, 0).unwrap().is_empty());
+    view.write(90, b"over the edge").unwrap();
+    let mut seen = [0; 13];
+    export.read(4090, &mut seen).unwrap();
+    assert_eq!(&seen, b"over the edge");
+    view.read(90, &mut seen).unwrap();
+    assert_eq!(&seen, b"over the edge");
+    assert_eq!(errno(view.read(188, &mut seen)), Errno::EINVAL);
+    assert_eq!(errno(view.write(200, b"X")), Errno::EINVAL);
+    assert_eq!(errno(view.read(usize::MAX, &mut seen)), Errno::EINVAL);
+    assert_eq!(errno(export.view(8000, 193)), Errno::EINVAL);
 }

@@ -183,10 +183,7 @@ const STEPS: [(u16, Act); 14] = [
     }),
     (ALICE, |life, _| life.export.as_ref().unwrap().read(5, &mut [0; 4])),
     (ALICE, |life, _| {
-        match life.export.take().unwrap().end() {
-            Err(Busy(export)) => life.export = Some(export),
-            Ok(()) => {}
-        }
+        life.export = life.export.take().unwrap().end().err().map(|Busy(export)| export);
         Ok(())
     }),
     (BOB, |life, _| {

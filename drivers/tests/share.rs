@@ -3,9 +3,11 @@
 mod common;
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use common::{ALICE, BOB, claim, domid, guest, offer, pair, pair_of};
 use drivers::fake::{Config, World};
+use drivers::gntalloc::Busy;
 use drivers::gntdev::{ReadOnly, ReadWrite};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Errno, Hypervisor, PeerState};
@@ -330,4 +332,50 @@ fn a_clean_page_is_not_zeroed_again() {
     assert_eq!(zeroed(), 2 * 4 * 4096);
     alloc.alloc(domid(BOB), 4, Access::ReadWrite).unwrap().end().unwrap();
     assert_eq!(zeroed(), 3 * 4 * 4096, "once a life, when it's released");
+}
+
+#[test]
+fn a_peer_that_maps_between_the_look_and_the_exchange_keeps_the_grant_alive() {
+    let pair = pair();
+    let alloc = pair.alice.gntalloc.open().unwrap();
+    let export = alloc.alloc(domid(BOB), 3, Access::ReadWrite).unwrap();
+    let grants = offer(ALICE, &export);
+    let bob = pair.bob.gntdev.open().unwrap();
+    let mapped = Arc::new(Mutex::new(None));
+    let (handle, last, slot) = (bob.clone(), grants[2], mapped.clone());
+    // Three looks, one at each page; then one exchange for each, and the third comes too late.
+    pair.alice.xen.interrupt(6, move || {
+        let mapping = handle.insert(&[last]).unwrap().map::<ReadWrite>().unwrap();
+        *slot.lock().unwrap() = Some(mapping);
+    });
+    let Busy(export) = export.end().expect_err("the peer was faster");
+    assert!(mapped.lock().unwrap().is_some());
+    let states: Vec<_> = export.states().collect();
+    assert_eq!(states, [PeerState::Idle, PeerState::Idle, PeerState::MappedRw]);
+    let all = bob.insert(&grants).unwrap().map::<ReadWrite>();
+    drop(all.expect("the first two are granted as before"));
+    *mapped.lock().unwrap() = None;
+    assert!(export.end().is_ok());
+}
+
+#[test]
+fn a_guessing_peer_gets_a_page_parked_and_no_more() {
+    let pair = pair();
+    let alloc = pair.alice.gntalloc.open().unwrap();
+    let bob = pair.bob.gntdev.open().unwrap();
+    let mapped = Arc::new(Mutex::new(None));
+    let slot = mapped.clone();
+    // The first reference of an unused table is known to everybody.
+    pair.alice.xen.interrupt(3, move || {
+        let mapping = bob.insert(&[claim(ALICE, 8)]).unwrap().map::<ReadWrite>().unwrap();
+        *slot.lock().unwrap() = Some(mapping);
+    });
+    pair.alice.xen.fail_page_after(5);
+    let error = alloc.alloc(domid(BOB), 6, Access::ReadWrite).unwrap_err();
+    assert_eq!(error.errno(), Errno::ENOMEM);
+    assert!(mapped.lock().unwrap().is_some(), "guessed");
+    assert_eq!((pair.alice.table.in_use(), pair.alice.gntalloc.parked()), (1, 1));
+    *mapped.lock().unwrap() = None;
+    assert_eq!(pair.alice.gntalloc.reap(1), 1);
+    pair.assert_clean();
 }

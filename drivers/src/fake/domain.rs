@@ -13,6 +13,7 @@ use xen_sys::xen::SharedInfo;
 use super::events::Channel;
 use super::fault::Faults;
 use super::grants::{Active, Maptrack};
+use super::interrupt::Interrupt;
 use super::memory::{Frame, Pte, Slot};
 use crate::{Counters, grant_table::PER_FRAME};
 
@@ -73,6 +74,7 @@ pub(super) struct Pages {
     grant_entries: Vec<GrantEntryV1>,
     pub(super) entry_looks: AtomicU64,
     pub(super) batched: AtomicU64,
+    pub(super) interrupts: Interrupt,
 }
 
 impl Pages {
@@ -88,6 +90,7 @@ impl Pages {
             grant_entries: (0..entries).map(|_| GrantEntryV1::new()).collect(),
             entry_looks: AtomicU64::new(0),
             batched: AtomicU64::new(0),
+            interrupts: Interrupt::default(),
         }
     }
 
