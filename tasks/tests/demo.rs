@@ -124,6 +124,7 @@ fn destroyed_after(turns: usize, granter_dies: bool) -> bool {
         if !died.get() {
             lived.set(true);
             stays.xen.console_type("poweroff\r");
+            dies.xen.console_type("poweroff\r");
             return;
         }
         // A second, and a little for what has to be said.

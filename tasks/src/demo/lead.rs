@@ -13,7 +13,7 @@ use drivers::ring::Sender;
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, DomId, Error, GrantStatus, PeerState, status_name};
 
-use super::link::{LONG_NS, Letter, Link, kind};
+use super::link::{Letter, Link, kind};
 use super::{DemoPlan, PAGES, RING, SEED, Stop, tell, words};
 use crate::pattern::{self, SplitMix64};
 use crate::text::Text;
@@ -180,7 +180,7 @@ impl<X: Platform> Lead<'_, X> {
                         bell.wait().await;
                     }
                 };
-                link.alive(LONG_NS, pin!(ringing)).await?;
+                link.alive(bell, pin!(ringing)).await?;
             }
             (kind::RING, _, Some(export)) => {
                 let mut crc = pattern::crc();
@@ -196,11 +196,11 @@ impl<X: Platform> Lead<'_, X> {
                         }
                     }
                 };
-                link.alive(LONG_NS, pin!(stream)).await?;
+                link.alive(link.port, pin!(stream)).await?;
                 self.crc = crc.finalize();
             }
             (kind::CLOSE, Some(bell), _) => {
-                link.alive(LONG_NS, pin!(bell.wait_beyond(self.before))).await?;
+                link.alive(bell, pin!(bell.wait_beyond(self.before))).await?;
             }
             _ => {}
         }

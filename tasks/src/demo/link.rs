@@ -14,7 +14,7 @@ use drivers::gntalloc::Export;
 use drivers::memory::Platform;
 use drivers::shared::SharedMut;
 use drivers::{DomId, Error, ForeignGrant, GrantRef, Services};
-use embassy_futures::select::{Either3, select3};
+use embassy_futures::select::{Either, select};
 
 use super::Stop;
 use crate::verdict::Why;
@@ -28,9 +28,9 @@ const HEAD: usize = 4;
 const REFS: usize = super::PAGES as usize;
 /// How often a look at the port tells whether the peer lives: every 400 ms.
 const LOOK_NS: u64 = 400_000_000;
-/// How long a peer that lives may say nothing: 10 s; and for a step that works long, a minute.
+/// How long a peer that lives may say nothing: 10 s; and how long one that does may take: 5 min.
 const SILENCE_NS: u64 = 10_000_000_000;
-pub(super) const LONG_NS: u64 = 60_000_000_000;
+const LONG_NS: u64 = 300_000_000_000;
 
 /// What a letter is about.
 pub(super) mod kind {
@@ -146,7 +146,7 @@ impl<'a, X: Platform> Link<'a, X> {
         Box::pin(async move {
             self.number = self.number.wrapping_add(1);
             self.write(&letter)?;
-            let answer = self.receive(SILENCE_NS).await?;
+            let answer = self.receive().await?;
             match answer.kind() {
                 kind::FAILED => Err(Why::new(format_args!("the peer can't; it says why")).into()),
                 other if other == letter.kind() => Ok(answer),
@@ -159,13 +159,13 @@ impl<'a, X: Platform> Link<'a, X> {
     pub(super) fn next(&mut self) -> Boxed<'_, Result<Letter, Stop>> {
         Box::pin(async move {
             self.number = self.number.wrapping_add(1);
-            self.receive(LONG_NS).await
+            self.receive().await
         })
     }
 
-    async fn receive(&self, silence: u64) -> Result<Letter, Stop> {
+    async fn receive(&self) -> Result<Letter, Stop> {
         let mut letter = Err(Stop::Gone(""));
-        self.alive(silence, pin!(async { letter = self.read().await })).await?;
+        self.alive(self.port, pin!(async { letter = self.read().await })).await?;
         letter
     }
 
@@ -208,29 +208,35 @@ impl<'a, X: Platform> Link<'a, X> {
         Ok(Letter(words))
     }
 
-    /// Waits for `event`, for as long as the peer lives and no longer than `silence` nanoseconds.
+    /// Waits for `event`, for as long as the peer lives and lets us hear something at `port`.
     pub(super) async fn alive(
         &self,
-        silence: u64,
+        port: &Port<X>,
         event: Pin<&mut dyn Future<Output = ()>>,
     ) -> Result<(), Stop> {
-        let xen = &self.services.xen;
-        let late = xen.sleep_until(xen.now() + silence);
-        match select3(event, self.death(), late).await {
-            Either3::First(()) => Ok(()),
-            Either3::Second(()) => Err(Stop::Gone("is gone")),
-            Either3::Third(()) => Err(Stop::Gone("says nothing any more")),
+        match select(event, self.watch(port)).await {
+            Either::First(()) => Ok(()),
+            Either::Second(how) => Err(Stop::Gone(how)),
         }
     }
 
-    /// Completes when the peer's end of the port is closed.
-    fn death(&self) -> Boxed<'_, ()> {
-        Box::pin(async {
+    /// Completes when the peer has closed its end, was silent for too long, or kept us for too
+    /// long; with what to say of it.
+    fn watch<'p>(&'p self, port: &'p Port<X>) -> Boxed<'p, &'static str> {
+        Box::pin(async move {
             let xen = &self.services.xen;
+            let began = xen.now();
+            let (mut heard, mut since) = (port.delivered(), began);
             loop {
                 xen.sleep_until(xen.now() + LOOK_NS).await;
                 if !is_bound(self.port, self.peer) {
-                    return;
+                    return "is gone";
+                }
+                if heard != port.delivered() {
+                    (heard, since) = (port.delivered(), xen.now());
+                }
+                if xen.now() - since > SILENCE_NS || xen.now() - began > LONG_NS {
+                    return "says nothing any more";
                 }
             }
         })

@@ -14,7 +14,7 @@ use drivers::{Call, DomId, Errno, Error, ForeignGrant, GrantRef, PortNumber, Ser
 use super::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, near, numbers};
 use super::granter::clean;
 use super::lead::{fill, refused_words, ring_words, sum, trips_words};
-use super::link::{LONG_NS, Letter, Link, kind};
+use super::link::{Letter, Link, kind};
 use super::{CLEAN, PAGES, RING, SEED, Stop, Trouble, say, tell, words};
 use crate::pattern;
 use crate::text::Text;
@@ -195,7 +195,7 @@ impl<X: Platform> Follow<X> {
                         Ok(args) => {
                             if let (kind::EVENTS, Some(bell)) = (asked, &self.bell) {
                                 // Binding rings once, for whatever was sent before.
-                                link.alive(LONG_NS, pin!(bell.wait())).await?;
+                                link.alive(bell, pin!(bell.wait())).await?;
                             }
                             link.answer(asked, &args)?;
                             self.go_on(link, &letter).await
@@ -310,7 +310,7 @@ impl<X: Platform> Follow<X> {
                         let _ = bell.send();
                     }
                 };
-                link.alive(LONG_NS, pin!(answering)).await?;
+                link.alive(bell, pin!(answering)).await?;
                 equal("the number of events", bell.delivered() - before, u64::from(trips))?;
                 Ok(Some(trips_words(trips, services.xen.now() - began)?))
             }
@@ -330,7 +330,7 @@ impl<X: Platform> Follow<X> {
                         left -= got;
                     }
                 };
-                link.alive(LONG_NS, pin!(stream)).await?;
+                link.alive(link.port, pin!(stream)).await?;
                 done?;
                 self.crc = crc.finalize();
                 Ok(Some(ring_words(bytes, self.crc, services.xen.now() - began)?))
