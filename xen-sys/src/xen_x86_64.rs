@@ -111,10 +111,7 @@ layout!(ArchVcpuInfo: 16 { cr2: 0, _pad: 8 });
 impl ArchVcpuInfo {
     /// All zero.
     pub const fn new() -> Self {
-        Self {
-            cr2: AtomicU64::new(0),
-            _pad: AtomicU64::new(0),
-        }
+        Self { cr2: AtomicU64::new(0), _pad: AtomicU64::new(0) }
     }
 }
 

@@ -6,10 +6,7 @@ use xen_sys::xen::SharedInfo;
 
 #[test]
 fn an_operation_that_xen_never_reached_is_no_success() {
-    assert_eq!(
-        GnttabMapGrantRef::default().status,
-        GrantStatus::GENERAL_ERROR
-    );
+    assert_eq!(GnttabMapGrantRef::default().status, GrantStatus::GENERAL_ERROR);
 }
 
 #[test]
@@ -32,9 +29,7 @@ fn flags_keep_the_bits_that_this_crate_does_not_know() {
 fn a_new_shared_page_is_all_zero() {
     static PAGE: SharedInfo = SharedInfo::new();
     assert!(
-        PAGE.evtchn_pending
-            .iter()
-            .all(|word| word.load(std::sync::atomic::Ordering::Relaxed) == 0)
+        PAGE.evtchn_pending.iter().all(|word| word.load(std::sync::atomic::Ordering::Relaxed) == 0)
     );
     assert_eq!(format!("{PAGE:?}"), format!("{:?}", SharedInfo::default()));
 }

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Something to be run, and when.
 #[derive(Default)]
-pub(super) struct Interrupt(Mutex<Option<(u64, Box<dyn FnOnce() + Send>)>>);
+pub(super) struct Interrupt(Mutex<Option<(u64, Happening)>>);
+
+type Happening = Box<dyn FnOnce() + Send>;
 
 impl Interrupt {
     pub(super) fn set(&self, at: u64, run: impl FnOnce() + Send + 'static) {

@@ -42,11 +42,7 @@ layout!(GrantEntryV1: 8 { flags: 0, domid: 2, frame: 4 });
 impl GrantEntryV1 {
     /// An invalid entry: all zero.
     pub const fn new() -> Self {
-        Self {
-            flags: AtomicU16::new(0),
-            domid: AtomicU16::new(0),
-            frame: AtomicU32::new(0),
-        }
+        Self { flags: AtomicU16::new(0), domid: AtomicU16::new(0), frame: AtomicU32::new(0) }
     }
 }
 

@@ -100,15 +100,8 @@ fn ask_c(rows: &[Row], program: &str) -> Vec<i64> {
         String::from_utf8_lossy(&compiled.stderr)
     );
 
-    let ran = Command::new(&binary)
-        .output()
-        .expect("the compiled program starts");
-    assert!(
-        ran.status.success(),
-        "{} failed: {}",
-        binary.display(),
-        ran.status
-    );
+    let ran = Command::new(&binary).output().expect("the compiled program starts");
+    assert!(ran.status.success(), "{} failed: {}", binary.display(), ran.status);
     String::from_utf8(ran.stdout)
         .expect("digits")
         .lines()
@@ -119,11 +112,7 @@ fn ask_c(rows: &[Row], program: &str) -> Vec<i64> {
 /// One line for each row on which the two sides disagree.
 fn differences(rows: &[Row], program: &str) -> Vec<String> {
     let values = ask_c(rows, program);
-    assert_eq!(
-        values.len(),
-        rows.len(),
-        "the C program prints one line per row"
-    );
+    assert_eq!(values.len(), rows.len(), "the C program prints one line per row");
     let differs = |(row, c): &(&Row, &i64)| row.value != **c;
     let line =
         |(row, c): (&Row, &i64)| format!("{}: {} here, {c} in C as {}", row.item, row.value, row.c);
@@ -158,13 +147,7 @@ fn every_public_item_is_in_the_table() {
         table::rows().into_iter().map(|row| row.item).collect();
     let public = source::public_items();
     let forgotten: Vec<_> = public.difference(&compared).collect();
-    assert!(
-        forgotten.is_empty(),
-        "not compared with the headers: {forgotten:?}"
-    );
+    assert!(forgotten.is_empty(), "not compared with the headers: {forgotten:?}");
     let unseen: Vec<_> = compared.difference(&public).collect();
-    assert!(
-        unseen.is_empty(),
-        "in the table, but not found in the source: {unseen:?}"
-    );
+    assert!(unseen.is_empty(), "in the table, but not found in the source: {unseen:?}");
 }

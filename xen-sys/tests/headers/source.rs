@@ -7,10 +7,7 @@ use std::path::Path;
 /// `CONSTANT`, `Type`, `Type::CONSTANT` and `Type.field`, padding left out.
 pub fn public_items() -> BTreeSet<String> {
     let mut items = BTreeSet::new();
-    scan_directory(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-        &mut items,
-    );
+    scan_directory(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut items);
     items
 }
 
@@ -20,10 +17,7 @@ fn scan_directory(directory: &Path, items: &mut BTreeSet<String>) {
         if path.is_dir() {
             scan_directory(&path, items);
         } else if !path.ends_with("macros.rs") {
-            scan_file(
-                &fs::read_to_string(&path).expect("the source is text"),
-                items,
-            );
+            scan_file(&fs::read_to_string(&path).expect("the source is text"), items);
         }
     }
 }
@@ -62,7 +56,5 @@ fn scan_file(text: &str, items: &mut BTreeSet<String>) {
 
 /// The identifier at the start.
 fn name(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }

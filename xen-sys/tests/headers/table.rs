@@ -238,37 +238,13 @@ fn event_channel(rows: &mut Vec<Row>) {
     });
     // The other members of the union: `u.unbound` and the two halves of `u.virq` and `u.pirq`.
     for (item, c, value) in [
-        (
-            "u_dom",
-            "offsetof(struct evtchn_status, u.unbound.dom)",
-            offset_of!(EvtchnStatus, u_dom),
-        ),
-        (
-            "u_dom",
-            "offsetof(struct evtchn_status, u.virq)",
-            offset_of!(EvtchnStatus, u_dom),
-        ),
-        (
-            "u_dom",
-            "offsetof(struct evtchn_status, u.pirq)",
-            offset_of!(EvtchnStatus, u_dom),
-        ),
-        (
-            "u_high",
-            "offsetof(struct evtchn_status, u.virq) + 2",
-            offset_of!(EvtchnStatus, u_high),
-        ),
-        (
-            "u_high",
-            "sizeof(((struct evtchn_status *)0)->u.virq) - 2",
-            size_of::<u16>(),
-        ),
+        ("u_dom", "offsetof(struct evtchn_status, u.unbound.dom)", offset_of!(EvtchnStatus, u_dom)),
+        ("u_dom", "offsetof(struct evtchn_status, u.virq)", offset_of!(EvtchnStatus, u_dom)),
+        ("u_dom", "offsetof(struct evtchn_status, u.pirq)", offset_of!(EvtchnStatus, u_dom)),
+        ("u_high", "offsetof(struct evtchn_status, u.virq) + 2", offset_of!(EvtchnStatus, u_high)),
+        ("u_high", "sizeof(((struct evtchn_status *)0)->u.virq) - 2", size_of::<u16>()),
     ] {
-        rows.push(Row {
-            item: format!("EvtchnStatus.{item}"),
-            c: c.into(),
-            value: value as i64,
-        });
+        rows.push(Row { item: format!("EvtchnStatus.{item}"), c: c.into(), value: value as i64 });
     }
     compare_struct!(rows, EvtchnUnmask = "struct evtchn_unmask" { port });
     compare_struct!(rows, EvtchnReset = "struct evtchn_reset" { dom });
@@ -371,17 +347,9 @@ fn xs_wire(rows: &mut Vec<Row>) {
         req, rsp, req_cons, req_prod, rsp_cons, rsp_prod, server_features, connection, error,
     });
     let count = XSD_ERRORS.len() as i64;
-    rows.push(Row {
-        item: "XSD_ERRORS".into(),
-        c: "COUNT(xsd_errors)".into(),
-        value: count,
-    });
+    rows.push(Row { item: "XSD_ERRORS".into(), c: "COUNT(xsd_errors)".into(), value: count });
     for (errno, name) in XSD_ERRORS {
         let (c, value) = (format!("xsd_error(\"{name}\")"), i64::from(errno.0));
-        rows.push(Row {
-            item: "XSD_ERRORS".into(),
-            c,
-            value,
-        });
+        rows.push(Row { item: "XSD_ERRORS".into(), c, value });
     }
 }
