@@ -254,6 +254,7 @@ impl Hypervisor for FakeXen {
 
     fn gnttab_get_version(&self, op: &mut GnttabGetVersion) -> Result<(), Errno> {
         self.call(Call::GnttabGetVersion, |state, batch| {
+            assert_eq!(op.dom, xen_sys::xen::DOMID_SELF, "a guest may ask about itself alone");
             batch.single(|| op.version = state.domain(self.domid).config.grant_version)
         })
     }

@@ -79,6 +79,7 @@ fn the_limit_is_one_for_all_handles() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of pages take long")]
 fn a_full_grant_table_is_enospc_and_one_freed_entry_serves_again() {
     let pair = pair_of(Config { max_grant_frames: 1, ..Config::default() }, Config::default());
     let alloc = pair.alice.gntalloc.open().unwrap();
@@ -309,6 +310,7 @@ fn the_offset_of_an_address_is_told_at_the_start_of_a_mapping_only() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of pages take long")]
 fn without_a_maptrack_entry_mapping_is_enomem_and_one_unmapped_page_serves_again() {
     let config = Config { max_maptrack_frames: 1, ..Config::default() };
     let pair = pair_of(Config::default(), config);

@@ -267,6 +267,7 @@ fn address_space_that_xen_will_not_unmap_is_never_given_back() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes long")]
 fn every_success_mask_of_eight_is_all_or_nothing() {
     let pair = pair();
     let alloc = pair.alice.gntalloc.open().unwrap();
@@ -285,6 +286,7 @@ fn every_success_mask_of_eight_is_all_or_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes long")]
 fn a_grant_table_that_cannot_grow_is_enospc_and_grows_another_time() {
     let pair = pair();
     let alloc = pair.alice.gntalloc.open().unwrap();

@@ -222,3 +222,22 @@ fn a_byte_to_clear_goes_with_its_index() {
     drop(bob.mmap::<ReadWrite>(index, 2, true).unwrap());
     assert_eq!(byte(&export, 4096), 1);
 }
+
+#[test]
+fn an_exports_byte_is_counted_from_its_own_start() {
+    let pair = pair();
+    let alloc = pair.alice.gntalloc.open().unwrap();
+    let [first, second] = [(); 2].map(|()| alloc.alloc(domid(BOB), 2, Access::ReadWrite).unwrap());
+    let bob = pair.bob.gntdev.open().unwrap();
+    let mapping = bob.insert(&offer(ALICE, &second)).unwrap().map::<ReadWrite>().unwrap();
+    let notify = UnmapNotify { action: CLEAR_BYTE, ..UnmapNotify::default() };
+    second.write(0, &[1; 8192]).unwrap();
+    second.set_notify(5000, notify).unwrap();
+    assert!(second.set_notify(8192, notify).is_err(), "outside the export");
+    drop(first);
+    second.release();
+    let mut bytes = [0; 8192];
+    mapping.read(0, &mut bytes).unwrap();
+    let cleared: Vec<_> = (0..8192).filter(|at| bytes[*at] == 0).collect();
+    assert_eq!(cleared, [5000]);
+}

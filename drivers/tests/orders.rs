@@ -54,7 +54,7 @@ const CANARY: [u8; 6] = *b"canary";
 fn every_order_of_letting_go_leaves_nothing_and_reuses_no_page_that_is_mapped() {
     let orders = orders();
     assert!(orders.len() > 300, "{} orders", orders.len());
-    for order in orders.into_iter().step_by(if cfg!(miri) { 40 } else { 1 }) {
+    for order in orders.into_iter().step_by(if cfg!(miri) { 60 } else { 1 }) {
         let pair = pair();
         let alice_port = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
         let bob_port = pair.bob.events.bind_interdomain(domid(ALICE), alice_port.number()).unwrap();
@@ -216,7 +216,7 @@ const STEPS: [(u16, Act); 14] = [
 #[test]
 fn a_peer_that_dies_between_any_two_steps_leaves_the_other_whole() {
     for victim in [ALICE, BOB] {
-        for death in 0..=STEPS.len() {
+        for death in (0..=STEPS.len()).step_by(if cfg!(miri) { 5 } else { 1 }) {
             let pair = pair();
             let mut life = Life::default();
             for (number, (who, act)) in STEPS.iter().enumerate() {

@@ -9,7 +9,7 @@ use model::shrink::shrink;
 use model::{Op, run};
 
 /// Operations of one sequence.
-const LENGTH: usize = if cfg!(miri) { 60 } else { 2000 };
+const LENGTH: usize = if cfg!(miri) { 40 } else { 2000 };
 
 /// Sequences that once failed, made short.
 const REGRESSIONS: &[&[Op]] = &[

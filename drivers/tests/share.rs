@@ -48,6 +48,7 @@ fn a_shared_page_holds_only_zeroes_at_first_whatever_was_in_it() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of pages take long")]
 fn granting_makes_no_hypercall_and_mapping_n_pages_one() {
     let pair = pair();
     let (alloc, bob) = (pair.alice.gntalloc.open().unwrap(), pair.bob.gntdev.open().unwrap());
@@ -208,6 +209,7 @@ fn parked_pages_come_back_by_themselves_within_a_tenth_of_a_second() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of pages take long")]
 fn an_allocation_that_would_fail_tries_parked_pages_first() {
     // Each in turn is what's short: the limit, the grant table, memory.
     for (limit, frames, pages) in [(4, 4, 100), (9999, 1, 9999), (9999, 4, 4)] {
@@ -278,6 +280,7 @@ fn one_domain_can_share_with_itself() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of pages take long")]
 fn a_reference_can_be_mapped_writable_128_times_and_then_no_more() {
     let pair = pair();
     let export =
@@ -293,6 +296,7 @@ fn a_reference_can_be_mapped_writable_128_times_and_then_no_more() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of pages take long")]
 fn grants_are_reused_and_references_0_to_7_never_given() {
     let pair = pair();
     let alloc = pair.alice.gntalloc.open().unwrap();

@@ -11,6 +11,7 @@ use xen_sys::grant_table::{
     Gntmap, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable, GnttabUnmapGrantRef, GrantStatus,
     Gtf,
 };
+use xen_sys::xen::DOMID_SELF;
 
 use super::State;
 use super::domain::Domain;
@@ -82,6 +83,7 @@ impl Domain {
 
 impl State {
     pub(super) fn query_size(&mut self, domid: u16, op: &mut GnttabQuerySize) {
+        assert_eq!(op.dom, DOMID_SELF, "a guest may ask about itself alone");
         let domain = self.domain(domid);
         op.nr_frames = domain.grant_frames.max(1);
         op.max_nr_frames = domain.config.max_grant_frames;
@@ -94,6 +96,7 @@ impl State {
         op: &mut GnttabSetupTable,
         frames: &mut [u64],
     ) {
+        assert_eq!(op.dom, DOMID_SELF, "a guest may grow its own table alone");
         let domain = self.domain(domid);
         if op.nr_frames > domain.config.max_grant_frames {
             op.status = GrantStatus::GENERAL_ERROR;
