@@ -285,17 +285,6 @@ fn gntallocs_addresses_are_its_own_and_as_strict() {
 }
 
 #[test]
-fn mmap_of_gntalloc_refuses_no_length_and_an_offset_within_a_page_first() {
-    let pair = pair();
-    let mut file = GntallocFile::open(&pair.alice.gntalloc).unwrap();
-    file.ioctl(ALLOC_GREF, &mut alloc_arg(BOB, 0, 1).0).unwrap();
-    assert_eq!(errno(file.mmap(0, RW, MAP_SHARED, 0)), Errno::EINVAL, "no length");
-    assert_eq!(errno(file.mmap(0, RW, MAP_SHARED, 9 * PAGE)), Errno::EINVAL, "of nothing");
-    assert_eq!(errno(file.mmap(PAGE, RW, MAP_SHARED, 1)), Errno::EINVAL, "within a page");
-    assert_eq!(errno(file.mmap(PAGE, RW, MAP_SHARED, PAGE)), Errno::ENOENT, "not allocated");
-}
-
-#[test]
 fn many_mappings_come_and_go_and_each_is_found() {
     let pair = pair();
     let mut file = GntallocFile::open(&pair.alice.gntalloc).unwrap();

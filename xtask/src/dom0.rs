@@ -26,7 +26,7 @@ const SETTINGS: [(&str, &str); 2] = [
 ];
 /// Where libraries lie in Debian's packages.
 const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
-/// The agent's target: linked statically, so that it runs beside any C library.
+/// Our programs' target: linked statically, so that they run beside any C library.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const STATIC: &str = "target.x86_64-unknown-linux-gnu.rustflags=['-Ctarget-feature=+crt-static']";
 
@@ -45,7 +45,7 @@ pub struct Dom0 {
 
 /// Puts dom0 together; `guests` are the files that its programs find in their working directory.
 pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
-    let agent = step("build agent", agent)?;
+    let agent = program("agent")?;
     step("prepare dom0", || {
         let xen = qemu::prepare()?;
         let (linux, tools) = (debian::linux()?, debian::tools()?);
@@ -81,12 +81,15 @@ pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
     })
 }
 
-/// The program that is dom0's first process.
-fn agent() -> Result<PathBuf> {
-    let mut cargo = image::cargo_command(&["build", "--release", "-p", "dom0", "--bin", "agent"]);
-    cargo.args(["--target", TARGET, "--config", STATIC, "--config", "profile.release.strip=true"]);
-    steps::logged("build-agent", cargo, Duration::from_secs(1200))?;
-    Ok(paths::target().join(TARGET).join("release/agent"))
+/// Builds a program that runs in dom0.
+pub fn program(name: &str) -> Result<PathBuf> {
+    step(&format!("build {name} for dom0"), || {
+        let mut cargo = image::cargo_command(&["build", "--release", "-p", "dom0", "--bin", name]);
+        cargo.args(["--target", TARGET, "--config", STATIC]);
+        cargo.args(["--config", "profile.release.strip=true"]);
+        steps::logged(&format!("build-{name}"), cargo, Duration::from_secs(1200))?;
+        Ok(paths::target().join(TARGET).join("release").join(name))
+    })
 }
 
 fn modules(linux: &Path, archive: &mut Archive) -> Result<()> {

@@ -7,6 +7,7 @@
 mod apt; // tools that are installed, and where packages come from
 mod check; // the whole test: format, lints, documentation, host tests, Miri, smoke, pair
 mod children; // every process that the tool starts, and how it ends
+mod conformance; // Linux's devices and ours, compared line by line
 mod console; // one serial line, taken apart into guest and Xen
 mod cpio; // an initramfs
 mod debian; // Linux and Xen's tools from packages
@@ -65,6 +66,8 @@ enum What {
     },
     /// The demo in both orders, and what xl does to a guest: pause, reboot, shutdown, crash
     Pair,
+    /// The same scenarios on Linux's grant devices and on ours, compared line by line
+    Conformance,
     /// Everything: format, lints, documentation, host tests, Miri, smoke, pair
     Test,
 }
@@ -96,6 +99,7 @@ fn perform(what: What) -> Result<()> {
         What::Run { example, domu: true, words } => run::domu(&example, &words.join(" ")),
         What::Run { example, domu: false, words } => run::example(&example, &words.join(" ")),
         What::Pair => pair::command(),
+        What::Conformance => conformance::command(),
         What::Test => check::everything(),
     }
 }
@@ -105,7 +109,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
         eprintln!(
-            "error: no command `{word}`; there are demo, build, smoke, pair, shell, run <name>, test"
+            "error: no command `{word}`; there are demo, build, smoke, pair, conformance, shell, run <name>, test"
         );
         return ExitCode::from(2);
     }

@@ -27,8 +27,8 @@ const BIND_INTERDOMAIN: u64 = 8 << 16 | 0x45 << 8 | 1;
 pub struct Linux {
     domid: u16,
     files: Vec<Option<File>>,
-    /// What is mapped: address and length.
-    mapped: Vec<(u64, u64)>,
+    /// What is mapped, with a page on either side: address and length.
+    reserved: Vec<(u64, usize)>,
     /// Event channels, from the first one of a scenario on.
     events: Option<File>,
     /// Ports that rang.
@@ -63,7 +63,7 @@ impl Linux {
         Ok(Linux {
             domid: own_domid()?,
             files: Vec::new(),
-            mapped: Vec::new(),
+            reserved: Vec::new(),
             events: None,
             rang: Vec::new(),
             reader: reader.into(),
@@ -91,6 +91,14 @@ fn own_domid() -> Result<u16> {
     let dom0 = uuid.trim().bytes().all(|byte| matches!(byte, b'0' | b'-'));
     ensure!(dom0, "this is not dom0");
     Ok(0)
+}
+
+/// Addresses without memory.
+fn reserve(length: usize) -> Result<u64, Errno> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: without MAP_FIXED a new mapping takes nobody's memory.
+    let addr = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0) };
+    if addr == libc::MAP_FAILED { check(-1) } else { Ok(addr as u64) }
 }
 
 /// What a system call returned.
@@ -142,23 +150,21 @@ impl System for Linux {
         offset: u64,
     ) -> Result<u64, Errno> {
         let fd = self.fd(file)?;
-        let (prot, flags) = (prot as i32, flags as i32);
-        // SAFETY: without MAP_FIXED a new mapping takes nobody's memory.
-        let addr =
-            unsafe { libc::mmap(ptr::null_mut(), length as usize, prot, flags, fd, offset as i64) };
-        if addr == libc::MAP_FAILED {
-            return check(-1);
-        }
-        let addr = addr as u64;
-        self.mapped.push((addr, length.next_multiple_of(PAGE as u64)));
-        Ok(addr)
+        // Nothing is to lie beside it: what a scenario reads beyond the end has to fault.
+        let room = length.next_multiple_of(PAGE as u64) as usize + 2 * PAGE;
+        let around = reserve(room)?;
+        let place = (around as usize + PAGE) as *mut _;
+        let (prot, flags) = (prot as i32, flags as i32 | libc::MAP_FIXED);
+        // SAFETY: it takes the place of what was just reserved and has no memory.
+        let addr = unsafe { libc::mmap(place, length as usize, prot, flags, fd, offset as i64) };
+        let mapped = if addr == libc::MAP_FAILED { check(-1) } else { Ok(addr as u64) };
+        self.reserved.push((around, room));
+        mapped
     }
 
     fn munmap(&mut self, addr: u64, length: u64) -> Result<(), Errno> {
         // SAFETY: scenarios unmap what mmap returned, or that again at once, before anybody else maps there.
-        check(unsafe { libc::munmap(addr as *mut _, length as usize) }.into())?;
-        self.mapped.retain(|mapped| *mapped != (addr, length));
-        Ok(())
+        check(unsafe { libc::munmap(addr as *mut _, length as usize) }.into()).map(drop)
     }
 
     fn load(&mut self, addr: u64) -> Result<u8, Errno> {
@@ -212,10 +218,10 @@ impl System for Linux {
     }
 
     fn finish(&mut self) {
-        for (addr, length) in self.mapped.drain(..) {
-            // SAFETY: what mmap returned in this scenario, less what was unmapped whole. A part that was unmapped is
-            // nobody's: between a scenario's calls this program maps nothing.
-            unsafe { libc::munmap(addr as *mut _, length as usize) };
+        for (addr, length) in self.reserved.drain(..) {
+            // SAFETY: what was reserved in this scenario, with what was mapped into it. Where a scenario left a hole in
+            // it, nobody else has mapped: between a scenario's calls this program maps nothing.
+            unsafe { libc::munmap(addr as *mut _, length) };
         }
         self.files.clear();
         self.events = None;

@@ -1,0 +1,123 @@
+//! Linux's grant devices and ours: the same scenarios on both, under one Xen, compared line by line.
+//!
+//! dom0 runs them on Linux's devices, then a guest of ours on its own. Every difference must be an expected one, and
+//! every expected one must appear. Both transcripts are kept in `target/lab/conformance`.
+
+mod compare; // two transcripts, and what may differ
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::conformance::differences;
+use anyhow::{Context, Result, bail};
+
+use self::compare::{compare, whole};
+use crate::lab::Lab;
+use crate::steps::{say, step};
+use crate::{dom0, image, paths};
+
+/// What all scenarios may take on one system.
+const LIMIT: Duration = Duration::from_secs(120);
+/// The guest, and the file with its kernel: dom0's own program has the shorter name.
+const GUEST: &str = "conformance";
+const KERNEL: &str = "conformance-guest";
+
+/// `./run.sh conformance`
+pub fn command() -> Result<()> {
+    let program = dom0::program("conformance")?;
+    let [kernel, config] = guest(&image::example("conformance")?)?;
+    let dom0 = dom0::prepare(&[program, kernel, config])?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "conformance", ""))?;
+    let linux = step("scenarios on Linux", || on_linux(&mut lab))?;
+    let ours = step("scenarios on Grantkit", || on_grantkit(&mut lab))?;
+    let expected = differences::expected();
+    let outcome = compare(&linux, &ours, &expected);
+    for problem in &outcome.problems {
+        say(problem);
+    }
+    let (xen, kernel) = lab.versions();
+    say(&format!(
+        "conformance with Linux {kernel} under Xen {xen}: scenarios={} equal={} expected={} unexplained={}",
+        ::conformance::all().count(),
+        outcome.equal,
+        outcome.expected,
+        outcome.problems.len()
+    ));
+    match outcome.problems.len() {
+        0 => Ok(()),
+        _ => bail!("Linux and Grantkit differ in what the contract does not say"),
+    }
+}
+
+/// The guest's files, under names that no other file of dom0's has.
+fn guest(built: &Path) -> Result<[PathBuf; 2]> {
+    let folder = paths::target().join("dom0");
+    fs::create_dir_all(&folder)?;
+    let (kernel, config) = (folder.join(KERNEL), folder.join(format!("{GUEST}.cfg")));
+    fs::copy(built, &kernel).with_context(|| format!("no {}", paths::shown(built)))?;
+    let settings = format!(
+        "name = \"{GUEST}\"\ntype = \"pv\"\nkernel = \"{KERNEL}\"\nmemory = 32\nvcpus = 1\non_crash = \"preserve\"\n"
+    );
+    fs::write(&config, settings)?;
+    Ok([kernel, config])
+}
+
+fn on_linux(lab: &mut Lab) -> Result<Vec<String>> {
+    let program = lab.start(&["./conformance"])?;
+    let lines = |lab: &Lab| lab.output(program).lines().map(str::to_owned).collect();
+    until_whole(lab, "linux", lines)
+}
+
+fn on_grantkit(lab: &mut Lab) -> Result<Vec<String>> {
+    lab.xl(&["create", &format!("{GUEST}.cfg")])?;
+    until_whole(lab, "grantkit", |lab| lab.lines(GUEST))
+}
+
+/// Waits for a whole transcript, and keeps what there is of it.
+fn until_whole(
+    lab: &mut Lab,
+    name: &str,
+    lines: impl Fn(&Lab) -> Vec<String>,
+) -> Result<Vec<String>> {
+    let complete = |lab: &Lab| {
+        let lines = lines(lab);
+        whole(&lines).map(<[String]>::to_vec)
+    };
+    let result = lab.until(LIMIT, complete);
+    let kept = paths::lab().join("conformance").join(format!("{name}.txt"));
+    fs::write(&kept, lines(lab).join("\n") + "\n")?;
+    result.with_context(|| {
+        format!("no whole transcript: {}\n{}", paths::shown(&kept), lab.excerpts())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The first cells of the contract's rows whose Linux column says that Linux differs.
+    fn marked(contract: &str) -> BTreeSet<&str> {
+        let row = |line| {
+            let cells: Vec<&str> = str::split(line, '|').map(str::trim).collect();
+            cells.get(4)?.starts_with('≠').then_some(cells[1])
+        };
+        contract.lines().filter_map(row).collect()
+    }
+
+    #[test]
+    fn the_contract_marks_what_is_expected_to_differ_and_nothing_else() {
+        let contract = fs::read_to_string(paths::root().join("docs/contract.md")).unwrap();
+        let expected = differences::expected();
+        let rows: BTreeSet<&str> = expected.iter().map(|difference| difference.row).collect();
+        assert_eq!(rows, marked(&contract));
+    }
+
+    #[test]
+    fn only_a_mark_in_the_column_of_linux_counts() {
+        let text = "| a | ok | – | ≠ EINVAL | `t` |\n| b | ≠ | – | EINVAL | `t` |\n≠ begins\n";
+        assert_eq!(marked(text), BTreeSet::from(["a"]));
+    }
+}
