@@ -1,10 +1,11 @@
 //! The stage of one scenario: its calls, each with a line of the transcript, and the names it has given.
 //!
-//! The calls of one device each are in `gntdev` and `gntalloc`, copies in `copy`.
+//! The calls of one device each are in `gntdev` and `gntalloc`, copies in `copy`, memory in `memory`.
 
 mod copy;
 mod gntalloc;
 mod gntdev;
+mod memory;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -13,7 +14,7 @@ use core::fmt::{Display, Write};
 
 pub(crate) use self::copy::{End, Segment};
 use crate::abi::{self, PAGE};
-use crate::names::{Channel, File, Index, Place};
+use crate::names::{Channel, File, Index};
 use crate::{Device, Errno, System};
 
 /// How something is mapped.
@@ -129,46 +130,6 @@ impl<'a> Stage<'a> {
         named.unwrap_or_else(|| "nowhere".to_string())
     }
 
-    pub(crate) fn mmap(&mut self, file: File, index: Index, pages: u64, how: How) -> Place {
-        self.mmap_bytes(file, index, pages.wrapping_mul(PAGE), how)
-    }
-
-    pub(crate) fn mmap_bytes(&mut self, file: File, index: Index, length: u64, how: How) -> Place {
-        let mapped = file
-            .number
-            .zip(index.value)
-            .map(|(number, offset)| self.system.mmap(number, length, how.prot, how.flags, offset));
-        let place = Place::named(char::from(b'a' + self.places), mapped.and_then(Result::ok));
-        self.places += 1;
-        let result = match mapped {
-            Some(Ok(_)) => format!("ok {place}"),
-            Some(Err(errno)) => shown(Err(errno)),
-            None => "skipped".to_string(),
-        };
-        let how = how.shown;
-        self.line(format_args!("mmap {file} {index} {} {how}", size(length)), result);
-        place
-    }
-
-    pub(crate) fn munmap(&mut self, place: Place, pages: u64) {
-        let unmapped = place.value.map(|addr| self.system.munmap(addr, pages * PAGE));
-        self.line(format_args!("munmap {place} {}", size(pages * PAGE)), ended(unmapped));
-    }
-
-    pub(crate) fn load(&mut self, place: Place) {
-        let result = match place.value.map(|addr| self.system.load(addr)) {
-            Some(Ok(byte)) => format!("{byte}"),
-            Some(Err(errno)) => shown(Err(errno)),
-            None => "skipped".to_string(),
-        };
-        self.line(format_args!("load {place}"), result);
-    }
-
-    pub(crate) fn store(&mut self, place: Place, value: u8) {
-        let stored = place.value.map(|addr| self.system.store(addr, value));
-        self.line(format_args!("store {place} {value}"), ended(stored));
-    }
-
     /// An event channel from this domain to itself. One that can't be had rings nowhere.
     pub(crate) fn channel(&mut self) -> Channel {
         let channel = self.system.channel();
@@ -183,11 +144,6 @@ impl<'a> Stage<'a> {
         let rang = self.system.rang(channel.rings);
         self.line("rang", if rang { "yes" } else { "no" });
     }
-}
-
-/// A length, in pages where it is one.
-fn size(length: u64) -> String {
-    if length.is_multiple_of(PAGE) { (length / PAGE).to_string() } else { format!("{length}B") }
 }
 
 fn shown(result: Result<(), Errno>) -> String {

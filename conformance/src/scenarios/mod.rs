@@ -11,6 +11,7 @@ mod mmap;
 mod mmap_local;
 mod mmap_part;
 mod notify;
+mod notify_errors;
 mod notify_local;
 mod offset;
 mod unmap;
@@ -27,6 +28,7 @@ pub(crate) const TOPICS: &[&[Scenario]] = &[
     unmap::ALL,
     offset::ALL,
     notify::ALL,
+    notify_errors::ALL,
     copy::ALL,
     copy_errors::ALL,
     close::ALL,
@@ -40,6 +42,9 @@ pub(crate) const TOPICS: &[&[Scenario]] = &[
 const fn scenario(name: &'static str, run: fn(&mut Stage<'_>)) -> Scenario {
     Scenario { name, run }
 }
+
+/// A number that no port has.
+const NO_PORT: u32 = 3_000;
 
 /// A reference of the own domain that was never given out.
 fn unused(s: &Stage<'_>) -> Grant {

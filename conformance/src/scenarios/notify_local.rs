@@ -1,13 +1,10 @@
 //! SET_UNMAP_NOTIFY of gntalloc: when the last local user lets go of a page.
 
-use super::scenario;
+use super::{NO_PORT, scenario};
 use crate::Scenario;
 use crate::abi::{CLEAR_BYTE, SEND_EVENT};
 use crate::names::Index;
 use crate::stage::{RO, RW};
-
-/// A number that no port has.
-const NO_PORT: u32 = 3_000;
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("local-notify-byte-at-dealloc", |s| {
