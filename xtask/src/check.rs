@@ -1,7 +1,7 @@
-//! The whole test: format, lints, documentation, host tests, Miri, smoke, pair.
+//! The whole test: format, lints, documentation, host tests, Miri, every tier on Xen in its small form.
 //!
-//! A failed step does not keep the others from running. The last line counts the Rust tests, smoke checks and pair
-//! checks that were really run; each other step that fails adds one to the failed ones.
+//! A failed step does not keep the others from running. The last line counts the Rust tests and the checks on
+//! Xen that were really run; each other step that fails adds one to the failed ones.
 
 use std::fs;
 use std::path::Path;
@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::image::{TARGET, build, cargo_command};
-use crate::smoke::{self, Tally};
 use crate::steps::{logged, say, step};
-use crate::{apt, children, packages, pair, paths};
+use crate::tally::Tally;
+use crate::tiers::{self, Extent};
+use crate::{apt, children, packages, paths};
 
 /// For what only builds, and may have to download crates first.
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
@@ -49,22 +50,12 @@ pub fn everything() -> Result<()> {
     stop_if_interrupted()?;
     tally.failed += u64::from(miri().is_err());
     stop_if_interrupted()?;
-    let built = build();
-    for tier in [smoke::run, pair::run] {
-        match built.as_ref().map_err(|_| ()).and_then(|()| tier().map_err(|_| ())) {
-            Ok(checks) => {
-                tally.passed += checks.passed;
-                tally.failed += checks.failed;
-            }
-            Err(()) => tally.failed += 1,
-        }
-        stop_if_interrupted()?;
+    match build().and_then(|()| tiers::run(Extent::Mini)) {
+        Ok(checks) => tally.add(checks),
+        Err(_) => tally.failed += 1,
     }
-    say(&format!("{} passed, {} failed", tally.passed, tally.failed));
-    match tally.failed {
-        0 => Ok(()),
-        _ => bail!("the test failed"),
-    }
+    stop_if_interrupted()?;
+    tally.verdict("the test")
 }
 
 /// Builds and runs the tests of all host crates, and counts them.

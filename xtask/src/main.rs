@@ -5,7 +5,7 @@
 //! (only `run`, which belongs to a person, has none) and leaves no process behind.
 
 mod apt; // tools that are installed, and where packages come from
-mod check; // the whole test: format, lints, documentation, host tests, Miri, smoke, pair
+mod check; // the whole test: format, lints, documentation, host tests, Miri, the tiers
 mod children; // every process that the tool starts, and how it ends
 mod conformance; // Linux's devices and ours, compared line by line
 mod console; // one serial line, taken apart into guest and Xen
@@ -13,6 +13,7 @@ mod cpio; // an initramfs
 mod debian; // Linux and Xen's tools from packages
 mod demo; // two guests share memory, and the report
 mod dom0; // the lab's dom0: Linux, Xen's tools, the agent, the guests
+mod guest; // a guest from an example image
 mod image; // the kernel's ELF file and target/xen
 mod judge; // what a console must have said
 mod lab; // Xen with a Linux dom0, and guests that xl creates
@@ -25,9 +26,12 @@ mod qemu; // Xen with one guest in dom0's place
 mod run; // an example, with the console on the terminal
 mod shell; // a person at the guests' consoles
 mod smoke; // boots and crashes that must go right
+mod soak; // every tier in full
 mod steps; // one line as a step starts and as it ends
 mod survive; // the demo's step that dom0 makes
+mod tally; // checks, counted
 mod terminal; // the terminal that a person sits at
+mod tiers; // what needs Xen, small and in full
 
 use std::process::ExitCode;
 
@@ -68,8 +72,10 @@ enum What {
     Pair,
     /// The same scenarios on Linux's grant devices and on ours, compared line by line
     Conformance,
-    /// Everything: format, lints, documentation, host tests, Miri, smoke, pair
+    /// Everything: format, lints, documentation, host tests, Miri, every tier on Xen in its small form
     Test,
+    /// Every tier on Xen in full, which takes long
+    Soak,
 }
 
 fn main() -> ExitCode {
@@ -101,6 +107,7 @@ fn perform(what: What) -> Result<()> {
         What::Pair => pair::command(),
         What::Conformance => conformance::command(),
         What::Test => check::everything(),
+        What::Soak => soak::command(),
     }
 }
 
@@ -109,7 +116,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
         eprintln!(
-            "error: no command `{word}`; there are demo, build, smoke, pair, conformance, shell, run <name>, test"
+            "error: no command `{word}`; there are demo, build, smoke, pair, conformance, shell, run <name>, test, soak"
         );
         return ExitCode::from(2);
     }

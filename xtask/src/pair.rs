@@ -3,14 +3,14 @@
 //! One lab for each of Xen's two xenstore daemons. In each the demo, with the guests in either order, then checks of
 //! what a toolstack does to a guest. Each destroys what it left behind, so that the next one begins with no guest.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::console::whole_lines;
 use crate::demo;
 use crate::lab::{Lab, PATIENCE};
-use crate::smoke::Tally;
-use crate::steps::{clocked, say, step};
-use crate::{children, dom0, image, judge};
+use crate::steps::step;
+use crate::tally::Tally;
+use crate::{dom0, image, judge};
 
 /// What is seen once a guest's shell waits.
 const PROMPT: &[u8] = b"grantkit> ";
@@ -35,19 +35,14 @@ const CHECKS: [Check; 7] = [
 /// `./run.sh pair`
 pub fn command() -> Result<()> {
     image::build()?;
-    let tally = run()?;
-    say(&format!("{} passed, {} failed", tally.passed, tally.failed));
-    match tally.failed {
-        0 => Ok(()),
-        _ => bail!("pair failed"),
-    }
+    run(1)?.verdict("pair")
 }
 
-/// The whole tier, with a built image.
-pub fn run() -> Result<Tally> {
+/// The whole tier as often as asked for, with a built image.
+pub fn run(times: u32) -> Result<Tally> {
     let dom0 = dom0::prepare(&image::files()?)?;
     let mut tally = Tally::default();
-    for (store, order) in LABS {
+    for (store, order) in (0..times).flat_map(|_| LABS) {
         let name = format!("pair-{store}");
         let mut lab = step(&format!("boot with {store}"), || {
             Lab::boot(&dom0, &name, &format!("xenstore={store}"))
@@ -57,24 +52,11 @@ pub fn run() -> Result<Tally> {
         }
         clear(&mut lab)?;
         for (name, check) in CHECKS {
-            tally.count(passed(&mut lab, name, check)?);
+            tally.check(&mut lab, name, check)?;
             clear(&mut lab)?;
         }
     }
     Ok(tally)
-}
-
-/// Makes one check and tells how it went.
-fn passed(lab: &mut Lab, name: &str, check: fn(&mut Lab) -> Result<()>) -> Result<bool> {
-    let (result, seconds) = clocked(name, || check(lab));
-    if children::interrupted() {
-        bail!("interrupted");
-    }
-    match &result {
-        Ok(()) => say(&format!("        ok: {name} ({seconds:.1} s)")),
-        Err(error) => say(&format!("        FAILED: {name}: {error:#}\n{}", lab.excerpts())),
-    }
-    Ok(result.is_ok())
 }
 
 /// A guest called `guest`, at its prompt; `settings` overrule grantkit.cfg's.

@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 use crate::judge::{self, CRASHES, Crash};
 use crate::qemu::{self, Boot, End, Machine};
 use crate::steps::{say, step};
+use crate::tally::Tally;
 use crate::{image, paths};
 
 /// The script of the main run.
@@ -19,35 +20,13 @@ const SCRIPT: &str = "-- selftest; status; counters; reboot";
 /// A boot takes about a second; this is for a loaded machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Passed and failed checks.
-#[derive(Default, Clone, Copy)]
-pub struct Tally {
-    /// Checks that passed.
-    pub passed: u64,
-    /// Checks that failed.
-    pub failed: u64,
-}
-
-impl Tally {
-    /// Counts one check.
-    pub fn count(&mut self, passed: bool) {
-        self.passed += u64::from(passed);
-        self.failed += u64::from(!passed);
-    }
-}
-
 /// One check's name, and what was wrong.
 type Check = (String, Result<(), String>);
 
 /// `./run.sh smoke`
 pub fn command() -> Result<()> {
     image::build()?;
-    let tally = run()?;
-    say(&format!("{} passed, {} failed", tally.passed, tally.failed));
-    if tally.failed > 0 {
-        bail!("smoke failed");
-    }
-    Ok(())
+    run()?.verdict("smoke")
 }
 
 /// All boots, with a built image.
