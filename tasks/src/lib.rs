@@ -15,6 +15,7 @@ extern crate std;
 
 pub mod cmdline;
 pub mod conformance;
+pub mod cycles;
 mod demo;
 pub mod machine;
 mod manners;

@@ -70,7 +70,7 @@ pub(crate) fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> 
 }
 
 /// What is in use; nothing of it may be more at the end than it was before.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InUse {
     pub(crate) grants: u32,
     pub(crate) parked: u32,

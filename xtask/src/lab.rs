@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use self::line::{Incoming, Line};
 use crate::children::{self, Child};
@@ -161,6 +161,11 @@ impl Lab {
             shown += &format!("{name}:\n{}\n", steps::excerpt(&text, &path));
         }
         shown.trim_end().to_owned()
+    }
+
+    /// All that Xen wrote to its log so far.
+    pub fn xen_log(&self) -> Result<Vec<u8>> {
+        fs::read(self.logs.join("xen.log")).context("no log of Xen's")
     }
 
     fn take(&mut self, channel: String, bytes: &[u8]) -> Result<()> {

@@ -17,6 +17,7 @@ mod guest; // a guest from an example image
 mod image; // the kernel's ELF file and target/xen
 mod judge; // what a console must have said
 mod lab; // Xen with a Linux dom0, and guests that xl creates
+mod leaks; // what is left behind by cycles of sharing and by killed peers
 mod libraries; // what programs need to run
 mod packages; // Xen, unpacked and kept
 mod pair; // all that needs xl and two guests
@@ -72,6 +73,12 @@ enum What {
     Pair,
     /// The same scenarios on Linux's grant devices and on ours, compared line by line
     Conformance,
+    /// Cycles of sharing, and peers killed at random moments: nothing is left behind
+    Leaks {
+        /// As often as in `soak`
+        #[arg(long)]
+        full: bool,
+    },
     /// Everything: format, lints, documentation, host tests, Miri, every tier on Xen in its small form
     Test,
     /// Every tier on Xen in full, which takes long
@@ -106,6 +113,7 @@ fn perform(what: What) -> Result<()> {
         What::Run { example, domu: false, words } => run::example(&example, &words.join(" ")),
         What::Pair => pair::command(),
         What::Conformance => conformance::command(),
+        What::Leaks { full } => leaks::command(full),
         What::Test => check::everything(),
         What::Soak => soak::command(),
     }
@@ -116,7 +124,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
         eprintln!(
-            "error: no command `{word}`; there are demo, build, smoke, pair, conformance, shell, run <name>, test, soak"
+            "error: no command `{word}`; there are demo, build, smoke, pair, conformance, leaks, shell, run <name>, test, soak"
         );
         return ExitCode::from(2);
     }

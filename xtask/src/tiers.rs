@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::children;
 use crate::steps::{clocked, say};
 use crate::tally::Tally;
-use crate::{conformance, pair, smoke};
+use crate::{conformance, leaks, pair, smoke};
 
 /// How much of a tier is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,10 +31,11 @@ impl Extent {
 /// A name, and what runs it.
 type Tier = (&'static str, fn(Extent) -> Result<Tally>);
 
-const TIERS: [Tier; 3] = [
+const TIERS: [Tier; 4] = [
     ("smoke", |_| smoke::run()),
     ("pair", |extent| pair::run(extent.of(1, 20))),
     ("conformance", |_| conformance::run()),
+    ("leaks", leaks::run),
 ];
 
 /// Runs all tiers with a built image, and tells what came of each.

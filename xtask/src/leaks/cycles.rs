@@ -1,0 +1,61 @@
+//! Thousands of cycles of sharing in one guest, whose own counts, Xen's grant tables and `xl list` must all be as before.
+//!
+//! So that equal views mean something, the guest then maps three pages of its own for good, and Xen must show them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::view;
+use crate::judge::Reply;
+use crate::lab::{Lab, PATIENCE};
+use crate::steps::{say, step};
+use crate::tally::Tally;
+use crate::{dom0, guest};
+
+const GUEST: &str = "cycles";
+/// What all cycles may take.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Boots a lab, and runs so many cycles in it.
+pub fn run(cycles: u32, seed: u64) -> Result<Tally> {
+    let settings = format!("memory = 8\nextra = \"seed={seed} cycles={cycles}\"\n");
+    let dom0 = dom0::prepare(&guest::files(GUEST, "cycles", &settings)?)?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "leaks-cycles", ""))?;
+    let mut tally = Tally::default();
+    tally.check(&mut lab, "cycles of sharing leave nothing", |lab| check(lab, cycles))?;
+    Ok(tally)
+}
+
+fn check(lab: &mut Lab, cycles: u32) -> Result<()> {
+    lab.xl(&["create", "cycles.cfg"])?;
+    let domid = lab.domid(GUEST)?.context("no guest")?;
+    says(lab, "cycles: ready")?;
+    let before = view::grants(lab)?;
+
+    lab.type_on(GUEST, b"\r")?;
+    let line = lab.answer(GUEST, 0, LIMIT)?;
+    say(&format!("        {line}"));
+    let reply =
+        Reply::parse(&line).filter(|reply| reply.ok).context("not every cycle was clean")?;
+    ensure!(reply.number("cycles") == Some(u64::from(cycles)), "not so many cycles as asked for");
+    let after = view::grants(lab)?;
+    ensure!(after == before, "Xen's grants were {before:?} and are {after:?}");
+
+    lab.type_on(GUEST, b"\r")?;
+    says(lab, "cycles: 3 pages are mapped")?;
+    let held = view::grants(lab)?;
+    ensure!(
+        held.len() == before.len() + 3,
+        "three mapped pages more are not what Xen shows: {held:?}"
+    );
+
+    lab.xl(&["destroy", GUEST])?;
+    view::gone(lab, domid)
+}
+
+/// Waits for a line of the guest's.
+fn says(lab: &mut Lab, words: &str) -> Result<()> {
+    let said = |lab: &Lab| lab.lines(GUEST).iter().any(|line| line == words).then_some(());
+    lab.until(PATIENCE, said).with_context(|| format!("the guest does not say `{words}`"))
+}
