@@ -9,6 +9,7 @@
 use core::arch::x86_64::{_mm_lfence, _rdtsc};
 use core::sync::atomic::{Ordering, fence};
 
+use xen_sys::vcpu::Runstate;
 use xen_sys::xen::VcpuTimeInfo;
 
 use crate::{hypercall, shared_info};
@@ -60,6 +61,12 @@ pub fn wall_clock() -> Option<u64> {
             return Some((high << 32 | low) * 1_000_000_000 + nanoseconds + now());
         }
     }
+}
+
+/// Nanoseconds for which this guest had a processor.
+pub fn cpu() -> u64 {
+    let info = hypercall::runstate().expect("the vCPU is ours");
+    info.time[Runstate::RUNNING.0 as usize]
 }
 
 /// Stops the timer that ticks from boot: an idle guest is to be idle.

@@ -5,7 +5,7 @@ use tasks::{CrashKind, HeapUsage, Machine};
 
 use crate::crash::crash;
 use crate::memory::stack;
-use crate::{Guest, heap, power};
+use crate::{Guest, clock, heap, power};
 
 impl Machine for Guest {
     fn heap(&self) -> HeapUsage {
@@ -15,6 +15,10 @@ impl Machine for Guest {
 
     fn stack(&self) -> u64 {
         stack::high_water() as u64
+    }
+
+    fn cpu(&self) -> u64 {
+        clock::cpu()
     }
 
     fn set_log_level(&self, level: LevelFilter) {

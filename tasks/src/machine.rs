@@ -40,6 +40,9 @@ pub trait Machine {
     /// The deepest use of any stack so far, in bytes.
     fn stack(&self) -> u64;
 
+    /// For how many nanoseconds this guest had a processor so far.
+    fn cpu(&self) -> u64;
+
     /// Lets log messages of this level and above through.
     fn set_log_level(&self, level: LevelFilter);
 

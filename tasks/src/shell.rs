@@ -48,6 +48,7 @@ pub async fn run<X: Platform, M: Machine>(services: Services<X>, machine: M, com
     let console = services.console.clone();
     let (granter, plan) = (Granter::new(), machine.demo_plan());
     let mut shell = Shell::new(services.clone(), machine, &input, &granter);
+    shell.say_ready();
     let beside = select(input.pump(&console), granter.serve(&services, plan));
     let first = select3(shell.session(command_line), manners::mind(&services), beside).await;
     if let Either3::Second(ending) = first {
@@ -93,6 +94,15 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
             ports: Vec::new(),
             gntdev: None,
             ending: None,
+        }
+    }
+
+    /// Says what the boot took of the processor: other guests' time is none of it.
+    fn say_ready(&self) {
+        let (mut line, us) = (Text::new(), self.machine.cpu() / 1_000);
+        // Without memory for a line there is none.
+        if write!(line, "ready after {}.{} ms of cpu", us / 1_000, us % 1_000 / 100).is_ok() {
+            self.services.console.line_now(line.as_str());
         }
     }
 

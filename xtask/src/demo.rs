@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, PATIENCE};
 use crate::proof::{self, CLEAN, STEPS, SURVIVE, Step};
 use crate::steps::{clocked, say};
 use crate::survive::survive;
@@ -89,7 +89,9 @@ fn create(lab: &mut Lab, guest: &str) -> Result<()> {
         lab.xl(&["create", &format!("{guest}.cfg")])?;
         let domid = lab.domid(guest)?.with_context(|| format!("{guest} ended at once"))?;
         let kib = lab.node(&format!("/local/domain/{domid}/memory/target"))?.parse::<u64>()?;
-        Ok((format!("domain {domid}, {} MiB", kib / 1024), ()))
+        let ready = |lab: &Lab| proof::ready(&lab.lines(guest));
+        let ms = lab.until(PATIENCE, ready).context("it never said that it is ready")?;
+        Ok((format!("domain {domid}, {} MiB, prompt after {ms} ms of cpu", kib / 1024), ()))
     })
 }
 

@@ -66,6 +66,14 @@ pub fn both(number: usize, lines: [&[String]; 2]) -> Step {
     Step { number, outcome: first.and_then(|words| second.map(|_| words)) }
 }
 
+/// The milliseconds of the processor that a guest's boot took, once it has said so.
+pub fn ready(lines: &[String]) -> Option<String> {
+    let after = |line: &String| {
+        Some(line.strip_prefix("ready after ")?.strip_suffix(" ms of cpu")?.to_owned())
+    };
+    lines.iter().find_map(after)
+}
+
 /// Has a guest's demo ended, well or not?
 pub fn over(lines: &[String]) -> bool {
     let mut replies = lines.iter().filter_map(|line| Reply::parse(line));
@@ -115,6 +123,12 @@ mod tests {
         ] {
             assert_eq!(Step::parse(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn only_the_guests_own_word_says_what_its_boot_took() {
+        assert_eq!(ready(&lines("Grantkit\nready after 1.9 ms of cpu\n")).as_deref(), Some("1.9"));
+        assert_eq!(ready(&lines("ready after 1.9 ms")), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use drivers::{Call, Errno};
 use xen_sys::callback::{CallbackOp, CallbackRegister};
 use xen_sys::sched::{SchedOp, SchedShutdown, ShutdownReason};
-use xen_sys::vcpu::{VcpuOp, VcpuSetSingleshotTimer};
+use xen_sys::vcpu::{VcpuOp, VcpuRunstateInfo, VcpuSetSingleshotTimer};
 use xen_sys::xen::{ConsoleIo, Hypercall};
 use xen_sys::xen_x86_64::TrapInfo;
 
@@ -63,6 +63,17 @@ pub fn stop_periodic_timer() -> Result<(), Errno> {
     let args = [u64::from(VcpuOp::STOP_PERIODIC_TIMER.0), 0, 0, 0];
     // SAFETY: no memory is involved.
     unsafe { call(Call::Vcpu, Hypercall::VCPU_OP, args) }.map(drop)
+}
+
+/// `VCPUOP_get_runstate_info`: where the only vCPU's time went.
+///
+/// # Errors
+/// None that Xen documents.
+pub fn runstate() -> Result<VcpuRunstateInfo, Errno> {
+    let mut info = VcpuRunstateInfo::default();
+    let args = [u64::from(VcpuOp::GET_RUNSTATE_INFO.0), 0, address(&mut info), 0];
+    // SAFETY: Xen writes one `VcpuRunstateInfo`.
+    unsafe { call(Call::Vcpu, Hypercall::VCPU_OP, args) }.map(|_| info)
 }
 
 /// `VCPUOP_set_singleshot_timer`: one VIRQ_TIMER at `deadline`, at once if that has passed.

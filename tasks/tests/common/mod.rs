@@ -38,6 +38,10 @@ impl Machine for Notes {
         3000
     }
 
+    fn cpu(&self) -> u64 {
+        1_900_000
+    }
+
     fn set_log_level(&self, level: LevelFilter) {
         self.add(level);
     }
