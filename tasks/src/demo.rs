@@ -12,10 +12,13 @@ mod lead;
 mod link;
 mod mapper;
 
+use alloc::format;
+use alloc::string::String;
 use core::fmt::{self, Write};
 
 use drivers::memory::Platform;
 use drivers::{Error, Services};
+use embassy_futures::select::{Either, select};
 
 pub(crate) use self::granter::Granter;
 pub(crate) use self::mapper::run as mapper;
@@ -75,6 +78,35 @@ const SEED: u64 = 42;
 const PAGES: u32 = 64;
 /// Pages of the ring's buffer.
 const RING: u32 = 16;
+
+/// A part in the demo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Leads.
+    Granter,
+    /// Follows.
+    Mapper,
+}
+
+/// One whole run, for a guest without a shell; the line that the shell's command would end in.
+pub async fn play<X: Platform>(services: &Services<X>, part: Part, plan: DemoPlan) -> String {
+    let (name, outcome) = match part {
+        Part::Granter => {
+            let granter = Granter::new();
+            match select(granter.run(), granter.serve(services, plan)).await {
+                Either::First(outcome) => ("granter", outcome),
+                Either::Second(never) => match never {},
+            }
+        }
+        Part::Mapper => ("mapper", mapper(services).await),
+    };
+    match outcome {
+        Ok(tally) => format!("ok demo {name} {tally}"),
+        Err((what, error)) => {
+            format!("error demo {name} errno={} status=- {what}: {error}", error.errno())
+        }
+    }
+}
 
 /// Prints a line of its own.
 fn say<X: Platform>(services: &Services<X>, words: fmt::Arguments<'_>) {

@@ -26,5 +26,5 @@ mod text;
 mod verdict;
 mod xenstore;
 
-pub use demo::DemoPlan;
+pub use demo::{DemoPlan, Part, play};
 pub use machine::{CrashKind, HeapUsage, Machine};

@@ -5,7 +5,7 @@ mod common;
 use std::cell::Cell;
 
 use common::{Guest, MS, value};
-use drivers::fake::World;
+use drivers::fake::{Task, World};
 use drivers::gntdev::ReadWrite;
 use drivers::shared::SharedMut;
 use drivers::{DomId, ForeignGrant, GrantRef, PortNumber};
@@ -401,4 +401,22 @@ fn a_mapper_that_lies_fails_its_step_and_the_next_is_served() {
             guest.end();
         }
     }
+}
+
+#[test]
+fn without_a_shell_each_plays_its_part_once() {
+    let (world, granter, mapper) = pair();
+    let plan = tasks::DemoPlan { trips: 50, bytes: 256 << 10 };
+    let over = Cell::new(0);
+    let played = async |guest: &Guest, part, last| {
+        assert_eq!(tasks::play(&guest.services, part, plan).await, last);
+        over.set(over.get() + 1);
+    };
+    world.run([
+        Task::new(&granter.services.events, played(&granter, tasks::Part::Granter, OK[0])),
+        Task::new(&mapper.services.events, played(&mapper, tasks::Part::Mapper, OK[1])),
+    ]);
+    assert_eq!(over.get(), 2);
+    granter.end();
+    mapper.end();
 }

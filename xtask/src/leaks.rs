@@ -5,6 +5,8 @@
 //! comes from one seed, which is printed; GRANTKIT_SEED=<n> takes another run's.
 
 mod cycles; // create and destroy, over and over
+mod kill; // how and when a peer is ended
+mod kills; // peers that are ended, and what survives them
 pub mod view; // Xen's and dom0's own word for it
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,7 +28,22 @@ pub fn command(full: bool) -> Result<()> {
 pub fn run(extent: Extent) -> Result<Tally> {
     let seed = seed()?;
     say(&format!("        GRANTKIT_SEED={seed}"));
-    cycles::run(extent.of(1_000, 10_000), seed)
+    let mut tally = cycles::run(extent.of(1_000, 10_000), seed)?;
+    tally.add(kills::run(extent.of(5, 100), &mut Draw(seed))?);
+    Ok(tally)
+}
+
+/// Random numbers: SplitMix64.
+pub struct Draw(pub u64);
+
+impl Draw {
+    /// A number below `limit`, which is not 0.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % limit
+    }
 }
 
 /// The seed of this run.

@@ -112,6 +112,11 @@ impl Lab {
         whole_lines(self.said(guest))
     }
 
+    /// The whole lines of what a guest said from `mark` on.
+    pub fn lines_from(&self, guest: &str, mark: usize) -> Vec<String> {
+        whole_lines(&self.said(guest)[mark..])
+    }
+
     /// Forgets what a guest said, for another one of its name.
     pub fn forget(&mut self, guest: &str) {
         if let Some(guest) = self.guests.get_mut(guest) {
