@@ -5,13 +5,17 @@
 //! to search or to allocate. Every rule of the contract about indices is here; what is mapped in
 //! truth is the window's to know.
 
+mod notices; // notification
+mod stuck; // what Xen would not unmap
+
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use hashbrown::HashMap;
 
-use crate::events::Port;
-use crate::memory::{PAGE_SIZE, Platform};
+use self::notices::Notify;
+use self::stuck::NONE;
+use crate::memory::Platform;
 use crate::notify;
 use crate::raw::Window;
 use crate::run_tree::RunTree;
@@ -43,17 +47,6 @@ struct Slot {
     /// While mapped: the first index of its mapping, and there also the length.
     start: u32,
     count: u32,
-}
-
-/// Notification of one reservation: Linux keeps one per MAP_GRANT_REF.
-#[derive(Debug)]
-struct Notify<X: Platform> {
-    /// The byte to clear, an offset in the window, when its page is unmapped.
-    byte: Option<usize>,
-    /// The event to send when nothing of the reservation is left.
-    event: Option<Port<X>>,
-    /// Indices of the reservation that are left.
-    left: u32,
 }
 
 /// How much of a handle is in use.
@@ -249,17 +242,7 @@ impl<X: Platform> Table<X> {
         self.slots[index as usize].state = State::Free;
         self.free.give(index..index + 1);
         self.usage.reserved -= 1;
-        let Some(notify) = self.notifies.get_mut(&ticket) else {
-            return;
-        };
-        // The index may be somebody else's from now on, and the byte with it.
-        notify.byte.take_if(|byte| page_of(*byte) == index);
-        notify.left -= 1;
-        if notify.left == 0
-            && let Some(Notify { event: Some(port), .. }) = self.notifies.remove(&ticket)
-        {
-            notify::send(&port);
-        }
+        self.forget_index(ticket, index);
     }
 
     /// The mapping that an address lies in: its index, its number of pages, and its address.
@@ -301,97 +284,6 @@ impl<X: Platform> Table<X> {
             Err(Error::BAD_ADDRESS)
         }
     }
-
-    /// Takes back the notification of a reservation, if it has one.
-    pub(crate) fn forget_notify(&mut self, ticket: Ticket) {
-        self.notifies.remove(&ticket);
-    }
-
-    /// Sets the notification of the reservation that an index belongs to; a later one replaces it.
-    /// `byte` is an offset in the index space.
-    ///
-    /// # Errors
-    /// ENOENT if nothing is reserved there, then EINVAL for a byte of a read-only mapping; ENOMEM.
-    pub(crate) fn set_notify(
-        &mut self,
-        index: u32,
-        byte: Option<usize>,
-        event: Option<Port<X>>,
-    ) -> Result<(), Error> {
-        let reserved = self.slots.get(index as usize).filter(|slot| slot.state != State::Free);
-        let slot = reserved.ok_or(Error::Invalid(Errno::ENOENT, "nothing is reserved there"))?;
-        if byte.is_some() && self.window.mapped(index) == Some(Access::ReadOnly) {
-            return Err(Error::Invalid(Errno::EINVAL, "can't clear a byte of a read-only mapping"));
-        }
-        self.notifies.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-        let run = &self.slots[slot.first as usize..(slot.first + slot.len) as usize];
-        let ours = |other: &&Slot| other.ticket == slot.ticket && other.state != State::Free;
-        let left = run.iter().filter(ours).count() as u32;
-        self.notifies.insert(slot.ticket, Notify { byte, event, left });
-        Ok(())
-    }
-
-    /// Clears the bytes that lie in a run that is about to be unmapped.
-    fn clear_bytes(&mut self, run: &Range<u32>) {
-        if self.notifies.is_empty() {
-            return;
-        }
-        let mut last = None;
-        for index in run.clone() {
-            let ticket = self.slots[index as usize].ticket;
-            // The pages of one reservation mostly stand side by side.
-            if last.replace(ticket) == Some(ticket) {
-                continue;
-            }
-            let Some(notify) = self.notifies.get_mut(&ticket) else {
-                continue;
-            };
-            let due = notify.byte.take_if(|byte| run.contains(&page_of(*byte)));
-            if let Some(byte) = due {
-                self.clear_byte(byte);
-            }
-        }
-    }
-
-    fn clear_byte(&self, byte: usize) {
-        // Asked for before the page was mapped read-only: there is nothing to write to.
-        if self.window.mapped(page_of(byte)) == Some(Access::ReadWrite) {
-            self.window.write(byte, &[0]);
-        }
-    }
-
-    /// Does what every notification asks for, and forgets none: the guest is about to end.
-    pub(crate) fn fire_all(&self) {
-        for notify in self.notifies.values() {
-            notify.byte.iter().for_each(|byte| self.clear_byte(*byte));
-            notify.event.iter().for_each(notify::send);
-        }
-    }
-
-    fn set_stuck(&mut self, index: u32, state: State) {
-        let slot = &mut self.slots[index as usize];
-        (slot.state, slot.start) = (state, core::mem::replace(&mut self.first_stuck, index));
-        self.usage.stuck += 1;
-    }
-
-    /// Tries again to unmap what Xen would not.
-    pub(crate) fn retry_stuck(&mut self) {
-        let mut next = core::mem::replace(&mut self.first_stuck, NONE);
-        while next != NONE {
-            let index = next;
-            let slot = self.slots[index as usize];
-            next = slot.start;
-            self.usage.stuck -= 1;
-            if self.window.unmap(index..index + 1).is_err() {
-                self.set_stuck(index, slot.state);
-                continue;
-            }
-            self.slots[index as usize].state = State::Reserved;
-            if slot.state == State::StuckOrphan {
-                self.free_slot(index);
-            }
-        }
-    }
 }
 
 impl<X: Platform> Drop for Table<X> {
@@ -408,12 +300,5 @@ impl<X: Platform> Drop for Table<X> {
     }
 }
 
-/// The index that a byte of the index space lies in.
-fn page_of(byte: usize) -> u32 {
-    (byte / PAGE_SIZE) as u32
-}
-
-/// No index.
-const NONE: u32 = u32::MAX;
 const FULL: Error = Error::Invalid(Errno::ENOMEM, "no free run of that many indices in the handle");
 const NOT_RESERVED: Error = Error::Invalid(Errno::EINVAL, "not reserved, or mapped already");

@@ -1,0 +1,111 @@
+//! Notification of a handle's reservations: what is cleared and sent, and when.
+//!
+//! A byte is cleared when its page is unmapped, an event is sent when nothing of the reservation is left; each
+//! once.
+
+use core::ops::Range;
+
+use super::{Slot, State, Table, Ticket};
+use crate::events::Port;
+use crate::memory::{PAGE_SIZE, Platform};
+use crate::notify;
+use crate::{Access, Errno, Error};
+
+/// Notification of one reservation: Linux keeps one per MAP_GRANT_REF.
+#[derive(Debug)]
+pub(super) struct Notify<X: Platform> {
+    /// The byte to clear, an offset in the window, when its page is unmapped.
+    byte: Option<usize>,
+    /// The event to send when nothing of the reservation is left.
+    pub(super) event: Option<Port<X>>,
+    /// Indices of the reservation that are left.
+    left: u32,
+}
+
+impl<X: Platform> Table<X> {
+    /// Takes back the notification of a reservation, if it has one.
+    pub(crate) fn forget_notify(&mut self, ticket: Ticket) {
+        self.notifies.remove(&ticket);
+    }
+
+    /// Sets the notification of the reservation that an index belongs to; a later one replaces it.
+    /// `byte` is an offset in the index space.
+    ///
+    /// # Errors
+    /// ENOENT if nothing is reserved there, then EINVAL for a byte of a read-only mapping; ENOMEM.
+    pub(crate) fn set_notify(
+        &mut self,
+        index: u32,
+        byte: Option<usize>,
+        event: Option<Port<X>>,
+    ) -> Result<(), Error> {
+        let reserved = self.slots.get(index as usize).filter(|slot| slot.state != State::Free);
+        let slot = reserved.ok_or(Error::Invalid(Errno::ENOENT, "nothing is reserved there"))?;
+        if byte.is_some() && self.window.mapped(index) == Some(Access::ReadOnly) {
+            return Err(Error::Invalid(Errno::EINVAL, "can't clear a byte of a read-only mapping"));
+        }
+        self.notifies.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
+        let run = &self.slots[slot.first as usize..(slot.first + slot.len) as usize];
+        let ours = |other: &&Slot| other.ticket == slot.ticket && other.state != State::Free;
+        let left = run.iter().filter(ours).count() as u32;
+        self.notifies.insert(slot.ticket, Notify { byte, event, left });
+        Ok(())
+    }
+
+    /// Clears the bytes that lie in a run that is about to be unmapped.
+    pub(super) fn clear_bytes(&mut self, run: &Range<u32>) {
+        if self.notifies.is_empty() {
+            return;
+        }
+        let mut last = None;
+        for index in run.clone() {
+            let ticket = self.slots[index as usize].ticket;
+            // The pages of one reservation mostly stand side by side.
+            if last.replace(ticket) == Some(ticket) {
+                continue;
+            }
+            let Some(notify) = self.notifies.get_mut(&ticket) else {
+                continue;
+            };
+            let due = notify.byte.take_if(|byte| run.contains(&page_of(*byte)));
+            if let Some(byte) = due {
+                self.clear_byte(byte);
+            }
+        }
+    }
+
+    fn clear_byte(&self, byte: usize) {
+        // Asked for before the page was mapped read-only: there is nothing to write to.
+        if self.window.mapped(page_of(byte)) == Some(Access::ReadWrite) {
+            self.window.write(byte, &[0]);
+        }
+    }
+
+    /// Does what every notification asks for, and forgets none: the guest is about to end.
+    pub(crate) fn fire_all(&self) {
+        for notify in self.notifies.values() {
+            notify.byte.iter().for_each(|byte| self.clear_byte(*byte));
+            notify.event.iter().for_each(notify::send);
+        }
+    }
+
+    /// An index of this reservation is free: the last one's event is due.
+    pub(super) fn forget_index(&mut self, ticket: Ticket, index: u32) {
+        let Some(notify) = self.notifies.get_mut(&ticket) else {
+            return;
+        };
+        // The index may be somebody else's from now on, and the byte with it.
+        notify.byte.take_if(|byte| page_of(*byte) == index);
+        notify.left -= 1;
+        if notify.left == 0
+            && let Some(Notify { event: Some(port), .. }) = self.notifies.remove(&ticket)
+        {
+            notify::send(&port);
+        }
+    }
+}
+
+/// The index that a byte of the index space lies in.
+fn page_of(byte: usize) -> u32 {
+    (byte / PAGE_SIZE) as u32
+}
