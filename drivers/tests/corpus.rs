@@ -1,7 +1,5 @@
 //! What the fuzzers have found interesting, replayed.
 
-mod model;
-
 use std::path::Path;
 
 /// Inputs of a target that are kept.
@@ -25,7 +23,7 @@ fn the_corpus_of_the_ioctl_face_runs_through() {
 fn the_corpus_of_the_model_runs_through() {
     let inputs = corpus("model");
     assert!(inputs.len() > 10);
-    inputs.iter().for_each(|input| model::run(input.as_chunks().0));
+    inputs.iter().for_each(|input| _ = model::fake::run(input.as_chunks().0));
 }
 
 #[test]

@@ -7,14 +7,15 @@ use xen_sys::sched::ShutdownReason;
 
 use crate::{console, hypercall};
 
-/// Runs before the domain ends by a crash.
-static LAST_WORDS: Once<fn()> = Once::new();
+/// Run before the domain ends by a crash, the last one first.
+static LAST_WORDS: [Once<fn()>; 2] = [Once::new(), Once::new()];
 
-/// Registers what peers must still learn from us when the guest crashes: live bytes cleared,
-/// events sent. It runs once, after the dump, without heap or executor; the first one registered
-/// stays.
+/// Registers what is to be done when the guest crashes, after the dump, once, without heap or executor. There is
+/// room for two: the kernel's own, by which peers learn of it, and one of the application's. Others are ignored.
 pub fn on_crash(hook: fn()) {
-    LAST_WORDS.call_once(|| hook);
+    if let Some(free) = LAST_WORDS.iter().find(|words| !words.is_completed()) {
+        free.call_once(|| hook);
+    }
 }
 
 /// Ends the domain; the toolstack does what `on_poweroff` says.
@@ -27,14 +28,12 @@ pub fn reboot() -> ! {
     shutdown(ShutdownReason::REBOOT)
 }
 
-/// Ends the domain as crashed, after the hook; the toolstack does what `on_crash` says.
+/// Ends the domain as crashed, after the hooks; the toolstack does what `on_crash` says.
 pub fn crash() -> ! {
     static CRASHING: AtomicBool = AtomicBool::new(false);
-    // A fault in the hook comes here again and skips it.
-    if !CRASHING.swap(true, Ordering::Relaxed)
-        && let Some(hook) = LAST_WORDS.get()
-    {
-        hook();
+    // A fault in a hook comes here again and skips them.
+    if !CRASHING.swap(true, Ordering::Relaxed) {
+        LAST_WORDS.iter().rev().filter_map(Once::get).for_each(|hook| hook());
     }
     shutdown(ShutdownReason::CRASH)
 }

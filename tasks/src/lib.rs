@@ -19,6 +19,7 @@ pub mod cycles;
 mod demo;
 pub mod machine;
 mod manners;
+pub mod model;
 mod pattern;
 mod selftest;
 pub mod shell;

@@ -23,7 +23,8 @@ const TEST_LIMIT: Duration = Duration::from_secs(60);
 
 const HOST: [&str; 3] = ["--workspace", "--exclude", "kernel"];
 const KERNEL: [&str; 4] = ["-p", "kernel", "--target", TARGET];
-const LIBRARIES: [&str; 8] = ["-p", "drivers", "-p", "tasks", "-p", "xen-sys", "--target", TARGET];
+const LIBRARIES: [&str; 10] =
+    ["-p", "drivers", "-p", "model", "-p", "tasks", "-p", "xen-sys", "--target", TARGET];
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 /// `./run.sh test`

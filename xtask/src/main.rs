@@ -19,6 +19,7 @@ mod judge; // what a console must have said
 mod lab; // Xen with a Linux dom0, and guests that xl creates
 mod leaks; // what is left behind by cycles of sharing and by killed peers
 mod libraries; // what programs need to run
+mod model; // random calls on a real Xen, against the model
 mod packages; // Xen, unpacked and kept
 mod pair; // all that needs xl and two guests
 mod paths; // where things lie
@@ -55,6 +56,12 @@ enum What {
     Build,
     /// Boot it under Xen in QEMU: self-test, and every crash that must leave a dump
     Smoke,
+    /// Random calls of a guest that grants to itself, compared with the reference model after each
+    Model {
+        /// As many as in `soak`
+        #[arg(long)]
+        full: bool,
+    },
     /// Two guests at their prompts, one of them on this terminal
     Shell,
     /// Build an example of the kernel crate and boot it with the console on this terminal
@@ -108,6 +115,7 @@ fn perform(what: What) -> Result<()> {
         What::Demo => demo::command(),
         What::Build => image::build(),
         What::Smoke => smoke::command(),
+        What::Model { full } => model::command(full),
         What::Shell => shell::command(),
         What::Run { example, domu: true, words } => run::domu(&example, &words.join(" ")),
         What::Run { example, domu: false, words } => run::example(&example, &words.join(" ")),
@@ -124,7 +132,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
         eprintln!(
-            "error: no command `{word}`; there are demo, build, smoke, pair, conformance, leaks, shell, run <name>, test, soak"
+            "error: no command `{word}`; there are demo, build, smoke, model, pair, conformance, leaks, shell, run <name>, test, soak"
         );
         return ExitCode::from(2);
     }

@@ -24,6 +24,8 @@ const XEN: &str = "console=com1 com1=115200,8n1 dom0_mem=16M,max:16M dom0_max_vc
 pub struct Boot<'a> {
     /// The hypervisor, unpacked.
     pub xen: &'a Path,
+    /// More options for it.
+    pub options: &'a str,
     /// The guest's ELF file.
     pub kernel: &'a Path,
     /// The guest's command line.
@@ -84,7 +86,7 @@ impl Machine {
         let log = steps::create(&log_path)?;
         let mut qemu = children::command("qemu-system-x86_64");
         qemu.args(MACHINE.split(' ')).stdin(input);
-        qemu.arg("-kernel").arg(boot.xen).args(["-append", XEN]);
+        qemu.arg("-kernel").arg(boot.xen).arg("-append").arg(format!("{XEN} {}", boot.options));
         // A module's name ends at the first blank, so QEMU gets it without its folder.
         qemu.arg("-initrd")
             .arg(module(boot))
@@ -141,7 +143,8 @@ mod tests {
     #[test]
     fn commas_are_doubled_and_folders_left_out() {
         let path = Path::new("/a b/grantkit");
-        let boot = Boot { xen: path, kernel: path, arguments: "-- map 0 8,9", log: "x" };
+        let boot =
+            Boot { xen: path, options: "", kernel: path, arguments: "-- map 0 8,9", log: "x" };
         assert_eq!(module(&boot), "grantkit -- map 0 8,,9");
     }
 }

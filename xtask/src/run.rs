@@ -29,7 +29,7 @@ pub fn example(name: &str, arguments: &str) -> Result<()> {
         paths::shown(&paths::lab().join(format!("{log}.log")))
     ));
     let _terminal = Terminal::keep();
-    let boot = Boot { xen: &xen, kernel: &kernel, arguments, log: &log };
+    let boot = Boot { xen: &xen, options: "", kernel: &kernel, arguments, log: &log };
     // Only a process of the terminal's foreground group may read it.
     let mut machine = Machine::boot_in_foreground(&boot)?;
     let mut out = std::io::stdout();

@@ -66,7 +66,8 @@ fn boot(xen: &std::path::Path, job: Option<&Crash>) -> Result<(Vec<Check>, Strin
     let name = job.map_or("selftest", |crash| crash.word);
     let script = job.map_or(SCRIPT.to_owned(), |crash| format!("-- crash {}", crash.word));
     let (kernel, log) = (paths::image().join("grantkit"), format!("smoke-{name}"));
-    let mut machine = Machine::boot(&Boot { xen, kernel: &kernel, arguments: &script, log: &log })?;
+    let mut machine =
+        Machine::boot(&Boot { xen, options: "", kernel: &kernel, arguments: &script, log: &log })?;
     // After a crash Xen would wait for five seconds before it reboots.
     let end = machine.run(LIMIT, |console| judge::crashed(&console.xen()), |_| ())?;
     let (guest, xen) = (machine.console().guest(), machine.console().xen());

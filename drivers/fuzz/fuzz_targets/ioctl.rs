@@ -1,7 +1,4 @@
 //! Any bytes through the ioctl and the libraries' faces.
 #![no_main]
 
-#[path = "../../tests/model/mod.rs"]
-mod model;
-
 libfuzzer_sys::fuzz_target!(|input: &[u8]| model::wild::run(input));

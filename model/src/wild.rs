@@ -3,6 +3,9 @@
 //! What is checked is what the fake checks (it panics on an access to memory that is not there),
 //! that no call panics, and that nothing is left when everything is let go of.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use drivers::fake::{Config, FakeXen, World};
 use drivers::ioctl::{GntallocFile, GntdevFile, abi};
 use drivers::libxen::{Gntshr, Gnttab};
@@ -23,7 +26,7 @@ impl Bytes<'_> {
     }
 
     fn u64(&mut self) -> u64 {
-        u64::from_le_bytes(std::array::from_fn(|_| self.byte()))
+        u64::from_le_bytes(core::array::from_fn(|_| self.byte()))
     }
 
     /// One of the numbers that mean something, or any.

@@ -1,5 +1,7 @@
 //! Makes a failing sequence short: leaves out what it can while the failure stays.
 
+use alloc::vec::Vec;
+
 /// Leaves out what it can of `ops` as long as `fails`, until nothing more can go.
 pub fn shrink<T: Clone>(mut ops: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T> {
     loop {

@@ -1,0 +1,57 @@
+//! One guest that grants to itself and maps its own grants: what any Xen can be asked, without a second guest.
+//!
+//! Xen goes through the same checks as for a stranger, so statuses and states are the same ones.
+
+use drivers::gntdev::Usage;
+use drivers::memory::Platform;
+use drivers::{Limits, Services};
+
+use crate::{Room, Stage};
+
+/// A guest that is there already, with nothing granted or mapped.
+#[derive(Debug)]
+pub struct LoopBack<'a, X: Platform> {
+    services: &'a Services<X>,
+    room: Room,
+    ports: u32,
+}
+
+impl<'a, X: Platform> LoopBack<'a, X> {
+    /// The largest index space to give to a handle, in grants: few enough that the page tables of all can be
+    /// made beforehand, and counted.
+    pub const INDICES: u32 = 1024;
+
+    /// The guest and what it has room for. Its limits are changed.
+    pub fn new(services: &'a Services<X>, room: Room) -> Self {
+        Self { services, room, ports: services.events.open_ports() }
+    }
+}
+
+impl<X: Platform> Stage for LoopBack<'_, X> {
+    type Xen = X;
+
+    fn guests(&self) -> usize {
+        1
+    }
+
+    fn room(&self) -> Room {
+        self.room
+    }
+
+    fn start(&mut self, limits: Limits) -> Services<X> {
+        self.services.gntalloc.set_limit(limits.gntalloc);
+        self.services.gntdev.set_limit(limits.gntdev).expect("an ordinary limit");
+        self.services.clone()
+    }
+
+    fn destroy(&mut self, _: u16) -> bool {
+        false
+    }
+
+    fn assert_clean(&self, services: &Services<X>) {
+        assert_eq!(services.table.in_use(), 0, "grants are left");
+        assert_eq!(services.gntalloc.parked(), 0, "parked pages are left");
+        assert_eq!(services.gntdev.usage(), Usage::default(), "reservations or mappings are left");
+        assert_eq!(services.events.open_ports(), self.ports, "ports are left");
+    }
+}

@@ -1,0 +1,170 @@
+//! The reference model: what the contract says, by the plainest means.
+//!
+//! Lists and maps, searched from end to end; no handle of Xen's, no cache, no lazy anything but
+//! parked pages, which may come back at any call that could make use of them. What the services
+//! are free to choose (references, indices, addresses) the model is told, and checks.
+
+mod granting; // gntalloc
+mod mapping; // gntdev
+mod xen; // what Xen answers
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use drivers::{Errno, Error};
+
+pub use self::xen::{Met, Why};
+use crate::stage::Room;
+
+/// Bytes of each page that the model keeps.
+pub const CELLS: [usize; 4] = [0, 1, 2048, 4095];
+pub const PAGE: u64 = 4096;
+
+pub type DomainId = usize;
+pub type Gref = u32;
+pub type FrameId = usize;
+
+/// How a call ended that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub errno: Errno,
+    /// Xen's status and the reference.
+    pub grant: Option<(i16, Gref)>,
+}
+
+pub type Answer<T> = Result<T, Refusal>;
+
+pub fn refusal(errno: Errno) -> Refusal {
+    Refusal { errno, grant: None }
+}
+
+pub fn answer<T>(result: Result<T, Error>) -> Answer<T> {
+    result.map_err(|error| match error {
+        Error::Refused { status, gref } => {
+            Refusal { errno: error.errno(), grant: Some((status.0, gref.0)) }
+        }
+        _ => refusal(error.errno()),
+    })
+}
+
+/// A granted page, at its granter's.
+#[derive(Clone, Debug)]
+pub struct Page {
+    pub peer: u16,
+    pub writable: bool,
+    pub file: usize,
+    pub index: u64,
+    pub listed: bool,
+    pub locals: usize,
+    pub notify: Notify,
+    pub frame: FrameId,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// The byte to clear: in index space on gntdev, in the page on gntalloc.
+    pub byte: Option<u64>,
+    pub event: bool,
+}
+
+/// One index of a gntdev.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    pub domid: u16,
+    pub gref: Gref,
+    /// Which reservation it belongs to.
+    pub ticket: usize,
+    pub mapped: Option<Mapped>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Mapped {
+    pub start: u64,
+    pub count: u64,
+    pub addr: usize,
+    pub writable: bool,
+    pub frame: FrameId,
+}
+
+#[derive(Clone, Debug)]
+pub struct Dev {
+    pub closed: bool,
+    pub limit: u64,
+    /// By index, in pages.
+    pub slots: BTreeMap<u64, Slot>,
+    pub notifies: BTreeMap<usize, Notify>,
+}
+
+/// A local mapping of granted pages.
+#[derive(Clone, Debug)]
+pub struct Local {
+    pub file: usize,
+    pub addr: usize,
+    pub grefs: Vec<Gref>,
+    pub writable: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct AllocFile {
+    pub closed: bool,
+    pub next_index: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Domain {
+    pub alive: bool,
+    pub limit: usize,
+    /// Every page that is charged, by reference.
+    pub pages: BTreeMap<Gref, Page>,
+    pub files: BTreeMap<usize, AllocFile>,
+    pub locals: Vec<Local>,
+    pub devs: BTreeMap<usize, Dev>,
+    /// Events sent so far.
+    pub sent: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub room: Room,
+    pub domains: Vec<Domain>,
+    pub frames: Vec<[u8; CELLS.len()]>,
+    pub met: Met,
+    tickets: usize,
+}
+
+/// Which of the cells an offset in a page is.
+pub fn cell(offset: u64) -> Option<usize> {
+    CELLS.iter().position(|cell| *cell as u64 == offset)
+}
+
+impl Model {
+    pub fn new(room: Room) -> Self {
+        Self { room, domains: Vec::new(), frames: Vec::new(), met: Met::default(), tickets: 0 }
+    }
+
+    /// Pages that only the peer holds on to, and those that nobody does and that may be reaped.
+    pub fn parked(&self, domain: DomainId) -> (Vec<Gref>, Vec<Gref>) {
+        let pages = &self.domains[domain].pages;
+        let parked = pages.iter().filter(|(_, page)| !page.listed && page.locals == 0);
+        parked.map(|(gref, _)| *gref).partition(|gref| self.is_pinned(domain, *gref))
+    }
+
+    /// Takes note of which parked pages came back: none that the peer maps.
+    pub fn reaped(&mut self, domain: DomainId, left: &BTreeSet<Gref>) {
+        for gref in self.parked(domain).1 {
+            if !left.contains(&gref) {
+                self.domains[domain].pages.remove(&gref);
+            }
+        }
+    }
+
+    pub fn used_memory(&self, domain: DomainId) -> usize {
+        self.domains[domain].pages.len()
+    }
+
+    /// A domain is destroyed: it maps nothing any more, and tells nobody.
+    pub fn destroy(&mut self, domain: DomainId) {
+        self.domains[domain].alive = false;
+        self.domains[domain].devs.clear();
+    }
+}

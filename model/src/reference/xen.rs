@@ -1,0 +1,167 @@
+//! What Xen answers to a map or a copy.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::{AddAssign, Range};
+
+use drivers::Errno;
+
+use super::{Answer, DomainId, FrameId, Gref, Mapped, Model, Refusal};
+
+/// Mappings of one kind that one reference takes.
+const PINS: usize = 128;
+
+/// Why Xen refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The domain is not there.
+    Domain,
+    /// The reference is beyond the granter's table.
+    Reference,
+    /// It's not granted, or not to us, or not for writing.
+    Grant,
+    /// It's mapped as often as it can be.
+    Pins,
+    /// The mapper has as many mappings as it can have.
+    Space,
+}
+
+impl Why {
+    pub fn status(self) -> i16 {
+        match self {
+            Self::Domain => -2,
+            Self::Reference => -3,
+            Self::Grant | Self::Pins => -1,
+            Self::Space => -13,
+        }
+    }
+}
+
+/// What the maps that were asked of Xen met, so that a run can be seen to have met all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Pages that were mapped.
+    pub mapped: u64,
+    /// Pages of a domain that is not there.
+    pub bad_domain: u64,
+    /// References beyond the granter's table.
+    pub bad_gntref: u64,
+    /// References that are not granted, not to us, or not for writing.
+    pub not_granted: u64,
+    /// References that were mapped as often as they can be.
+    pub pinned: u64,
+    /// Pages for which no mapping was left.
+    pub no_space: u64,
+}
+
+impl AddAssign for Met {
+    fn add_assign(&mut self, other: Self) {
+        self.mapped += other.mapped;
+        self.bad_domain += other.bad_domain;
+        self.bad_gntref += other.bad_gntref;
+        self.not_granted += other.not_granted;
+        self.pinned += other.pinned;
+        self.no_space += other.no_space;
+    }
+}
+
+impl Met {
+    fn count(&mut self, verdict: Result<FrameId, Why>) {
+        *match verdict {
+            Ok(_) => &mut self.mapped,
+            Err(Why::Domain) => &mut self.bad_domain,
+            Err(Why::Reference) => &mut self.bad_gntref,
+            Err(Why::Grant) => &mut self.not_granted,
+            Err(Why::Pins) => &mut self.pinned,
+            Err(Why::Space) => &mut self.no_space,
+        } += 1;
+    }
+}
+
+impl Model {
+    /// How often each frame is mapped now, for reading and for writing.
+    pub fn pins(&self) -> BTreeMap<FrameId, (usize, usize)> {
+        let mut pins = BTreeMap::new();
+        for mapped in self.mapped() {
+            let (readers, writers) = pins.entry(mapped.frame).or_insert((0, 0));
+            *(if mapped.writable { writers } else { readers }) += 1;
+        }
+        pins
+    }
+
+    fn mapped(&self) -> impl Iterator<Item = Mapped> {
+        let devs = self.domains.iter().flat_map(|domain| domain.devs.values());
+        devs.flat_map(|dev| dev.slots.values()).filter_map(|slot| slot.mapped)
+    }
+
+    pub fn is_pinned(&self, granter: DomainId, gref: Gref) -> bool {
+        let page = self.domains[granter].pages.get(&gref);
+        page.is_some_and(|page| self.mapped().any(|mapped| mapped.frame == page.frame))
+    }
+
+    /// What Xen says to an access of `mapper` to a grant; `more` pins come on top of those it has.
+    pub fn xen(
+        &self,
+        mapper: DomainId,
+        (domid, gref): (u16, Gref),
+        writable: bool,
+        more: usize,
+    ) -> Result<FrameId, Why> {
+        let Some(granter) = self.domains.get(usize::from(domid)).filter(|d| d.alive) else {
+            return Err(Why::Domain);
+        };
+        if gref as usize >= self.room.entries + 8 {
+            return Err(Why::Reference);
+        }
+        let page = granter.pages.get(&gref).ok_or(Why::Grant)?;
+        if page.peer as usize != mapper || (writable && !page.writable) {
+            return Err(Why::Grant);
+        }
+        let same = |mapped: &Mapped| mapped.frame == page.frame && mapped.writable == writable;
+        let pins = self.mapped().filter(same).count();
+        if pins + more >= PINS { Err(Why::Pins) } else { Ok(page.frame) }
+    }
+
+    /// What Xen says to a batch: all frames, or the first refusal.
+    pub fn map_all(
+        &mut self,
+        domain: DomainId,
+        dev: usize,
+        run: Range<u64>,
+        writable: bool,
+    ) -> Answer<Vec<FrameId>> {
+        let d = &self.domains[domain];
+        let slots = d.devs.values().flat_map(|dev| dev.slots.values());
+        let mut handles = slots.filter(|slot| slot.mapped.is_some()).count();
+        let (mut frames, mut refused) = (Vec::new(), None);
+        let (mut batch, mut met) = (Vec::new(), Met::default());
+        for i in run {
+            let slot = d.devs[&dev].slots[&i];
+            let grant = (slot.domid, slot.gref);
+            let before = batch.iter().filter(|other| **other == grant).count();
+            let known = self.domains.get(usize::from(slot.domid)).is_some_and(|d| d.alive);
+            let verdict = if known && handles >= self.room.mappings {
+                Err(Why::Space)
+            } else {
+                self.xen(domain, grant, writable, before)
+            };
+            met.count(verdict);
+            match verdict {
+                Ok(frame) => {
+                    handles += 1;
+                    batch.push(grant);
+                    frames.push(frame);
+                }
+                Err(why) => refused = refused.or(Some((why.status(), slot.gref))),
+            }
+        }
+        self.met += met;
+        match refused {
+            None => Ok(frames),
+            Some((status, gref)) => {
+                let errno = if status == -13 { Errno::ENOMEM } else { Errno::EINVAL };
+                Err(Refusal { errno, grant: Some((status, gref)) })
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Bytes of shared pages: copied by Xen, loaded and stored.
+
+use alloc::vec::Vec;
+
+use drivers::Error;
+use drivers::buffer::Buffer;
+use drivers::gntdev::{CopyEnd, Segment};
+use drivers::shared::{Shared, SharedMut};
+
+use super::{Rig, grants_of};
+use crate::Stage;
+use crate::reference::{CELLS, DomainId, PAGE, Why};
+
+impl<S: Stage> Rig<S> {
+    /// Copies one byte from or to some granted page.
+    pub(super) fn grant_copy(&mut self, id: DomainId, (b, c): (usize, usize), d: usize, e: usize) {
+        if self.model.used_memory(id) == self.model.room.memory {
+            return;
+        }
+        let granter = self.places[b % self.places.len()];
+        let pages: Vec<_> = self.model.domains[granter].pages.keys().copied().collect();
+        let (domid, gref) = match pages.len() {
+            0 => (self.domid(c), [8, 512][c % 2]),
+            n if c > 8 => (granter as u16, pages[c % n]),
+            _ => (self.domid(b), [3, 9, 512, u32::MAX][c % 4]),
+        };
+        let (to_grant, place) = (d.is_multiple_of(2), d / 2 % CELLS.len());
+        // DOMID_SELF is translated here, and not at a map.
+        let meant = if domid == 0x7FF0 { id as u16 } else { domid };
+        let expected = self.model.xen(id, (meant, gref), to_grant, 0);
+        let guest = self.guest(id);
+        let handle = guest.services.gntdev.open().unwrap();
+        let buffer = Buffer::new(&guest.services.xen, 1).unwrap();
+        buffer.write(7, &[e as u8]).unwrap();
+        let grant = CopyEnd::Grant(grants_of(&[(domid, gref)])[0], CELLS[place] as u16);
+        let (source, dest) = if to_grant {
+            (CopyEnd::Buffer(&buffer, 7), grant)
+        } else {
+            (grant, CopyEnd::Buffer(&buffer, 7))
+        };
+        let mut segment = [Segment::new(source, dest, 1)];
+        handle.grant_copy(&mut segment).unwrap();
+        assert_eq!(segment[0].status.0, expected.err().map_or(0, Why::status), "grant_copy");
+        let mut byte = [0];
+        buffer.read(7, &mut byte).unwrap();
+        if let Ok(frame) = expected {
+            let cells = &mut self.model.frames[frame];
+            if to_grant {
+                cells[place] = e as u8;
+            }
+            assert_eq!(byte[0], cells[place], "copied bytes");
+        }
+    }
+
+    /// Reads or writes a byte of pages of ours.
+    pub(super) fn touch_local(&mut self, id: DomainId, a: usize, (b, c): (usize, usize), d: usize) {
+        let locals = &self.model.domains[id].locals;
+        if locals.is_empty() {
+            return;
+        }
+        let local = locals[a % locals.len()].clone();
+        let (page, place) = (b % (local.grefs.len() + 1), c % CELLS.len());
+        let addr = local.addr + page * PAGE as usize + CELLS[place];
+        let frame = local.grefs.get(page).map(|gref| self.model.domains[id].pages[gref].frame);
+        let file = self.file(id, local.file);
+        let byte = &mut [d as u8];
+        let got = if d.is_multiple_of(2) { file.read(addr, byte) } else { file.write(addr, byte) };
+        let frame = frame.filter(|_| d.is_multiple_of(2) || local.writable);
+        self.check_touch(frame, place, got, (d, byte[0]));
+    }
+
+    /// Reads or writes a byte of pages of others.
+    pub(super) fn touch_mapped(
+        &mut self,
+        id: DomainId,
+        a: usize,
+        (b, c): (usize, usize),
+        d: usize,
+    ) {
+        let Some((dev, addr, pages)) = self.mapping(id, a) else {
+            return;
+        };
+        let (page, place) = (b as u64 % pages, c % CELLS.len());
+        let mut slots = self.model.domains[id].devs[&dev].slots.values();
+        let mapped = slots.find_map(|slot| slot.mapped.filter(|mapped| mapped.addr == addr));
+        let (start, writable) = mapped.map(|m| (m.start, m.writable)).expect("a mapping");
+        let slot = self.model.domains[id].devs[&dev].slots[&(start + page)];
+        let frame = slot.mapped.expect("mapped").frame;
+        let addr = addr + (page * PAGE) as usize + CELLS[place];
+        let file = self.dev(id, dev);
+        let byte = &mut [d as u8];
+        let got = if d.is_multiple_of(2) { file.read(addr, byte) } else { file.write(addr, byte) };
+        let frame = Some(frame).filter(|_| d.is_multiple_of(2) || writable);
+        self.check_touch(frame, place, got, (d, byte[0]));
+    }
+
+    pub(super) fn check_touch(
+        &mut self,
+        frame: Option<usize>,
+        place: usize,
+        got: Result<(), Error>,
+        (d, byte): (usize, u8),
+    ) {
+        let Some(frame) = frame else {
+            assert_eq!(got, Err(Error::BAD_ADDRESS));
+            return;
+        };
+        assert_eq!(got, Ok(()));
+        let cells = &mut self.model.frames[frame];
+        if !d.is_multiple_of(2) {
+            cells[place] = d as u8;
+        }
+        assert_eq!(byte, cells[place], "a byte of a shared page");
+    }
+}

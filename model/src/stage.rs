@@ -1,0 +1,41 @@
+//! Where the calls are made: who is there, and what Xen allows them.
+
+use drivers::memory::Platform;
+use drivers::{Limits, Services};
+
+/// What each guest has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Pages of memory.
+    pub memory: usize,
+    /// Grant entries, besides Xen's own eight.
+    pub entries: usize,
+    /// Mappings of granted pages.
+    pub mappings: usize,
+    /// The largest index space that a handle of gntdev is given, in grants.
+    pub indices: u32,
+}
+
+/// Guests to make calls by, on some Xen.
+pub trait Stage {
+    /// That Xen, as a guest sees it.
+    type Xen: Platform;
+
+    /// Guests that live at any time, at least 1.
+    fn guests(&self) -> usize;
+
+    /// What each of them has room for.
+    fn room(&self) -> Room;
+
+    /// A guest with these limits and nothing else in use, and with a number that none had before.
+    fn start(&mut self, limits: Limits) -> Services<Self::Xen>;
+
+    /// Destroys a guest, if this stage can: whether it did.
+    fn destroy(&mut self, domid: u16) -> bool;
+
+    /// Asserts that a guest which has let go of everything has nothing left.
+    ///
+    /// # Panics
+    /// With what is left.
+    fn assert_clean(&self, services: &Services<Self::Xen>);
+}
