@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 
 use crate::judge::{self, ok_line};
 use crate::qemu::{self, Boot, End, Machine};
@@ -43,10 +43,10 @@ pub fn run(extent: Extent) -> Result<Tally> {
         let mut machine = Machine::boot(&boot)?;
         let end = machine.run(LIMIT, |console| judge::crashed(&console.xen()), |_| ())?;
         let lines = machine.console().guest();
-        match judged(&end, &lines, operations, seed) {
-            Ok(line) => Ok(say(&format!("        {line}"))),
-            Err(why) => bail!("{why}\n{}", machine.excerpt()),
-        }
+        let line = judged(&end, &lines, operations, seed)
+            .map_err(|why| anyhow!("{why}\n{}", machine.excerpt()))?;
+        say(&format!("        {line}"));
+        Ok(())
     });
     let mut tally = Tally::default();
     tally.count(made.is_ok());
@@ -83,4 +83,39 @@ fn judged<'a>(
         .find(|line| line.starts_with("ok model "))
         .map(String::as_str)
         .ok_or("no line".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    const LINE: &str = "ok model operations=100 sequences=1 seed=7 hypercalls=9 mapped=5 bad_domain=1 bad_gntref=1 \
+                        not_granted=1 pinned=1 no_space=1 entries=504 mappings=255 ports=2 frames=43 heap=172344";
+
+    fn judge(end: &End, line: &str) -> bool {
+        judged(end, &["(banner)".to_owned(), line.to_owned()], 100, 7).is_ok()
+    }
+
+    #[test]
+    fn a_run_counts_only_when_all_was_asked_and_met_and_the_guest_ended_by_itself() {
+        let ended = End::Exited(ExitStatus::from_raw(0));
+        assert!(judge(&ended, LINE));
+        for end in [End::Seen, End::TimedOut, End::Exited(ExitStatus::from_raw(1))] {
+            assert!(!judge(&end, LINE));
+        }
+        for (is, should_not_be) in [
+            ("operations=100", "operations=99"),
+            ("seed=7", "seed=8"),
+            ("pinned=1", "pinned=0"),
+            (" no_space=1", ""),
+            ("mappings=255", "mappings=254"),
+            ("ok model", "error model"),
+        ] {
+            assert!(!judge(&ended, &LINE.replace(is, should_not_be)), "{should_not_be}");
+        }
+        assert!(!judge(&ended, ""));
+    }
 }
