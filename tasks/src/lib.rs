@@ -20,7 +20,7 @@ mod demo;
 pub mod machine;
 mod manners;
 pub mod model;
-mod pattern;
+pub mod pattern;
 mod selftest;
 pub mod shell;
 mod text;

@@ -1,5 +1,7 @@
 //! What `fill` writes and `sum` reads: a stream of SplitMix64, and zlib's CRC-32 over a range.
 //!
+//! Programs on the other side of a share make and check the same bytes with it.
+//!
 //! Both go page by page through a buffer of one page, and hold nothing else in memory.
 
 use core::ops::Range;
@@ -12,16 +14,17 @@ use drivers::shared::{Shared, SharedMut};
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 /// A CRC-32/ISO-HDLC that is being computed.
-pub(crate) fn crc() -> Digest<'static, u32, Table<1>> {
+pub fn crc() -> Digest<'static, u32, Table<1>> {
     CRC.digest()
 }
 
 /// SplitMix64: a state that grows by the golden ratio, mixed.
 #[derive(Debug)]
-pub(crate) struct SplitMix64(u64);
+pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The stream that `seed` starts.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 }
@@ -39,7 +42,7 @@ impl Iterator for SplitMix64 {
 }
 
 /// Fills a page with the next words of `stream`, little-endian.
-pub(crate) fn words(page: &mut [u8; PAGE_SIZE], stream: &mut SplitMix64) {
+pub fn words(page: &mut [u8; PAGE_SIZE], stream: &mut SplitMix64) {
     for (word, value) in page.chunks_exact_mut(8).zip(stream) {
         word.copy_from_slice(&value.to_le_bytes());
     }
@@ -49,7 +52,7 @@ pub(crate) fn words(page: &mut [u8; PAGE_SIZE], stream: &mut SplitMix64) {
 ///
 /// # Errors
 /// EINVAL if the range has no such pages.
-pub(crate) fn fill(
+pub fn fill(
     range: &dyn SharedMut,
     pages: Range<usize>,
     stream: &mut SplitMix64,
@@ -68,7 +71,7 @@ pub(crate) fn fill(
 ///
 /// # Errors
 /// EINVAL if the range has no such pages.
-pub(crate) fn sum(
+pub fn sum(
     range: &dyn Shared,
     pages: Range<usize>,
     crc: &mut Digest<'static, u32, Table<1>>,

@@ -28,6 +28,7 @@ use drivers::{Errno, Error, Services};
 use embassy_futures::select::{Either, Either3, select, select3};
 
 use self::args::Args;
+pub use self::args::{first_word, number};
 use self::input::Input;
 use self::objects::Objects;
 use self::reply::{Done, Failure};

@@ -116,12 +116,13 @@ impl<'a> Args<'a> {
 const BLANKS: [char; 2] = [' ', '\t'];
 
 /// The first word, or nothing; and what follows it and one blank.
-pub(crate) fn first_word(text: &str) -> (&str, &str) {
+pub fn first_word(text: &str) -> (&str, &str) {
     let text = text.trim_start_matches(BLANKS);
     text.split_once(BLANKS).unwrap_or((text, ""))
 }
 
-pub(crate) fn number(word: &str) -> Option<u64> {
+/// A number as the shell takes them: decimal, or hexadecimal after `0x`, and nothing else.
+pub fn number(word: &str) -> Option<u64> {
     let (digits, radix) = match word.strip_prefix("0x") {
         Some(hex) => (hex, 16),
         None => (word, 10),
