@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `run.<id>` | run a program; the words are separated by NUL |
 //! | `feed.<id>` | hand these bytes to the program's input; none: close it |
+//! | `kill.<id>` | end the program with SIGKILL |
 //! | `type.<guest>` | type these bytes on the guest's console |
 //! | `domid.<guest>` | ask for its domain number |
 //! | `node.<path>` | ask for the value of a xenstore node, as soon as there is one |

@@ -33,6 +33,7 @@ fn obey(channel: &str, bytes: &[u8]) -> Result<()> {
     match channel.split_once('.') {
         Some(("run", id)) => programs::start(id.to_owned(), bytes),
         Some(("feed", id)) => programs::feed(id, bytes),
+        Some(("kill", id)) => programs::kill(id),
         Some(("type", guest)) => consoles::type_on(guest, bytes),
         Some(("domid", guest)) => {
             let domid = xenstore::Xenstore::connect()?.domid(guest)?;

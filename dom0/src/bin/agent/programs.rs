@@ -4,56 +4,88 @@
 //! `xl create` does, has ended all the same.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
-use std::process::{ChildStdin, Command, Stdio};
+use std::io::{self, PipeReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sys::signal::{self, Signal};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 
 use crate::line;
 
 /// Where the guests' files lie; names in commands are relative to it.
 const GUESTS: &str = "/guests";
 
-/// Starts the program whose words are separated by NUL.
+/// Starts the program whose words are separated by NUL. From here on it can be fed and killed.
 pub fn start(id: String, words: &[u8]) -> Result<()> {
-    let words = String::from_utf8_lossy(words).into_owned();
+    let (mut child, output) = match spawn(&String::from_utf8_lossy(words)) {
+        Ok(started) => started,
+        Err(error) => {
+            line::send(&format!("out.{id}"), format!("{error:#}\n").as_bytes())?;
+            return line::send(&format!("done.{id}"), b"127");
+        }
+    };
+    let process = Pid::from_raw(child.id().try_into()?);
+    running().insert(id.clone(), Running { process, input: child.stdin.take() });
     thread::spawn(move || {
-        let status = run(&id, &words).unwrap_or_else(|error| {
-            let _ = line::send(&format!("out.{id}"), format!("{error:#}\n").as_bytes());
-            127
-        });
+        let status = follow(&id, process, child, output).unwrap_or(128);
         let _ = line::send(&format!("done.{id}"), status.to_string().as_bytes());
     });
     Ok(())
 }
 
+/// A program that runs.
+struct Running {
+    process: Pid,
+    /// Until it's closed.
+    input: Option<ChildStdin>,
+}
+
 /// Hands bytes to a program that runs; none close its input.
 pub fn feed(id: &str, bytes: &[u8]) -> Result<()> {
-    let mut inputs = inputs();
-    match inputs.get_mut(id).with_context(|| format!("program {id} does not run"))? {
-        input if !bytes.is_empty() => input.write_all(bytes)?,
-        _ => drop(inputs.remove(id)),
+    let mut running = running();
+    let program = running.get_mut(id).with_context(|| not_running(id))?;
+    match &mut program.input {
+        Some(input) if !bytes.is_empty() => input.write_all(bytes)?,
+        input => *input = None,
     }
     Ok(())
 }
 
-fn inputs() -> MutexGuard<'static, HashMap<String, ChildStdin>> {
-    static INPUTS: LazyLock<Mutex<HashMap<String, ChildStdin>>> = LazyLock::new(Mutex::default);
-    INPUTS.lock().unwrap_or_else(PoisonError::into_inner)
+/// Ends a program that runs as nothing can refuse to be ended.
+pub fn kill(id: &str) -> Result<()> {
+    let running = running();
+    let program = running.get(id).with_context(|| not_running(id))?;
+    Ok(signal::kill(program.process, Signal::SIGKILL)?)
 }
 
-fn run(id: &str, words: &str) -> Result<i32> {
+fn not_running(id: &str) -> String {
+    format!("program {id} does not run")
+}
+
+fn running() -> MutexGuard<'static, HashMap<String, Running>> {
+    static RUNNING: LazyLock<Mutex<HashMap<String, Running>>> = LazyLock::new(Mutex::default);
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawn(words: &str) -> Result<(Child, PipeReader)> {
     let mut words = words.split('\0');
     let program = words.next().unwrap_or_default();
-    let (mut output, input) = io::pipe()?;
+    let (output, input) = io::pipe()?;
     let mut command = Command::new(program);
     command.args(words).current_dir(GUESTS).stdin(Stdio::piped());
     command.stdout(input.try_clone()?).stderr(input);
-    let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
-    drop(command);
-    inputs().extend(child.stdin.take().map(|input| (id.to_owned(), input)));
+    let child = command.spawn().with_context(|| format!("cannot start {program}"))?;
+    Ok((child, output))
+}
+
+/// Passes on what a program writes until it ends; its status.
+fn follow(id: &str, process: Pid, mut child: Child, mut output: PipeReader) -> Result<i32> {
     let channel = format!("out.{id}");
     let copier = thread::spawn(move || {
         let mut buffer = [0; 1024];
@@ -63,8 +95,13 @@ fn run(id: &str, words: &str) -> Result<i32> {
             }
         }
     });
+    // Not reaped before it is off the list: its number is nobody else's as long as it's there.
+    while waitid(Id::Pid(process), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR)
+    {
+    }
+    running().remove(id);
     let status = child.wait()?;
-    inputs().remove(id);
     let _ = copier.join();
-    Ok(status.code().unwrap_or(128))
+    // As shells say it.
+    Ok(status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(128))
 }

@@ -1,0 +1,251 @@
+//! What each command does.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::Result;
+use drivers::Access;
+use drivers::shared::{Shared, SharedMut};
+use nix::errno::Errno;
+use tasks::pattern::{self, SplitMix64};
+use tasks::shell::{first_word, number};
+
+use crate::libxen::{Libxen, Notify};
+use crate::region::Region;
+
+/// How long `port wait` waits if it isn't told.
+const PATIENCE_MS: u64 = 10_000;
+/// Bytes that `read` shows at most.
+const READ: usize = 256;
+
+/// Why a command failed: an errno's name, and words.
+struct Failure(String, String);
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Failure {
+        Failure(format!("{errno:?}"), errno.desc().to_owned())
+    }
+}
+
+impl From<drivers::Error> for Failure {
+    fn from(error: drivers::Error) -> Failure {
+        Failure(error.errno().to_string(), error.to_string())
+    }
+}
+
+fn invalid(words: impl Into<String>) -> Failure {
+    Failure("EINVAL".into(), words.into())
+}
+
+/// Pages in use.
+#[derive(Debug)]
+enum Pages {
+    Share(Region),
+    Map(Region),
+}
+
+impl Pages {
+    fn region(&self) -> &Region {
+        match self {
+            Pages::Share(region) | Pages::Map(region) => region,
+        }
+    }
+}
+
+/// The libraries, and what is shared and mapped by id.
+#[derive(Debug)]
+pub struct Peer {
+    libxen: Libxen,
+    pages: BTreeMap<u64, Pages>,
+    ids: u64,
+}
+
+impl Peer {
+    /// Opens the libraries.
+    pub fn open() -> Result<Peer> {
+        Ok(Peer { libxen: Libxen::open()?, pages: BTreeMap::new(), ids: 0 })
+    }
+
+    /// Closes the libraries.
+    pub fn close(self) {
+        self.libxen.close();
+    }
+
+    /// Does what a line says; the line that it ends with.
+    pub fn answer(&mut self, line: &str) -> String {
+        let (first, rest) = first_word(line);
+        let (command, rest) = match first {
+            "port" => {
+                let (second, rest) = first_word(rest);
+                (format!("port {second}"), rest)
+            }
+            _ => (first.to_owned(), rest),
+        };
+        match self.perform(&command, Arguments(rest)) {
+            Ok(keys) => format!("ok {command} {keys}"),
+            Err(Failure(errno, words)) => format!("error {command} errno={errno} status=- {words}"),
+        }
+    }
+
+    fn perform(&mut self, command: &str, mut rest: Arguments<'_>) -> Result<String, Failure> {
+        match command {
+            "share" => self.share(rest),
+            "map" => self.map(rest),
+            "read" => self.read(rest),
+            "write" => self.write(rest),
+            "fill" => self.fill(rest),
+            "sum" => self.sum(rest),
+            "unmap" | "unshare" => self.let_go(command, rest),
+            "port offer" => Ok(format!("port={}", self.libxen.offer(rest.number()?)?)),
+            "port bind" => {
+                Ok(format!("port={}", self.libxen.bind(rest.number()?, rest.number()?)?))
+            }
+            "port send" | "port wait" | "port close" => {
+                let port = rest.number()?;
+                match command {
+                    "port send" => self.libxen.send(port)?,
+                    "port close" => self.libxen.close_port(port)?,
+                    _ => {
+                        let ms = if rest.0.is_empty() { PATIENCE_MS } else { rest.number()? };
+                        self.libxen.wait(port, Duration::from_millis(ms))?;
+                    }
+                }
+                Ok(format!("port={port}"))
+            }
+            _ => Err(Failure("ENOSYS".into(), "no such command".into())),
+        }
+    }
+
+    fn share(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+        let (domid, pages) = (rest.number()?, rest.number()?);
+        let (access, notify) = rest.manner()?;
+        let (refs, region) = self.libxen.share(domid, pages, access, notify)?;
+        let id = self.keep(Pages::Share(region));
+        let refs = refs.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        Ok(format!("id={id} domid={domid} pages={pages} access={access} refs={refs}"))
+    }
+
+    fn map(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+        let domid: u32 = rest.number()?;
+        let list = rest.word()?.split(',').map(parse);
+        let mut refs = list.collect::<Result<Vec<u32>, _>>()?;
+        let (access, notify) = rest.manner()?;
+        let region = self.libxen.map(domid, &mut refs, access, notify)?;
+        let id = self.keep(Pages::Map(region));
+        Ok(format!("id={id} domid={domid} pages={} access={access}", refs.len()))
+    }
+
+    fn read(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+        let (id, offset, len) = (rest.number()?, rest.number()?, rest.number()?);
+        let mut bytes = [0; READ];
+        let bytes = bytes.get_mut(..len).ok_or_else(|| invalid("more than 256 bytes"))?;
+        self.get(id)?.read(offset, bytes)?;
+        let mut keys = format!("id={id} offset={offset} len={len} hex=");
+        for byte in &*bytes {
+            let _ = write!(keys, "{byte:02x}"); // a String takes everything
+        }
+        let text = bytes.iter().map(|byte| match byte {
+            b' '..=b'~' => char::from(*byte),
+            _ => '.',
+        });
+        Ok(keys + " text=" + &text.collect::<String>())
+    }
+
+    fn write(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+        let (id, offset, text) = (rest.number()?, rest.number()?, rest.0);
+        self.get_writable(id)?.write(offset, text.as_bytes())?;
+        Ok(format!("id={id} offset={offset} len={}", text.len()))
+    }
+
+    fn fill(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+        let (id, seed) = (rest.number()?, rest.number()?);
+        let pages = self.get(id)?.pages() as usize;
+        let mut crc = pattern::crc();
+        pattern::fill(self.get_writable(id)?, 0..pages, &mut SplitMix64::new(seed), &mut crc)?;
+        Ok(summed(id, self.get(id)?, crc.finalize()))
+    }
+
+    fn sum(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+        let id = rest.number()?;
+        let (region, mut crc) = (self.get(id)?, pattern::crc());
+        pattern::sum(region, 0..region.pages() as usize, &mut crc)?;
+        Ok(summed(id, region, crc.finalize()))
+    }
+
+    fn let_go(&mut self, command: &str, mut rest: Arguments<'_>) -> Result<String, Failure> {
+        let id = rest.number()?;
+        self.get(id)?;
+        let state = match (command, self.pages.remove(&id)) {
+            ("unmap", Some(Pages::Map(region))) => {
+                self.libxen.unmap(region)?;
+                "unmapped"
+            }
+            ("unshare", Some(Pages::Share(region))) => {
+                self.libxen.unshare(region)?;
+                "unshared"
+            }
+            (_, other) => {
+                self.pages.extend(other.map(|pages| (id, pages)));
+                return Err(Failure("ENOENT".into(), format!("{id} is of the other kind")));
+            }
+        };
+        Ok(format!("id={id} state={state}"))
+    }
+
+    fn keep(&mut self, pages: Pages) -> u64 {
+        self.ids += 1;
+        self.pages.insert(self.ids, pages);
+        self.ids
+    }
+
+    fn get(&self, id: u64) -> Result<&Region, Failure> {
+        let pages = self.pages.get(&id).map(Pages::region);
+        pages.ok_or_else(|| Failure("ENOENT".into(), format!("there is no {id}")))
+    }
+
+    fn get_writable(&self, id: u64) -> Result<&dyn SharedMut, Failure> {
+        let writable = self.get(id)?.writable();
+        writable.ok_or_else(|| Failure("EACCES".into(), "the map is read-only".into()))
+    }
+}
+
+fn summed(id: u64, region: &Region, crc: u32) -> String {
+    format!("id={id} bytes={} crc32={crc:08x}", region.size())
+}
+
+/// The arguments that are left.
+struct Arguments<'a>(&'a str);
+
+impl<'a> Arguments<'a> {
+    fn word(&mut self) -> Result<&'a str, Failure> {
+        let (word, rest) = first_word(self.0);
+        self.0 = rest;
+        if word.is_empty() { Err(invalid("an argument is missing")) } else { Ok(word) }
+    }
+
+    fn number<T: TryFrom<u64>>(&mut self) -> Result<T, Failure> {
+        self.word().and_then(parse)
+    }
+
+    /// The words behind the others: read-only or not, and what is to happen at the end.
+    fn manner(&mut self) -> Result<(Access, Option<Notify>), Failure> {
+        let (mut access, mut notify) = (Access::ReadWrite, Notify { byte: None, event: None });
+        while !self.0.is_empty() {
+            let word = self.word()?;
+            match word.split_once('=') {
+                None if word == "ro" => access = Access::ReadOnly,
+                Some(("byte", offset)) => notify.byte = Some(parse(offset)?),
+                Some(("event", port)) => notify.event = Some(parse(port)?),
+                _ => return Err(invalid(format!("{word:?} is too much"))),
+            }
+        }
+        let any = notify.byte.is_some() || notify.event.is_some();
+        Ok((access, any.then_some(notify)))
+    }
+}
+
+fn parse<T: TryFrom<u64>>(word: &str) -> Result<T, Failure> {
+    let number = number(word).and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| invalid(format!("{word:?} is no number")))
+}
