@@ -17,8 +17,9 @@ use crate::{debian, image, libraries, paths, qemu};
 /// What runs in dom0, from the package of Xen's tools.
 const PROGRAMS: [&str; 6] =
     ["xenstored", "oxenstored", "xen-init-dom0", "xenconsoled", "xenconsole", "xl"];
-/// Libraries that a program opens by itself: xl ends without it when a thread of its ends.
-const OPENED: [&str; 1] = ["libgcc_s.so.1"];
+/// Libraries that programs open by themselves: xl ends without the first when a thread of its ends; the others are
+/// opened by programs of ours.
+const OPENED: [&str; 3] = ["libgcc_s.so.1", "libxengnttab.so.1", "libxenevtchn.so.1"];
 /// What dom0's memory is, is settled; and oxenstored wants to be told where Linux shows dom0's ring.
 const SETTINGS: [(&str, &str); 2] = [
     ("xl.conf", "autoballoon=\"off\"\n"),
@@ -26,7 +27,7 @@ const SETTINGS: [(&str, &str); 2] = [
 ];
 /// Where libraries lie in Debian's packages.
 const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
-/// Our programs' target: linked statically, so that they run beside any C library.
+/// Our programs' target: linked statically, so that they run beside any C library, unless they open libraries.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const STATIC: &str = "target.x86_64-unknown-linux-gnu.rustflags=['-Ctarget-feature=+crt-static']";
 
@@ -83,9 +84,18 @@ pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
 
 /// Builds a program that runs in dom0.
 pub fn program(name: &str) -> Result<PathBuf> {
+    build(name, &["--config", STATIC])
+}
+
+/// Builds a program that opens libraries of dom0's.
+pub fn program_with_libraries(name: &str) -> Result<PathBuf> {
+    build(name, &[])
+}
+
+fn build(name: &str, linking: &[&str]) -> Result<PathBuf> {
     step(&format!("build {name} for dom0"), || {
         let mut cargo = image::cargo_command(&["build", "--release", "-p", "dom0", "--bin", name]);
-        cargo.args(["--target", TARGET, "--config", STATIC]);
+        cargo.args(["--target", TARGET]).args(linking);
         cargo.args(["--config", "profile.release.strip=true"]);
         steps::logged(&format!("build-{name}"), cargo, Duration::from_secs(1200))?;
         Ok(paths::target().join(TARGET).join("release").join(name))
@@ -111,11 +121,13 @@ fn programs(tools: &Path, bin: &Path, archive: &mut Archive) -> Result<Vec<PathB
 
 fn shared(tools: &Path, programs: &[PathBuf], archive: &mut Archive) -> Result<()> {
     let folders = LIBRARIES.map(|folder| tools.join(folder));
-    let mut all = libraries::needed(programs, &folders)?;
-    for name in OPENED {
+    let place = |name: &str| {
         let place = folders.iter().map(|folder| folder.join(name)).find(|place| place.exists());
-        all.insert(name.to_owned(), place.with_context(|| format!("no {name}"))?);
-    }
+        place.with_context(|| format!("no {name}"))
+    };
+    let opened = OPENED.iter().map(|name| place(name)).collect::<Result<Vec<_>>>()?;
+    let mut all = libraries::needed(&[programs, &opened].concat(), &folders)?;
+    all.extend(OPENED.map(str::to_owned).into_iter().zip(opened));
     for (name, place) in &all {
         let folder = if name.starts_with("ld-linux") { "lib64" } else { LIBRARIES[0] };
         archive.file(&format!("{folder}/{name}"), &read(place)?);

@@ -3,6 +3,8 @@
 //! Pure text, no process: the result lines that every command of the guest's shell ends in, and the dump that a
 //! crash leaves. A missing line is a failure; nothing is guessed from what is absent.
 
+use anyhow::Context;
+
 /// One result line: `ok <command> key=value ...` or `error <command> errno=... status=... words`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply<'a> {
@@ -41,6 +43,17 @@ impl<'a> Reply<'a> {
     pub fn number(&self, key: &str) -> Option<u64> {
         self.text(key)?.parse().ok()
     }
+}
+
+/// The value of a key in a result line.
+pub fn value<'a>(line: &'a str, key: &str) -> anyhow::Result<&'a str> {
+    let value = Reply::parse(line).and_then(|reply| reply.text(key));
+    value.with_context(|| format!("no {key} in `{line}`"))
+}
+
+/// The same as a number.
+pub fn number(line: &str, key: &str) -> anyhow::Result<u64> {
+    value(line, key)?.parse().with_context(|| format!("{key} is no number in `{line}`"))
 }
 
 /// The one `ok` line of `command`.

@@ -4,6 +4,7 @@
 //! A command exits 0 only if everything that it names was seen to pass. It refuses to wait without a limit
 //! (only `run`, which belongs to a person, has none) and leaves no process behind.
 
+mod across; // our guest and Linux's devices share with each other
 mod apt; // tools that are installed, and where packages come from
 mod check; // the whole test: format, lints, documentation, host tests, Miri, the tiers
 mod children; // every process that the tool starts, and how it ends
@@ -78,6 +79,8 @@ enum What {
     },
     /// The demo in both orders, and what xl does to a guest: pause, reboot, shutdown, crash
     Pair,
+    /// Our guest and Linux's grant devices share with each other, whatever becomes of either
+    Across,
     /// The same scenarios on Linux's grant devices and on ours, compared line by line
     Conformance,
     /// Cycles of sharing, and peers killed at random moments: nothing is left behind
@@ -120,6 +123,7 @@ fn perform(what: What) -> Result<()> {
         What::Run { example, domu: true, words } => run::domu(&example, &words.join(" ")),
         What::Run { example, domu: false, words } => run::example(&example, &words.join(" ")),
         What::Pair => pair::command(),
+        What::Across => across::command(),
         What::Conformance => conformance::command(),
         What::Leaks { full } => leaks::command(full),
         What::Test => check::everything(),
@@ -132,7 +136,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
         eprintln!(
-            "error: no command `{word}`; there are demo, build, smoke, model, pair, conformance, leaks, shell, run <name>, test, soak"
+            "error: no command `{word}`; there are demo, build, smoke, model, pair, conformance, across, leaks, shell, run <name>, test, soak"
         );
         return ExitCode::from(2);
     }

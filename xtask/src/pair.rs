@@ -60,19 +60,19 @@ pub fn run(times: u32) -> Result<Tally> {
 }
 
 /// A guest called `guest`, at its prompt; `settings` overrule grantkit.cfg's.
-fn create(lab: &mut Lab, settings: &[&str]) -> Result<()> {
+pub fn create(lab: &mut Lab, settings: &[&str]) -> Result<()> {
     lab.xl(&[&["create", "grantkit.cfg", "name=\"guest\""], settings].concat())?;
     prompt(lab, 0)
 }
 
 /// Waits for a prompt behind `mark`.
-fn prompt(lab: &mut Lab, mark: usize) -> Result<()> {
+pub fn prompt(lab: &mut Lab, mark: usize) -> Result<()> {
     let at_prompt = |lab: &Lab| lab.said("guest")[mark..].ends_with(PROMPT).then_some(());
     lab.until(PATIENCE, at_prompt).context("no prompt")
 }
 
 /// Destroys all guests, and forgets what they said once their toolstack has had its last word.
-fn clear(lab: &mut Lab) -> Result<()> {
+pub fn clear(lab: &mut Lab) -> Result<()> {
     for guest in ["granter", "mapper", "guest"] {
         if lab.domid(guest)?.is_some() {
             let _ = lab.xl(&["destroy", guest]); // it may be ending by itself
@@ -86,7 +86,7 @@ fn clear(lab: &mut Lab) -> Result<()> {
 }
 
 /// Waits until the toolstack has cleared a guest away.
-fn gone(lab: &mut Lab, guest: &str) -> Result<()> {
+pub fn gone(lab: &mut Lab, guest: &str) -> Result<()> {
     let gone = |lab: &Lab| lab.ended(guest).then_some(());
     lab.until(PATIENCE, gone).with_context(|| format!("{guest} is still there"))
 }

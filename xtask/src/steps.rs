@@ -18,6 +18,8 @@ use crate::paths;
 
 /// How many lines of a log a failure shows.
 const TAIL: usize = 25;
+/// How much of each line.
+const WIDTH: usize = 240;
 
 /// The clock of the step that runs.
 static CLOCK: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -97,7 +99,7 @@ pub fn excerpt(text: &str, log: &Path) -> String {
     let mut shown = String::new();
     for line in &lines[lines.len().saturating_sub(TAIL)..] {
         let plain = line.chars().filter(|c| !c.is_control() || *c == '\t');
-        shown.extend("    ".chars().chain(plain).chain(['\n']));
+        shown.extend("    ".chars().chain(plain.take(WIDTH)).chain(['\n']));
     }
     shown + &format!("    (all of it: {})", paths::shown(log))
 }

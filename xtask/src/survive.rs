@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::judge::Reply;
+use crate::judge::{number, value};
 use crate::lab::{Lab, PATIENCE};
 
 /// How soon a peer's death must be noticed.
@@ -69,15 +69,4 @@ fn freed(lab: &mut Lab, share: u64, before: &str) -> Result<()> {
         ensure!(was == is, "{key} was {was} and is {is}");
     }
     Ok(())
-}
-
-/// The value of a key in a result line.
-fn value<'a>(line: &'a str, key: &str) -> Result<&'a str> {
-    Reply::parse(line)
-        .and_then(|reply| reply.text(key))
-        .with_context(|| format!("no {key} in `{line}`"))
-}
-
-fn number(line: &str, key: &str) -> Result<u64> {
-    value(line, key)?.parse().with_context(|| format!("{key} is no number in `{line}`"))
 }

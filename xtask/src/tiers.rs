@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::children;
 use crate::steps::{clocked, say};
 use crate::tally::Tally;
-use crate::{conformance, leaks, model, pair, smoke};
+use crate::{across, conformance, leaks, model, pair, smoke};
 
 /// How much of a tier is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,12 +31,13 @@ impl Extent {
 /// A name, and what runs it.
 type Tier = (&'static str, fn(Extent) -> Result<Tally>);
 
-const TIERS: [Tier; 5] = [
+const TIERS: [Tier; 6] = [
     ("smoke", |_| smoke::run()),
     ("model", model::run),
     ("pair", |extent| pair::run(extent.of(1, 20))),
     ("conformance", |_| conformance::run()),
     ("leaks", leaks::run),
+    ("across", across::run),
 ];
 
 /// Runs all tiers with a built image, and tells what came of each.

@@ -39,6 +39,19 @@ impl Lab {
         String::from_utf8_lossy(said.map_or(&[], Vec::as_slice)).trim().to_owned()
     }
 
+    /// The whole lines that a program wrote so far.
+    pub fn written(&self, program: u32) -> Vec<String> {
+        self.replies.get(&format!("out.{program}")).map_or_else(Vec::new, |said| whole_lines(said))
+    }
+
+    /// Ends a program that runs with SIGKILL.
+    pub fn kill(&mut self, program: u32) -> Result<()> {
+        self.line.send(&format!("kill.{program}"), b"")?;
+        let status = self.reply(&format!("done.{program}"), PATIENCE)?;
+        ensure!(status == "137", "the program ended with status {status}");
+        Ok(())
+    }
+
     /// Waits for the end of a program; its output if it succeeded.
     pub fn finish(&mut self, program: u32) -> Result<String> {
         let status = self.reply(&format!("done.{program}"), PATIENCE)?;

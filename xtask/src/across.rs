@@ -1,0 +1,107 @@
+//! Across the two: our share and Linux's gntdev, Linux's gntalloc and our map.
+//!
+//! A guest of ours at its prompt, and in dom0 a program on Xen's own libraries. After each check Linux's program has
+//! ended and what the guest counts is as it was before; after one that fails, the next has a new guest.
+
+mod data; // bytes both ways
+mod ends; // one side closed, killed, destroyed, crashed, paused
+mod grammar; // what a result line looks like
+mod notify; // the byte that is cleared and the event that is sent
+mod sides; // the two
+mod typing; // a program at the console
+
+use anyhow::{Result, ensure};
+
+use self::sides::{Counts, GUEST, Side, Sides};
+use crate::lab::Lab;
+use crate::steps::step;
+use crate::tally::Tally;
+use crate::tiers::Extent;
+use crate::{dom0, image, pair};
+
+/// A name, and what is done with a guest that is as before at the end.
+type Check = (&'static str, fn(&mut Sides<'_>) -> Result<()>);
+/// A name, and what is done with guests of its own.
+type Last = (&'static str, fn(&mut Lab) -> Result<()>);
+
+/// More lines than any check types.
+const LINES: usize = 200;
+
+/// `./run.sh across`
+pub fn command() -> Result<()> {
+    image::build()?;
+    run(Extent::Mini)?.verdict("across")
+}
+
+/// The tier, with a built image: once, or in full ten times.
+pub fn run(extent: Extent) -> Result<Tally> {
+    let peer = dom0::program_with_libraries("peer")?;
+    let dom0 = dom0::prepare(&[image::files()?, vec![peer]].concat())?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "across", ""))?;
+    let mut tally = Tally::default();
+    for _ in 0..extent.of(1, 10) {
+        let mut counts = None;
+        for (name, check) in [data::CHECKS, notify::CHECKS, ends::CHECKS, typing::CHECKS].concat() {
+            tally.check(&mut lab, name, |lab| survived(lab, &mut counts, check))?;
+        }
+        pair::clear(&mut lab)?;
+        for (name, check) in ends::LAST {
+            tally.check(&mut lab, name, check)?;
+            pair::clear(&mut lab)?;
+        }
+    }
+    Ok(tally)
+}
+
+/// Makes a check with the guest that is there; afterwards the guest is at its prompt and counts what it did at first.
+fn survived(
+    lab: &mut Lab,
+    counts: &mut Option<Counts>,
+    check: fn(&mut Sides<'_>) -> Result<()>,
+) -> Result<()> {
+    let before = match counts.take() {
+        Some(counts) => counts,
+        None => warmed_up(lab)?,
+    };
+    let mut sides = Sides::meet(lab)?;
+    let result = check(&mut sides).and_then(|()| {
+        sides.close_linux()?;
+        let after = sides.counts()?;
+        for ((key, was), (_, is)) in before.iter().zip(&after) {
+            ensure!(was == is, "{key} was {was} and is {is}");
+        }
+        Ok(after)
+    });
+    match result {
+        Ok(after) => *counts = Some(after),
+        Err(error) => {
+            pair::clear(lab)?;
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Creates a guest whose tables and lists are as large as the checks make them: only then can its heap be compared.
+fn warmed_up(lab: &mut Lab) -> Result<Counts> {
+    pair::create(lab, &[])?;
+    let mut sides = Sides::meet(lab)?;
+    for (granter, times) in [(Side::Linux, 1), (Side::Guest, 3)] {
+        for _ in 0..times {
+            let pages = sides.pages(granter, 1024, "", "")?;
+            let id = if granter == Side::Guest { pages.share } else { pages.map };
+            sides.ask(Side::Guest, &format!("notify {id} byte=0"))?;
+            sides.part(pages)?;
+        }
+    }
+    let ports = [sides.channel()?, sides.channel()?, sides.channel()?];
+    for port in ports {
+        sides.ask(Side::Guest, &format!("port close {}", port.guest))?;
+    }
+    let mark = sides.lab.said(GUEST).len();
+    // Not the same line twice in a row: the history would keep one of them.
+    sides.lab.type_on(GUEST, "sleep 0\rsleep  0\r".repeat(LINES / 2).as_bytes())?;
+    sides.answers(mark, LINES)?;
+    sides.close_linux()?;
+    sides.counts()
+}
