@@ -469,3 +469,29 @@ fn a_view_is_a_window_of_its_own_and_ends_where_it_was_cut() {
     assert_eq!(errno(view.read(usize::MAX, &mut seen)), Errno::EINVAL);
     assert_eq!(errno(export.view(8000, 193)), Errno::EINVAL);
 }
+
+#[test]
+fn indices_that_found_no_memory_for_their_page_tables_are_free_again() {
+    let pair = pair();
+    let bob = pair.bob.gntdev.open().unwrap();
+    bob.set_max_grants(4).unwrap();
+    pair.bob.xen.fail_page_after(0);
+    assert_eq!(errno(bob.map_grant_ref(&[claim(ALICE, 8); 3])), Errno::ENOMEM);
+    assert_eq!(bob.map_grant_ref(&[claim(ALICE, 8); 4]), Ok(0));
+}
+
+#[test]
+fn a_word_of_a_shared_page_is_loaded_and_stored_whole() {
+    let pair = pair();
+    let export = pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite);
+    let export = export.unwrap();
+    export.store_u32(4096, 0x0403_0201).unwrap();
+    let mut bytes = [0; 6];
+    export.read(4095, &mut bytes).unwrap();
+    assert_eq!(bytes, [0, 1, 2, 3, 4, 0]);
+    assert_eq!(export.load_u32(4096), Ok(0x0403_0201));
+    for offset in [2, 8192, usize::MAX - 3] {
+        assert_eq!(errno(export.load_u32(offset)), Errno::EINVAL, "{offset}");
+        assert_eq!(errno(export.store_u32(offset, 1)), Errno::EINVAL, "{offset}");
+    }
+}

@@ -262,3 +262,26 @@ fn a_buffer_is_zeroed_and_gives_its_pages_back_without_what_was_in_them() {
     assert!(Buffer::new(&pair.alice.xen, 3).is_err());
     pair.assert_clean();
 }
+
+#[test]
+fn segments_that_cross_pages_count_for_two_of_the_16_entries_of_a_hypercall() {
+    let rig = rig();
+    let (_export, grants) = rig.export(1, Access::ReadWrite);
+    let across = CopyEnd::Buffer(&rig.buffer, 4090);
+    let within = CopyEnd::Buffer(&rig.buffer, 0);
+    // Two entries each; then, with the batch full to the last entry, one of a single entry.
+    let parts = |two: usize, one: usize| {
+        let two = std::iter::repeat_n(across, two);
+        let ends = two.chain(std::iter::repeat_n(within, one));
+        ends.map(|dest| Segment::new(CopyEnd::Grant(grants[0], 0), dest, 12)).collect::<Vec<_>>()
+    };
+    let calls = || rig.pair.bob.xen.counters().calls(Call::GnttabCopy);
+    for (two, one, hypercalls) in
+        [(8, 0, 1), (8, 1, 2), (7, 2, 1), (7, 3, 2), (16, 0, 2), (0, 16, 1)]
+    {
+        let (mut segments, before) = (parts(two, one), calls());
+        rig.bob.grant_copy(&mut segments).unwrap();
+        assert!(segments.iter().all(|segment| segment.status == GrantStatus::OKAY));
+        assert_eq!(calls() - before, hypercalls, "{two} of two entries, {one} of one");
+    }
+}

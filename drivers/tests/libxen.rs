@@ -346,3 +346,19 @@ fn a_closed_library_handle_is_ebadf_and_its_mappings_live_on() {
     alice.unshare(shared, 1).unwrap();
     pair.assert_clean();
 }
+
+#[test]
+fn a_second_mapping_with_a_notification_has_its_own_byte_cleared() {
+    let pair = pair();
+    let (export, grefs) = share(&pair, 2, Access::ReadWrite);
+    let mut bob = gnttab(&pair);
+    let first = bob.map_grant_ref(ALICE, grefs[0], RW).unwrap();
+    let second = bob.map_grant_ref_notify(ALICE, grefs[1], RW, 3, None).unwrap();
+    export.write(0, &[1; 8192]).unwrap();
+    bob.unmap(second, 1).unwrap();
+    bob.unmap(first, 1).unwrap();
+    let mut seen = [0; 8192];
+    export.read(0, &mut seen).unwrap();
+    let cleared: Vec<usize> = (0..seen.len()).filter(|at| seen[*at] == 0).collect();
+    assert_eq!(cleared, [4096 + 3]);
+}

@@ -241,3 +241,19 @@ fn an_exports_byte_is_counted_from_its_own_start() {
     let cleared: Vec<_> = (0..8192).filter(|at| bytes[*at] == 0).collect();
     assert_eq!(cleared, [5000]);
 }
+
+#[test]
+fn an_index_that_was_removed_and_is_somebody_elses_does_not_delay_the_event() {
+    let pair = pair();
+    let (alice_port, bob_port) = channel(&pair);
+    let export =
+        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
+    let bob = pair.bob.gntdev.open().unwrap();
+    let index = bob.map_grant_ref(&offer(ALICE, &export)).unwrap();
+    bob.unmap_grant_ref(index + 4096, 1).unwrap();
+    assert_eq!(bob.map_grant_ref(&offer(ALICE, &export)[..1]), Ok(index + 4096));
+    // Only now: one index of the two is left to wait for.
+    bob.set_unmap_notify(index, both(&bob_port)).unwrap();
+    bob.unmap_grant_ref(index, 1).unwrap();
+    assert_eq!(events(&pair, &alice_port), 1);
+}
