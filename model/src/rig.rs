@@ -25,8 +25,8 @@ use crate::reference::{AllocFile, Dev, Domain, DomainId, Gref, Met, Model, answe
 /// Indices of a new gntdev, and pages that a domain may grant at first.
 const INDICES: u32 = 12;
 const LIMIT: u32 = 24;
-/// The gntdev that has room for more than Xen maps of one reference, and of all together.
-const ROOMY: usize = 2;
+/// The gntdevs from this one on have room for more than Xen maps of one reference, and of all together.
+const ROOMY: usize = 1;
 const MANY: u32 = 400;
 
 /// One operation.
@@ -185,7 +185,7 @@ impl<S: Stage> Rig<S> {
             let file = GntdevFile::open(&guest.services.xen, &guest.services.gntdev).unwrap();
             let (slots, notifies) = (BTreeMap::new(), BTreeMap::new());
             let mut dev = Dev { closed: false, limit: INDICES.into(), slots, notifies };
-            if number == ROOMY {
+            if number >= ROOMY {
                 file.handle().and_then(|handle| handle.set_max_grants(MANY)).unwrap();
                 dev.limit = MANY.into();
             }

@@ -17,6 +17,7 @@ pub mod cmdline;
 pub mod conformance;
 pub mod cycles;
 mod demo;
+pub mod exhaust;
 pub mod machine;
 mod manners;
 pub mod model;

@@ -14,6 +14,7 @@ mod cpio; // an initramfs
 mod debian; // Linux and Xen's tools from packages
 mod demo; // two guests share memory, and the report
 mod dom0; // the lab's dom0: Linux, Xen's tools, the agent, the guests
+mod exhaustion; // the last grant, mapping and event channel
 mod guest; // a guest from an example image
 mod image; // the kernel's ELF file and target/xen
 mod judge; // what a console must have said
@@ -83,6 +84,12 @@ enum What {
     Across,
     /// The same scenarios on Linux's grant devices and on ours, compared line by line
     Conformance,
+    /// The last grant, mapping and event channel of a guest with small tables
+    Exhaustion {
+        /// As often as in `soak`
+        #[arg(long)]
+        full: bool,
+    },
     /// Cycles of sharing, and peers killed at random moments: nothing is left behind
     Leaks {
         /// As often as in `soak`
@@ -125,6 +132,7 @@ fn perform(what: What) -> Result<()> {
         What::Pair => pair::command(),
         What::Across => across::command(),
         What::Conformance => conformance::command(),
+        What::Exhaustion { full } => exhaustion::command(full),
         What::Leaks { full } => leaks::command(full),
         What::Test => check::everything(),
         What::Soak => soak::command(),
@@ -136,7 +144,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
         eprintln!(
-            "error: no command `{word}`; there are demo, build, smoke, model, pair, conformance, across, leaks, shell, run <name>, test, soak"
+            "error: no command `{word}`; there are demo, build, smoke, model, pair, conformance, across, exhaustion, leaks, shell, run <name>, test, soak"
         );
         return ExitCode::from(2);
     }

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::children;
 use crate::steps::{clocked, say};
 use crate::tally::Tally;
-use crate::{across, conformance, leaks, model, pair, smoke};
+use crate::{across, conformance, exhaustion, leaks, model, pair, smoke};
 
 /// How much of a tier is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,11 +31,12 @@ impl Extent {
 /// A name, and what runs it.
 type Tier = (&'static str, fn(Extent) -> Result<Tally>);
 
-const TIERS: [Tier; 6] = [
+const TIERS: [Tier; 7] = [
     ("smoke", |_| smoke::run()),
     ("model", model::run),
     ("pair", |extent| pair::run(extent.of(1, 20))),
     ("conformance", |_| conformance::run()),
+    ("exhaustion", exhaustion::run),
     ("leaks", leaks::run),
     ("across", across::run),
 ];

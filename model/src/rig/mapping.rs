@@ -28,7 +28,7 @@ impl<S: Stage> Rig<S> {
             offered.extend(ours.map(|(gref, _)| (granter as u16, *gref)));
         }
         let count = match b {
-            0..224 => b % 5,
+            0..208 => b % 5,
             // As many references as can be mapped at once, and one more.
             _ => 128 + b % 2,
         };
