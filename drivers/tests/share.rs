@@ -124,6 +124,7 @@ fn one_bad_reference_in_a_batch_leaves_nothing_mapped_and_every_status_readable(
         let failed = bob.insert(&grants).unwrap().map::<ReadWrite>().unwrap_err();
         assert_eq!(failed.error.status(), Some(GrantStatus::BAD_GNTREF));
         assert!(failed.error.to_string().contains("99999"), "{}", failed.error);
+        assert_eq!(failed.value.statuses().count(), failed.value.pages() as usize);
         for (position, (_, status)) in failed.value.statuses().enumerate() {
             let expected =
                 if position == bad { GrantStatus::BAD_GNTREF } else { GrantStatus::OKAY };
