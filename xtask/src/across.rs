@@ -28,9 +28,9 @@ type Last = (&'static str, fn(&mut Lab) -> Result<()>);
 const LINES: usize = 200;
 
 /// `./run.sh across`
-pub fn command() -> Result<()> {
+pub fn command(full: bool) -> Result<()> {
     image::build()?;
-    run(Extent::Mini)?.verdict("across")
+    run(if full { Extent::Full } else { Extent::Mini })?.verdict("across")
 }
 
 /// The tier, with a built image: once, or in full ten times.

@@ -81,7 +81,11 @@ enum What {
     /// The demo in both orders, and what xl does to a guest: pause, reboot, shutdown, crash
     Pair,
     /// Our guest and Linux's grant devices share with each other, whatever becomes of either
-    Across,
+    Across {
+        /// As often as in `soak`
+        #[arg(long)]
+        full: bool,
+    },
     /// The same scenarios on Linux's grant devices and on ours, compared line by line
     Conformance,
     /// The last grant, mapping and event channel of a guest with small tables
@@ -130,7 +134,7 @@ fn perform(what: What) -> Result<()> {
         What::Run { example, domu: true, words } => run::domu(&example, &words.join(" ")),
         What::Run { example, domu: false, words } => run::example(&example, &words.join(" ")),
         What::Pair => pair::command(),
-        What::Across => across::command(),
+        What::Across { full } => across::command(full),
         What::Conformance => conformance::command(),
         What::Exhaustion { full } => exhaustion::command(full),
         What::Leaks { full } => leaks::command(full),

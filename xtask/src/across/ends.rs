@@ -72,7 +72,7 @@ fn granter(sides: &mut Sides<'_>, leave: Leave) -> Result<()> {
 }
 
 fn paused_while_filling(sides: &mut Sides<'_>) -> Result<()> {
-    const FILLS: usize = 40;
+    const FILLS: usize = 16;
     let pages = sides.pages(Side::Guest, 1000, "", "")?;
     let mark = sides.lab.said(GUEST).len();
     let lines: String = (1..=FILLS).map(|seed| format!("fill {} {seed}\r", pages.share)).collect();

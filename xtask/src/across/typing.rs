@@ -14,6 +14,7 @@ pub const CHECKS: &[Check] = &[
     ("a line of 8,192 bytes is taken, one of 8,193 refused", long_lines),
     ("what is typed while a command runs is done afterwards, in order", typed_ahead),
     ("Ctrl-C ends a wait, and leaves what was typed before it", interrupted),
+    ("CR, LF, CRLF, tabs, rubbed-out and odd bytes", edited),
     ("every refusal has the documented errno and status", refusals),
 ];
 
@@ -67,6 +68,30 @@ fn interrupted(sides: &mut Sides<'_>) -> Result<()> {
     }
     sides.ask(Side::Guest, &format!("port close {}", channel.guest))?;
     sides.part(pages)
+}
+
+fn edited(sides: &mut Sides<'_>) -> Result<()> {
+    let lines = [
+        (b"sleep 1\r".as_slice(), "ok sleep ms=1"),
+        (b"sleep 2\n", "ok sleep ms=2"),
+        (b"sleep 3\r\n", "ok sleep ms=3"),
+        (b"  sleep\t 4 \r", "ok sleep ms=4"),
+        (b"slep\x7f\x7fe\x08eep 0x5\r", "ok sleep ms=5"), // backspace, as either byte
+        (b"poweroff\x15sleep 6\r", "ok sleep ms=6"),      // Ctrl-U
+        (b"sleep 7 8\x17\r", "ok sleep ms=7"),            // Ctrl-W
+        (b"\r\n\r \rsleep 8\r", "ok sleep ms=8"),         // empty lines have no answer
+        (b"sleep \xff\r", "error sleep errno=EINVAL status=- byte 6 of the line is not UTF-8"),
+        ("sleep gr\u{fc}n\r".as_bytes(), "error sleep errno=EINVAL status=- "),
+        (b"sleep 9\r", "ok sleep ms=9"),
+    ];
+    let mark = sides.lab.said(GUEST).len();
+    let typed: Vec<u8> = lines.iter().flat_map(|(typed, _)| *typed).copied().collect();
+    sides.lab.type_on(GUEST, &typed)?;
+    let answers = sides.answers(mark, lines.len())?;
+    for (answer, (_, expected)) in answers.iter().zip(lines) {
+        ensure!(answer.starts_with(expected), "not `{expected}`: {answer}");
+    }
+    Ok(())
 }
 
 fn refusals(sides: &mut Sides<'_>) -> Result<()> {
