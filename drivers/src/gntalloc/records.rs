@@ -162,16 +162,16 @@ impl<X: Platform> Records<X> {
         self.parked.pop_front()
     }
 
-    /// Unlists every page of a handle, and queues those that have no user left before the parked
-    /// ones; returns how many. Looks at every page there is, once, when the handle closes.
+    /// Unlists every page of a handle, and queues them before the parked ones; returns how many.
+    /// They have no other user: a mapping of theirs would keep the handle open. Looks at every page
+    /// there is, once, when the handle closes.
     pub(crate) fn close(&mut self, handle: u32) -> usize {
         let unlisted = self.live.extract_if(|key, record| {
             let ours = key.0 == handle && record.listed;
             if ours {
-                record.listed = false;
-                record.users -= 1;
+                (record.listed, record.users) = (false, 0);
             }
-            ours && record.users == 0
+            ours
         });
         let before = self.parked.len();
         unlisted.for_each(|(_, record)| self.parked.push_front(record));
