@@ -6,6 +6,7 @@
 //!
 //! Step 7, surviving the mapper's end, is made from outside; both are ready for it at any moment.
 
+pub(crate) mod false_peer;
 mod find;
 mod granter;
 mod lead;

@@ -18,6 +18,7 @@ pub mod conformance;
 pub mod cycles;
 mod demo;
 pub mod exhaust;
+pub mod hostile;
 pub mod machine;
 mod manners;
 pub mod model;

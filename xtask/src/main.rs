@@ -16,6 +16,7 @@ mod demo; // two guests share memory, and the report
 mod dom0; // the lab's dom0: Linux, Xen's tools, the agent, the guests
 mod exhaustion; // the last grant, mapping and event channel
 mod guest; // a guest from an example image
+mod hostile; // a guest that means harm
 mod image; // the kernel's ELF file and target/xen
 mod judge; // what a console must have said
 mod lab; // Xen with a Linux dom0, and guests that xl creates
@@ -100,6 +101,8 @@ enum What {
         #[arg(long)]
         full: bool,
     },
+    /// A guest that means harm, and two that it does none to: one line for each attack
+    Hostile,
     /// Everything: format, lints, documentation, host tests, Miri, every tier on Xen in its small form
     Test,
     /// Every tier on Xen in full, which takes long
@@ -138,6 +141,7 @@ fn perform(what: What) -> Result<()> {
         What::Conformance => conformance::command(),
         What::Exhaustion { full } => exhaustion::command(full),
         What::Leaks { full } => leaks::command(full),
+        What::Hostile => hostile::command(),
         What::Test => check::everything(),
         What::Soak => soak::command(),
     }
@@ -148,7 +152,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = std::env::args().nth(1).unwrap_or_default();
         eprintln!(
-            "error: no command `{word}`; there are demo, build, smoke, model, pair, conformance, across, exhaustion, leaks, shell, run <name>, test, soak"
+            "error: no command `{word}`; there are demo, build, smoke, model, pair, conformance, across, exhaustion, leaks, hostile, shell, run <name>, test, soak"
         );
         return ExitCode::from(2);
     }

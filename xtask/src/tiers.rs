@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::children;
 use crate::steps::{clocked, say};
 use crate::tally::Tally;
-use crate::{across, conformance, exhaustion, leaks, model, pair, smoke};
+use crate::{across, conformance, exhaustion, hostile, leaks, model, pair, smoke};
 
 /// How much of a tier is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Extent {
 /// A name, and what runs it.
 type Tier = (&'static str, fn(Extent) -> Result<Tally>);
 
-const TIERS: [Tier; 7] = [
+const TIERS: [Tier; 8] = [
     ("smoke", |_| smoke::run()),
     ("model", model::run),
     ("pair", |extent| pair::run(extent.of(1, 20))),
@@ -39,6 +39,7 @@ const TIERS: [Tier; 7] = [
     ("exhaustion", exhaustion::run),
     ("leaks", leaks::run),
     ("across", across::run),
+    ("hostile", hostile::run),
 ];
 
 /// Runs all tiers with a built image, and tells what came of each.

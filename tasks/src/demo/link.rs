@@ -20,8 +20,8 @@ use super::Stop;
 use crate::verdict::Why;
 
 /// Where the boxes are in the page: a number that is written last, and words 16 bytes behind it.
-const BOXES: [usize; 2] = [0, 2048];
-const WORDS_AT: usize = 16;
+pub(super) const BOXES: [usize; 2] = [0, 2048];
+pub(super) const WORDS_AT: usize = 16;
 /// Words of a letter before its references.
 const HEAD: usize = 4;
 /// References in a letter.
@@ -73,6 +73,13 @@ impl Letter {
         let mut words = [0; HEAD + REFS];
         words[0] = kind;
         words[2..4].copy_from_slice(args);
+        Self(words)
+    }
+
+    /// A letter of any words; the rest is 0.
+    pub(super) fn of_words(head: &[u32]) -> Self {
+        let mut words = [0; HEAD + REFS];
+        words[..head.len()].copy_from_slice(head);
         Self(words)
     }
 
