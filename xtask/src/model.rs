@@ -21,9 +21,9 @@ const ROOM: [(&str, u64); 2] = [("entries", 504), ("mappings", 255)];
 const MET: [&str; 6] = ["mapped", "bad_domain", "bad_gntref", "not_granted", "pinned", "no_space"];
 /// Operations.
 const MINI: u64 = 100_000;
-const FULL: u64 = 2_000_000;
+const FULL: u64 = 1_000_000;
 /// For a machine that is loaded, too.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(1200);
 
 /// `./run.sh model`; `full`: as many calls as `soak` makes.
 pub fn command(full: bool) -> Result<()> {
