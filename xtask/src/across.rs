@@ -12,7 +12,7 @@ mod typing; // a program at the console
 
 use anyhow::{Result, ensure};
 
-use self::sides::{Counts, GUEST, Side, Sides};
+use self::sides::{Counts, GUEST, LINE, Side, Sides};
 use crate::lab::Lab;
 use crate::steps::step;
 use crate::tally::Tally;
@@ -102,6 +102,11 @@ fn warmed_up(lab: &mut Lab) -> Result<Counts> {
     // Not the same line twice in a row: the history would keep one of them.
     sides.lab.type_on(GUEST, "sleep 0\rsleep  0\r".repeat(LINES / 2).as_bytes())?;
     sides.answers(mark, LINES)?;
+    // The longest line, all of it there before the shell looks at it: no echo is longer.
+    let mark = sides.lab.said(GUEST).len();
+    let typed = format!("sleep 60000\r{:LINE$}\r\x03", "status");
+    sides.lab.type_on(GUEST, typed.as_bytes())?;
+    sides.answers(mark, 2)?;
     sides.close_linux()?;
     sides.counts()
 }
