@@ -2,16 +2,17 @@
 //!
 //! xl writes a word into `control/shutdown` and takes an empty value there as the guest's word
 //! that it is going; it wants that before the guest is gone. A word that is not obeyed is left as
-//! it is, which xl reads as a refusal. `data/grantkit/state` says `ready` once xl is being heard.
+//! it is, which xl reads as a refusal. `data/grantkit/state` says `ready` once xl is being heard; all
+//! may read it, so that a peer can tell when this guest is gone.
 
 use core::future::pending;
 
 use drivers::memory::Platform;
 use drivers::xenstore::XenStore;
-use drivers::{Error, Services};
+use drivers::{DomId, Error, Services};
 
 use crate::shell::Ending;
-use crate::xenstore::persist;
+use crate::xenstore::{look, persist, publish};
 
 const SHUTDOWN: &str = "control/shutdown";
 const STATE: &str = "data/grantkit/state";
@@ -27,10 +28,17 @@ pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
     pending().await
 }
 
+/// Whether a domain's own state can be read: it can as long as a guest like this one is there.
+/// `None` if xenstore does not say.
+pub(crate) async fn is_there<X: Platform>(services: &Services<X>, domid: u16) -> Option<bool> {
+    let (store, domid) = (services.xenstore.as_ref()?, DomId::new(domid)?);
+    Some(look(&services.xen, store, domid, STATE).await.ok()?.is_some())
+}
+
 async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Result<Ending, Error> {
     let xen = &services.xen;
     let mut watch = store.watch(SHUTDOWN).await?;
-    if let Err(error) = persist(xen, &|| store.write(STATE, b"ready")).await {
+    if let Err(error) = publish(services, store, STATE, b"ready").await {
         log::warn!("{STATE}: {error}");
     }
     loop {

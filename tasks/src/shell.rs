@@ -40,6 +40,8 @@ use crate::{CrashKind, Machine};
 
 /// How long the end waits for a console that nobody reads: 2 s.
 const DRAIN_NS: u64 = 2_000_000_000;
+/// How long a map or its state waits for xenstore.
+const SIGHT_MS: u64 = 1_000;
 
 /// Runs the shell: applies the options of `command_line`, runs its script, then what is typed.
 ///
@@ -198,6 +200,15 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
                 format_args!("waited {} ms", ms.unwrap_or_default()),
             )),
             Either::Second(()) => Err(Failure::new(Errno::EINTR, format_args!("interrupted"))),
+        }
+    }
+
+    /// Whether a peer's state can be read in xenstore; `None` if that is not known in time.
+    async fn sees(&self, peer: u16) -> Option<bool> {
+        let sees = manners::is_there(&self.services, peer);
+        match select3(sees, self.sleep(SIGHT_MS), self.input.interrupted()).await {
+            Either3::First(sees) => sees,
+            Either3::Second(()) | Either3::Third(()) => None,
         }
     }
 

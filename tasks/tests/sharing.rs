@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::cell::Cell;
+
 use common::{Guest, value};
 use drivers::fake::{Task, World};
 
@@ -115,4 +117,48 @@ fn a_guest_that_powers_off_leaves_nothing_mapped() {
     assert!(granter.results()[3].starts_with("ok wait "), "{:?}", granter.results());
     mapper.end();
     granter.end();
+}
+
+#[test]
+fn a_map_whose_granter_was_destroyed_says_that_it_is_gone_and_keeps_its_bytes() {
+    let world = World::new();
+    let (granter, mapper) = (&Guest::new(&world, 1), &Guest::new(&world, 2));
+    let doomed = &Cell::new(false);
+    let user = async {
+        let filled = granter.expect("ok fill ").await;
+        mapper.ask("map 1 8,9,10\r", "ok map ").await;
+        let state = mapper.ask("state 1\r", "ok state ").await;
+        assert_eq!(value(&state, "states"), "mapped-rw*3");
+        doomed.set(true);
+        granter.xen.console_type("\r");
+        mapper.pause(1).await;
+        let state = mapper.ask("state 1\r", "ok state ").await;
+        assert_eq!(value(&state, "states"), "gone*3");
+        let sum = mapper.ask("sum 1\r", "ok sum ").await;
+        assert_eq!(value(&sum, "crc32"), value(&filled, "crc32"));
+        mapper.ask("unmap 1\r", "ok unmap ").await;
+        mapper.xen.console_type("poweroff\r");
+    };
+    let granter = granter.task_until("-- share 2 3; fill 1 42", || doomed.get());
+    pair(&world, [granter, mapper.task("", user)]);
+}
+
+#[test]
+fn a_granter_that_tells_nobody_whether_it_is_there_is_not_taken_for_gone() {
+    let world = World::new();
+    let (granter, mapper) = (&Guest::new(&world, 1), &Guest::new(&world, 2));
+    let user = async {
+        granter.expect("ok share ").await;
+        granter.ask("xs rm data/grantkit\r", "ok xs rm ").await;
+        let state = mapper.ask("map 1 8\rstate 1\r", "ok state ").await;
+        assert_eq!(value(&state, "states"), "mapped-rw*1");
+        // Nor is one of which xenstore says nothing.
+        world.xenstore_daemon(false);
+        mapper.ask("unmap 1\r", "ok unmap ").await;
+        let state = mapper.ask("map 1 8\rstate 2\r", "ok state ").await;
+        assert_eq!(value(&state, "states"), "mapped-rw*1");
+        mapper.xen.console_type("poweroff\r");
+        granter.xen.console_type("poweroff\r");
+    };
+    pair(&world, [granter.task("-- share 2 1", user), mapper.task("", async {})]);
 }

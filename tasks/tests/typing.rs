@@ -26,7 +26,8 @@ fn typed(text: &str) -> (String, Vec<String>) {
 #[test]
 fn a_program_sees_its_text_and_then_the_answer_on_a_line_of_its_own() {
     let (output, _) = typed("share 2 1\r");
-    let session = "grantkit> share 2 1\r\nok share id=1 domid=2 pages=1 access=rw refs=8\r\n\
+    let session = "ready after 1.9 ms of cpu\r\n\
+                   grantkit> share 2 1\r\nok share id=1 domid=2 pages=1 access=rw refs=8\r\n\
                    grantkit> \r\ngrantkit> poweroff\r\nok poweroff\r\n";
     assert_eq!(output, session);
 }

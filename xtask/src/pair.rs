@@ -22,7 +22,7 @@ type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 const LABS: [(&str, [&str; 2]); 2] =
     [("xenstored", ["granter", "mapper"]), ("oxenstored", ["mapper", "granter"])];
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("a guest of 4 MiB answers", smallest),
     ("xenstore says that it is ready", ready),
     ("xl console: prompt and history", console),
@@ -30,6 +30,7 @@ const CHECKS: [Check; 7] = [
     ("xl reboot", rebooted),
     ("xl shutdown", shut_down),
     ("a crash leaves a dump", crashed),
+    ("a map of a destroyed guest's pages is gone", outlived),
 ];
 
 /// `./run.sh pair`
@@ -156,4 +157,27 @@ fn crashed(lab: &mut Lab) -> Result<()> {
     ensure!(lab.daemon("xl-guest").contains("reason code 3"), "it did not end as crashed");
     let lines = whole_lines(&lab.said("guest")[mark..]);
     judge::dumped("null", &lines).map_err(anyhow::Error::msg)
+}
+
+fn outlived(lab: &mut Lab) -> Result<()> {
+    lab.xl(&["create", "grantkit.cfg", "name=\"granter\""])?;
+    let granter = lab.domid("granter")?.context("no granter")?;
+    lab.node(&format!("/local/domain/{granter}/data/grantkit/state"))?;
+    create(lab, &[])?;
+    let guest = lab.domid("guest")?.context("no guest")?;
+    lab.ask("granter", &format!("share {guest} 2"))?;
+    let filled = lab.ask("granter", "fill 1 42")?;
+    lab.ask("guest", &format!("map {granter} 8,9"))?;
+    let state = lab.ask("guest", "state 1")?;
+    ensure!(state.ends_with(" states=mapped-rw*2"), "{state}");
+    lab.xl(&["destroy", "granter"])?;
+    let state = lab.ask("guest", "state 1")?;
+    ensure!(state.ends_with(" states=gone*2"), "{state}");
+    let sum = lab.ask("guest", "sum 1")?;
+    ensure!(
+        sum.split_once(" bytes")
+            == filled.split_once(" bytes").map(|(_, rest)| ("ok sum id=1", rest)),
+        "{sum}"
+    );
+    lab.ask("guest", "unmap 1").map(drop)
 }

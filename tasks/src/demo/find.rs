@@ -9,13 +9,13 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use drivers::memory::Platform;
-use drivers::xenstore::{DomainPath, Permission, WatchEvent, XenStore};
-use drivers::{DomId, Errno, Error, Services};
+use drivers::xenstore::{DomainPath, WatchEvent, XenStore};
+use drivers::{DomId, Error, Services};
 use embassy_futures::select::{Either, select};
 
 use super::Trouble;
 use crate::text::Text;
-use crate::xenstore::{again, persist};
+use crate::xenstore::{self, again, publish};
 
 /// The granter's node.
 pub(super) const GRANTER: &str = "data/grantkit/demo/granter";
@@ -70,10 +70,7 @@ impl<'a, X: Platform> Post<'a, X> {
     async fn publish(&self, words: fmt::Arguments<'_>) -> Result<(), Error> {
         let mut value = Text::new();
         value.write_fmt(words).map_err(|_| Error::NO_MEMORY)?;
-        let xen = &self.services.xen;
-        persist(xen, &|| self.store.write(self.path, value.as_str().as_bytes())).await?;
-        let all = [Permission { domid: self.services.domid, read: true, write: false }];
-        persist(xen, &|| self.store.set_permissions(self.path, &all)).await.map(drop)
+        publish(self.services, self.store, self.path, value.as_str().as_bytes()).await
     }
 }
 
@@ -90,12 +87,7 @@ pub(super) async fn look<X: Platform>(
     domid: DomId,
     path: &'static str,
 ) -> Result<Option<Vec<u8>>, Trouble> {
-    let node = alloc::format!("/local/domain/{domid}/{path}");
-    match persist(&services.xen, &|| store.read(&node)).await {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::XenStore(Errno::EACCES | Errno::ENOENT)) => Ok(None),
-        Err(error) => Err((path, error)),
-    }
+    xenstore::look(&services.xen, store, domid, path).await.map_err(|error| (path, error))
 }
 
 /// What a watch on all domains tells.

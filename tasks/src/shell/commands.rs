@@ -35,10 +35,10 @@ pub(super) async fn run<X: Platform, M: Machine>(
 ) -> Done {
     match command.verb {
         Verb::Share => share::share(shell, args, ok),
-        Verb::Map => share::map(shell, args, ok),
+        Verb::Map => share::map(shell, args, ok).await,
         Verb::Unmap => share::unmap(shell, args, ok),
         Verb::Unshare => share::unshare(shell, args, ok),
-        Verb::State => watch::state(shell, args, ok),
+        Verb::State => watch::state(shell, args, ok).await,
         Verb::Notify => watch::notify(shell, args, ok),
         Verb::Wait => watch::wait(shell, args, ok).await,
         Verb::Read => memory::read(shell, args, ok),

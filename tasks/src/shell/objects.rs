@@ -29,6 +29,8 @@ pub(crate) struct Map<X: Platform> {
     pub(crate) peer: u16,
     /// When it was mapped, in nanoseconds of Xen's time.
     pub(crate) since: u64,
+    /// Whether its granter was seen to be there.
+    pub(crate) seen: bool,
 }
 
 /// A mapping of either kind.

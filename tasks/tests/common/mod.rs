@@ -98,20 +98,32 @@ impl Guest {
         polls: usize,
         died: &'a Cell<bool>,
     ) -> Task<'a> {
+        let mut left = polls;
+        let over = move || {
+            died.set(left == 0);
+            left = left.saturating_sub(1);
+            died.get()
+        };
+        self.task_until(line, over)
+    }
+
+    /// Runs the shell until `over` says so; then the domain is destroyed in the same way.
+    pub fn task_until<'a>(
+        &'a self,
+        line: &'a str,
+        mut over: impl FnMut() -> bool + 'a,
+    ) -> Task<'a> {
         let shell = shell::run(self.services.clone(), self.notes.clone(), line);
         let mut shell = Some(Box::pin(shell));
-        let mut left = polls;
         let life = poll_fn(move |cx| {
             let Some(living) = &mut shell else {
                 return Poll::Ready(());
             };
-            if left == 0 {
+            if over() {
                 std::mem::forget(shell.take());
                 self.xen.world().destroy(self.xen.domid());
-                died.set(true);
                 return Poll::Ready(());
             }
-            left -= 1;
             living.as_mut().poll(cx)
         });
         Task::new(&self.services.events, life)

@@ -34,7 +34,7 @@ pub(crate) fn share<X: Platform, M: Machine>(
 }
 
 /// `map <domid> <ref,ref,...> [ro]`
-pub(crate) fn map<X: Platform, M: Machine>(
+pub(crate) async fn map<X: Platform, M: Machine>(
     shell: &mut Shell<'_, X, M>,
     args: &mut Args<'_>,
     ok: &mut Text,
@@ -49,13 +49,15 @@ pub(crate) fn map<X: Platform, M: Machine>(
         grants.push(ForeignGrant { domid: peer, gref });
     }
     let access = args.access()?;
+    // Before there is anything to undo, and before the granter's end could be missed.
+    let seen = shell.sees(peer).await == Some(true);
     let id = shell.objects.reserve()?;
     let reservation = shell.gntdev()?.insert(&grants)?;
     let mapping = map_reservation(reservation, access).map_err(|failed| failed.error)?;
     let addr = with_mapping!(&mapping, mapping => mapping.addr());
     write!(ok, " id={id} domid={peer} pages={count} access={access} va={addr:x}")?;
     let since = shell.services.xen.now();
-    shell.objects.add(Object::Map(Map { mapping, peer, since }));
+    shell.objects.add(Object::Map(Map { mapping, peer, since, seen }));
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::shell::reply::Done;
 use crate::text::Text;
 
 /// `state <id>`
-pub(crate) fn state<X: Platform, M: Machine>(
+pub(crate) async fn state<X: Platform, M: Machine>(
     shell: &mut Shell<'_, X, M>,
     args: &mut Args<'_>,
     ok: &mut Text,
@@ -25,7 +25,11 @@ pub(crate) fn state<X: Platform, M: Machine>(
     match shell.objects.get(id)? {
         Object::Map(map) => {
             let (pages, state) = (map.mapping.pages(), map.mapping.state());
-            write!(ok, " id={id} pages={pages} states={state}*{pages}")?;
+            write!(ok, " id={id} pages={pages} states=")?;
+            match shell.sees(map.peer).await {
+                Some(false) if map.seen => write!(ok, "gone*{pages}")?,
+                _ => write!(ok, "{state}*{pages}")?,
+            }
         }
         Object::Share(export) => {
             write!(ok, " id={id} pages={} states=", export.pages())?;
