@@ -34,7 +34,7 @@ type Tier = (&'static str, fn(Extent) -> Result<Tally>);
 const TIERS: [Tier; 8] = [
     ("smoke", |_| smoke::run()),
     ("model", model::run),
-    ("pair", |extent| pair::run(extent.of(1, 20))),
+    ("pair", |extent| pair::run(extent.of(1, 5))),
     ("conformance", |_| conformance::run()),
     ("exhaustion", exhaustion::run),
     ("leaks", leaks::run),
