@@ -2,7 +2,7 @@
 //!
 //! `cycles` runs in one guest that shares with itself, `kills` with the demo's two guests, one of which is ended again
 //! and again at a random moment. The guests' own counts are compared with what Xen says (`view`). All that is random
-//! comes from one seed, which is printed; GRANTKIT_SEED=<n> takes another run's.
+//! comes from one seed, which is printed; `GRANTKIT_SEED=<n>` takes another run's.
 
 mod cycles; // create and destroy, over and over
 mod kill; // how and when a peer is ended
