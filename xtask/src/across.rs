@@ -33,13 +33,13 @@ pub fn command(full: bool) -> Result<()> {
     run(if full { Extent::Full } else { Extent::Mini })?.verdict("across")
 }
 
-/// The tier, with a built image: once, or in full ten times.
+/// The tier, with a built image: once, or in full five times.
 pub fn run(extent: Extent) -> Result<Tally> {
     let peer = dom0::program_with_libraries("peer")?;
     let dom0 = dom0::prepare(&[image::files()?, vec![peer]].concat())?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "across", ""))?;
     let mut tally = Tally::default();
-    for _ in 0..extent.of(1, 10) {
+    for _ in 0..extent.of(1, 5) {
         let mut counts = None;
         for (name, check) in [data::CHECKS, notify::CHECKS, ends::CHECKS, typing::CHECKS].concat() {
             tally.check(&mut lab, name, |lab| survived(lab, &mut counts, check))?;

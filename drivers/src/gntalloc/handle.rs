@@ -74,6 +74,7 @@ impl<X: Platform> Handle<X> {
                     for undo in 0..i {
                         self.unlist(records, first + u64::from(undo));
                     }
+                    records.trim();
                     return Err(error);
                 }
             }

@@ -119,6 +119,10 @@ impl<X: Platform> Records<X> {
     /// # Errors
     /// ENOMEM.
     pub(crate) fn reserve(&mut self, n: usize) -> Result<(), Error> {
+        if self.live.is_empty() {
+            // What was removed leaves marks, for which a table of free places would be made larger.
+            self.live.clear();
+        }
         self.live.try_reserve(n).map_err(|_| Error::NO_MEMORY)?;
         self.parked.try_reserve(self.live.len() + n).map_err(|_| Error::NO_MEMORY)
     }
@@ -148,7 +152,21 @@ impl<X: Platform> Records<X> {
     pub(crate) fn drop_user(&mut self, key: Key) -> Option<Record<X>> {
         let record = self.live.get_mut(&key)?;
         record.users -= 1;
-        if record.users == 0 { self.live.remove(&key) } else { None }
+        if record.users > 0 {
+            return None;
+        }
+        let record = self.live.remove(&key);
+        self.trim();
+        record
+    }
+
+    /// Gives an empty table back to the heap: when nothing is shared, as much is in use as there was
+    /// before the first share. (A removed page also leaves a mark in the table, for which it may
+    /// become twice as large although it has room.)
+    pub(crate) fn trim(&mut self) {
+        if self.live.is_empty() {
+            self.live = HashMap::new();
+        }
     }
 
     /// Keeps a page until the peer lets go.
@@ -175,6 +193,7 @@ impl<X: Platform> Records<X> {
         });
         let before = self.parked.len();
         unlisted.for_each(|(_, record)| self.parked.push_front(record));
+        self.trim();
         self.parked.len() - before
     }
 
