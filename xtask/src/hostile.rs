@@ -32,9 +32,9 @@ const COUNTS: [&str; 7] =
 type Attack = (&'static str, fn(&mut Lab, &Stage) -> Result<String>);
 
 /// `./run.sh hostile`
-pub fn command() -> Result<()> {
+pub fn command(full: bool) -> Result<()> {
     image::build()?;
-    run(Extent::Mini)?.verdict("hostile")
+    run(if full { Extent::Full } else { Extent::Mini })?.verdict("hostile")
 }
 
 /// Every attack, once in a test run and twice in full, with a built image.

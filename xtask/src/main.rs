@@ -102,7 +102,11 @@ enum What {
         full: bool,
     },
     /// A guest that means harm, and two that it does none to: one line for each attack
-    Hostile,
+    Hostile {
+        /// As often as in `soak`
+        #[arg(long)]
+        full: bool,
+    },
     /// Everything: format, lints, documentation, host tests, Miri, every tier on Xen in its small form
     Test,
     /// Every tier on Xen in full, which takes long
@@ -141,7 +145,7 @@ fn perform(what: What) -> Result<()> {
         What::Conformance => conformance::command(),
         What::Exhaustion { full } => exhaustion::command(full),
         What::Leaks { full } => leaks::command(full),
-        What::Hostile => hostile::command(),
+        What::Hostile { full } => hostile::command(full),
         What::Test => check::everything(),
         What::Soak => soak::command(),
     }
