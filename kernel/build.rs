@@ -1,7 +1,11 @@
-//! Links the image, and each example, with `linker.ld`.
+//! Puts the linker script on the link search path, so that `-Tgrantkit.ld` needs no path.
+
+use std::{env, fs, path::PathBuf};
 
 fn main() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../linker.ld");
-    println!("cargo:rerun-if-changed={script}");
-    println!("cargo:rustc-link-arg=-T{script}");
+    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(folder.join("grantkit.ld"), include_bytes!("grantkit.ld"))
+        .expect("a file in OUT_DIR");
+    println!("cargo:rustc-link-search={}", folder.display());
+    println!("cargo:rerun-if-changed=grantkit.ld");
 }

@@ -9,21 +9,15 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(any(test, feature = "fake"))]
-extern crate std;
 
 pub mod buffer;
 pub mod console;
 pub mod counters;
 pub mod events;
-#[cfg(any(test, feature = "fake"))]
-pub mod fake;
 pub mod gntalloc;
 pub mod gntdev;
 mod grant_table;
 pub mod hypervisor;
-pub mod ioctl;
-pub mod libxen;
 pub mod memory;
 pub mod notify;
 pub mod ring;

@@ -11,14 +11,14 @@ use std::sync::atomic::Ordering;
 
 use common::{ALICE, BOB, Pair, domid, offer, pair, pair_of};
 use drivers::buffer::Buffer;
-use drivers::fake::{Config, FakeXen};
 use drivers::gntalloc::Export;
 use drivers::gntdev::{CopyEnd, ReadWrite, Segment};
-use drivers::ioctl::{GntallocFile, GntdevFile, abi};
-use drivers::libxen::{Gntshr, Gnttab};
 use drivers::notify::UnmapNotify;
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Errno, Error, ForeignGrant, GrantRef, Hypervisor};
+use fake_xen::{Config, FakeXen};
+use linux::ioctl::{GntallocFile, GntdevFile, abi};
+use linux::libxen::{Gntshr, Gnttab};
 
 thread_local! {
     static COUNTED: Cell<Option<u32>> = const { Cell::new(None) };
@@ -33,7 +33,7 @@ struct Counting;
 impl Counting {
     /// Whether this request is to be refused.
     fn refuses(&self) -> bool {
-        if drivers::fake::is_inside() {
+        if fake_xen::is_inside() {
             return false;
         }
         COUNTED.with(|counted| counted.set(counted.get().map(|n| n + 1)));

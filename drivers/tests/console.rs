@@ -3,8 +3,8 @@
 mod common;
 
 use common::guest;
-use drivers::fake::{Config, ConsoleKind, Task, World};
 use drivers::{ConsoleDevice, Hypervisor};
+use fake_xen::{Config, ConsoleKind, Task, World};
 use std::sync::atomic::Ordering;
 
 fn with(console: ConsoleKind) -> Config {

@@ -3,12 +3,12 @@
 mod common;
 
 use common::{ALICE, BOB, claim, domid, offer, pair, pair_of};
-use drivers::fake::Config;
 use drivers::gntalloc::FLAG_WRITABLE;
 use drivers::gntdev::{MapAccess, Mapping, ReadOnly, ReadWrite};
 use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Errno, Error, GrantRef, Hypervisor, Platform, PortNumber};
+use fake_xen::Config;
 use xen_sys::grant_table::GrantStatus;
 
 const PAGE: u64 = 4096;

@@ -4,11 +4,11 @@ mod common;
 
 use common::{ALICE, BOB, Pair, claim, domid, guest, offer, pair, pair_of};
 use drivers::buffer::Buffer;
-use drivers::fake::{Config, FakeXen};
 use drivers::gntalloc::{Export, FLAG_WRITABLE, GntAlloc};
 use drivers::gntdev::{CopyEnd, Handle, Segment};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Errno, ForeignGrant, GrantRef, Hypervisor};
+use fake_xen::{Config, FakeXen};
 use xen_sys::grant_table::GrantStatus;
 
 struct Rig {
@@ -162,7 +162,7 @@ fn a_split_segments_status_is_that_of_the_first_part_that_failed() {
     let (_export, grants) = rig.export(1, Access::ReadWrite);
     for (at, status) in [(0, -8), (1, -9)] {
         let status = GrantStatus(status);
-        rig.pair.bob.xen.inject(Call::GnttabCopy, drivers::fake::Fault::Status { at, status });
+        rig.pair.bob.xen.inject(Call::GnttabCopy, fake_xen::Fault::Status { at, status });
         let copied =
             rig.copy(CopyEnd::Grant(grants[0], 0), CopyEnd::Buffer(&rig.buffer, 4090), 100);
         assert_eq!(copied, status.0, "part {at}");
@@ -225,7 +225,7 @@ fn a_page_of_an_export_that_was_let_go_of_by_its_index_is_no_local_memory() {
 
 #[test]
 fn one_domain_copies_with_itself_and_domid_self_means_the_caller() {
-    let world = drivers::fake::World::new();
+    let world = fake_xen::World::new();
     let guest = guest(&world, 5, Config::default());
     let mut grefs = [GrantRef(0)];
     let alloc = guest.gntalloc.open().unwrap();

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use common::{ALICE, BOB, domid, pair, pair_of};
 use drivers::events::PortStatus;
-use drivers::fake::{Config, Task};
 use drivers::{Errno, Hypervisor, PortNumber};
+use fake_xen::{Config, Task};
 use xen_sys::xen::Virq;
 
 #[test]

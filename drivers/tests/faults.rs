@@ -4,11 +4,11 @@ mod common;
 
 use common::{ALICE, BOB, Pair, domid, offer, pair};
 use drivers::buffer::Buffer;
-use drivers::fake::{Config, FakeXen, Fault, World};
 use drivers::gntalloc::Export;
 use drivers::gntdev::{CopyEnd, ReadWrite, Segment, Usage};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Errno, Hypervisor, Limits, Services};
+use fake_xen::{Config, FakeXen, Fault, World};
 use xen_sys::grant_table::GrantStatus;
 
 /// Entries of a batch.
@@ -335,7 +335,7 @@ fn a_grant_table_of_version_2_is_refused() {
 #[test]
 fn a_console_without_a_keyboard_interrupt_still_prints() {
     let world = World::new();
-    let config = Config { console: drivers::fake::ConsoleKind::Hypervisor, ..Config::default() };
+    let config = Config { console: fake_xen::ConsoleKind::Hypervisor, ..Config::default() };
     let xen = world.domain(0, config);
     xen.inject(Call::EvtchnBindVirq, Fault::Hypercall { at: 0, errno: Errno::EPERM });
     let guest = Services::bring_up(&xen, Limits::default()).unwrap();

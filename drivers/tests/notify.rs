@@ -4,11 +4,11 @@ mod common;
 
 use common::{ALICE, BOB, Pair, domid, offer, pair};
 use drivers::events::Port;
-use drivers::fake::FakeXen;
 use drivers::gntdev::{ReadOnly, ReadWrite};
 use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Hypervisor};
+use fake_xen::FakeXen;
 
 /// A channel between the two: alice's end and bob's, with bob's first event taken.
 fn channel(pair: &Pair) -> (Port<FakeXen>, Port<FakeXen>) {

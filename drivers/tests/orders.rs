@@ -4,12 +4,12 @@ mod common;
 
 use common::{ALICE, BOB, claim, domid, pair};
 use drivers::events::Port;
-use drivers::fake::FakeXen;
 use drivers::gntalloc::{self, Busy, Export};
 use drivers::gntdev::{self, Mapping, ReadWrite, Reservation};
 use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Error, ForeignGrant, GrantRef, Hypervisor, Services};
+use fake_xen::FakeXen;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {

@@ -5,12 +5,12 @@ mod common;
 
 use common::{ALICE, BOB, Pair, domid, offer, pair};
 use drivers::events::Port;
-use drivers::fake::{FakeXen, Task};
 use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadWrite};
 use drivers::ring::{Receiver, Sender};
 use drivers::shared::SharedMut;
 use drivers::{Access, Errno};
+use fake_xen::{FakeXen, Task};
 
 struct Ends {
     export: Export<FakeXen>,

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use common::{ALICE, BOB, claim, domid, guest, offer, pair, pair_of};
-use drivers::fake::{Config, World};
 use drivers::gntalloc::Busy;
 use drivers::gntdev::{ReadOnly, ReadWrite};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Errno, Hypervisor, PeerState};
+use fake_xen::{Config, World};
 use xen_sys::grant_table::GrantStatus;
 
 #[test]
@@ -206,7 +206,7 @@ fn parked_pages_come_back_by_themselves_within_a_tenth_of_a_second() {
     let task = async {
         embassy_futures::select::select(alice.reap_forever(), test).await;
     };
-    pair.world.run([drivers::fake::Task::new(&alice.events, task)]);
+    pair.world.run([fake_xen::Task::new(&alice.events, task)]);
 }
 
 #[test]

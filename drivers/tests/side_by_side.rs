@@ -3,12 +3,12 @@
 mod common;
 
 use common::{ALICE, BOB, domid, offer, pair};
-use drivers::fake::FakeXen;
 use drivers::gntalloc::Export;
 use drivers::gntdev::ReadWrite;
 use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Errno, PortNumber};
+use fake_xen::FakeXen;
 
 #[test]
 fn the_second_mapping_of_a_handle_is_about_its_own_pages_alone() {

@@ -6,12 +6,12 @@ mod common;
 use std::pin::pin;
 
 use common::{ALICE, BOB, Pair, domid, pair};
-use drivers::fake::{Config, ConsoleKind, FakeXen, Task, World};
 use drivers::xenstore::{Permission, WatchEvent, XenStore, names};
 use drivers::{Errno, Error, Hypervisor, Services};
 use embassy_futures::join::join_array;
 use embassy_futures::poll_once;
 use embassy_futures::yield_now;
+use fake_xen::{Config, ConsoleKind, FakeXen, Task, World};
 
 const MS: u64 = 1_000_000;
 

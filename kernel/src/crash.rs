@@ -7,19 +7,34 @@ use core::arch::asm;
 use core::hint::black_box;
 use core::ptr;
 
-use tasks::CrashKind;
-
 use crate::{image, memory, println};
 
+/// How to crash, each to see one protection hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// A panic.
+    Panic,
+    /// A write to address 0.
+    Null,
+    /// A write to the kernel's text.
+    Text,
+    /// A write to read-only data.
+    Rodata,
+    /// Execution of a page that holds data.
+    Exec,
+    /// A stack that overflows into its guard page; Xen ends the domain without a dump.
+    Stack,
+}
+
 /// Crashes the guest.
-pub fn crash(kind: CrashKind) -> ! {
+pub fn crash(kind: Crash) -> ! {
     match kind {
-        CrashKind::Panic => panic!("crash panic, as asked"),
-        CrashKind::Null => write_to(0),
-        CrashKind::Text => write_to(image::text().start),
-        CrashKind::Rodata => write_to(image::rodata().start),
-        CrashKind::Exec => execute(memory::stack::bounds().start),
-        CrashKind::Stack => {
+        Crash::Panic => panic!("crash panic, as asked"),
+        Crash::Null => write_to(0),
+        Crash::Text => write_to(image::text().start),
+        Crash::Rodata => write_to(image::rodata().start),
+        Crash::Exec => execute(memory::stack::bounds().start),
+        Crash::Stack => {
             overflow(0);
         }
     }

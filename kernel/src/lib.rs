@@ -32,7 +32,6 @@ mod heap;
 mod hypercall;
 mod image;
 mod logger;
-mod machine;
 mod memory;
 mod panicking;
 pub mod power;
@@ -42,8 +41,8 @@ mod timers;
 mod traps;
 mod xen;
 
-pub use clock::wall_clock;
-pub use crash::crash;
+pub use clock::{cpu as cpu_time, wall_clock};
+pub use crash::{Crash, crash};
 pub use executor::{BoxedFuture, Spawner};
 pub use guest::{Guest, Usage};
 pub use xen::Xen;

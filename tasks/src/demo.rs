@@ -6,11 +6,10 @@
 //!
 //! Step 7, surviving the mapper's end, is made from outside; both are ready for it at any moment.
 
-pub(crate) mod false_peer;
-mod find;
+pub mod find;
 mod granter;
 mod lead;
-mod link;
+pub mod link;
 mod mapper;
 
 use alloc::format;
@@ -41,11 +40,11 @@ impl DemoPlan {
 }
 
 /// Why the demo can't go on at all: what was being done, and the error.
-pub(crate) type Trouble = (&'static str, Error);
+pub type Trouble = (&'static str, Error);
 
 /// Why a run with a peer ended before its end.
 #[derive(Debug)]
-enum Stop {
+pub enum Stop {
     /// The peer is gone, or does nothing any more.
     Gone(&'static str),
     /// Something is not as it should be.
@@ -78,7 +77,7 @@ const SEED: u64 = 42;
 /// Pages of step 1.
 const PAGES: u32 = 64;
 /// Pages of the ring's buffer.
-const RING: u32 = 16;
+pub const RING: u32 = 16;
 
 /// A part in the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,20 +14,15 @@ extern crate alloc;
 extern crate std;
 
 pub mod cmdline;
-pub mod conformance;
-pub mod cycles;
-mod demo;
-pub mod exhaust;
-pub mod hostile;
+pub mod demo;
 pub mod machine;
 mod manners;
-pub mod model;
 pub mod pattern;
 mod selftest;
 pub mod shell;
-mod text;
-mod verdict;
-mod xenstore;
+pub mod text;
+pub mod verdict;
+pub mod xenstore;
 
 pub use demo::{DemoPlan, Part, play};
 pub use machine::{CrashKind, HeapUsage, Machine};

@@ -7,7 +7,7 @@
 //! The console is read beside the commands, in the same task: what is typed while one runs is
 //! kept for later, and a Ctrl-C ends a wait at once.
 
-pub(crate) mod args;
+pub mod args;
 mod commands;
 mod editor;
 mod history;

@@ -5,18 +5,21 @@ use core::fmt;
 
 /// A string whose growth can fail: `write!` to it is an error then, and not the end of the guest.
 #[derive(Debug, Default)]
-pub(crate) struct Text(String);
+pub struct Text(String);
 
 impl Text {
-    pub(crate) const fn new() -> Self {
+    /// An empty one; takes nothing from the heap.
+    pub const fn new() -> Self {
         Self(String::new())
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// What was written so far.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Forgets what was written, and keeps the room.
+    pub fn clear(&mut self) {
         self.0.clear();
     }
 }

@@ -11,7 +11,7 @@ use crate::text::Text;
 
 /// How many checks passed and failed.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
 }
@@ -24,12 +24,14 @@ impl fmt::Display for Tally {
 
 /// Why a check failed.
 #[derive(Debug)]
-pub(crate) struct Why(Text);
+pub struct Why(Text);
 
-pub(crate) type Verdict = Result<(), Why>;
+/// What a check ends in.
+pub type Verdict = Result<(), Why>;
 
 impl Why {
-    pub(crate) fn new(words: fmt::Arguments<'_>) -> Self {
+    /// The words of a failure.
+    pub fn new(words: fmt::Arguments<'_>) -> Self {
         let mut text = Text::new();
         // Without memory for words the name of the check has to do.
         let _ = text.write_fmt(words);
@@ -62,7 +64,7 @@ impl<T> From<Busy<T>> for Why {
 }
 
 /// Fails unless both are equal.
-pub(crate) fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> Verdict {
+pub fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> Verdict {
     if is == should {
         return Ok(());
     }
@@ -71,17 +73,24 @@ pub(crate) fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> 
 
 /// What is in use; nothing of it may be more at the end than it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InUse {
-    pub(crate) grants: u32,
-    pub(crate) parked: u32,
-    pub(crate) maps: u32,
-    pub(crate) reserved: u32,
-    pub(crate) ports: u32,
-    pub(crate) frames: u32,
+pub struct InUse {
+    /// Grant entries, besides those that Xen keeps for itself.
+    pub grants: u32,
+    /// Pages that only a peer holds.
+    pub parked: u32,
+    /// Pages mapped, stuck ones included.
+    pub maps: u32,
+    /// References reserved.
+    pub reserved: u32,
+    /// Event channels open.
+    pub ports: u32,
+    /// Frames of memory.
+    pub frames: u32,
 }
 
 impl InUse {
-    pub(crate) fn of<X: Platform>(services: &Services<X>) -> Self {
+    /// What is in use now.
+    pub fn of<X: Platform>(services: &Services<X>) -> Self {
         let (usage, frames) = (services.gntdev.usage(), services.xen.frames());
         Self {
             grants: services.table.in_use(),
@@ -93,7 +102,8 @@ impl InUse {
         }
     }
 
-    pub(crate) fn is_within(&self, before: &Self) -> bool {
+    /// Whether nothing is more than it was.
+    pub fn is_within(&self, before: &Self) -> bool {
         self.grants <= before.grants
             && self.parked <= before.parked
             && self.maps <= before.maps

@@ -12,7 +12,7 @@ const TRIES: u32 = 5;
 const PAUSE_NS: u64 = 20_000_000;
 
 /// Whether what failed is to be tried again; then the pause before that is over.
-pub(crate) async fn again<X: Platform>(xen: &X, error: Error, tries: u32) -> bool {
+pub async fn again<X: Platform>(xen: &X, error: Error, tries: u32) -> bool {
     let again = error.errno() == Errno::EAGAIN && tries < TRIES;
     if again {
         xen.sleep_until(xen.now() + PAUSE_NS).await;
@@ -21,7 +21,7 @@ pub(crate) async fn again<X: Platform>(xen: &X, error: Error, tries: u32) -> boo
 }
 
 /// Makes a request, and makes it again while xenstore says EAGAIN, a few times.
-pub(crate) async fn persist<X: Platform>(
+pub async fn persist<X: Platform>(
     xen: &X,
     request: &dyn Fn() -> Request<X>,
 ) -> Result<Vec<u8>, Error> {
@@ -36,7 +36,7 @@ pub(crate) async fn persist<X: Platform>(
 }
 
 /// Sets a node of this domain's, for all to read.
-pub(crate) async fn publish<X: Platform>(
+pub async fn publish<X: Platform>(
     services: &Services<X>,
     store: &XenStore<X>,
     path: &str,
@@ -48,7 +48,7 @@ pub(crate) async fn publish<X: Platform>(
 }
 
 /// What another domain's node says; `None` if there is none to be read.
-pub(crate) async fn look<X: Platform>(
+pub async fn look<X: Platform>(
     xen: &X,
     store: &XenStore<X>,
     domid: DomId,

@@ -5,10 +5,10 @@ mod common;
 use std::cell::Cell;
 
 use common::{Guest, MS, value};
-use drivers::fake::{Task, World};
 use drivers::gntdev::ReadWrite;
 use drivers::shared::SharedMut;
 use drivers::{DomId, ForeignGrant, GrantRef, PortNumber};
+use fake_xen::{Task, World};
 
 const OK: [&str; 2] = ["ok demo granter passed=7 failed=0", "ok demo mapper passed=7 failed=0"];
 const SEC: u64 = 1000;

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Guest, script, value};
-use drivers::fake::{Config, Fault, World};
 use drivers::{Call, Errno, Hypervisor};
+use fake_xen::{Config, Fault, World};
 
 /// The one result line of one command.
 fn one(command: &str) -> String {

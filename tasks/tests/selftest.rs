@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Guest, script, value};
-use drivers::fake::{Config, ConsoleKind, Fault, World};
 use drivers::{Call, Errno};
+use fake_xen::{Config, ConsoleKind, Fault, World};
 
 #[test]
 fn the_selftest_passes_and_leaves_nothing() {

@@ -5,7 +5,7 @@ mod common;
 use std::cell::Cell;
 
 use common::{Guest, value};
-use drivers::fake::{Task, World};
+use fake_xen::{Task, World};
 
 /// Runs two guests, each with what its user does.
 fn pair<'a>(world: &World, tasks: [Task<'a>; 2]) {

@@ -5,8 +5,8 @@ mod common;
 use std::sync::atomic::Ordering;
 
 use common::{Guest, value};
-use drivers::fake::{Config, ConsoleKind, World};
 use drivers::{ConsoleDevice, Hypervisor};
+use fake_xen::{Config, ConsoleKind, World};
 
 /// Types into a fresh shell, then `poweroff`; all that was printed, and the result lines.
 fn typed(text: &str) -> (String, Vec<String>) {

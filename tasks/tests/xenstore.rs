@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Guest, script, value};
-use drivers::fake::{Config, ConsoleKind, World};
+use fake_xen::{Config, ConsoleKind, World};
 
 const SHUTDOWN: &str = "/local/domain/1/control/shutdown";
 

@@ -47,6 +47,7 @@ pub mod event_channel;
 pub mod features;
 pub mod grant_table;
 pub mod io;
+pub mod linux;
 pub mod sched;
 pub mod vcpu;
 pub mod version;

@@ -21,21 +21,26 @@ const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 /// What the host tests may take.
 const TEST_LIMIT: Duration = Duration::from_secs(60);
 
-const HOST: [&str; 3] = ["--workspace", "--exclude", "kernel"];
-const KERNEL: [&str; 4] = ["-p", "kernel", "--target", TARGET];
-const LIBRARIES: [&str; 10] =
-    ["-p", "drivers", "-p", "model", "-p", "tasks", "-p", "xen-sys", "--target", TARGET];
+const HOST: [&str; 5] = ["--workspace", "--exclude", "grantkit", "--exclude", "image"];
+const KERNEL: [&str; 4] = ["-p", "grantkit", "--target", TARGET];
+const GUESTS: [&str; 8] =
+    ["-p", "image", "-p", "trials", "--features", "trials/metal", "--target", TARGET];
+const LIBRARIES: [&str; 12] = [
+    "-p", "drivers", "-p", "linux", "-p", "trials", "-p", "tasks", "-p", "xen-sys", "--target",
+    TARGET,
+];
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 /// `./run.sh test`
 pub fn everything() -> Result<()> {
     let mut tally = Tally::default();
-    let cargo_steps: [(&str, &[&[&str]]); 6] = [
+    let cargo_steps: [(&str, &[&[&str]]); 7] = [
         ("fmt", &[&["fmt", "--check", "--", "--color", "never"]]),
-        ("clippy host", &[&["clippy", "--all-targets", "--all-features"], &HOST, &DENY]),
-        ("clippy kernel", &[&["clippy", "--bins", "--examples", "--lib"], &KERNEL, &DENY]),
+        ("clippy host", &[&["clippy", "--all-targets"], &HOST, &DENY]),
+        ("clippy kernel", &[&["clippy", "--examples", "--lib"], &KERNEL, &DENY]),
+        ("clippy guests", &[&["clippy", "--bins"], &GUESTS, &DENY]),
         ("clippy libraries", &[&["clippy", "--lib"], &LIBRARIES, &DENY]),
-        ("doc host", &[&["doc", "--no-deps", "--all-features"], &HOST]),
+        ("doc host", &[&["doc", "--no-deps"], &HOST]),
         ("doc kernel", &[&["doc", "--no-deps"], &KERNEL]),
     ];
     for (name, arguments) in cargo_steps {
@@ -89,7 +94,7 @@ fn run_host_tests(headers: &Path, tally: &mut Tally) -> Result<()> {
 
 /// The test of xen-sys compares the ABI with Xen's own headers, which the environment names.
 fn cargo_test(more: &[&str], headers: &Path) -> Command {
-    let mut cargo = cargo_command(&[&["test", "--all-features"], more, &HOST].concat());
+    let mut cargo = cargo_command(&[&["test"], more, &HOST[..]].concat());
     cargo.env("XEN_HEADERS", headers);
     cargo
 }
@@ -119,7 +124,7 @@ fn miri() -> Result<()> {
         // The unit tests and the tests of notification: between them they map, read, write, unmap
         // and end. All of the crate takes Miri longer than a test run may.
         let mut miri = rustup(&["run", "nightly", "cargo", "miri", "test", "-p", "drivers"]);
-        miri.args(["--all-features", "--lib", "--test", "notify"]);
+        miri.args(["--lib", "--test", "notify"]);
         miri.env("MIRIFLAGS", "-Zmiri-disable-isolation"); // property tests read the clock and the environment
         run(miri).map(drop)
     })

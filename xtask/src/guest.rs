@@ -12,7 +12,7 @@ use crate::{image, paths};
 /// Both files are for dom0's working directory. The kernel gets a name of its own, since a program of dom0's
 /// may have the example's.
 pub fn files(name: &str, example: &str, settings: &str) -> Result<[PathBuf; 2]> {
-    let built = image::example(example)?;
+    let built = image::guest(example)?;
     let folder = paths::target().join("dom0");
     fs::create_dir_all(&folder)?;
     let (kernel, config) =

@@ -1,6 +1,6 @@
 //! A guest that means harm, and the guests that it does none to.
 //!
-//! Three domains: `hostile` (kernel/examples/hostile.rs), and the demo's `granter` and `mapper`, the normal image, which
+//! Three domains: `hostile` (lab/trials/src/bin/hostile.rs), and the demo's `granter` and `mapper`, the normal image, which
 //! are victims and each other's honest peer. Every attack is one check with one line: what was tried, what was said to
 //! it, that both victims are what they were, and that they have served each other meanwhile or right afterwards.
 

@@ -20,7 +20,7 @@ const LIMIT_KIB: u64 = 256;
 
 /// `./run.sh build`
 pub fn build() -> Result<()> {
-    let built = cargo("grantkit", &["--bin", "grantkit"])?;
+    let built = cargo("grantkit", &["-p", "image", "--bin", "grantkit"])?;
     step("image", || {
         let folder = paths::image();
         let shown = paths::shown(&folder);
@@ -48,9 +48,14 @@ pub fn files() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Builds an example of the kernel crate.
-pub fn example(name: &str) -> Result<PathBuf> {
-    let built = cargo(name, &["--example", name])?;
+/// Builds a guest by its name: one of those that test, or an example of the kernel crate.
+pub fn guest(name: &str) -> Result<PathBuf> {
+    let trial = paths::root().join("lab/trials/src/bin").join(name).with_extension("rs");
+    let built = if trial.exists() {
+        cargo(name, &["-p", "trials", "--features", "metal", "--bin", name])?
+    } else {
+        cargo(name, &["-p", "grantkit", "--example", name])?
+    };
     check(&built)?;
     Ok(built)
 }
@@ -64,14 +69,13 @@ pub fn cargo_command(arguments: &[&str]) -> Command {
     cargo
 }
 
-/// Builds one program of the kernel crate and returns its path.
+/// Builds one guest and returns its path.
 fn cargo(name: &str, which: &[&str]) -> Result<PathBuf> {
     step(&format!("build {name}"), || {
-        let mut command =
-            cargo_command(&["build", "--release", "-p", "kernel", "--target", TARGET]);
+        let mut command = cargo_command(&["build", "--release", "--target", TARGET]);
         command.args(which).args(["--config", "profile.release.strip='debuginfo'"]);
         steps::logged("build", command, Duration::from_secs(1200))?;
-        let folder = if which[0] == "--example" { "release/examples" } else { "release" };
+        let folder = if which.contains(&"--example") { "release/examples" } else { "release" };
         Ok(paths::target().join(TARGET).join(folder).join(name))
     })
 }

@@ -34,7 +34,7 @@ pub fn command(full: bool) -> Result<()> {
 pub fn run(extent: Extent) -> Result<Tally> {
     let operations = extent.of(MINI, FULL);
     let seed = leaks::seed()?;
-    let kernel = image::example("model")?;
+    let kernel = image::guest("model")?;
     let xen = step("prepare Xen", qemu::prepare)?;
     let arguments = format!("seed={seed} operations={operations}");
     let boot =

@@ -21,7 +21,7 @@ const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// `./run.sh run <name> -- <arguments>`
 pub fn example(name: &str, arguments: &str) -> Result<()> {
-    let kernel = image::example(name)?;
+    let kernel = image::guest(name)?;
     let xen = step("prepare Xen", qemu::prepare)?;
     let log = format!("run-{name}");
     say(&format!(
@@ -49,7 +49,7 @@ pub fn example(name: &str, arguments: &str) -> Result<()> {
 
 /// `./run.sh run <name> --domu -- <arguments>`
 pub fn domu(name: &str, arguments: &str) -> Result<()> {
-    let kernel = image::example(name)?;
+    let kernel = image::guest(name)?;
     let config = paths::target().join("dom0").join(format!("{name}.cfg"));
     fs::create_dir_all(paths::target().join("dom0"))?;
     fs::write(&config, configuration(name, arguments))?;

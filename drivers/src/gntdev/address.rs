@@ -13,7 +13,7 @@ impl<X: Platform> Handle<X> {
     ///
     /// # Errors
     /// As [`Handle::mmap`].
-    pub(crate) fn map_at(
+    pub fn map_at(
         &self,
         index: u64,
         count: u32,
@@ -30,7 +30,7 @@ impl<X: Platform> Handle<X> {
     /// # Errors
     /// As [`Handle::map_grant_ref`], [`Handle::set_unmap_notify`] and [`Handle::mmap`]. Nothing is
     /// left reserved, and nobody is notified.
-    pub(crate) fn map_grants_at(
+    pub fn map_grants_at(
         &self,
         grants: &[ForeignGrant],
         access: Access,
@@ -67,7 +67,7 @@ impl<X: Platform> Handle<X> {
     /// EINVAL, with nothing changed, unless it is all of one mapping of this handle; else what Xen
     /// says to the first page that it won't unmap: such a page is no more accessible, and is tried
     /// again by the service.
-    pub(crate) fn unmap_at(&self, addr: usize, pages: u32) -> Result<(), Error> {
+    pub fn unmap_at(&self, addr: usize, pages: u32) -> Result<(), Error> {
         self.with(|table| {
             let run = table.whole_mapping(addr, pages)?;
             table.unmap(run.start)
@@ -78,7 +78,7 @@ impl<X: Platform> Handle<X> {
     ///
     /// # Errors
     /// As [`Handle::unmap_at`]; a page that Xen won't unmap is removed once it will.
-    pub(crate) fn unmap_and_remove_at(&self, addr: usize, pages: u32) -> Result<(), Error> {
+    pub fn unmap_and_remove_at(&self, addr: usize, pages: u32) -> Result<(), Error> {
         self.with(|table| {
             let run = table.whole_mapping(addr, pages)?;
             let unmapped = table.unmap(run.start);
@@ -91,7 +91,7 @@ impl<X: Platform> Handle<X> {
     ///
     /// # Errors
     /// EFAULT if part of the range is not mapped; nothing is read then.
-    pub(crate) fn read_at(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
+    pub fn read_at(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.with(|table| {
             let offset = table.offset_at(addr, bytes.len(), false)?;
             table.window().read(offset, bytes);
@@ -103,7 +103,7 @@ impl<X: Platform> Handle<X> {
     ///
     /// # Errors
     /// EFAULT if part of the range is not mapped writable; nothing is written then.
-    pub(crate) fn write_at(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
+    pub fn write_at(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
         self.with(|table| {
             let offset = table.offset_at(addr, bytes.len(), true)?;
             table.window().write(offset, bytes);
@@ -115,7 +115,7 @@ impl<X: Platform> Handle<X> {
     ///
     /// # Errors
     /// EFAULT if not.
-    pub(crate) fn check_at(&self, addr: usize, len: usize, writable: bool) -> Result<(), Error> {
+    pub fn check_at(&self, addr: usize, len: usize, writable: bool) -> Result<(), Error> {
         self.with(|table| table.offset_at(addr, len, writable)).map(drop)
     }
 }

@@ -1,9 +1,9 @@
 //! Two guests in one world, as most tests want them.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
-use drivers::fake::{Config, FakeXen, World};
 use drivers::gntalloc::Export;
 use drivers::{DomId, ForeignGrant, GrantRef, Limits, Services};
+use fake_xen::{Config, FakeXen, World};
 
 /// The granter's number.
 pub const ALICE: u16 = 1;

@@ -18,23 +18,23 @@ use crate::text::Text;
 use crate::xenstore::{self, again, publish};
 
 /// The granter's node.
-pub(super) const GRANTER: &str = "data/grantkit/demo/granter";
+pub const GRANTER: &str = "data/grantkit/demo/granter";
 /// The mapper's.
-pub(super) const MAPPER: &str = "data/grantkit/demo/mapper";
+pub const MAPPER: &str = "data/grantkit/demo/mapper";
 /// The protocol that the first word of a node names.
-pub(super) const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 /// How far from its own number a mapper looks for granters that were there before it.
 const REACH: u16 = 128;
 
 /// Numbers of other domains, the nearest to `own` first, in both directions.
-pub(super) fn near(own: DomId) -> impl Iterator<Item = DomId> {
+pub fn near(own: DomId) -> impl Iterator<Item = DomId> {
     (1..=REACH)
         .flat_map(move |far| [own.get().checked_sub(far), own.get().checked_add(far)])
         .filter_map(|number| DomId::new(number?))
 }
 
 /// Exactly `N` decimal numbers of 32 bits, each after one blank; `None` for anything else.
-pub(super) fn numbers<const N: usize>(value: &[u8]) -> Option<[u32; N]> {
+pub fn numbers<const N: usize>(value: &[u8]) -> Option<[u32; N]> {
     let mut words = str::from_utf8(value).ok()?.split(' ');
     let mut numbers = [0; N];
     for number in &mut numbers {
@@ -46,23 +46,20 @@ pub(super) fn numbers<const N: usize>(value: &[u8]) -> Option<[u32; N]> {
 
 /// A node of ours that others read. Dropping it removes it.
 #[derive(Debug)]
-pub(super) struct Post<'a, X: Platform> {
+pub struct Post<'a, X: Platform> {
     services: &'a Services<X>,
     store: &'a XenStore<X>,
     path: &'static str,
 }
 
 impl<'a, X: Platform> Post<'a, X> {
-    pub(super) fn new(
-        services: &'a Services<X>,
-        store: &'a XenStore<X>,
-        path: &'static str,
-    ) -> Self {
+    /// A node of ours that says how we stand; nothing is written yet.
+    pub fn new(services: &'a Services<X>, store: &'a XenStore<X>, path: &'static str) -> Self {
         Self { services, store, path }
     }
 
     /// Says something, to all.
-    pub(super) async fn say(&self, words: fmt::Arguments<'_>) -> Result<(), Trouble> {
+    pub async fn say(&self, words: fmt::Arguments<'_>) -> Result<(), Trouble> {
         let told = self.publish(words).await;
         told.map_err(|error| (self.path, error))
     }
@@ -81,7 +78,7 @@ impl<X: Platform> Drop for Post<'_, X> {
 }
 
 /// What another domain's node says; `None` if there is none to be read.
-pub(super) async fn look<X: Platform>(
+pub async fn look<X: Platform>(
     services: &Services<X>,
     store: &XenStore<X>,
     domid: DomId,
@@ -92,7 +89,7 @@ pub(super) async fn look<X: Platform>(
 
 /// What a watch on all domains tells.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub enum News {
     /// This domain's node may say something new.
     At(DomId),
     /// Anybody's may.
@@ -103,7 +100,7 @@ pub(super) enum News {
 
 /// The watch on all domains.
 #[derive(Debug)]
-pub(super) struct Lookout<'a, X: Platform> {
+pub struct Lookout<'a, X: Platform> {
     services: &'a Services<X>,
     watch: drivers::xenstore::Watch<X>,
     path: &'static str,
@@ -111,7 +108,7 @@ pub(super) struct Lookout<'a, X: Platform> {
 
 impl<'a, X: Platform> Lookout<'a, X> {
     /// A lookout for nodes of this path.
-    pub(super) async fn new(
+    pub async fn new(
         services: &'a Services<X>,
         store: &XenStore<X>,
         path: &'static str,
@@ -130,7 +127,7 @@ impl<'a, X: Platform> Lookout<'a, X> {
     }
 
     /// Waits for news until `deadline`, or for ever.
-    pub(super) async fn news(&mut self, deadline: Option<u64>) -> Result<News, Trouble> {
+    pub async fn news(&mut self, deadline: Option<u64>) -> Result<News, Trouble> {
         let services = self.services;
         let late = async {
             match deadline {

@@ -20,8 +20,9 @@ use super::Stop;
 use crate::verdict::Why;
 
 /// Where the boxes are in the page: a number that is written last, and words 16 bytes behind it.
-pub(super) const BOXES: [usize; 2] = [0, 2048];
-pub(super) const WORDS_AT: usize = 16;
+pub const BOXES: [usize; 2] = [0, 2048];
+/// Where a letter's words begin, in bytes from its start.
+pub const WORDS_AT: usize = 16;
 /// Words of a letter before its references.
 const HEAD: usize = 4;
 /// References in a letter.
@@ -33,43 +34,44 @@ const SILENCE_NS: u64 = 10_000_000_000;
 const LONG_NS: u64 = 300_000_000_000;
 
 /// What a letter is about.
-pub(super) mod kind {
+pub mod kind {
     /// Map these pages, and sum them.
-    pub(crate) const SHARE: u32 = 1;
+    pub const SHARE: u32 = 1;
     /// Fill them.
-    pub(crate) const FILL: u32 = 2;
+    pub const FILL: u32 = 2;
     /// Try what may be done with a read-only page.
-    pub(crate) const READONLY: u32 = 3;
+    pub const READONLY: u32 = 3;
     /// Bind this port, and send back so many events.
-    pub(crate) const EVENTS: u32 = 4;
+    pub const EVENTS: u32 = 4;
     /// Map this ring, and read so many bytes from it.
-    pub(crate) const RING: u32 = 5;
+    pub const RING: u32 = 5;
     /// Tell what was read.
-    pub(crate) const RING_END: u32 = 6;
+    pub const RING_END: u32 = 6;
     /// Unmap what is mapped.
-    pub(crate) const UNMAP: u32 = 7;
+    pub const UNMAP: u32 = 7;
     /// Map these pages, and keep them.
-    pub(crate) const HOLD: u32 = 8;
+    pub const HOLD: u32 = 8;
     /// Unmap what we have let go of.
-    pub(crate) const LET_GO: u32 = 9;
+    pub const LET_GO: u32 = 9;
     /// Map this page with a handle of its own, which clears a byte and rings when it closes.
-    pub(crate) const NOTIFY: u32 = 10;
+    pub const NOTIFY: u32 = 10;
     /// Close that handle.
-    pub(crate) const CLOSE: u32 = 11;
+    pub const CLOSE: u32 = 11;
     /// Say on the console how a step went.
-    pub(crate) const TELL: u32 = 12;
+    pub const TELL: u32 = 12;
     /// The end.
-    pub(crate) const FINISH: u32 = 13;
+    pub const FINISH: u32 = 13;
     /// The answer of who can't do what was asked.
-    pub(crate) const FAILED: u32 = 14;
+    pub const FAILED: u32 = 14;
 }
 
 /// A letter, in memory of our own.
 #[derive(Clone, Copy)]
-pub(super) struct Letter([u32; HEAD + REFS]);
+pub struct Letter([u32; HEAD + REFS]);
 
 impl Letter {
-    pub(super) fn new(kind: u32, args: &[u32; 2]) -> Self {
+    /// A letter of ours.
+    pub fn new(kind: u32, args: &[u32; 2]) -> Self {
         let mut words = [0; HEAD + REFS];
         words[0] = kind;
         words[2..4].copy_from_slice(args);
@@ -77,14 +79,14 @@ impl Letter {
     }
 
     /// A letter of any words; the rest is 0.
-    pub(super) fn of_words(head: &[u32]) -> Self {
+    pub fn of_words(head: &[u32]) -> Self {
         let mut words = [0; HEAD + REFS];
         words[..head.len()].copy_from_slice(head);
         Self(words)
     }
 
     /// A letter with the references of an export.
-    pub(super) fn of<X: Platform>(kind: u32, args: &[u32; 2], export: &Export<X>) -> Self {
+    pub fn of<X: Platform>(kind: u32, args: &[u32; 2], export: &Export<X>) -> Self {
         let mut letter = Self::new(kind, args);
         let (head, refs) = letter.0.split_at_mut(HEAD);
         for (word, gref) in refs.iter_mut().zip(export.grefs()) {
@@ -94,17 +96,18 @@ impl Letter {
         letter
     }
 
-    pub(super) fn kind(&self) -> u32 {
+    /// What it is about.
+    pub fn kind(&self) -> u32 {
         self.0[0]
     }
 
     /// One of its 2 arguments.
-    pub(super) fn arg(&self, at: usize) -> u32 {
+    pub fn arg(&self, at: usize) -> u32 {
         self.0[2 + at]
     }
 
     /// Its references, as claims of `domid`'s.
-    pub(super) fn grants(&self, domid: DomId) -> Result<([ForeignGrant; REFS], usize), Why> {
+    pub fn grants(&self, domid: DomId) -> Result<([ForeignGrant; REFS], usize), Why> {
         let count = self.0[1] as usize;
         if count > REFS {
             return Err(Why::new(format_args!("a letter claims {count} references")));
@@ -121,10 +124,10 @@ impl fmt::Debug for Letter {
 }
 
 /// A future that is polled by its address: many places wait for it, and few know its parts.
-pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// One end.
-pub(super) struct Link<'a, X: Platform> {
+pub struct Link<'a, X: Platform> {
     pub(super) services: &'a Services<X>,
     pub(super) peer: DomId,
     pub(super) port: &'a Port<X>,
@@ -134,8 +137,15 @@ pub(super) struct Link<'a, X: Platform> {
     number: u32,
 }
 
+impl<X: Platform> fmt::Debug for Link<'_, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
 impl<'a, X: Platform> Link<'a, X> {
-    pub(super) fn new(
+    /// A link over the first shared page.
+    pub fn new(
         services: &'a Services<X>,
         peer: DomId,
         port: &'a Port<X>,
@@ -149,7 +159,7 @@ impl<'a, X: Platform> Link<'a, X> {
     ///
     /// # Errors
     /// [`Stop::Failed`] also for the answer that the peer can't.
-    pub(super) fn ask(&mut self, letter: Letter) -> Boxed<'_, Result<Letter, Stop>> {
+    pub fn ask(&mut self, letter: Letter) -> Boxed<'_, Result<Letter, Stop>> {
         Box::pin(async move {
             self.number = self.number.wrapping_add(1);
             self.write(&letter)?;
@@ -163,7 +173,7 @@ impl<'a, X: Platform> Link<'a, X> {
     }
 
     /// Waits for the next question.
-    pub(super) fn next(&mut self) -> Boxed<'_, Result<Letter, Stop>> {
+    pub fn next(&mut self) -> Boxed<'_, Result<Letter, Stop>> {
         Box::pin(async move {
             self.number = self.number.wrapping_add(1);
             self.receive().await
@@ -177,7 +187,7 @@ impl<'a, X: Platform> Link<'a, X> {
     }
 
     /// Answers the last question.
-    pub(super) fn answer(&self, kind: u32, args: &[u32; 2]) -> Result<(), Error> {
+    pub fn answer(&self, kind: u32, args: &[u32; 2]) -> Result<(), Error> {
         self.write(&Letter::new(kind, args))
     }
 
@@ -216,7 +226,7 @@ impl<'a, X: Platform> Link<'a, X> {
     }
 
     /// Waits for `event`, for as long as the peer lives and lets us hear something at `port`.
-    pub(super) async fn alive(
+    pub async fn alive(
         &self,
         port: &Port<X>,
         event: Pin<&mut dyn Future<Output = ()>>,
@@ -251,6 +261,6 @@ impl<'a, X: Platform> Link<'a, X> {
 }
 
 /// Whether a port leads to `peer`.
-pub(super) fn is_bound<X: Platform>(port: &Port<X>, peer: DomId) -> bool {
+pub fn is_bound<X: Platform>(port: &Port<X>, peer: DomId) -> bool {
     matches!(port.status(), Ok(PortStatus::Interdomain(domid, _)) if domid == peer.get())
 }

@@ -8,8 +8,8 @@ use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
 
-use drivers::fake::{Config, FakeXen, Task, World};
 use drivers::{Hypervisor, Limits, Services};
+use fake_xen::{Config, FakeXen, Task, World};
 use log::LevelFilter;
 use tasks::{CrashKind, DemoPlan, HeapUsage, Machine, shell};
 

@@ -20,7 +20,7 @@ const MOMENTS: [(usize, u64); 7] =
 pub enum Means {
     /// `xl destroy`.
     Destroy,
-    /// It crashes at a key, which kernel/examples/mortal.rs waits for beside the demo; `on_crash` destroys it then.
+    /// It crashes at a key, which lab/trials/src/bin/mortal.rs waits for beside the demo; `on_crash` destroys it then.
     Crash,
     /// `xl pause`, until the survivor gives it up, and then `xl destroy`.
     Pause,

@@ -1,0 +1,47 @@
+//! What the shell of `tasks` needs of the machine it runs on.
+
+use grantkit::{Crash, Guest, power};
+use log::LevelFilter;
+use tasks::{CrashKind, HeapUsage, Machine};
+
+/// The guest that runs.
+#[derive(Clone, Debug)]
+pub struct Metal(pub Guest);
+
+impl Machine for Metal {
+    fn heap(&self) -> HeapUsage {
+        let usage = self.0.usage();
+        HeapUsage { used: usage.heap as u64, free: usage.heap_free as u64 }
+    }
+
+    fn stack(&self) -> u64 {
+        self.0.usage().stack as u64
+    }
+
+    fn cpu(&self) -> u64 {
+        grantkit::cpu_time()
+    }
+
+    fn set_log_level(&self, level: LevelFilter) {
+        log::set_max_level(level);
+    }
+
+    fn poweroff(&self) {
+        power::poweroff()
+    }
+
+    fn reboot(&self) {
+        power::reboot()
+    }
+
+    fn crash(&self, kind: CrashKind) {
+        grantkit::crash(match kind {
+            CrashKind::Panic => Crash::Panic,
+            CrashKind::Null => Crash::Null,
+            CrashKind::Text => Crash::Text,
+            CrashKind::Rodata => Crash::Rodata,
+            CrashKind::Exec => Crash::Exec,
+            CrashKind::Stack => Crash::Stack,
+        })
+    }
+}

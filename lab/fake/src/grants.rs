@@ -1,0 +1,235 @@
+//! Grants of the fake: pins and maptrack, and Xen's answers in the order in which it gives them.
+//!
+//! Source: xen/common/grant_table.c as described in the comments; statuses that were seen on a
+//! real Xen 4.17.
+
+use core::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use xen_sys::grant_table::{
+    Gntmap, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable, GnttabUnmapGrantRef, GrantStatus,
+    Gtf,
+};
+use xen_sys::xen::DOMID_SELF;
+
+use super::State;
+use super::domain::Domain;
+use super::domain::PER_FRAME;
+use super::memory::{Frame, Pte};
+
+/// Mappings in one maptrack frame.
+const MAPTRACK_PER_FRAME: u32 = 256;
+/// Xen's pin counters have 8 bits per kind and refuse once the top one is set.
+const MAX_PINS: u32 = 128;
+
+/// An entry that somebody maps: Xen works with this copy, not with the table, until it's unpinned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Active {
+    pub(super) mfn: u64,
+    domid: u16,
+    readers: u32,
+    writers: u32,
+}
+
+/// One mapping, at the mapper's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Maptrack {
+    granter: u16,
+    gref: u32,
+    readonly: bool,
+    /// Xen doesn't keep this; the fake does, to see that handle and address belong together.
+    host_addr: u64,
+}
+
+impl Domain {
+    pub(super) fn is_granted(&self, gref: u32) -> bool {
+        let flags = self.pages.entry(gref).flags.load(Ordering::SeqCst);
+        Gtf::from_bits_retain(flags) & Gtf::TYPE_MASK == Gtf::PERMIT_ACCESS
+    }
+
+    /// The references of live entries that name a frame.
+    pub(super) fn entries_naming(&self, mfn: u64) -> Vec<u32> {
+        let names = |gref: &u32| {
+            self.is_granted(*gref)
+                && u64::from(self.pages.entry(*gref).frame.load(Ordering::SeqCst)) == mfn
+        };
+        (8..self.grant_frames * PER_FRAME).filter(names).collect()
+    }
+
+    /// A frame that another domain is to see.
+    pub(super) fn frame(&mut self, mfn: u64) -> Result<Arc<Frame>, GrantStatus> {
+        match self.paged_out.get_mut(&mfn) {
+            Some(0) | None => self.frames.get(&mfn).cloned().ok_or(GrantStatus::BAD_PAGE),
+            Some(left) => {
+                *left -= 1;
+                Err(GrantStatus::EAGAIN)
+            }
+        }
+    }
+
+    fn free_handle(&mut self) -> Option<u32> {
+        let max = self.config.max_maptrack_frames * MAPTRACK_PER_FRAME - 1;
+        match self.maptrack.iter().position(Option::is_none) {
+            Some(free) => Some(free as u32),
+            None if (self.maptrack.len() as u32) < max => {
+                self.maptrack.push(None);
+                Some(self.maptrack.len() as u32 - 1)
+            }
+            None => None,
+        }
+    }
+}
+
+impl State {
+    pub(super) fn query_size(&mut self, domid: u16, op: &mut GnttabQuerySize) {
+        assert_eq!(op.dom, DOMID_SELF, "a guest may ask about itself alone");
+        let domain = self.domain(domid);
+        op.nr_frames = domain.grant_frames.max(1);
+        op.max_nr_frames = domain.config.max_grant_frames;
+        op.status = GrantStatus::OKAY;
+    }
+
+    pub(super) fn setup_table(
+        &mut self,
+        domid: u16,
+        op: &mut GnttabSetupTable,
+        frames: &mut [u64],
+    ) {
+        assert_eq!(op.dom, DOMID_SELF, "a guest may grow its own table alone");
+        let domain = self.domain(domid);
+        if op.nr_frames > domain.config.max_grant_frames {
+            op.status = GrantStatus::GENERAL_ERROR;
+            return;
+        }
+        domain.grant_frames = domain.grant_frames.max(op.nr_frames);
+        for (number, frame) in (0..op.nr_frames).zip(frames) {
+            *frame = (u64::from(domid) << 40) + u64::from(number);
+        }
+        op.status = GrantStatus::OKAY;
+    }
+
+    pub(super) fn map(&mut self, mapper: u16, op: &mut GnttabMapGrantRef) -> GrantStatus {
+        if !op.flags.intersects(Gntmap::HOST_MAP | Gntmap::DEVICE_MAP) {
+            return GrantStatus::BAD_GNTREF;
+        }
+        // DOMID_SELF is not translated here.
+        let Some(granter) = self.domains.get(&op.dom).filter(|domain| domain.alive) else {
+            return GrantStatus::BAD_DOMAIN;
+        };
+        let entries = granter.grant_frames * PER_FRAME;
+        let Some(handle) = self.domain(mapper).free_handle() else {
+            return GrantStatus::NO_SPACE;
+        };
+        if op.ref_ >= entries {
+            return GrantStatus::BAD_GNTREF;
+        }
+        let readonly = op.flags.contains(Gntmap::READONLY);
+        let addr = op.host_addr as usize;
+        let active = match self.pinnable(mapper, op.dom, op.ref_, readonly) {
+            Ok(active) => active,
+            Err(status) => return status,
+        };
+        let frame = match self.domain(op.dom).frame(active.mfn) {
+            Ok(frame) => frame,
+            Err(status) => return status,
+        };
+        // A PV mapper needs the L1 table to be there.
+        if !self.domain(mapper).is_prepared(addr) {
+            return GrantStatus::GENERAL_ERROR;
+        }
+        self.domain(op.dom).pin(op.ref_, active, readonly);
+        let domain = self.domain(mapper);
+        let pte = Pte { mfn: active.mfn, frame, writable: !readonly, handle: Some(handle) };
+        let over = domain.ptes.insert(addr, pte);
+        assert!(over.is_none(), "domain {mapper} mapped over a mapping at {addr:#x}");
+        let track = Maptrack { granter: op.dom, gref: op.ref_, readonly, host_addr: op.host_addr };
+        domain.maptrack[handle as usize] = Some(track);
+        op.handle = handle;
+        GrantStatus::OKAY
+    }
+
+    /// The active entry that a map or a copy would pin, before it's pinned.
+    pub(super) fn pinnable(
+        &mut self,
+        mapper: u16,
+        granter: u16,
+        gref: u32,
+        readonly: bool,
+    ) -> Result<Active, GrantStatus> {
+        let granter = self.domain(granter);
+        let known = granter.active.get(&gref).copied();
+        if let Some(active) = known {
+            let pins = if readonly { active.readers } else { active.writers };
+            if active.domid != mapper || pins >= MAX_PINS {
+                return Err(GrantStatus::GENERAL_ERROR);
+            }
+            // Xen looks at the table again only for the first writer.
+            if readonly || active.writers > 0 {
+                return Ok(active);
+            }
+        }
+        let entry = granter.pages.entry(gref);
+        let flags = Gtf::from_bits_retain(entry.flags.load(Ordering::SeqCst));
+        let permitted = flags & Gtf::TYPE_MASK == Gtf::PERMIT_ACCESS
+            && entry.domid.load(Ordering::SeqCst) == mapper
+            && (readonly || !flags.contains(Gtf::READONLY));
+        if !permitted {
+            return Err(GrantStatus::GENERAL_ERROR);
+        }
+        let mfn = u64::from(entry.frame.load(Ordering::SeqCst));
+        Ok(known.unwrap_or(Active { mfn, domid: mapper, readers: 0, writers: 0 }))
+    }
+
+    pub(super) fn unmap(&mut self, mapper: u16, op: &mut GnttabUnmapGrantRef) -> GrantStatus {
+        let domain = self.domain(mapper);
+        let slot = domain.maptrack.get_mut(op.handle as usize);
+        let Some((slot, track)) = slot.and_then(|slot| slot.map(|track| (slot, track))) else {
+            return GrantStatus::BAD_HANDLE;
+        };
+        assert_eq!(track.host_addr, op.host_addr, "handle and address don't belong together");
+        *slot = None;
+        let pte = domain.ptes.remove(&(op.host_addr as usize)).expect("a mapping has its entry");
+        assert_eq!(pte.handle, Some(op.handle), "the entry is that of another mapping");
+        self.unpin(&track);
+        GrantStatus::OKAY
+    }
+
+    fn unpin(&mut self, track: &Maptrack) {
+        let granter = self.domain(track.granter);
+        let active = granter.active.get_mut(&track.gref).expect("a mapping pins its entry");
+        let pins = if track.readonly { &mut active.readers } else { &mut active.writers };
+        *pins -= 1;
+        let (writers, pinned) = (active.writers, active.readers + active.writers > 0);
+        let flags = &granter.pages.entry(track.gref).flags;
+        if writers == 0 {
+            flags.fetch_and(!Gtf::WRITING.bits(), Ordering::SeqCst);
+        }
+        if !pinned {
+            flags.fetch_and(!Gtf::READING.bits(), Ordering::SeqCst);
+            granter.active.remove(&track.gref);
+        }
+    }
+
+    /// What Xen does for a domain that died with mappings: its pins go, without a word to anybody.
+    pub(super) fn release_mappings(&mut self, mapper: u16) {
+        let domain = self.domain(mapper);
+        domain.ptes.retain(|_, pte| pte.handle.is_none());
+        let tracks: Vec<_> = domain.maptrack.drain(..).flatten().collect();
+        tracks.iter().for_each(|track| self.unpin(track));
+    }
+}
+
+impl Domain {
+    fn pin(&mut self, gref: u32, mut active: Active, readonly: bool) {
+        let mut marks = Gtf::READING;
+        if readonly {
+            active.readers += 1;
+        } else {
+            active.writers += 1;
+            marks |= Gtf::WRITING;
+        }
+        self.active.insert(gref, active);
+        self.pages.entry(gref).flags.fetch_or(marks.bits(), Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,251 @@
+//! The seam on FakeXen: each method finds the domain in its world, and faults that a test injected come first.
+//!
+//! What a call does is in the modules beside this one; this file refuses to model anything.
+#![expect(unsafe_code, reason = "implements the methods of the seam that name addresses")]
+
+use core::future::Future;
+use core::sync::atomic::Ordering;
+
+use xen_sys::event_channel::{
+    EvtchnAllocUnbound, EvtchnBindInterdomain, EvtchnBindVirq, EvtchnClose, EvtchnSend,
+    EvtchnStatus,
+};
+use xen_sys::grant_table::{
+    GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
+    GnttabUnmapGrantRef, GrantEntryV1,
+};
+use xen_sys::io::xs_wire::XenstoreDomainInterface;
+use xen_sys::xen::SharedInfo;
+
+use super::{ConsoleKind, FakeXen, domain, run};
+use drivers::memory::{FrameCount, Memory, PAGE_SIZE, Page, PageSlot};
+use drivers::{Call, ConsoleDevice, Counters, Errno, Hypervisor, PortNumber};
+
+impl Hypervisor for FakeXen {
+    fn counters(&self) -> &Counters {
+        &self.pages.counters
+    }
+
+    fn gnttab_query_size(&self, op: &mut GnttabQuerySize) -> Result<(), Errno> {
+        self.call(Call::GnttabQuerySize, |state, batch| {
+            batch.single(|| state.query_size(self.domid, op))
+        })
+    }
+
+    fn gnttab_get_version(&self, op: &mut GnttabGetVersion) -> Result<(), Errno> {
+        self.call(Call::GnttabGetVersion, |state, batch| {
+            assert_eq!(op.dom, xen_sys::xen::DOMID_SELF, "a guest may ask about itself alone");
+            batch.single(|| op.version = state.domain(self.domid).config.grant_version)
+        })
+    }
+
+    fn gnttab_setup_table(
+        &self,
+        op: &mut GnttabSetupTable,
+        frames: &mut [u64],
+    ) -> Result<(), Errno> {
+        if frames.len() < op.nr_frames as usize {
+            return Err(Errno::EINVAL);
+        }
+        self.call(Call::GnttabSetupTable, |state, batch| {
+            batch.single(|| state.setup_table(self.domid, op, frames))
+        })
+    }
+
+    unsafe fn gnttab_map(&self, ops: &mut [GnttabMapGrantRef]) -> Result<(), Errno> {
+        Counters::add(&self.pages.batched, ops.len() as u64);
+        self.call(Call::GnttabMap, |state, batch| {
+            batch.each(
+                ops,
+                |op| op.status = state.map(self.domid, op),
+                |op, status| op.status = status,
+            )
+        })
+    }
+
+    unsafe fn gnttab_unmap(&self, ops: &mut [GnttabUnmapGrantRef]) -> Result<(), Errno> {
+        Counters::add(&self.pages.batched, ops.len() as u64);
+        self.call(Call::GnttabUnmap, |state, batch| {
+            batch.each(
+                ops,
+                |op| op.status = state.unmap(self.domid, op),
+                |op, status| op.status = status,
+            )
+        })
+    }
+
+    unsafe fn gnttab_copy(&self, ops: &mut [GnttabCopy]) -> Result<(), Errno> {
+        self.call(Call::GnttabCopy, |state, batch| {
+            batch.each(
+                ops,
+                |op| op.status = state.copy(self.domid, op),
+                |op, status| op.status = status,
+            )
+        })
+    }
+
+    fn evtchn_alloc_unbound(&self, op: &mut EvtchnAllocUnbound) -> Result<(), Errno> {
+        self.call(Call::EvtchnAllocUnbound, |state, batch| {
+            batch.single(|| ())?;
+            op.port = state.alloc_unbound(self.domid, op.remote_dom)?;
+            Ok(())
+        })
+    }
+
+    fn evtchn_bind_interdomain(&self, op: &mut EvtchnBindInterdomain) -> Result<(), Errno> {
+        self.call(Call::EvtchnBindInterdomain, |state, batch| {
+            batch.single(|| ())?;
+            op.local_port = state.bind_interdomain(self.domid, op.remote_dom, op.remote_port)?;
+            Ok(())
+        })
+    }
+
+    fn evtchn_bind_virq(&self, op: &mut EvtchnBindVirq) -> Result<(), Errno> {
+        self.call(Call::EvtchnBindVirq, |state, batch| {
+            batch.single(|| ())?;
+            op.port = state.bind_virq(self.domid, op.virq)?;
+            Ok(())
+        })
+    }
+
+    fn evtchn_close(&self, op: EvtchnClose) -> Result<(), Errno> {
+        self.call(Call::EvtchnClose, |state, batch| {
+            batch.single(|| ())?;
+            state.close(self.domid, op.port)
+        })
+    }
+
+    fn evtchn_send(&self, op: EvtchnSend) -> Result<(), Errno> {
+        self.call(Call::EvtchnSend, |state, batch| {
+            batch.single(|| ())?;
+            state.send(self.domid, op.port)
+        })
+    }
+
+    fn evtchn_status(&self, op: &mut EvtchnStatus) -> Result<(), Errno> {
+        self.call(Call::EvtchnStatus, |state, batch| {
+            batch.single(|| ())?;
+            state.port_status(self.domid, op)
+        })
+    }
+
+    fn shared_info(&self) -> &SharedInfo {
+        &self.pages.shared_info
+    }
+
+    fn console_device(&self) -> ConsoleDevice<'_> {
+        match self.pages.console_kind {
+            ConsoleKind::Ring => {
+                ConsoleDevice::Ring(&self.pages.console, PortNumber(domain::CONSOLE_PORT))
+            }
+            ConsoleKind::Hypervisor => ConsoleDevice::Hypervisor,
+        }
+    }
+
+    fn xenstore_device(&self) -> Option<(&XenstoreDomainInterface, PortNumber)> {
+        let port = PortNumber(domain::XENSTORE_PORT);
+        (self.pages.console_kind == ConsoleKind::Ring).then_some((&self.pages.xenstore, port))
+    }
+
+    fn console_io_write(&self, bytes: &[u8]) -> Result<(), Errno> {
+        self.call(Call::ConsoleWrite, |state, batch| {
+            batch.single(|| ())?;
+            state.domain(self.domid).console_io_write(bytes)
+        })
+    }
+
+    fn console_io_read(&self, bytes: &mut [u8]) -> Result<usize, Errno> {
+        self.call(Call::ConsoleRead, |state, batch| {
+            batch.single(|| ())?;
+            state.domain(self.domid).console_io_read(bytes)
+        })
+    }
+
+    fn yield_cpu(&self) {
+        self.pages.counters.count(Call::SchedYield);
+        // What the other domains would do meanwhile: the console daemon empties its ring.
+        let state = &mut *self.world.lock();
+        state.now += run::YIELD_NS;
+        state.xenstored();
+        state.domain(self.domid).console_daemon();
+    }
+
+    fn now(&self) -> u64 {
+        self.world.now()
+    }
+
+    fn sleep_until(&self, deadline: u64) -> impl Future<Output = ()> {
+        run::Sleep::new(self.world.clone(), deadline)
+    }
+}
+
+impl Memory for FakeXen {
+    fn alloc_page(&self) -> Option<Page> {
+        self.alive()?.domain(self.domid).alloc_page()
+    }
+
+    fn free_page(&self, page: Page) {
+        if let Some(mut state) = self.alive() {
+            state.free_page(self.domid, page);
+        }
+    }
+
+    fn reserve_slot(&self, pages: u32) -> Option<PageSlot> {
+        self.alive()?.domain(self.domid).reserve_slot(pages)
+    }
+
+    fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
+        self.world.lock().domain(self.domid).prepare_slot(slot, pages)
+    }
+
+    fn release_slot(&self, slot: PageSlot) {
+        if let Some(mut state) = self.alive() {
+            state.domain(self.domid).release_slot(slot);
+        }
+    }
+
+    fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno> {
+        let mapped = &self.pages.grant_frames_mapped;
+        assert_eq!(first, mapped.load(Ordering::SeqCst), "grant frames mapped out of order");
+        mapped.fetch_add(frames.len() as u32, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn grant_entries(&self) -> &[GrantEntryV1] {
+        Counters::add(&self.pages.entry_looks, 1);
+        self.pages.interrupts.run_at(self.entry_looks());
+        self.pages.grant_entries()
+    }
+
+    fn frames(&self) -> FrameCount {
+        self.world.lock().domain(self.domid).frames()
+    }
+
+    unsafe fn read(&self, src: usize, dst: &mut [u8]) {
+        self.world.lock().domain(self.domid).read(src, dst);
+    }
+
+    unsafe fn write(&self, dst: usize, src: &[u8]) {
+        if let Some(mut state) = self.alive() {
+            state.domain(self.domid).write(dst, src);
+        }
+    }
+
+    unsafe fn load_u32(&self, addr: usize) -> u32 {
+        self.world.lock().domain(self.domid).load_u32(addr)
+    }
+
+    unsafe fn store_u32(&self, addr: usize, value: u32) {
+        self.world.lock().domain(self.domid).store_u32(addr, value);
+    }
+
+    unsafe fn zero_page(&self, addr: usize) {
+        if let Some(mut state) = self.alive() {
+            state.domain(self.domid).write(addr, &[0; PAGE_SIZE]);
+        }
+    }
+
+    unsafe fn probe_write(&self, addr: usize, value: u8) -> bool {
+        self.world.lock().domain(self.domid).probe_write(addr, value)
+    }
+}

@@ -1,0 +1,75 @@
+//! The calls on FakeXen: by three guests that come and go, or by one that grants to itself.
+
+use drivers::{Limits, Services};
+use fake_xen::{Config, ConsoleKind, FakeXen, World};
+
+use crate::{LoopBack, Met, Op, Room, Stage};
+
+/// Guests that live at any time.
+const GUESTS: usize = 3;
+/// One frame each of grant entries and of mappings.
+const CONFIG: Config = Config {
+    pages: 40,
+    max_grant_frames: 1,
+    max_maptrack_frames: 1,
+    max_ports: 1023,
+    grant_version: 1,
+    console: ConsoleKind::Ring,
+};
+/// What these leave, and the largest index space of all.
+const ROOM: Room = Room { memory: 40, entries: 504, mappings: 255, indices: 1 << 18 };
+
+/// Carries out `ops` in a new world, by three guests that grant to each other.
+///
+/// # Panics
+/// If the services and the model differ.
+pub fn run(ops: &[Op]) -> Met {
+    crate::run(Three { world: World::new(), started: 0 }, ops, |_| ())
+}
+
+/// The same by one guest in dom0's place that grants to itself, as on a real Xen.
+///
+/// # Panics
+/// If the services and the model differ.
+pub fn run_alone(ops: &[Op]) -> Met {
+    let xen = World::new().domain(0, Config { console: ConsoleKind::Hypervisor, ..CONFIG });
+    let services = Services::bring_up(&xen, Limits::default()).expect("a guest comes up");
+    let room = Room { indices: LoopBack::<FakeXen>::INDICES, ..ROOM };
+    let met = crate::run(LoopBack::new(&services, room), ops, |_| ());
+    services.xen.assert_clean();
+    met
+}
+
+/// Domains of one world, of which three live.
+#[derive(Debug)]
+struct Three {
+    world: World,
+    started: u16,
+}
+
+impl Stage for Three {
+    type Xen = FakeXen;
+
+    fn guests(&self) -> usize {
+        GUESTS
+    }
+
+    fn room(&self) -> Room {
+        ROOM
+    }
+
+    fn start(&mut self, limits: Limits) -> Services<FakeXen> {
+        let xen = self.world.domain(self.started, CONFIG);
+        self.started += 1;
+        Services::bring_up(&xen, limits).expect("a guest comes up")
+    }
+
+    fn destroy(&mut self, domid: u16) -> bool {
+        self.world.destroy(domid);
+        true
+    }
+
+    fn assert_clean(&self, services: &Services<FakeXen>) {
+        services.xen.assert_clean();
+    }
+}

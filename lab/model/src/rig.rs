@@ -1,0 +1,297 @@
+//! Carries an operation out on the services and on the model, and compares the two.
+//!
+//! An operation is eight bytes, and every eight bytes are one: which call, by whom, and with what,
+//! chosen among what there is at that moment, and now and then among what there is not.
+
+mod access; // bytes of shared pages: copied, loaded and stored
+mod granting; // gntalloc
+mod mapping; // gntdev
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use drivers::events::Port;
+use drivers::gntdev::Usage;
+use drivers::notify::UnmapNotify;
+use drivers::{
+    Access, Call, DomId, ForeignGrant, GrantRef, Hypervisor, Limits, PeerState, PortNumber,
+    Services,
+};
+use linux::ioctl::{GntallocFile, GntdevFile};
+
+use crate::Stage;
+use crate::reference::{AllocFile, Dev, Domain, DomainId, Gref, Met, Model, answer};
+
+/// Indices of a new gntdev, and pages that a domain may grant at first.
+const INDICES: u32 = 12;
+const LIMIT: u32 = 24;
+/// The gntdevs from this one on have room for more than Xen maps of one reference, and of all together.
+const ROOMY: usize = 1;
+const MANY: u32 = 400;
+
+/// One operation.
+pub type Op = [u8; 8];
+
+/// Carries out `ops` on a stage; `before` is told the number of each operation, counted from 0. Returns what the
+/// maps met.
+///
+/// # Panics
+/// If the services and the model differ, or if something is left in the end.
+pub fn run<S: Stage>(stage: S, ops: &[Op], mut before: impl FnMut(usize)) -> Met {
+    let mut rig = Rig::new(stage);
+    for (number, op) in ops.iter().enumerate() {
+        before(number);
+        rig.step(*op);
+    }
+    rig.finish()
+}
+
+struct Guest<S: Stage> {
+    services: Services<S::Xen>,
+    files: BTreeMap<usize, GntallocFile<S::Xen>>,
+    devs: BTreeMap<usize, GntdevFile<S::Xen>>,
+    /// To the guest in each place.
+    ports: Vec<Option<Port<S::Xen>>>,
+    /// The other end of a port to itself.
+    bell: Option<Port<S::Xen>>,
+    /// Events sent before anything was asked for.
+    sent_before: u64,
+}
+
+struct Rig<S: Stage> {
+    stage: S,
+    model: Model,
+    /// By domain number; `None` for one that is none of ours, or is destroyed.
+    guests: Vec<Option<Guest<S>>>,
+    /// Which domain is in which place.
+    places: Vec<DomainId>,
+}
+
+fn grants_of(grants: &[(u16, Gref)]) -> Vec<ForeignGrant> {
+    let claim = |(domid, gref): &(u16, Gref)| ForeignGrant { domid: *domid, gref: GrantRef(*gref) };
+    grants.iter().map(claim).collect()
+}
+
+impl<S: Stage> Rig<S> {
+    fn new(stage: S) -> Self {
+        let model = Model::new(stage.room());
+        let mut rig = Self { stage, model, guests: Vec::new(), places: Vec::new() };
+        (0..rig.stage.guests()).for_each(|place| rig.start(place));
+        rig
+    }
+
+    /// Starts a new domain in a place: one that is free now, or the next.
+    fn start(&mut self, place: usize) {
+        let services = self.stage.start(Limits { gntalloc: LIMIT, gntdev: INDICES });
+        let id = DomainId::from(services.domid.get());
+        let mut ports = Vec::new();
+        ports.resize_with(self.stage.guests(), || None);
+        let mut bell = None;
+        if ports.len() == 1 {
+            let port = services.events.alloc_unbound(services.domid).unwrap();
+            bell = Some(services.events.bind_interdomain(services.domid, port.number()).unwrap());
+            ports[0] = Some(port);
+        }
+        for (other, own) in self.places.iter().zip(&mut ports) {
+            let Some(Some(peer)) = self.guests.get_mut(*other) else {
+                continue;
+            };
+            let port = services.events.alloc_unbound(peer.services.domid).unwrap();
+            let bound = peer.services.events.bind_interdomain(services.domid, port.number());
+            peer.ports[place] = Some(bound.unwrap());
+            *own = Some(port);
+        }
+        let sent_before = services.xen.counters().calls(Call::EvtchnSend);
+        let (files, devs) = (BTreeMap::new(), BTreeMap::new());
+        // Numbers below that were never started are nobody's.
+        self.guests.resize_with(id, || None);
+        self.model.domains.resize_with(id, Domain::default);
+        self.guests.push(Some(Guest { services, files, devs, ports, bell, sent_before }));
+        let limit = LIMIT as usize;
+        self.model.domains.push(Domain { alive: true, limit, ..Domain::default() });
+        match self.places.get_mut(place) {
+            Some(place) => *place = id,
+            None => self.places.push(id),
+        }
+    }
+
+    fn guest(&mut self, id: DomainId) -> &mut Guest<S> {
+        self.guests[id].as_mut().expect("alive")
+    }
+
+    fn step(&mut self, op: Op) {
+        let [call, who, a, b, c, d, e, f] = op.map(usize::from);
+        let place = who % self.places.len();
+        let id = self.places[place];
+        match call % 32 {
+            0 => self.close_alloc(id, a % 3, b),
+            1 => self.close_dev(id, a % 3, b),
+            2..=5 => self.alloc_gref(id, a % 3, (b, c, d), f),
+            6 => self.dealloc_gref(id, a % 3, (b, c, d), f),
+            7 => self.alloc_notify(id, a % 3, (b, c, d), e, f),
+            8 | 9 => self.alloc_mmap(id, a % 3, (b, c, d), e),
+            10 => self.alloc_munmap(id, a, b),
+            11 => {
+                let pages = b % 32;
+                self.guest(id).services.gntalloc.set_limit(pages as u32);
+                self.model.domains[id].limit = pages;
+            }
+            12 => {
+                self.guest(id).services.gntalloc.reap(u32::MAX);
+                self.note_reaped(id);
+                assert_eq!(self.model.parked(id).1, [], "all that can be reaped is");
+            }
+            13..=16 => self.map_grant_ref(id, a % 3, (b, c, d), e, f),
+            17..=20 => self.mmap(id, a % 3, (b, c, d), e),
+            21 => self.munmap(id, a, b),
+            22 | 23 => self.unmap_grant_ref(id, a % 3, (b, c), f),
+            24 => self.get_offset(id, a % 3, (b, c), f),
+            25 => self.set_max_grants(id, a % 3, b),
+            26 => self.dev_notify(id, a % 3, (b, c, d), e, f),
+            27 => self.grant_copy(id, (b, c), d, e),
+            28 | 29 => self.touch_local(id, a, (b, c), d),
+            30 => self.touch_mapped(id, a, (b, c), d),
+            _ if a % 16 == 0 => self.end(id, place),
+            _ => self.touch_mapped(id, a, (b, c), d),
+        }
+        self.compare();
+    }
+
+    /// The end of a domain, or of the only process of one that can't be destroyed.
+    fn end(&mut self, id: DomainId, place: usize) {
+        if self.stage.destroy(id as u16) {
+            self.model.destroy(id);
+            self.guests[id] = None;
+            self.start(place);
+        } else {
+            (0..3).for_each(|file| self.close_alloc(id, file, 1));
+            (0..3).for_each(|dev| self.close_dev(id, dev, 1));
+        }
+    }
+
+    fn file(&mut self, id: DomainId, number: usize) -> &mut GntallocFile<S::Xen> {
+        let guest = self.guests[id].as_mut().expect("alive");
+        let model = &mut self.model.domains[id];
+        guest.files.entry(number).or_insert_with(|| {
+            model.files.insert(number, AllocFile { closed: false, next_index: 0 });
+            GntallocFile::open(&guest.services.gntalloc).unwrap()
+        })
+    }
+
+    fn dev(&mut self, id: DomainId, number: usize) -> &mut GntdevFile<S::Xen> {
+        let guest = self.guests[id].as_mut().expect("alive");
+        let model = &mut self.model.domains[id];
+        guest.devs.entry(number).or_insert_with(|| {
+            let file = GntdevFile::open(&guest.services.xen, &guest.services.gntdev).unwrap();
+            let (slots, notifies) = (BTreeMap::new(), BTreeMap::new());
+            let mut dev = Dev { closed: false, limit: INDICES.into(), slots, notifies };
+            if number >= ROOMY {
+                file.handle().and_then(|handle| handle.set_max_grants(MANY)).unwrap();
+                dev.limit = MANY.into();
+            }
+            model.devs.insert(number, dev);
+            file
+        })
+    }
+
+    /// Seldom closed, and more often dropped: a closed file does nothing any more.
+    fn close_alloc(&mut self, id: DomainId, file: usize, how: usize) {
+        if how.is_multiple_of(8) {
+            let got = answer(self.file(id, file).close());
+            self.model.alloc_close(id, file, got);
+        } else if how % 2 == 1 && self.guest(id).files.remove(&file).is_some() {
+            self.model.drop_file(id, file);
+        }
+    }
+
+    fn close_dev(&mut self, id: DomainId, dev: usize, how: usize) {
+        if how.is_multiple_of(8) {
+            let got = answer(self.dev(id, dev).close());
+            self.model.dev_close(id, dev, got);
+        } else if how % 2 == 1 && self.guest(id).devs.remove(&dev).is_some() {
+            self.model.drop_dev(id, dev);
+        }
+    }
+
+    /// A domain's number: mostly one that is there.
+    fn domid(&self, pick: usize) -> u16 {
+        match pick % 32 {
+            0 => 0x7FF0,
+            1 => u16::MAX,
+            2 => 999,
+            _ => self.places[pick % self.places.len()] as u16,
+        }
+    }
+
+    /// A port's number: mostly one that is open.
+    fn port(&mut self, id: DomainId, pick: usize) -> Option<PortNumber> {
+        let place = pick % self.places.len();
+        let port = self.guest(id).ports[place].as_ref();
+        port.filter(|_| !pick.is_multiple_of(7)).map(Port::number)
+    }
+
+    /// Everything that can be seen without changing it.
+    fn compare(&mut self) {
+        let pins = self.model.pins();
+        for &id in &self.places {
+            let (model, guest) = (&self.model.domains[id], self.guests[id].as_ref().unwrap());
+            let mut seen = 0;
+            guest.services.gntalloc.for_each(|info| {
+                seen += 1;
+                let page = model.pages.get(&info.gref.0).expect("a page that the model has not");
+                let parked = !page.listed && page.locals == 0;
+                let access = if page.writable { Access::ReadWrite } else { Access::ReadOnly };
+                let state = match pins.get(&page.frame) {
+                    None => PeerState::Idle,
+                    Some((_, 0)) => PeerState::MappedRo,
+                    Some(_) => PeerState::MappedRw,
+                };
+                assert_eq!(info.peer, DomId::new(page.peer).unwrap());
+                assert_eq!((info.access, info.state, info.parked), (access, state, parked));
+            });
+            assert_eq!(seen, model.pages.len(), "pages charged");
+            assert_eq!(guest.services.table.in_use() as usize, model.pages.len());
+            assert_eq!(
+                guest.services.xen.counters().calls(Call::EvtchnSend) - guest.sent_before,
+                model.sent
+            );
+            let mut usage = Usage::default();
+            for dev in model.devs.values() {
+                usage.reserved += dev.slots.len() as u32;
+                usage.mapped +=
+                    dev.slots.values().filter(|slot| slot.mapped.is_some()).count() as u32;
+            }
+            assert_eq!(guest.services.gntdev.usage(), usage);
+        }
+    }
+
+    /// Everything is let go of: nothing is left.
+    fn finish(mut self) -> Met {
+        for &id in &self.places {
+            let guest = self.guests[id].as_mut().expect("alive");
+            guest.files.clear();
+            guest.devs.clear();
+        }
+        for &id in &self.places {
+            let guest = self.guests[id].as_mut().expect("alive");
+            guest.services.gntalloc.reap(u32::MAX);
+            guest.ports.clear();
+            guest.bell = None;
+            self.stage.assert_clean(&guest.services);
+        }
+        self.model.met
+    }
+}
+
+fn run_arg(index: u64, count: u32) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&index.to_ne_bytes());
+    bytes[8..12].copy_from_slice(&count.to_ne_bytes());
+    bytes
+}
+
+fn notify_arg(index: u64, notify: UnmapNotify) -> [u8; 16] {
+    let mut bytes = run_arg(index, notify.action);
+    bytes[12..].copy_from_slice(&notify.port.0.to_ne_bytes());
+    bytes
+}

@@ -1,0 +1,54 @@
+//! Shares with itself so many times (`seed=1 cycles=1000`), and then shares three pages for good.
+//!
+//! It begins at the first key and ends with the second, so that whoever presses them can look at
+//! the domain before, after, and at the end, when there must be something to see.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::vec::Vec;
+
+use drivers::gntalloc::Export;
+use drivers::gntdev::{Mapping, ReadWrite};
+use drivers::{Access, Error, ForeignGrant, Services};
+use grantkit::{Guest, Xen, println};
+use tasks::cmdline::CommandLine;
+use trials::cycles;
+
+grantkit::entry!(main);
+
+async fn main(guest: Guest) {
+    let services = guest.services();
+    let line = guest.command_line();
+    let line = CommandLine::parse(&line);
+    let number = |key| {
+        let value = line.options().flatten().find(|(name, _)| *name == key);
+        value.and_then(|(_, value)| value.parse().ok()).unwrap_or_default()
+    };
+    let plan = (number("seed"), number("cycles") as u32);
+    let key = async {
+        println!("cycles: ready");
+        services.console.input(&mut [0]).await;
+    };
+    let said = cycles::run(services, &|| guest.usage().heap as u64, plan, key).await;
+    println!("{said}");
+    services.console.input(&mut [0]).await;
+    match hold(services) {
+        Ok(_held) => {
+            println!("cycles: 3 pages are mapped");
+            core::future::pending().await
+        }
+        Err(error) => println!("cycles: {error}"),
+    }
+}
+
+/// Three pages, shared by this domain with itself.
+fn hold(services: &Services<Xen>) -> Result<(Export<Xen>, Mapping<Xen, ReadWrite>), Error> {
+    let domid = services.domid;
+    let export = services.gntalloc.open()?.alloc(domid, 3, Access::ReadWrite)?;
+    let claim = |gref| ForeignGrant { domid: domid.get(), gref };
+    let grants: Vec<_> = export.grefs().map(claim).collect();
+    let mapping = services.gntdev.open()?.insert(&grants)?.map().map_err(|failed| failed.error)?;
+    Ok((export, mapping))
+}

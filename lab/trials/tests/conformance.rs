@@ -1,0 +1,46 @@
+//! The scenarios on FakeXen: each leaves nothing behind, and says what it has always said.
+//!
+//! `BLESS=1` writes the golden file anew, for a change that is meant.
+
+use std::path::Path;
+
+use drivers::memory::Memory;
+use drivers::{Limits, Services};
+use fake_xen::{Config, World};
+
+/// Beside the scenarios; another run of them is compared with it line by line.
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../conformance/golden.txt");
+
+#[test]
+fn every_scenario_says_what_it_always_said_and_leaves_nothing_behind() {
+    let mut transcript = String::new();
+    for scenario in conformance::all() {
+        let world = World::new();
+        let xen = world.domain(1, Config { pages: 2048, ..Config::default() });
+        {
+            let services = Services::bring_up(&xen, Limits::default()).expect("a guest comes up");
+            let free = services.xen.frames().free;
+            for line in trials::conformance::run(scenario, &services) {
+                transcript += &line;
+                transcript.push('\n');
+            }
+            assert_eq!(services.gntdev.usage(), Default::default(), "{}", scenario.name);
+            assert_eq!(services.gntalloc.parked(), 0, "{}", scenario.name);
+            assert_eq!(services.xen.frames().free, free, "{} lost pages", scenario.name);
+        }
+        xen.assert_clean();
+    }
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(GOLDEN, &transcript).expect("the golden file can be written");
+    }
+    let golden = std::fs::read_to_string(Path::new(GOLDEN)).unwrap_or_default();
+    for (said, expected) in transcript.lines().zip(golden.lines()) {
+        assert_eq!(said, expected);
+    }
+    assert_eq!(transcript.lines().count(), golden.lines().count());
+}
+
+#[test]
+fn there_are_as_many_scenarios_as_were_promised() {
+    assert!(conformance::all().count() >= 120);
+}

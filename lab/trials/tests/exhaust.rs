@@ -1,0 +1,72 @@
+//! What is scarce is used up and given back; a Xen that says otherwise than it must, and a count that drifts, are told.
+
+#[path = "../../../tasks/tests/common/mod.rs"]
+mod common;
+
+use std::cell::{Cell, RefCell};
+
+use common::Guest;
+use drivers::{Call, Errno};
+use fake_xen::{Config, Fault, Task, World};
+use trials::exhaust;
+
+/// What xl gives the guest of this test.
+const SMALL: Config = Config {
+    pages: 1024,
+    max_grant_frames: 1,
+    max_maptrack_frames: 1,
+    max_ports: 20,
+    grant_version: 1,
+    console: fake_xen::ConsoleKind::Ring,
+};
+
+/// The line of two rounds; `prepare` is done while nothing is left.
+fn line(config: Config, heap: &dyn Fn() -> u64, prepare: impl Fn(&Guest)) -> String {
+    let world = World::new();
+    let guest = Guest::with(&world, 1, config);
+    let said = RefCell::new(String::new());
+    let task = async {
+        let full = async { prepare(&guest) };
+        *said.borrow_mut() = exhaust::run(&guest.services, heap, 2, full).await;
+    };
+    world.run([Task::new(&guest.services.events, task)]);
+    guest.end();
+    said.into_inner()
+}
+
+#[test]
+fn the_last_of_each_gives_its_error_and_one_freed_serves_again() {
+    let line = line(SMALL, &|| 0, |_| ());
+    assert_eq!(line, "ok exhaust rounds=2 grants=504 mappings=255 ports=20");
+}
+
+#[test]
+fn other_sizes_are_other_counts() {
+    let config = Config { max_maptrack_frames: 2, max_ports: 30, pages: 2048, ..SMALL };
+    let line = line(config, &|| 0, |_| ());
+    assert_eq!(line, "ok exhaust rounds=2 grants=504 mappings=511 ports=30");
+}
+
+#[test]
+fn tables_that_are_not_small_are_refused() {
+    let line = line(Config { max_ports: 1023, ..SMALL }, &|| 0, |_| ());
+    assert_eq!(line, "error exhaust errno=EIO status=- Ports: there are more than 512");
+}
+
+#[test]
+fn another_error_than_the_contracts_is_told() {
+    let line = line(SMALL, &|| 0, |guest| {
+        guest.xen.inject_later(
+            Call::EvtchnAllocUnbound,
+            Fault::Hypercall { at: 0, errno: Errno::EPERM },
+        );
+    });
+    assert!(line.starts_with("error exhaust errno=EIO status=- round 1: "), "{line}");
+}
+
+#[test]
+fn a_heap_that_grows_is_told() {
+    let heap = Cell::new(0);
+    let line = line(SMALL, &|| heap.replace(heap.get() + 1), |_| ());
+    assert!(line.starts_with("error exhaust errno=EIO status=- round 1: what is in use"), "{line}");
+}

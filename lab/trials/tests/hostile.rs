@@ -1,0 +1,87 @@
+//! The hostile guest does what it says: an attack that is none would prove nothing.
+
+#[path = "../../../tasks/tests/common/mod.rs"]
+mod common;
+
+use common::{Guest, value};
+use drivers::gntdev::ReadWrite;
+use drivers::{Access, DomId, ForeignGrant, GrantRef};
+use embassy_futures::select::select;
+use fake_xen::{Task, World};
+use trials::hostile;
+
+/// A victim, domain 1, and the hostile guest, domain 2, beside whom `user` types.
+fn beside(world: &World, victim: &Guest, enemy: &Guest, user: impl AsyncFn()) {
+    let attack = async {
+        let never = || unreachable!("nobody typed `crash`");
+        let typed = async {
+            enemy.expect("hostile: ready").await;
+            user().await;
+        };
+        select(hostile::run(&enemy.services, &never), typed).await;
+    };
+    world.run([
+        Task::new(&enemy.services.events, attack),
+        Task::new(&victim.services.events, async {}),
+    ]);
+}
+
+fn pair() -> (World, Guest, Guest) {
+    let world = World::new();
+    let (victim, enemy) = (Guest::new(&world, 1), Guest::new(&world, 2));
+    (world, victim, enemy)
+}
+
+#[test]
+fn it_guesses_what_is_granted_to_it_and_nothing_else() {
+    let (world, victim, enemy) = pair();
+    let gntalloc = victim.services.gntalloc.open().unwrap();
+    let others = gntalloc.alloc(DomId::new(3).unwrap(), 4, Access::ReadWrite).unwrap();
+    let its = gntalloc.alloc(DomId::new(2).unwrap(), 2, Access::ReadOnly).unwrap();
+    beside(&world, &victim, &enemy, async || {
+        let said = enemy.ask("guess 1 0 600\r", "ok guess").await;
+        assert_eq!(value(&said, "tried"), "600");
+        assert_eq!(value(&said, "mapped"), "2");
+        let refs: Vec<String> = its.grefs().map(|gref| gref.to_string()).collect();
+        let said = enemy.ask(&format!("map 1 {} rw\r", refs.join(",")), "error map").await;
+        assert!(said.contains("errno=EINVAL"), "{said}");
+        let said = enemy.ask(&format!("probe 1 {}\r", refs[0]), "ok probe").await;
+        assert_eq!(value(&said, "stored"), "false");
+    });
+    drop((others, its, gntalloc));
+    victim.end();
+    enemy.end();
+}
+
+#[test]
+fn what_it_revokes_cannot_be_mapped_until_it_is_restored() {
+    let (world, victim, enemy) = pair();
+    let gntdev = victim.services.gntdev.open().unwrap();
+    beside(&world, &victim, &enemy, async || {
+        let said = enemy.ask("grant 1 2\r", "ok grant").await;
+        let claim = |gref: &str| ForeignGrant { domid: 2, gref: GrantRef(gref.parse().unwrap()) };
+        let claims: Vec<_> = value(&said, "refs").split(',').map(claim).collect();
+        let maps = || gntdev.insert(&claims).unwrap().map::<ReadWrite>().is_ok();
+        assert!(maps());
+        enemy.ask("revoke\r", "ok revoke").await;
+        assert!(!maps());
+        enemy.ask("restore\r", "ok restore").await;
+        assert!(maps());
+    });
+    drop(gntdev);
+    victim.end();
+    enemy.end();
+}
+
+#[test]
+fn a_command_that_it_does_not_know_is_an_error() {
+    let (world, victim, enemy) = pair();
+    beside(&world, &victim, &enemy, async || {
+        for nonsense in ["", "share 1 2", "guess 1", "guess 40000 0 1", "map 1 x rw"] {
+            let said = enemy.ask(&format!("{nonsense}\r"), "error ").await;
+            assert!(said.contains("errno=EINVAL"), "{said}");
+        }
+    });
+    victim.end();
+    enemy.end();
+}

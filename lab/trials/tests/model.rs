@@ -1,0 +1,61 @@
+//! The random calls of a guest that grants to itself, on FakeXen, as an image makes them on a real Xen.
+
+#[path = "../../../tasks/tests/common/mod.rs"]
+mod common;
+
+use common::value;
+use drivers::{Limits, Services};
+use fake_xen::{Config, ConsoleKind, FakeXen, Task, World};
+use trials::model::{self, Progress};
+
+/// What a Xen with one frame of grant entries and one of mappings gives.
+const ONE_FRAME: Config = Config {
+    pages: 1024,
+    max_grant_frames: 1,
+    max_maptrack_frames: 1,
+    max_ports: 1023,
+    grant_version: 1,
+    console: ConsoleKind::Hypervisor,
+};
+
+fn run(config: Config, line: &str) -> (FakeXen, String) {
+    let world = World::new();
+    let xen = world.domain(0, config);
+    let services = Services::bring_up(&xen, Limits::default()).expect("a guest comes up");
+    let progress = Progress::new();
+    let run = model::run(&services, line, &progress, || 0);
+    world.run([Task::new(&services.events, run)]);
+    let last = xen.console_output().lines().last().expect("a last line").to_owned();
+    (xen, last)
+}
+
+#[test]
+fn as_many_random_calls_as_were_asked_for_leave_everything_as_it_was() {
+    let (xen, last) = run(ONE_FRAME, "seed=7 operations=4500");
+    assert!(last.starts_with("ok model operations=4500 sequences=3 seed=7 "), "{last}");
+    assert_eq!((value(&last, "entries"), value(&last, "mappings")), ("504", "255"));
+    xen.assert_clean();
+}
+
+#[test]
+fn a_xen_that_allows_more_than_one_frame_is_refused() {
+    for config in [
+        Config { max_grant_frames: 2, ..ONE_FRAME },
+        Config { max_maptrack_frames: 3, ..ONE_FRAME },
+    ] {
+        let (_, last) = run(config, "operations=10");
+        assert!(last.starts_with("error model errno=EIO status=- there are more than"), "{last}");
+    }
+}
+
+#[test]
+fn an_option_that_is_none_is_named() {
+    for (line, said) in [
+        ("sed=7", "\"sed\" is no option"),
+        ("seed=x", "\"x\" is no number"),
+        ("operations", "\"operations\" is no option"),
+    ] {
+        let (_, last) = run(ONE_FRAME, line);
+        assert!(last.starts_with("error model errno=") && last.contains(said), "{last}");
+    }
+}

@@ -1,0 +1,43 @@
+//! The two devices as Linux's ABI has them: `ioctl`, `mmap`, `munmap`, `close`.
+//!
+//! For code that speaks that ABI. Thin: it decodes, calls the service, encodes; every rule is the
+//! service's. A [`GntdevFile`] or [`GntallocFile`] is an open file, with the addresses that its
+//! mmap returned. An ioctl's argument is a slice of bytes, which has to hold the whole structure,
+//! else EFAULT; results are written to it only when the call succeeds.
+//!
+//! An address is valid only inside what this file's mmap returned, else EFAULT; nothing else is
+//! dereferenced. As in Linux, a closed file answers EBADF, and what it has mapped stays until it's
+//! unmapped. Dropping the file is the end of the process.
+
+pub use xen_sys::linux as abi;
+
+mod arg;
+mod copy;
+mod gntalloc;
+mod gntdev;
+
+pub use self::gntalloc::GntallocFile;
+pub use self::gntdev::GntdevFile;
+use drivers::memory::PAGE_SIZE;
+use drivers::{Access, Errno, Error};
+
+/// `PROT_READ` of mmap.
+pub const PROT_READ: u32 = 1;
+/// `PROT_WRITE` of mmap.
+pub const PROT_WRITE: u32 = 2;
+/// `MAP_SHARED` of mmap. Without it a mapping is private.
+pub const MAP_SHARED: u32 = 1;
+
+/// What a mapping with protection `prot` can do.
+pub(crate) fn access_of(prot: u32) -> Access {
+    if prot & PROT_WRITE != 0 { Access::ReadWrite } else { Access::ReadOnly }
+}
+
+/// A length in whole pages; `None` for more than there can be.
+fn pages_of(length: u64) -> Option<u32> {
+    u32::try_from(length.div_ceil(PAGE_SIZE as u64)).ok()
+}
+
+const UNKNOWN: Error = Error::Invalid(Errno::ENOTTY, "unknown command of this device");
+const CLOSED: Error = Error::Invalid(Errno::EBADF, "the file is closed");
+const NOT_A_MAPPING: Error = Error::Invalid(Errno::EINVAL, "not all of one mapping of this file");

@@ -1,0 +1,134 @@
+//! GRANT_COPY as an ioctl: segments, and the memory they name, by address.
+//!
+//! Addresses of a file are those of pages that others own, which Xen copies to and from for
+//! nobody; so the bytes go by way of a page of ours, a segment at a time.
+
+use alloc::vec::Vec;
+use core::mem::offset_of;
+
+use xen_sys::grant_table::{Gntcopy, GrantStatus};
+
+use super::GntdevFile;
+use super::abi::{ForeignEnd, GrantCopySegment};
+use super::arg::Arg;
+use drivers::buffer::Buffer;
+use drivers::gntdev::{CopyEnd, Segment};
+use drivers::memory::{PAGE_SIZE, Platform};
+use drivers::shared::{Shared, SharedMut};
+use drivers::{Errno, Error, ForeignGrant, GrantRef};
+
+const SIZE: usize = size_of::<GrantCopySegment>();
+
+/// One side of a segment.
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Grant(ForeignGrant, u16),
+    Memory(usize),
+}
+
+/// A segment, decoded.
+#[derive(Clone, Copy, Debug)]
+struct Copy {
+    source: Side,
+    dest: Side,
+    len: u16,
+}
+
+/// Carries out `count` segments at address `at`; each one's status is written there.
+///
+/// # Errors
+/// EFAULT for segments or memory outside what the file's mmap returned, EINVAL for a segment
+/// without a grant or that leaves its grant's page, ENOMEM; nothing is copied then. Else the
+/// hypercall's own, at the first segment it fails for.
+pub(super) fn grant_copy<X: Platform>(
+    file: &GntdevFile<X>,
+    at: usize,
+    count: u32,
+) -> Result<(), Error> {
+    // Checked for the statuses too, before anything is done.
+    let handle = file.handle()?;
+    handle.check_at(at, (count as usize).saturating_mul(SIZE), true)?;
+    let mut copies = Vec::new();
+    copies.try_reserve_exact(count as usize).map_err(|_| Error::NO_MEMORY)?;
+    for number in 0..count as usize {
+        // Each is fetched once: the memory is a peer's, who may change it meanwhile.
+        let mut bytes = [0; SIZE];
+        file.read(at + number * SIZE, &mut bytes)?;
+        let copy = Copy::decode(&Arg::new::<GrantCopySegment>(&mut bytes)?);
+        copy.check(file)?;
+        copies.push(copy);
+    }
+    let page = Buffer::new(&file.xen, 1)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(PAGE_SIZE).map_err(|_| Error::NO_MEMORY)?;
+    bytes.resize(PAGE_SIZE, 0);
+    for (number, copy) in copies.iter().enumerate() {
+        let status = copy.run(file, &page, &mut bytes[..copy.len.into()])?;
+        let place = at + number * SIZE + offset_of!(GrantCopySegment, status);
+        file.write(place, &status.0.to_ne_bytes())?;
+    }
+    Ok(())
+}
+
+impl Copy {
+    fn decode(arg: &Arg<'_>) -> Self {
+        let flags = Gntcopy::from_bits_retain(arg.u16(offset_of!(GrantCopySegment, flags)));
+        let side = |at: usize, flag: Gntcopy| {
+            if !flags.contains(flag) {
+                return Side::Memory(arg.u64(at) as usize);
+            }
+            let domid = arg.u16(at + offset_of!(ForeignEnd, domid));
+            let gref = GrantRef(arg.u32(at + offset_of!(ForeignEnd, gref)));
+            Side::Grant(ForeignGrant { domid, gref }, arg.u16(at + offset_of!(ForeignEnd, offset)))
+        };
+        Self {
+            source: side(offset_of!(GrantCopySegment, source), Gntcopy::SOURCE_GREF),
+            dest: side(offset_of!(GrantCopySegment, dest), Gntcopy::DEST_GREF),
+            len: arg.u16(offset_of!(GrantCopySegment, len)),
+        }
+    }
+
+    fn check<X: Platform>(self, file: &GntdevFile<X>) -> Result<(), Error> {
+        let len = usize::from(self.len);
+        if let (Side::Memory(_), Side::Memory(_)) = (self.source, self.dest) {
+            return Err(Error::Invalid(Errno::EINVAL, "neither side of a segment is a grant"));
+        }
+        for side in [self.source, self.dest] {
+            if matches!(side, Side::Grant(_, offset) if usize::from(offset) + len > PAGE_SIZE) {
+                return Err(Error::Invalid(Errno::EINVAL, "a segment leaves its granted page"));
+            }
+        }
+        for (side, written) in [(self.source, false), (self.dest, true)] {
+            if let Side::Memory(addr) = side {
+                file.mapped()?.check_at(addr, len, written)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies by way of `page`; what Xen said.
+    fn run<X: Platform>(
+        self,
+        file: &GntdevFile<X>,
+        page: &Buffer<X>,
+        bytes: &mut [u8],
+    ) -> Result<GrantStatus, Error> {
+        if let Side::Memory(addr) = self.source {
+            file.read(addr, bytes)?;
+            page.write(0, bytes)?;
+        }
+        let end = |side| match side {
+            Side::Grant(grant, offset) => CopyEnd::Grant(grant, offset),
+            Side::Memory(_) => CopyEnd::Buffer(page, 0),
+        };
+        let mut segment = [Segment::new(end(self.source), end(self.dest), self.len)];
+        file.mapped()?.grant_copy(&mut segment)?;
+        if let Side::Memory(addr) = self.dest
+            && segment[0].status == GrantStatus::OKAY
+        {
+            page.read(0, bytes)?;
+            file.write(addr, bytes)?;
+        }
+        Ok(segment[0].status)
+    }
+}

@@ -1,0 +1,144 @@
+//! libxengnttab: maps pages that others have granted.
+
+use alloc::vec::Vec;
+
+use super::notify_of;
+use crate::ioctl::{GntdevFile, access_of};
+use drivers::gntdev::{GntDev, Segment};
+use drivers::memory::Platform;
+use drivers::notify::UnmapNotify;
+use drivers::{Errno, Error, ForeignGrant, GrantRef, PortNumber};
+
+/// `xengnttab_handle`.
+#[derive(Debug)]
+pub struct Gnttab<X: Platform>(GntdevFile<X>);
+
+impl<X: Platform> Gnttab<X> {
+    /// `xengnttab_open`.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn open(xen: &X, device: &GntDev<X>) -> Result<Self, Error> {
+        GntdevFile::open(xen, device).map(Self)
+    }
+
+    /// `xengnttab_close`. What is mapped stays so until it's unmapped.
+    ///
+    /// # Errors
+    /// EBADF if it is closed already.
+    pub fn close(&mut self) -> Result<(), Error> {
+        self.0.close()
+    }
+
+    /// `xengnttab_map_grant_ref`. `prot`: [`crate::ioctl::PROT_READ`] and
+    /// [`crate::ioctl::PROT_WRITE`]. Returns the address.
+    ///
+    /// # Errors
+    /// As [`Gnttab::map_grant_refs`].
+    pub fn map_grant_ref(&self, domid: u16, gref: u32, prot: u32) -> Result<usize, Error> {
+        self.map_domain_grant_refs(domid, &[gref], prot)
+    }
+
+    /// `xengnttab_map_grant_refs`: reference `i` of domain `i`, side by side, all or none. Returns
+    /// the address of the first.
+    ///
+    /// # Errors
+    /// EBADF once it's closed; EINVAL for no references or unequal lists, or where Xen refuses;
+    /// ENOMEM. Nothing is left behind.
+    pub fn map_grant_refs(&self, domids: &[u16], grefs: &[u32], prot: u32) -> Result<usize, Error> {
+        if domids.len() != grefs.len() {
+            return Err(Error::Invalid(Errno::EINVAL, "a domain for each reference"));
+        }
+        let grants = domids.iter().zip(grefs);
+        self.map(grants.map(|(domid, gref)| claim(*domid, *gref)), prot)
+    }
+
+    /// `xengnttab_map_domain_grant_refs`: the same for references of one domain.
+    ///
+    /// # Errors
+    /// As [`Gnttab::map_grant_refs`].
+    pub fn map_domain_grant_refs(
+        &self,
+        domid: u16,
+        grefs: &[u32],
+        prot: u32,
+    ) -> Result<usize, Error> {
+        self.map(grefs.iter().map(|gref| claim(domid, *gref)), prot)
+    }
+
+    /// `xengnttab_map_grant_ref_notify`: clears the byte at `notify_offset` (none for a page or
+    /// more) and rings `notify_port` when it's unmapped.
+    ///
+    /// # Errors
+    /// As [`Gnttab::map_grant_refs`], and EINVAL for a port that is not open, or a byte to clear
+    /// with a read-only mapping. Nobody is notified then.
+    pub fn map_grant_ref_notify(
+        &self,
+        domid: u16,
+        gref: u32,
+        prot: u32,
+        notify_offset: u32,
+        notify_port: Option<PortNumber>,
+    ) -> Result<usize, Error> {
+        let (byte, notify) = notify_of(notify_offset, notify_port);
+        let grants = [claim(domid, gref)];
+        self.0.handle()?.map_grants_at(&grants, access_of(prot), byte, notify)
+    }
+
+    /// `xengnttab_unmap`: all that one call mapped.
+    ///
+    /// # Errors
+    /// EINVAL, with nothing changed, if `addr` and `count` are not those of one mapping; else what
+    /// Xen says to a page that it won't unmap, which the service tries again.
+    pub fn unmap(&mut self, addr: usize, count: u32) -> Result<(), Error> {
+        self.0.munmap_and_remove(addr, count)
+    }
+
+    /// `xengnttab_set_max_grants`.
+    ///
+    /// # Errors
+    /// As [`drivers::gntdev::Handle::set_max_grants`]; EBADF once it's closed.
+    pub fn set_max_grants(&self, count: u32) -> Result<(), Error> {
+        self.0.handle()?.set_max_grants(count)
+    }
+
+    /// `xengnttab_grant_copy`.
+    ///
+    /// # Errors
+    /// As [`drivers::gntdev::Handle::grant_copy`]; EBADF once it's closed.
+    pub fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
+        self.0.handle()?.grant_copy(segments)
+    }
+
+    /// A load from memory that was mapped.
+    ///
+    /// # Errors
+    /// EFAULT if part of the range is none; nothing is read then.
+    pub fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        self.0.read(addr, bytes)
+    }
+
+    /// A store to memory that was mapped.
+    ///
+    /// # Errors
+    /// EFAULT if part of the range is none, or read-only; nothing is written then.
+    pub fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.0.write(addr, bytes)
+    }
+
+    fn map(
+        &self,
+        claims: impl ExactSizeIterator<Item = ForeignGrant>,
+        prot: u32,
+    ) -> Result<usize, Error> {
+        let handle = self.0.handle()?;
+        let mut grants = Vec::new();
+        grants.try_reserve_exact(claims.len()).map_err(|_| Error::NO_MEMORY)?;
+        grants.extend(claims);
+        handle.map_grants_at(&grants, access_of(prot), 0, UnmapNotify::default())
+    }
+}
+
+fn claim(domid: u16, gref: u32) -> ForeignGrant {
+    ForeignGrant { domid, gref: GrantRef(gref) }
+}
