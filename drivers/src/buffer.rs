@@ -5,10 +5,10 @@
 
 use alloc::vec::Vec;
 
-use crate::Error;
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::raw::pages;
-use crate::shared::{Shared, SharedMut, by_page, check_word};
+use crate::shared::{Shared, SharedMut, check_word};
+use crate::{Error, Pages, System};
 
 /// Pages of ours, zeroed. Dropping it scrubs them and gives them back.
 #[derive(Debug)]
@@ -18,16 +18,16 @@ pub struct Buffer<X: Platform> {
 }
 
 impl<X: Platform> Buffer<X> {
-    /// A buffer of `pages` pages.
+    /// A buffer of so many pages.
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn new(xen: &X, pages: u32) -> Result<Self, Error> {
+    pub fn new(system: &System<X>, pages: Pages) -> Result<Self, Error> {
+        let xen = &system.0;
         let mut buffer = Self { xen: xen.clone(), pages: Vec::new() };
-        buffer.pages.try_reserve_exact(pages as usize).map_err(|_| Error::NO_MEMORY)?;
-        for _ in 0..pages {
-            let mut page = xen.alloc_page().ok_or(Error::NO_MEMORY)?;
-            pages::scrub(xen, &mut page);
+        buffer.pages.try_reserve_exact(pages.0 as usize).map_err(|_| Error::NO_MEMORY)?;
+        for _ in 0..pages.0 {
+            let mut page = pages::alloc(xen)?;
             // From now on it may be written.
             page.set_clean(false);
             buffer.pages.push(page);
@@ -36,8 +36,13 @@ impl<X: Platform> Buffer<X> {
     }
 
     /// One of its pages.
-    pub(crate) fn page(&self, page: u32) -> &Page {
-        &self.pages[page as usize]
+    pub(crate) fn page(&self, page: u32) -> Option<&Page> {
+        self.pages.get(page as usize)
+    }
+
+    /// The page that `offset`, which was checked, lies in.
+    fn page_at(&self, offset: usize) -> &Page {
+        &self.pages[offset / PAGE_SIZE]
     }
 }
 
@@ -48,47 +53,32 @@ impl<X: Platform> Shared for Buffer<X> {
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        let mut rest = bytes;
-        for (page, in_page, len) in by_page(offset, rest.len()) {
-            let (now, later) = rest.split_at_mut(len);
-            pages::read(&self.xen, self.page(page), in_page, now);
-            rest = later;
-        }
+        pages::read_run(&self.xen, |page| &self.pages[page], offset, bytes);
         Ok(())
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
         check_word(self.size(), offset)?;
-        let page = self.page((offset / PAGE_SIZE) as u32);
-        Ok(pages::load_u32(&self.xen, page, offset % PAGE_SIZE))
+        Ok(pages::load_u32(&self.xen, self.page_at(offset), offset % PAGE_SIZE))
     }
 }
 
 impl<X: Platform> SharedMut for Buffer<X> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        let mut rest = bytes;
-        for (page, in_page, len) in by_page(offset, rest.len()) {
-            let (now, later) = rest.split_at(len);
-            pages::write(&self.xen, self.page(page), in_page, now);
-            rest = later;
-        }
+        pages::write_run(&self.xen, |page| &self.pages[page], offset, bytes);
         Ok(())
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
         check_word(self.size(), offset)?;
-        let page = self.page((offset / PAGE_SIZE) as u32);
-        pages::store_u32(&self.xen, page, offset % PAGE_SIZE, value);
+        pages::store_u32(&self.xen, self.page_at(offset), offset % PAGE_SIZE, value);
         Ok(())
     }
 }
 
 impl<X: Platform> Drop for Buffer<X> {
     fn drop(&mut self) {
-        for mut page in self.pages.drain(..) {
-            pages::scrub(&self.xen, &mut page);
-            self.xen.free_page(page);
-        }
+        self.pages.drain(..).for_each(|page| pages::free(&self.xen, page));
     }
 }

@@ -16,22 +16,24 @@ use spin::Mutex;
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::Virq;
 
+use crate::Error;
+use crate::boot::ConsoleDevice;
 use crate::events::{Events, Port};
 use crate::memory::Platform;
-use crate::{ConsoleDevice, Error};
 
 /// Bytes that wait in our memory for room in the ring.
 const BACKLOG: usize = 16 * 1024;
 /// How long [`Console::print_now`] waits for a daemon that takes nothing: 2 s.
 const PATIENCE_NS: u64 = 2_000_000_000;
 
-/// The console of this guest. A handle: clones are the same console.
+/// The console of this guest. Clones are the same console.
 #[derive(Debug)]
-pub struct Console<X: Platform>(Arc<Inner<X>>);
+pub struct Console<X: Platform>(Arc<ConsoleState<X>>);
 
 #[derive(Debug)]
-struct Inner<X: Platform> {
+struct ConsoleState<X: Platform> {
     xen: X,
+    device: ConsoleDevice<X>,
     /// Rings when there is input or room; `None` where Xen has no such event for us.
     port: Option<Port<X>>,
     out: Mutex<Out>,
@@ -51,8 +53,12 @@ impl<X: Platform> Console<X> {
     ///
     /// # Errors
     /// ENOMEM; EINVAL for a ring without a port.
-    pub fn bring_up(xen: &X, events: &Events<X>) -> Result<Self, Error> {
-        let port = match xen.console_device() {
+    pub(crate) fn bring_up(
+        xen: &X,
+        device: ConsoleDevice<X>,
+        events: &Events<X>,
+    ) -> Result<Self, Error> {
+        let port = match device {
             ConsoleDevice::Ring(_, port) => Some(events.adopt(port)?),
             // A Xen without it still prints; keys can't be heard then.
             ConsoleDevice::Hypervisor => events.bind_virq(Virq::CONSOLE).ok(),
@@ -60,7 +66,7 @@ impl<X: Platform> Console<X> {
         let mut backlog = VecDeque::new();
         backlog.try_reserve_exact(BACKLOG).map_err(|_| Error::NO_MEMORY)?;
         let out = Mutex::new(Out { backlog, at_line_start: true, lost: 0 });
-        Ok(Self(Arc::new(Inner { xen: xen.clone(), port, out })))
+        Ok(Self(Arc::new(ConsoleState { xen: xen.clone(), device, port, out })))
     }
 }
 
@@ -143,7 +149,7 @@ impl<X: Platform> Console<X> {
     fn is_drained(&self) -> bool {
         let out = &mut *self.0.out.lock();
         self.flush(out);
-        let taken = match self.0.xen.console_device() {
+        let taken = match &self.0.device {
             ConsoleDevice::Ring(ring, _) => {
                 ring.out_cons.load(Ordering::Acquire) == ring.out_prod.load(Ordering::Relaxed)
             }
@@ -177,7 +183,7 @@ impl<X: Platform> Console<X> {
     fn push(&self, bytes: &[u8]) -> usize {
         let out = &mut *self.0.out.lock();
         // A terminal in raw mode behind the ring wants both; Xen's own console adds its own.
-        let ring = matches!(self.0.xen.console_device(), ConsoleDevice::Ring(..));
+        let ring = matches!(self.0.device, ConsoleDevice::Ring(..));
         let mut taken = 0;
         while taken < bytes.len() {
             let room = BACKLOG - out.backlog.len();
@@ -204,7 +210,7 @@ impl<X: Platform> Console<X> {
         if out.backlog.is_empty() {
             return;
         }
-        match self.0.xen.console_device() {
+        match &self.0.device {
             ConsoleDevice::Ring(ring, _) => {
                 if fill(ring, &mut out.backlog)
                     && let Some(port) = &self.0.port
@@ -226,7 +232,7 @@ impl<X: Platform> Console<X> {
     }
 
     fn take_input(&self, bytes: &mut [u8]) -> usize {
-        match self.0.xen.console_device() {
+        match &self.0.device {
             ConsoleDevice::Ring(ring, _) => {
                 let len = empty(ring, bytes);
                 if len > 0

@@ -5,58 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-macro_rules! calls {
-    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
-        /// A hypercall, or one sub-operation of a hypercall that has several.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Call {
-            $(#[doc = concat!("`", $name, "`.")] $(#[doc = $doc])* $variant,)*
-        }
-
-        impl Call {
-            /// Every call that is counted, in the order of [`Counters`].
-            pub const ALL: &'static [Call] = &[$(Call::$variant,)*];
-
-            /// The name in Xen's headers.
-            pub fn name(self) -> &'static str {
-                match self { $(Call::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-calls! {
-    SetTrapTable = "set_trap_table",
-    MmuUpdate = "mmu_update",
-    SetGdt = "set_gdt",
-    StackSwitch = "stack_switch",
-    SetCallbacks = "set_callbacks",
-    MemoryOp = "memory_op",
-    UpdateVaMapping = "update_va_mapping",
-    SetTimerOp = "set_timer_op",
-    XenVersion = "xen_version",
-    ConsoleWrite = "console_io.write",
-    ConsoleRead = "console_io.read",
-    GnttabMap = "grant_table_op.map_grant_ref",
-    GnttabUnmap = "grant_table_op.unmap_grant_ref",
-    GnttabCopy = "grant_table_op.copy",
-    GnttabSetupTable = "grant_table_op.setup_table",
-    GnttabQuerySize = "grant_table_op.query_size",
-    GnttabGetVersion = "grant_table_op.get_version",
-    VmAssist = "vm_assist",
-    Vcpu = "vcpu_op",
-    MmuextOp = "mmuext_op",
-    SchedYield = "sched_op.yield",
-    SchedBlock = "sched_op.block",
-    SchedShutdown = "sched_op.shutdown",
-    CallbackOp = "callback_op",
-    EvtchnAllocUnbound = "event_channel_op.alloc_unbound",
-    EvtchnBindInterdomain = "event_channel_op.bind_interdomain",
-    EvtchnBindVirq = "event_channel_op.bind_virq",
-    EvtchnClose = "event_channel_op.close",
-    EvtchnSend = "event_channel_op.send",
-    EvtchnStatus = "event_channel_op.status",
-}
+use crate::Call;
 
 /// The counts of one guest.
 #[derive(Debug)]

@@ -40,7 +40,7 @@ errnos! {
     EIO = 5: "Some test failed.",
     ENXIO = 6: "Outside the index space.",
     E2BIG = 7: "Argument too long.",
-    EBADF = 9: "Closed handle.",
+    EBADF = 9: "Closed device.",
     EAGAIN = 11: "Try again.",
     ENOMEM = 12: "No memory, address space or maptrack entry.",
     EACCES = 13: "Permission denied.",

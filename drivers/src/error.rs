@@ -5,13 +5,13 @@ use core::fmt;
 use xen_sys::grant_table::GrantStatus;
 
 use crate::ids::{status_errno, status_name};
-use crate::{Errno, GrantRef};
+use crate::{Call, Errno, GrantRef};
 
 /// Why a call of a service failed. Nothing changed, unless the call's own text says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Refused here, before Xen was asked: the errno, and what would be right.
-    Invalid(Errno, &'static str),
+    /// Found here, without Xen: the errno, and what is wrong or would be right.
+    Local(Errno, &'static str),
     /// Xen refused this reference. The other references of the batch may have other statuses;
     /// the reservation keeps them all.
     Refused {
@@ -20,24 +20,24 @@ pub enum Error {
         /// The first reference it was given for.
         gref: GrantRef,
     },
-    /// The hypercall itself failed: its name in Xen's headers, and its errno.
-    Hypercall(&'static str, Errno),
+    /// The hypercall itself failed, with its errno.
+    Hypercall(Call, Errno),
     /// Xenstore refused.
     XenStore(Errno),
 }
 
 impl Error {
     /// No memory for the tables of a service.
-    pub const NO_MEMORY: Error = Error::Invalid(Errno::ENOMEM, "out of memory");
+    pub const NO_MEMORY: Error = Error::Local(Errno::ENOMEM, "out of memory");
 
-    /// An address that no mapping of the handle has.
+    /// An address that no mapping of the device has.
     pub const BAD_ADDRESS: Error =
-        Error::Invalid(Errno::EFAULT, "the address is not in a mapping of this handle");
+        Error::Local(Errno::EFAULT, "the address is not in a mapping of this device");
 
     /// The error number for the caller.
     pub fn errno(&self) -> Errno {
         match *self {
-            Error::Invalid(errno, _) | Error::Hypercall(_, errno) | Error::XenStore(errno) => errno,
+            Error::Local(errno, _) | Error::Hypercall(_, errno) | Error::XenStore(errno) => errno,
             Error::Refused { status, .. } => status_errno(status),
         }
     }
@@ -46,7 +46,7 @@ impl Error {
     pub fn status(&self) -> Option<GrantStatus> {
         match *self {
             Error::Refused { status, .. } => Some(status),
-            Error::Invalid(..) | Error::Hypercall(..) | Error::XenStore(_) => None,
+            Error::Local(..) | Error::Hypercall(..) | Error::XenStore(_) => None,
         }
     }
 }
@@ -54,12 +54,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Error::Invalid(_, words) => f.write_str(words),
+            Error::Local(_, words) => f.write_str(words),
             Error::Refused { status, gref } => {
                 write!(f, "Xen refused reference {gref}: {} ({})", status_name(status), status.0)
             }
             Error::XenStore(errno) => write!(f, "xenstore refused: {errno}"),
-            Error::Hypercall(name, errno) => write!(f, "hypercall {name} failed: {errno}"),
+            Error::Hypercall(call, errno) => write!(f, "hypercall {} failed: {errno}", call.name()),
         }
     }
 }

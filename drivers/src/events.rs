@@ -20,18 +20,20 @@ use xen_sys::event_channel::{
     EvtchnAllocUnbound, EvtchnBindInterdomain, EvtchnBindVirq, EvtchnClose, EvtchnSend,
     EvtchnState, EvtchnStatus,
 };
-use xen_sys::xen::{DOMID_SELF, Virq};
+use xen_sys::xen::{DOMID_SELF, SharedInfo, Virq};
 
+use crate::boot::SharedPage;
 use crate::memory::Platform;
-use crate::{Counters, DomId, Errno, Error, PortNumber};
+use crate::{Call, Counters, DomId, Errno, Error, PortNumber};
 
-/// The event channels of this domain. A handle: clones are the same channels.
+/// The event channels of this domain. Clones are the same channels.
 #[derive(Debug)]
-pub struct Events<X>(Arc<Inner<X>>);
+pub struct Events<X>(Arc<Channels<X>>);
 
 #[derive(Debug)]
-struct Inner<X> {
+struct Channels<X> {
     xen: X,
+    shared_info: SharedPage<X, SharedInfo>,
     /// By port number, as far as ports were opened.
     ports: Mutex<Vec<Entry>>,
 }
@@ -80,11 +82,11 @@ pub enum PortStatus {
 
 impl<X: Platform> Events<X> {
     /// Masks every port; each is unmasked when it's opened.
-    pub fn bring_up(xen: &X) -> Self {
-        for word in &xen.shared_info().evtchn_mask {
+    pub(crate) fn bring_up(xen: &X, shared_info: SharedPage<X, SharedInfo>) -> Self {
+        for word in &shared_info.evtchn_mask {
             word.store(u64::MAX, Ordering::Relaxed);
         }
-        Self(Arc::new(Inner { xen: xen.clone(), ports: Mutex::new(Vec::new()) }))
+        Self(Arc::new(Channels { xen: xen.clone(), shared_info, ports: Mutex::new(Vec::new()) }))
     }
 
     /// Offers a port to `peer`, who may bind it once.
@@ -100,7 +102,7 @@ impl<X: Platform> Events<X> {
         self.0
             .xen
             .evtchn_alloc_unbound(&mut op)
-            .map_err(|errno| Error::Hypercall("EVTCHNOP_alloc_unbound", errno))?;
+            .map_err(|errno| Error::Hypercall(Call::EvtchnAllocUnbound, errno))?;
         self.adopt(PortNumber(op.port))
     }
 
@@ -118,7 +120,7 @@ impl<X: Platform> Events<X> {
         self.0
             .xen
             .evtchn_bind_interdomain(&mut op)
-            .map_err(|errno| Error::Hypercall("EVTCHNOP_bind_interdomain", errno))?;
+            .map_err(|errno| Error::Hypercall(Call::EvtchnBindInterdomain, errno))?;
         self.adopt(PortNumber(op.local_port))
     }
 
@@ -131,7 +133,7 @@ impl<X: Platform> Events<X> {
         self.0
             .xen
             .evtchn_bind_virq(&mut op)
-            .map_err(|errno| Error::Hypercall("EVTCHNOP_bind_virq", errno))?;
+            .map_err(|errno| Error::Hypercall(Call::EvtchnBindVirq, errno))?;
         self.adopt(PortNumber(op.port))
     }
 
@@ -140,12 +142,12 @@ impl<X: Platform> Events<X> {
     ///
     /// # Errors
     /// ENOMEM; the port is closed then. EINVAL for a number that no port has.
-    pub fn adopt(&self, number: PortNumber) -> Result<Port<X>, Error> {
-        let words = &self.0.xen.shared_info().evtchn_mask;
+    pub(crate) fn adopt(&self, number: PortNumber) -> Result<Port<X>, Error> {
+        let words = &self.0.shared_info.evtchn_mask;
         let ports = &mut *self.0.ports.lock();
         let index = number.0 as usize;
         if number.0 == 0 || index / 64 >= words.len() {
-            return Err(Error::Invalid(Errno::EINVAL, "no port has that number"));
+            return Err(Error::Local(Errno::EINVAL, "no port has that number"));
         }
         if make_room(ports, index).is_err() {
             let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
@@ -160,9 +162,9 @@ impl<X: Platform> Events<X> {
     ///
     /// # Errors
     /// The hypercalls'.
-    pub fn own_domid(&self) -> Result<DomId, Error> {
+    pub(crate) fn own_domid(&self) -> Result<DomId, Error> {
         let port = self.alloc(DOMID_SELF)?;
-        let unknown = Error::Invalid(Errno::ENODEV, "Xen does not tell our own domain number");
+        let unknown = Error::Local(Errno::ENODEV, "Xen does not tell our own domain number");
         match port.status()? {
             PortStatus::Unbound(domid) => DomId::new(domid).ok_or(unknown),
             _ => Err(unknown),
@@ -180,7 +182,7 @@ impl<X: Platform> Events<X> {
                 let seen = AtomicU64::new(entry.delivered);
                 Ok(Port { events: self.clone(), number, seen })
             }
-            _ => Err(Error::Invalid(Errno::EINVAL, "no such event channel port is open")),
+            _ => Err(Error::Local(Errno::EINVAL, "no such event channel port is open")),
         }
     }
 
@@ -192,7 +194,7 @@ impl<X: Platform> Events<X> {
     /// One pass over what is pending: clears each bit, then wakes who waits for it. Returns the
     /// number of events; the caller may block only after it was 0.
     pub fn dispatch(&self) -> usize {
-        let shared = self.0.xen.shared_info();
+        let shared = &self.0.shared_info;
         let vcpu = &shared.vcpu_info[0];
         // In this order: a selector bit left set under a cleared upcall_pending would never be
         // announced again, since Xen rings only when it sets the selector bit itself.
@@ -218,7 +220,7 @@ impl<X: Platform> Events<X> {
 
     /// Lets Xen announce the port's events, and announces one that came while it was masked.
     fn unmask(&self, number: PortNumber) {
-        let shared = self.0.xen.shared_info();
+        let shared = &self.0.shared_info;
         let (word, bit) = (number.0 as usize / 64, 1 << (number.0 % 64));
         shared.evtchn_mask[word].fetch_and(!bit, Ordering::SeqCst);
         if shared.evtchn_pending[word].load(Ordering::SeqCst) & bit != 0 {
@@ -235,7 +237,7 @@ impl<X: Platform> Events<X> {
         if entry.holders > 0 {
             return;
         }
-        let shared = self.0.xen.shared_info();
+        let shared = &self.0.shared_info;
         let (word, bit) = (number.0 as usize / 64, 1 << (number.0 % 64));
         shared.evtchn_mask[word].fetch_or(bit, Ordering::SeqCst);
         // Closing can fail only for a port that is closed already, which is what we want.
@@ -276,7 +278,7 @@ impl<X: Platform> Port<X> {
             .0
             .xen
             .evtchn_send(EvtchnSend { port: self.number.0 })
-            .map_err(|errno| Error::Hypercall("EVTCHNOP_send", errno))
+            .map_err(|errno| Error::Hypercall(Call::EvtchnSend, errno))
     }
 
     /// What is at the other end now. Xen sends nothing when a peer closes or dies: a port that
@@ -290,7 +292,7 @@ impl<X: Platform> Port<X> {
             .0
             .xen
             .evtchn_status(&mut op)
-            .map_err(|errno| Error::Hypercall("EVTCHNOP_status", errno))?;
+            .map_err(|errno| Error::Hypercall(Call::EvtchnStatus, errno))?;
         Ok(match op.status {
             EvtchnState::UNBOUND => PortStatus::Unbound(op.u_dom),
             EvtchnState::INTERDOMAIN => PortStatus::Interdomain(op.u_dom, PortNumber(op.u_port)),

@@ -1,51 +1,54 @@
 //! gntalloc: allocates pages and grants them to another domain.
 //!
-//! The service behind `/dev/xen/gntalloc` (seed: gntalloc 2011), by plain indices as the seed has
-//! them; [`Export`] is the same with the rules in its type. A page lives from its allocation to
-//! the moment when its owner has let go *and* its entry shows that the peer has: Xen lets nobody
-//! end a grant that is in use, so a page that the peer still maps is parked, stays charged to the
-//! limit, and is tried again before any allocation fails and whenever [`GntAlloc::reap`] is called.
+//! The service behind `/dev/xen/gntalloc` (seed: gntalloc 2011), with two faces. A [`Device`] hands
+//! out [`Export`]s, which own their pages and references; an [`IndexDevice`] has the seed's own
+//! calls by plain index. A page lives from its allocation to the moment when its owner has let go
+//! *and* its entry shows that the peer has: Xen lets nobody end a grant that is in use, so a page
+//! that the peer still maps is parked, stays charged to the limit, and is tried again before any
+//! allocation fails and whenever [`GntAlloc::reap`] is called.
 //!
 //! What the seed's `add_grefs`, `__del_gref` and `do_cleanup` get wrong is not here: an index is
 //! checked before it is used, a failed allocation leaves nothing behind, and a reference goes
 //! back to the table together with its page.
 
 mod export;
-mod handle;
+mod indexed;
 mod local;
-mod records;
+mod parking;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Poll;
 
-use spin::{Mutex, MutexGuard};
+use spin::Mutex;
 
-pub use self::export::{Busy, Export};
-pub use self::handle::{FLAG_WRITABLE, Handle};
+pub use self::export::{Busy, Device, Export};
+use self::indexed::OpenedAlloc;
+pub use self::indexed::{FLAG_WRITABLE, IndexDevice};
 pub use self::local::LocalMapping;
-pub(crate) use self::records::Records;
-use self::records::{Notify, Record};
+use self::parking::{Parked, Parking};
 use crate::events::Events;
-use crate::grant_table::GrantTable;
-use crate::memory::{Page, Platform};
-use crate::notify;
+use crate::grant_table::{GrantInfo, GrantTable, Granted};
+use crate::memory::Platform;
 use crate::raw::pages;
-use crate::{Access, DomId, Errno, Error, GrantRef, PeerState};
+use crate::slab::Slab;
+use crate::{Access, DomId, Errno, Error, Pages};
 
-/// The service. A handle on it: clones are the same service.
+/// The service. Clones are the same service.
 #[derive(Debug)]
-pub struct GntAlloc<X: Platform>(Arc<Service<X>>);
+pub struct GntAlloc<X: Platform>(Arc<GntAllocService<X>>);
 
 #[derive(Debug)]
-struct Service<X: Platform> {
+struct GntAllocService<X: Platform> {
     xen: X,
-    table: Arc<GrantTable<X>>,
+    table: GrantTable<X>,
     events: Events<X>,
-    /// Pages over all handles, parked ones included.
+    /// Pages over all devices, parked ones included.
     limit: AtomicU32,
-    records: Mutex<Records<X>>,
+    parking: Mutex<Parking>,
+    indexed: Mutex<Slab<OpenedAlloc>>,
 }
 
 /// What became of a page when somebody let go of it.
@@ -59,55 +62,20 @@ enum Left {
     Freed,
 }
 
-/// One page of the service, for a listing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GrantInfo {
-    /// Its reference.
-    pub gref: GrantRef,
-    /// Who it's granted to.
-    pub peer: DomId,
-    /// What the peer may do.
-    pub access: Access,
-    /// What the peer does.
-    pub state: PeerState,
-    /// Whether nothing here holds it any more, but the peer.
-    pub parked: bool,
-    /// When it was granted, in nanoseconds of Xen's system time.
-    pub since: u64,
-}
-
 impl<X: Platform> GntAlloc<X> {
-    /// A service without handles. `limit`: pages over all of them.
-    pub fn new(xen: &X, table: Arc<GrantTable<X>>, events: Events<X>, limit: u32) -> Self {
-        Self(Arc::new(Service {
+    /// A service with nothing opened. `limit`: pages over all devices.
+    pub(crate) fn new(xen: &X, table: GrantTable<X>, events: Events<X>, limit: u32) -> Self {
+        Self(Arc::new(GntAllocService {
             xen: xen.clone(),
             table,
             events,
             limit: AtomicU32::new(limit),
-            records: Mutex::new(Records::new()),
+            parking: Mutex::new(Parking::new()),
+            indexed: Mutex::new(Slab::new()),
         }))
     }
 
-    /// A new handle, with an index space of its own.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub fn open(&self) -> Result<Handle<X>, Error> {
-        let number = self.records().open()?;
-        Ok(Handle { service: self.clone(), number })
-    }
-
-    /// What it knows of each page, for this caller alone.
-    pub(crate) fn records(&self) -> MutexGuard<'_, Records<X>> {
-        self.0.records.lock()
-    }
-
-    /// Whether two handles on a service are on the same.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// The number of pages that may be granted at once over all handles, parked ones included.
+    /// The number of pages that may be granted at once over all devices, parked ones included.
     pub fn limit(&self) -> u32 {
         self.0.limit.load(Ordering::Relaxed)
     }
@@ -117,19 +85,24 @@ impl<X: Platform> GntAlloc<X> {
         self.0.limit.store(pages, Ordering::Relaxed);
     }
 
+    /// Pages that are granted now, parked ones included.
+    pub fn in_use(&self) -> u32 {
+        self.0.table.in_use()
+    }
+
     /// Pages that only the peer holds on to.
     pub fn parked(&self) -> u32 {
-        self.records().parked()
+        self.0.parking.lock().pages()
     }
 
     /// Waits until there is a parked page.
     pub(crate) async fn wait_parked(&self) {
         poll_fn(|cx| {
-            let records = &mut self.records();
-            if records.parked() > 0 {
+            let parking = &mut self.0.parking.lock();
+            if parking.pages() > 0 {
                 return Poll::Ready(());
             }
-            records.on_park.register(cx.waker());
+            parking.on_park.register(cx.waker());
             Poll::Pending
         })
         .await;
@@ -138,115 +111,104 @@ impl<X: Platform> GntAlloc<X> {
     /// Tries to free parked pages, the longest parked first, at most `max` of them. Returns how
     /// many came back.
     pub fn reap(&self, max: u32) -> u32 {
-        self.reap_locked(&mut self.records(), max)
+        let end = |granted| self.0.table.end(granted).map(|page| pages::free(&self.0.xen, page));
+        self.0.parking.lock().retry(max, end)
     }
 
-    /// Calls `see` for every page that is charged to the limit, in no particular order.
-    pub fn for_each(&self, mut see: impl FnMut(GrantInfo)) {
-        for (record, parked) in self.records().iter() {
-            see(self.info(record, parked));
-        }
-    }
-
-    /// For a guest that is about to end by a fault of its own: fires every notification, as if
-    /// each page were let go of. Frees nothing, and passes over what the fault has interrupted.
-    pub fn last_words(&self) {
-        if let Some(records) = self.0.records.try_lock() {
-            records.iter().filter(|(_, parked)| !parked).for_each(|(record, _)| self.fire(record));
-        }
-    }
-
-    /// Does what a page's notification asks for.
-    fn fire(&self, record: &Record<X>) {
-        let Some(Notify { byte, event }) = &record.notify else {
-            return;
-        };
-        if let Some(byte) = byte {
-            pages::write(&self.0.xen, &record.page, *byte, &[0]);
-        }
-        if let Some(port) = event {
-            notify::send(port);
-        }
-    }
-
-    fn info(&self, record: &Record<X>, parked: bool) -> GrantInfo {
-        GrantInfo {
-            gref: record.gref,
-            peer: record.peer,
-            access: record.access,
-            state: self.0.table.peer_state(record.gref),
-            parked,
-            since: record.since,
-        }
-    }
-
-    fn reap_locked(&self, records: &mut Records<X>, max: u32) -> u32 {
-        let mut freed = 0;
-        for _ in 0..max.min(records.parked()) {
-            let Some(record) = records.unpark() else {
-                break;
-            };
-            freed += u32::from(self.free_or_park(records, record) == Left::Freed);
-        }
-        freed
-    }
-
-    /// The end of a page's local life: its notification fires, whatever the peer does, and it's
-    /// freed unless the peer maps it.
-    fn let_go(&self, records: &mut Records<X>, mut record: Record<X>) -> Left {
-        self.fire(&record);
-        record.notify = None;
-        self.free_or_park(records, record)
-    }
-
-    fn free_or_park(&self, records: &mut Records<X>, record: Record<X>) -> Left {
-        if self.0.table.try_end(record.gref) {
-            self.free_page(record.page);
-            Left::Freed
-        } else {
-            records.park(record);
-            Left::Parked
-        }
-    }
-
-    /// Gives back a page that no entry names any more. What was in it is nobody else's business.
-    fn free_page(&self, mut page: Page) {
-        pages::scrub(&self.0.xen, &mut page);
-        self.0.xen.free_page(page);
+    /// Calls `see` for every page that is charged to the limit, by its reference.
+    pub fn for_each(&self, see: impl FnMut(GrantInfo)) {
+        self.0.table.for_each(see);
     }
 
     /// A zeroed page, granted.
-    fn new_record(&self, peer: DomId, access: Access) -> Result<Record<X>, Error> {
-        let mut page = self.0.xen.alloc_page().ok_or(Error::NO_MEMORY)?;
-        // A peer must never see what another user of the memory left (XSA-403).
-        pages::scrub(&self.0.xen, &mut page);
-        let gref = match self.0.table.grant(peer, page.mfn(), access) {
-            Ok(gref) => gref,
-            Err(error) => {
-                self.0.xen.free_page(page);
-                return Err(error);
+    fn grant_page(&self, peer: DomId, access: Access) -> Result<Granted, Error> {
+        let page = pages::alloc(&self.0.xen)?;
+        self.0.table.grant(peer, page, access).map_err(|(page, error)| {
+            pages::free(&self.0.xen, page);
+            error
+        })
+    }
+
+    /// Zeroed pages, granted: all of them, or none. `parts`: how many pieces they may be let go of
+    /// in.
+    ///
+    /// # Errors
+    /// ENOSPC beyond the limit, then when the grant table is full; ENOMEM.
+    fn grant_run(
+        &self,
+        peer: DomId,
+        count: Pages,
+        access: Access,
+        parts: Pages,
+    ) -> Result<Vec<Granted>, Error> {
+        self.admit(count)?;
+        let mut run = Vec::new();
+        run.try_reserve_exact(count.0 as usize).map_err(|_| Error::NO_MEMORY)?;
+        self.0.parking.lock().make_room(parts.0)?;
+        for _ in 0..count.0 {
+            let mut granted = self.grant_page(peer, access);
+            if granted.is_err() && self.reap(u32::MAX) > 0 {
+                granted = self.grant_page(peer, access);
             }
-        };
-        // From now on the peer may write to it.
-        page.set_clean(false);
-        let since = self.0.xen.now();
-        Ok(Record { page, gref, peer, access, users: 1, listed: true, notify: None, since })
+            match granted {
+                Ok(granted) => run.push(granted),
+                Err(error) => {
+                    // A peer that guessed a reference may map it already: then it's parked.
+                    self.let_go(run);
+                    self.0.parking.lock().give_room(parts.0 - 1);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(run)
     }
 
     /// Whether `count` more pages may be granted, with what is parked tried again if they may not.
-    fn admit(&self, records: &mut Records<X>, count: u32) -> Result<(), Error> {
-        let fits = |charged: u32| u64::from(charged) + u64::from(count) <= u64::from(self.limit());
-        if !fits(records.charged()) {
-            self.reap_locked(records, u32::MAX);
+    fn admit(&self, count: Pages) -> Result<(), Error> {
+        let fits = || u64::from(self.in_use()) + u64::from(count.0) <= u64::from(self.limit());
+        if !fits() {
+            self.reap(u32::MAX);
         }
-        if !fits(records.charged()) {
-            return Err(Error::Invalid(Errno::ENOSPC, "more pages than gntalloc.limit allows"));
+        if !fits() {
+            return Err(Error::Local(Errno::ENOSPC, "more pages than gntalloc.limit allows"));
         }
-        let room = self.0.table.make_room(count);
-        if room.is_err() && self.reap_locked(records, u32::MAX) > 0 {
-            return self.0.table.make_room(count);
+        let room = self.0.table.make_room(count.0);
+        if room.is_err() && self.reap(u32::MAX) > 0 {
+            return self.0.table.make_room(count.0);
         }
         room
+    }
+
+    /// The end of a run's local life, for which there is room to park one piece: freed, or parked
+    /// where the peer maps it. Returns how many pages are parked.
+    fn let_go(&self, mut run: Vec<Granted>) -> u32 {
+        for at in (0..run.len()).rev() {
+            // From the end, so that what takes the place was looked at before.
+            match self.0.table.end(run.swap_remove(at)) {
+                Ok(page) => pages::free(&self.0.xen, page),
+                Err(granted) => run.push(granted),
+            }
+        }
+        let parked = run.len() as u32;
+        run.iter().for_each(|granted| self.0.table.mark_parked(granted));
+        self.0.parking.lock().park(Parked::run(run));
+        parked
+    }
+
+    /// The same for one page.
+    fn let_page_go(&self, granted: Granted) -> Left {
+        match self.0.table.end(granted) {
+            Ok(page) => {
+                pages::free(&self.0.xen, page);
+                self.0.parking.lock().give_room(1);
+                Left::Freed
+            }
+            Err(granted) => {
+                self.0.table.mark_parked(&granted);
+                self.0.parking.lock().park(Parked::Page(granted));
+                Left::Parked
+            }
+        }
     }
 }
 

@@ -2,14 +2,19 @@
 //!
 //! Granting writes an entry and costs no hypercall. Xen marks an entry while the peer maps it
 //! (`GTF_reading`, `GTF_writing`); a grant in use can't be revoked, by design of Xen, so
-//! [`GrantTable::try_end`] either succeeds or says that the peer still maps the page.
+//! [`GrantTable::end`] either succeeds or says that the peer still maps the page.
 //!
 //! Version 1 only: the version 2 table, its status frames and the switch between versions are
 //! where Xen's own advisories are (XSA-255, 268, 382, 384). A version 1 entry names a 32-bit
 //! frame, 16 TiB of machine memory; a page above is refused.
 //!
-//! Only this file writes grant entries.
+//! Only this file writes grant entries. A page that it grants is in a [`Granted`] until its entry is
+//! invalid again, so that a bare [`Page`] is one that no entry names.
+#![expect(unsafe_code, reason = "reaches the grant entries")]
 
+mod references;
+
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
@@ -20,35 +25,69 @@ use xen_sys::grant_table::{
 };
 use xen_sys::xen::DOMID_SELF;
 
+use self::references::{Life, References};
+use crate::events::Port;
 use crate::ids::check_status;
-use crate::memory::{PAGE_SIZE, Platform};
-use crate::{Access, DomId, Errno, Error, GrantRef, PeerState};
-
-/// Entries in one frame of the table.
-pub(crate) const PER_FRAME: u32 = (PAGE_SIZE / size_of::<GrantEntryV1>()) as u32;
+use crate::memory::{PAGE_SIZE, Page, Platform};
+use crate::raw::{NoticeId, Notices};
+use crate::{Access, Call, ClaimedDomId, DomId, Errno, Error, GrantRef, PeerState};
 
 /// How often an exchange that met a change by Xen is tried again.
 const END_ATTEMPTS: usize = 8;
 
 /// The grant table of this domain.
 #[derive(Debug)]
-pub struct GrantTable<X> {
+pub(crate) struct GrantTable<X: Platform> {
     xen: X,
-    state: Mutex<State>,
+    notices: Arc<Notices<X>>,
+    state: Mutex<TableState>,
+}
+
+/// A page that an entry names. Dropping it loses the page; the entry stays.
+#[derive(Debug)]
+#[must_use = "a grant that is dropped is lost; end it"]
+pub(crate) struct Granted {
+    page: Page,
+    gref: GrantRef,
+    /// What is to be done when its owner lets go. Taken back before the page is.
+    notice: Option<NoticeId>,
+}
+
+/// One granted page, for a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantInfo {
+    /// Its reference.
+    pub gref: GrantRef,
+    /// Who it's granted to.
+    pub peer: ClaimedDomId,
+    /// What the peer may do.
+    pub access: Access,
+    /// What the peer does.
+    pub state: PeerState,
+    /// Whether nothing here holds it any more, but the peer.
+    pub parked: bool,
+    /// When it was granted, in nanoseconds of Xen's system time.
+    pub since: u64,
+}
+
+impl Granted {
+    /// The page, to read and write.
+    pub(crate) fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// Its reference.
+    pub(crate) fn gref(&self) -> GrantRef {
+        self.gref
+    }
 }
 
 #[derive(Debug)]
-struct State {
+struct TableState {
     /// Frames that are set up and mapped, and how many Xen allows.
     frames: u32,
     max_frames: u32,
-    /// The lowest reference never used so far.
-    fresh: u32,
-    /// The free references below `fresh`: a list through the `frame` field of their entries,
-    /// which Xen does not look at while the type is `GTF_invalid`. 0 ends it.
-    free_head: u32,
-    /// Entries granted now.
-    in_use: u32,
+    references: References,
 }
 
 impl<X: Platform> GrantTable<X> {
@@ -56,26 +95,25 @@ impl<X: Platform> GrantTable<X> {
     ///
     /// # Errors
     /// ENODEV with a table of version 2, or when Xen lacks an operation; ENOMEM.
-    pub fn bring_up(xen: &X) -> Result<Self, Error> {
+    pub(crate) fn bring_up(xen: &X, notices: Arc<Notices<X>>) -> Result<Self, Error> {
         let mut version = GnttabGetVersion { dom: DOMID_SELF, ..Default::default() };
         xen.gnttab_get_version(&mut version)
-            .map_err(|errno| Error::Hypercall("GNTTABOP_get_version", errno))?;
+            .map_err(|errno| Error::Hypercall(Call::GnttabGetVersion, errno))?;
         if version.version != 1 {
-            return Err(Error::Invalid(Errno::ENODEV, "the grant table is not of version 1"));
+            return Err(Error::Local(Errno::ENODEV, "the grant table is not of version 1"));
         }
         let mut size = GnttabQuerySize { dom: DOMID_SELF, ..Default::default() };
         size.status = GrantStatus::GENERAL_ERROR;
         xen.gnttab_query_size(&mut size)
-            .map_err(|errno| Error::Hypercall("GNTTABOP_query_size", errno))?;
+            .map_err(|errno| Error::Hypercall(Call::GnttabQuerySize, errno))?;
         check_status(size.status, GrantRef(0))?;
         let table = Self {
             xen: xen.clone(),
-            state: Mutex::new(State {
+            notices,
+            state: Mutex::new(TableState {
                 frames: 0,
                 max_frames: size.max_nr_frames,
-                fresh: GNTTAB_NR_RESERVED_ENTRIES,
-                free_head: 0,
-                in_use: 0,
+                references: References::new(),
             }),
         };
         table.grow(&mut table.state.lock(), size.nr_frames.max(1))?;
@@ -88,50 +126,50 @@ impl<X: Platform> GrantTable<X> {
     /// ENOSPC when Xen allows no table that large; ENOMEM.
     pub(crate) fn make_room(&self, n: u32) -> Result<(), Error> {
         let state = &mut self.state.lock();
-        // All reserved entries count as used.
-        let used = u64::from(GNTTAB_NR_RESERVED_ENTRIES) + u64::from(state.in_use);
-        let frames = (used + u64::from(n)).div_ceil(u64::from(PER_FRAME));
+        let frames = state.references.needed(n).div_ceil(u64::from(GrantEntryV1::PER_FRAME));
         if frames > u64::from(state.max_frames) {
             return Err(FULL);
         }
         if frames > u64::from(state.frames) { self.grow(state, frames as u32) } else { Ok(()) }
     }
 
-    /// Grants machine frame `mfn` to `peer`. No hypercall, unless the table has to grow.
+    /// Grants a page to `peer`. No hypercall, unless the table has to grow.
     ///
     /// # Errors
-    /// ENOSPC when the table is full and can't grow; EOVERFLOW for a frame beyond 32 bits.
-    pub(crate) fn grant(&self, peer: DomId, mfn: u64, access: Access) -> Result<GrantRef, Error> {
-        let frame = u32::try_from(mfn).map_err(|_| ABOVE_16_TIB)?;
-        self.make_room(1)?;
-        let state = &mut self.state.lock();
-        let gref = match state.free_head {
-            0 => {
-                state.fresh += 1;
-                state.fresh - 1
-            }
-            head => {
-                state.free_head = self.entry(GrantRef(head)).frame.load(Ordering::Relaxed);
-                head
-            }
+    /// ENOSPC when the table is full and can't grow; EOVERFLOW for a frame beyond 32 bits. The page
+    /// comes back.
+    pub(crate) fn grant(
+        &self,
+        peer: DomId,
+        mut page: Page,
+        access: Access,
+    ) -> Result<Granted, (Page, Error)> {
+        let Ok(frame) = u32::try_from(page.gfn()) else {
+            return Err((page, ABOVE_16_TIB));
         };
-        state.in_use += 1;
+        if let Err(error) = self.make_room(1) {
+            return Err((page, error));
+        }
+        let Some(gref) = self.state.lock().references.take(self.xen.now()) else {
+            return Err((page, FULL));
+        };
+        // From now on the peer may write to it.
+        page.set_clean(false);
         let entry = self.entry(GrantRef(gref));
         entry.frame.store(frame, Ordering::Relaxed);
         entry.domid.store(peer.get(), Ordering::Relaxed);
         // grant_table.h, "Introducing a valid entry": Xen may use the entry as soon as it has a
         // type, so the type goes last, behind a write barrier.
         entry.flags.store(permit(access).bits(), Ordering::Release);
-        Ok(GrantRef(gref))
+        Ok(Granted { page, gref: GrantRef(gref), notice: None })
     }
 
-    /// Ends a grant that [`GrantTable::grant`] gave. Whether it ended; if not, the peer maps it.
-    pub(crate) fn try_end(&self, gref: GrantRef) -> bool {
-        let ended = self.try_suspend(gref);
-        if ended {
-            self.release(gref);
-        }
-        ended
+    /// Ends a grant.
+    ///
+    /// # Errors
+    /// The grant, as it was, while the peer maps it.
+    pub(crate) fn end(&self, granted: Granted) -> Result<Page, Granted> {
+        if self.suspend(&granted) { self.release(granted) } else { Err(granted) }
     }
 
     /// Makes a grant invalid but keeps its reference, so that [`GrantTable::resume`] can undo it.
@@ -139,61 +177,138 @@ impl<X: Platform> GrantTable<X> {
     ///
     /// Only the result of the exchange decides: looking first and ending then would leave the
     /// peer a moment to map in between (XSA-396).
-    pub(crate) fn try_suspend(&self, gref: GrantRef) -> bool {
-        end_access(self.entry(gref))
+    pub(crate) fn suspend(&self, granted: &Granted) -> bool {
+        end_access(self.entry(granted.gref))
     }
 
     /// Makes a suspended grant what it was.
-    pub(crate) fn resume(&self, gref: GrantRef, access: Access) {
-        self.entry(gref).flags.store(permit(access).bits(), Ordering::Release);
+    pub(crate) fn resume(&self, granted: &Granted, access: Access) {
+        self.entry(granted.gref).flags.store(permit(access).bits(), Ordering::Release);
     }
 
-    /// Lets a suspended grant's reference be used for another grant.
-    pub(crate) fn release(&self, gref: GrantRef) {
-        let state = &mut self.state.lock();
-        self.entry(gref).frame.store(state.free_head, Ordering::Relaxed);
-        state.free_head = gref.0;
-        state.in_use -= 1;
+    /// Gives the page of a suspended grant back; its reference serves another grant.
+    ///
+    /// # Errors
+    /// The grant, if it is not suspended.
+    fn release(&self, mut granted: Granted) -> Result<Page, Granted> {
+        let entry = self.entry(granted.gref);
+        if entry.flags.load(Ordering::Relaxed) != 0 {
+            return Err(granted);
+        }
+        self.forget_notice(&mut granted);
+        self.state.lock().references.give(granted.gref.0);
+        Ok(granted.page)
+    }
+
+    /// Nobody here holds it any more, but the peer does.
+    pub(crate) fn mark_parked(&self, granted: &Granted) {
+        self.state.lock().references.park(granted.gref.0);
+    }
+
+    /// Sets what is to be done by [`GrantTable::fire`]: the byte at an offset in the page cleared,
+    /// the event sent. Takes the place of what was set before.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn set_notice(
+        &self,
+        granted: &mut Granted,
+        byte: Option<usize>,
+        event: Option<Port<X>>,
+    ) -> Result<(), Error> {
+        let wanted = byte.is_some() || event.is_some();
+        let new = if wanted { Some(self.notices.add(event)?) } else { None };
+        if let (Some(id), Some(byte)) = (&new, byte) {
+            // SAFETY: in a page of ours (the offset is cut to that), which `release` gives back only
+            // after it has taken the notice back.
+            unsafe { self.notices.arm(id, granted.page.addr() + byte % PAGE_SIZE) };
+        }
+        self.forget_notice(granted);
+        granted.notice = new;
+        Ok(())
+    }
+
+    /// Forgets what was to be done.
+    pub(crate) fn forget_notice(&self, granted: &mut Granted) {
+        if let Some(id) = granted.notice.take() {
+            self.notices.remove(id);
+        }
+    }
+
+    /// Does what was asked for, once.
+    pub(crate) fn fire(&self, granted: &mut Granted) {
+        if let Some(id) = granted.notice.take() {
+            self.notices.fire(id);
+        }
+    }
+
+    /// Calls `see` for every granted page, by its reference.
+    pub(crate) fn for_each(&self, mut see: impl FnMut(GrantInfo)) {
+        for gref in GNTTAB_NR_RESERVED_ENTRIES.. {
+            // Not under the lock: `see` may call us.
+            let life = self.state.lock().references.get(gref);
+            let (since, parked) = match life {
+                None => return,
+                Some(Life::Free(_)) => continue,
+                Some(Life::Granted(since)) => (since, false),
+                Some(Life::Parked(since)) => (since, true),
+            };
+            let entry = self.entry(GrantRef(gref));
+            let flags = entry.flags.load(Ordering::Acquire);
+            let readonly = Gtf::from_bits_retain(flags).contains(Gtf::READONLY);
+            see(GrantInfo {
+                gref: GrantRef(gref),
+                peer: ClaimedDomId(entry.domid.load(Ordering::Relaxed)),
+                access: if readonly { Access::ReadOnly } else { Access::ReadWrite },
+                state: peer_state(flags),
+                parked,
+                since,
+            });
+        }
     }
 
     /// What the peer does with a grant at this moment.
-    pub(crate) fn peer_state(&self, gref: GrantRef) -> PeerState {
-        peer_state(self.entry(gref).flags.load(Ordering::Acquire))
+    pub(crate) fn peer_state(&self, granted: &Granted) -> PeerState {
+        peer_state(self.entry(granted.gref).flags.load(Ordering::Acquire))
     }
 
     /// Entries granted now, besides Xen's own.
-    pub fn in_use(&self) -> u32 {
-        self.state.lock().in_use
+    pub(crate) fn in_use(&self) -> u32 {
+        self.state.lock().references.in_use()
     }
 
     /// Grows the table to `frames` frames: one hypercall, and what mapping them takes.
-    fn grow(&self, state: &mut State, frames: u32) -> Result<(), Error> {
+    fn grow(&self, state: &mut TableState, frames: u32) -> Result<(), Error> {
         let mut list = Vec::new();
         list.try_reserve_exact(frames as usize).map_err(|_| Error::NO_MEMORY)?;
         list.resize(frames as usize, 0);
+        let entries = frames.checked_mul(GrantEntryV1::PER_FRAME).ok_or(FULL)?;
+        state.references.reserve(entries)?;
         let mut op = GnttabSetupTable { dom: DOMID_SELF, nr_frames: frames, ..Default::default() };
         op.status = GrantStatus::GENERAL_ERROR;
         self.xen
             .gnttab_setup_table(&mut op, &mut list)
-            .map_err(|errno| Error::Hypercall("GNTTABOP_setup_table", errno))?;
+            .map_err(|errno| Error::Hypercall(Call::GnttabSetupTable, errno))?;
         // Xen answers general_error for more frames than it allows or can find memory for.
         check_status(op.status, GrantRef(0)).map_err(|_| FULL)?;
-        self.xen
-            .map_grant_frames(state.frames, &list[state.frames as usize..])
-            .map_err(|errno| Error::Invalid(errno, "no memory to map the grant table"))?;
+        // SAFETY: what Xen has just answered, behind the frames that are mapped.
+        unsafe { self.xen.map_grant_frames(state.frames, &list[state.frames as usize..]) }
+            .map_err(|errno| Error::Local(errno, "no memory to map the grant table"))?;
         state.frames = frames;
+        state.references.grow(entries);
         Ok(())
     }
 
     fn entry(&self, gref: GrantRef) -> &GrantEntryV1 {
-        &self.xen.grant_entries()[gref.0 as usize]
+        // SAFETY: entries are written in this file alone: those of pages that a `Granted` holds.
+        let entries = unsafe { self.xen.grant_entries() };
+        &entries[gref.0 as usize]
     }
 }
 
-const FULL: Error =
-    Error::Invalid(Errno::ENOSPC, "the grant table is full; raise max_grant_frames");
+const FULL: Error = Error::Local(Errno::ENOSPC, "the grant table is full; raise max_grant_frames");
 const ABOVE_16_TIB: Error =
-    Error::Invalid(Errno::EOVERFLOW, "the page lies above 16 TiB of machine memory");
+    Error::Local(Errno::EOVERFLOW, "the page lies above 16 TiB of machine memory");
 
 /// The compare-and-swap of grant_table.h, "Invalidating an unused GTF_permit_access entry".
 fn end_access(entry: &GrantEntryV1) -> bool {

@@ -3,9 +3,10 @@
 //! A method takes the ABI structs by `&mut` (a slice where Xen takes a batch), makes one
 //! hypercall and returns that call's own error. The status that Xen leaves in each entry stays
 //! there for the caller to read: both levels of error are therefore judged in this crate, where
-//! the host can test them. On metal a method is one line; in [`crate::fake`] it is a model.
+//! the host can test them. On metal a method is one line; in the crate `fake-xen` it is a model.
 //!
-//! This file refuses to decide anything: no retry, no clean-up, no flags of its own.
+//! An application never holds an implementor: it gets a [`crate::System`], which has the harmless
+//! part. This file refuses to decide anything: no retry, no clean-up, no flags of its own.
 #![expect(unsafe_code, reason = "methods that name addresses have duties for the caller")]
 
 use core::future::Future;
@@ -18,31 +19,22 @@ use xen_sys::grant_table::{
     GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
     GnttabUnmapGrantRef,
 };
-use xen_sys::io::console::XenconsInterface;
-use xen_sys::io::xs_wire::XenstoreDomainInterface;
-use xen_sys::xen::SharedInfo;
 
-use crate::{Counters, Errno, PortNumber};
-
-/// Where this guest's console is.
-#[derive(Debug)]
-pub enum ConsoleDevice<'a> {
-    /// The ring that the console daemon serves, and the port that rings for both directions.
-    Ring(&'a XenconsInterface, PortNumber),
-    /// Xen's own console, for the domain in dom0's place: `HYPERVISOR_console_io`, and
-    /// `VIRQ_CONSOLE` when a key was pressed.
-    Hypervisor,
-}
+use crate::{Counters, Errno};
 
 /// What the guest asks of Xen.
 ///
 /// `&self` and not associated functions: on metal the implementor is a zero-sized `Copy` type,
 /// in tests a handle on a shared world and a domain number, so that two guests live in one test.
-pub trait Hypervisor {
+///
+/// # Safety
+/// An implementor keeps the duties under "Implementation safety": the module `raw` reads what
+/// Xen wrote into an operation, and frees or reuses memory by it. A method that has no such
+/// heading touches no memory but its arguments.
+pub unsafe trait Hypervisor {
     /// The count of every call made through this implementor.
     ///
-    /// # Implementation safety
-    /// Each method below counts itself once per hypercall, and batches once per batch.
+    /// Each method below counts itself once per hypercall, and a batch once.
     fn counters(&self) -> &Counters;
 
     /// `GNTTABOP_query_size`.
@@ -62,6 +54,9 @@ pub trait Hypervisor {
     ///
     /// # Errors
     /// EINVAL if `frames` is shorter than `op.nr_frames`, else the hypercall's own.
+    ///
+    /// # Implementation safety
+    /// Writes no more than `op.nr_frames` numbers to `frames`.
     fn gnttab_setup_table(
         &self,
         op: &mut GnttabSetupTable,
@@ -78,8 +73,9 @@ pub trait Hypervisor {
     /// the page-table entries of the host addresses.
     ///
     /// # Safety
-    /// Each `host_addr` lies in a [`crate::memory::PageSlot`] of the caller's, prepared, and
-    /// holds no mapping: Xen overwrites what is there.
+    /// Each `host_addr`, with its flags, is what [`crate::memory::Memory::host_addr`] gave for a
+    /// prepared page of a slot that the caller holds, and nothing is mapped there: Xen overwrites
+    /// what is there.
     unsafe fn gnttab_map(&self, ops: &mut [GnttabMapGrantRef]) -> Result<(), Errno>;
 
     /// `GNTTABOP_unmap_grant_ref`, one hypercall for the whole batch; Xen flushes the TLB once
@@ -87,6 +83,9 @@ pub trait Hypervisor {
     ///
     /// # Errors
     /// The hypercall's own. Entries before the one it stopped at may have been carried out.
+    ///
+    /// # Implementation safety
+    /// An entry whose status is okay afterwards maps nothing any more.
     ///
     /// # Safety
     /// Each entry holds the handle *and* the address of one and the same live mapping (Xen
@@ -140,16 +139,6 @@ pub trait Hypervisor {
     /// EINVAL for a port out of range, ESRCH for a domain that is not there.
     fn evtchn_status(&self, op: &mut EvtchnStatus) -> Result<(), Errno>;
 
-    /// The page that Xen shares with this domain.
-    fn shared_info(&self) -> &SharedInfo;
-
-    /// Which console this domain has.
-    fn console_device(&self) -> ConsoleDevice<'_>;
-
-    /// The page that xenstore's daemon shares with this domain, and the port that rings for both
-    /// directions; `None` in dom0's place.
-    fn xenstore_device(&self) -> Option<(&XenstoreDomainInterface, PortNumber)>;
-
     /// `CONSOLEIO_write`: all of `bytes`, to Xen's own console.
     ///
     /// # Errors
@@ -170,4 +159,57 @@ pub trait Hypervisor {
 
     /// Completes when [`Hypervisor::now`] has reached `deadline` nanoseconds.
     fn sleep_until(&self, deadline: u64) -> impl Future<Output = ()>;
+}
+
+macro_rules! calls {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
+        /// A hypercall, or one sub-operation of a hypercall that has several.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Call {
+            $(#[doc = concat!("`", $name, "`.")] $(#[doc = $doc])* $variant,)*
+        }
+
+        impl Call {
+            /// Every call that is counted, in the order of the list below.
+            pub const ALL: &'static [Call] = &[$(Call::$variant,)*];
+
+            /// The name in Xen's headers.
+            pub fn name(self) -> &'static str {
+                match self { $(Call::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+calls! {
+    SetTrapTable = "set_trap_table",
+    MmuUpdate = "mmu_update",
+    SetGdt = "set_gdt",
+    StackSwitch = "stack_switch",
+    SetCallbacks = "set_callbacks",
+    MemoryOp = "memory_op",
+    UpdateVaMapping = "update_va_mapping",
+    SetTimerOp = "set_timer_op",
+    XenVersion = "xen_version",
+    ConsoleWrite = "console_io.write",
+    ConsoleRead = "console_io.read",
+    GnttabMap = "grant_table_op.map_grant_ref",
+    GnttabUnmap = "grant_table_op.unmap_grant_ref",
+    GnttabCopy = "grant_table_op.copy",
+    GnttabSetupTable = "grant_table_op.setup_table",
+    GnttabQuerySize = "grant_table_op.query_size",
+    GnttabGetVersion = "grant_table_op.get_version",
+    VmAssist = "vm_assist",
+    Vcpu = "vcpu_op",
+    MmuextOp = "mmuext_op",
+    SchedYield = "sched_op.yield",
+    SchedBlock = "sched_op.block",
+    SchedShutdown = "sched_op.shutdown",
+    CallbackOp = "callback_op",
+    EvtchnAllocUnbound = "event_channel_op.alloc_unbound",
+    EvtchnBindInterdomain = "event_channel_op.bind_interdomain",
+    EvtchnBindVirq = "event_channel_op.bind_virq",
+    EvtchnClose = "event_channel_op.close",
+    EvtchnSend = "event_channel_op.send",
+    EvtchnStatus = "event_channel_op.status",
 }

@@ -4,6 +4,7 @@
 //! [`GrantRef`] or [`PortNumber`] is just a number somebody announced: a claim, not a right.
 
 use core::fmt;
+use core::str::FromStr;
 
 use xen_sys::grant_table::GrantStatus;
 use xen_sys::xen::DOMID_FIRST_RESERVED;
@@ -25,7 +26,25 @@ impl DomId {
     pub const fn get(self) -> u16 {
         self.0
     }
+
+    /// A grant that this domain announced.
+    pub const fn grant(self, gref: GrantRef) -> ClaimedGrant {
+        ClaimedGrant { domid: ClaimedDomId(self.0), gref }
+    }
 }
+
+impl FromStr for DomId {
+    type Err = Error;
+
+    /// A decimal number below 32752 (0x7ff0).
+    fn from_str(text: &str) -> Result<Self, Error> {
+        text.parse().ok().and_then(Self::new).ok_or(BAD_DOMID)
+    }
+}
+
+/// What is wrong with a number that is no [`DomId`].
+pub(crate) const BAD_DOMID: Error =
+    Error::Local(Errno::EINVAL, "a domain's number is below 32752 (0x7ff0)");
 
 impl fmt::Display for DomId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,14 +62,37 @@ impl fmt::Display for GrantRef {
     }
 }
 
-/// A grant as its granter announced it: not yet known to exist, and `domid` is any 16 bits,
-/// since the seed accepts every one of them here and Xen refuses a wrong one at map.
+/// A domain's number as somebody claims it: any 16 bits, since the seed accepts every one of them
+/// when a grant is reserved, and Xen refuses a wrong one at map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ForeignGrant {
+pub struct ClaimedDomId(pub u16);
+
+impl From<DomId> for ClaimedDomId {
+    fn from(domid: DomId) -> Self {
+        Self(domid.0)
+    }
+}
+
+impl fmt::Display for ClaimedDomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A grant as its granter announced it: a claim, not yet known to exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClaimedGrant {
     /// The granter.
-    pub domid: u16,
+    pub domid: ClaimedDomId,
     /// Its reference.
     pub gref: GrantRef,
+}
+
+impl ClaimedGrant {
+    /// Reference `gref` of domain `domid`, any numbers.
+    pub const fn new(domid: u16, gref: u32) -> Self {
+        Self { domid: ClaimedDomId(domid), gref: GrantRef(gref) }
+    }
 }
 
 /// An event channel's port in one domain, 1 to 4095 where it is open.

@@ -1,8 +1,8 @@
 //! What Grantkit decides about grants, event channels, the console and xenstore.
 //!
 //! No hypercall and no address is in here: the crate sees Xen through [`Hypervisor`] and memory
-//! through [`memory::Memory`], and runs unchanged on metal and on [`fake`], a Xen that is stricter
-//! than the real one. `unsafe` is lifted in one module, `raw`.
+//! through [`memory::Memory`], and runs unchanged on metal and on the crate `fake-xen`, a Xen that
+//! is stricter than the real one. `unsafe` is lifted in one module, `raw`.
 //!
 //! It relies on a single thing: that an implementor of the seam keeps the duties written at each
 //! method. It refuses to panic on whatever a caller, a peer or Xen says.
@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod boot;
 pub mod buffer;
 pub mod console;
 pub mod counters;
@@ -30,17 +31,21 @@ mod error;
 mod ids;
 mod raw;
 mod run_tree;
+mod slab;
+mod system;
 
-pub use counters::{Call, Counters};
+pub use boot::{Boot, ConsoleDevice, SharedPage, XenstoreDevice};
+pub use counters::Counters;
 pub use errno::Errno;
 pub use error::Error;
-pub use grant_table::GrantTable;
-pub use hypervisor::{ConsoleDevice, Hypervisor};
+pub use grant_table::GrantInfo;
+pub use hypervisor::{Call, Hypervisor};
 pub use ids::{
-    Access, DomId, ForeignGrant, GrantRef, PeerState, PortNumber, status_errno, status_name,
+    Access, ClaimedDomId, ClaimedGrant, DomId, GrantRef, PeerState, PortNumber, status_errno,
+    status_name,
 };
-pub use memory::Platform;
-pub use run_tree::RunTree;
+pub use memory::{Index, Pages, Platform};
 pub use services::{BringUpError, Limits, Services};
+pub use system::System;
 #[doc(no_inline)]
 pub use xen_sys::grant_table::GrantStatus;

@@ -3,41 +3,90 @@
 //! Words used here and in the kernel:
 //!
 //! * **PFN**: a frame's number in this domain, 0 to `nr_pages` - 1.
-//! * **MFN**: its number in the machine, what a grant entry names. Under PV, MFN == GFN != PFN.
-//! * **[`Page`]**: one page of this domain's memory and its MFN. It owns both.
-//! * **[`PageSlot`]**: a range of addresses whose L1 tables exist and are empty, for mapping
-//!   what *another* domain owns.
+//! * **MFN**: its number in the machine.
+//! * **GFN**: the number by which Xen knows a frame of this domain, what a grant entry names: the
+//!   MFN under PV, the PFN under PVH.
+//! * **[`Page`]**: one page of this domain's memory and its GFN. It owns both.
+//! * **[`PageSlot`]**: a range of addresses for mapping what *another* domain owns.
 //!
 //! A `Page` is never mapped over and a `PageSlot` is never backed by memory of ours, so "map over
-//! something live" can't be written. Memory that another domain can write is never a reference:
-//! it is read and written by address through the methods of [`Memory`].
+//! something live" can't be written. Both are made and taken back by an implementor of [`Memory`]
+//! alone. Memory that another domain can write is never a reference: it is read and written by
+//! address through the methods of [`Memory`].
 #![expect(unsafe_code, reason = "methods that take addresses have duties for the caller")]
 
-use xen_sys::grant_table::GrantEntryV1;
+use core::fmt;
+
+use xen_sys::grant_table::{Gntmap, GrantEntryV1};
 
 use crate::Errno;
 
 /// Bytes in a page, and in a machine frame.
 pub const PAGE_SIZE: usize = 4096;
 
+/// A number of pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pages(pub u32);
+
+impl Pages {
+    /// Their length in bytes.
+    pub const fn bytes(self) -> usize {
+        self.0 as usize * PAGE_SIZE
+    }
+}
+
+impl fmt::Display for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A place in the index space of a device, in bytes: 4096 to a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Index(pub u64);
+
+impl Index {
+    /// The index of a page's first byte; for a page that no index reaches, one that is no page's.
+    pub const fn of_page(page: u64) -> Self {
+        Self(page.saturating_mul(PAGE_SIZE as u64))
+    }
+
+    /// The page that it lies in.
+    pub const fn page(self) -> u64 {
+        self.0 / PAGE_SIZE as u64
+    }
+
+    /// Where it lies in its page.
+    pub const fn in_page(self) -> usize {
+        (self.0 % PAGE_SIZE as u64) as usize
+    }
+
+    /// Whether it is that of a page's first byte.
+    pub const fn is_of_page(self) -> bool {
+        self.in_page() == 0
+    }
+}
+
 /// One page of this domain's own memory.
 ///
-/// Dropping one without [`Memory::free_page`] leaks it, which [`crate::fake`] reports.
+/// Dropping one without [`Memory::free_page`] leaks it, which the crate `fake-xen` reports.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a page that is dropped is lost; give it back with `free_page`"]
 pub struct Page {
     addr: usize,
-    mfn: u64,
+    gfn: u64,
     clean: bool,
 }
 
 impl Page {
-    /// A page at `addr`, a multiple of 4096, in machine frame `mfn`. `clean`: every byte is known
-    /// to be zero.
+    /// A page at `addr`, a multiple of 4096, in frame `gfn`. `clean`: every byte is known to be
+    /// zero.
     ///
-    /// Only an implementor of [`Memory`] has a reason to call this.
-    pub fn new(addr: usize, mfn: u64, clean: bool) -> Self {
-        Self { addr, mfn, clean }
+    /// # Safety
+    /// For an implementor of [`Memory`]: the page is mapped read-write at `addr`, it is the
+    /// caller's alone, and no other `Page` has it.
+    pub unsafe fn new(addr: usize, gfn: u64, clean: bool) -> Self {
+        Self { addr, gfn, clean }
     }
 
     /// The address of its first byte.
@@ -45,9 +94,9 @@ impl Page {
         self.addr
     }
 
-    /// The machine frame that holds it.
-    pub fn mfn(&self) -> u64 {
-        self.mfn
+    /// The frame that holds it, as Xen numbers it.
+    pub fn gfn(&self) -> u64 {
+        self.gfn
     }
 
     /// Whether every byte is known to be zero.
@@ -55,8 +104,8 @@ impl Page {
         self.clean
     }
 
-    /// Records whether every byte is known to be zero.
-    pub fn set_clean(&mut self, clean: bool) {
+    /// Records whether every byte is known to be zero. A wrong word shows another user's data.
+    pub(crate) fn set_clean(&mut self, clean: bool) {
         self.clean = clean;
     }
 }
@@ -72,8 +121,10 @@ pub struct PageSlot {
 impl PageSlot {
     /// `pages` pages from `addr`, a multiple of 4096.
     ///
-    /// Only an implementor of [`Memory`] has a reason to call this.
-    pub fn new(addr: usize, pages: u32) -> Self {
+    /// # Safety
+    /// For an implementor of [`Memory`]: the addresses are nobody's, nothing is mapped there, and
+    /// no other `PageSlot` has any of them.
+    pub unsafe fn new(addr: usize, pages: u32) -> Self {
         Self { addr, pages }
     }
 
@@ -97,8 +148,21 @@ pub struct FrameCount {
     pub free: u32,
 }
 
+/// Where a mapping goes, in the words of a map operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostAddr {
+    /// The operation's `host_addr`, for map and unmap alike.
+    pub addr: u64,
+    /// Flags that say what kind of address it is, besides `GNTMAP_host_map`.
+    pub flags: Gntmap,
+}
+
 /// Pages, address space, and access to memory that others write.
-pub trait Memory {
+///
+/// # Safety
+/// An implementor keeps the duties under "Implementation safety": the module `raw` reads and
+/// writes by the addresses that it is given here.
+pub unsafe trait Memory {
     /// A page for the caller alone. Its content is unspecified unless it [`Page::is_clean`].
     ///
     /// # Implementation safety
@@ -106,11 +170,17 @@ pub trait Memory {
     /// its frame is not a page table, so that granting it can be refused by nothing.
     fn alloc_page(&self) -> Option<Page>;
 
-    /// Takes a page back. The caller has made sure that no grant entry names it any more.
-    fn free_page(&self, page: Page);
+    /// Takes a page back.
+    ///
+    /// # Safety
+    /// No grant entry names it, and nobody reads or writes it by its address any more.
+    unsafe fn free_page(&self, page: Page);
 
     /// Reserves `pages` pages of address space, at least 1. It can't be mapped into before
     /// [`Memory::prepare_slot`].
+    ///
+    /// # Implementation safety
+    /// The addresses are in no other slot and in no page until the slot is released.
     fn reserve_slot(&self, pages: u32) -> Option<PageSlot>;
 
     /// Makes sure that the L1 tables of the slot's first `pages` pages exist. May use frames and
@@ -120,18 +190,38 @@ pub trait Memory {
     /// ENOMEM if there is no frame left for a table; what was prepared before stays so.
     fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno>;
 
-    /// Takes address space back. The caller has unmapped everything in it.
-    fn release_slot(&self, slot: PageSlot);
+    /// What a map operation says to have page `page` of a slot mapped: under PV an address or that
+    /// of a page-table entry, under PVH a guest-physical address. It may change when the domain is
+    /// restored, and not otherwise.
+    ///
+    /// # Implementation safety
+    /// A map that names it makes the foreign page appear at the slot's address + `page` * 4096, and
+    /// changes nothing else. A page beyond what was prepared gives an address that Xen refuses.
+    fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr;
+
+    /// Takes address space back.
+    ///
+    /// # Safety
+    /// Nothing is mapped in it, and nobody reads or writes there any more.
+    unsafe fn release_slot(&self, slot: PageSlot);
 
     /// Makes the grant table's frames `first ..` readable and writable for us, behind the ones
     /// that are mapped already.
     ///
     /// # Errors
     /// ENOMEM without frames for the tables, else the hypercall's own.
-    fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno>;
+    ///
+    /// # Safety
+    /// `frames` are what `GNTTABOP_setup_table` answered for these, and `first` is the number of
+    /// those that are mapped.
+    unsafe fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno>;
 
     /// The entries of all grant-table frames that were mapped.
-    fn grant_entries(&self) -> &[GrantEntryV1];
+    ///
+    /// # Safety
+    /// An entry is an order to Xen: a frame that it names is another domain's to read or write. The
+    /// caller writes only entries of its own, and only frames of pages that it holds.
+    unsafe fn grant_entries(&self) -> &[GrantEntryV1];
 
     /// The state of the frame allocator.
     fn frames(&self) -> FrameCount;

@@ -1,46 +1,80 @@
-//! Unmap notification: a byte to clear and an event to send when a page is let go of.
+//! Unmap notification: a byte to clear and an event to send when pages are let go of.
 //!
-//! The same request on both devices, with the numbers of Linux's headers. The order in which
-//! errors are found differs between the two, so the checks are separate.
+//! [`UnmapNotify`] is what the typed devices take, [`NotifyRequest`] what a device by plain indices
+//! takes, with the numbers of Linux's headers. The order in which errors are found differs between
+//! the two devices, so the checks are separate.
+
+use xen_sys::linux::gntdev::UnmapNotifyAction;
 
 use crate::events::{Events, Port};
 use crate::memory::Platform;
 use crate::{Errno, Error, PortNumber};
 
 /// `UNMAP_NOTIFY_CLEAR_BYTE`: clear the byte that the index points at.
-pub const CLEAR_BYTE: u32 = 1;
+pub const CLEAR_BYTE: u32 = UnmapNotifyAction::CLEAR_BYTE.bits();
 /// `UNMAP_NOTIFY_SEND_EVENT`: send an event through the port.
-pub const SEND_EVENT: u32 = 2;
+pub const SEND_EVENT: u32 = UnmapNotifyAction::SEND_EVENT.bits();
 
-/// What SET_UNMAP_NOTIFY asks for.
+/// What is to happen when an export, a reservation or a mapping is let go of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnmapNotify {
+    pub(crate) byte: Option<usize>,
+    pub(crate) event: Option<PortNumber>,
+}
+
+impl UnmapNotify {
+    /// Nothing.
+    pub const NONE: Self = Self { byte: None, event: None };
+
+    /// The byte at `offset` is set to zero.
+    pub const fn clear_byte(offset: usize) -> Self {
+        Self { byte: Some(offset), event: None }
+    }
+
+    /// An event is sent through `port`, which stays open until then.
+    pub fn event<X: Platform>(port: &Port<X>) -> Self {
+        Self::NONE.and_event(port)
+    }
+
+    /// An event is sent, too.
+    pub fn and_event<X: Platform>(self, port: &Port<X>) -> Self {
+        Self { event: Some(port.number()), ..self }
+    }
+
+    /// A holder of the port, so that its number means this channel until the event is sent.
+    ///
+    /// # Errors
+    /// EINVAL if it's not open.
+    pub(crate) fn hold<X: Platform>(self, events: &Events<X>) -> Result<Option<Port<X>>, Error> {
+        self.event.map(|port| events.hold(port)).transpose()
+    }
+}
+
+/// What SET_UNMAP_NOTIFY asks for, by numbers. The byte is its index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotifyRequest {
     /// [`CLEAR_BYTE`] and [`SEND_EVENT`], or 0 for nothing.
     pub action: u32,
     /// The port for [`SEND_EVENT`].
     pub port: PortNumber,
 }
 
-impl UnmapNotify {
+impl NotifyRequest {
+    /// What it asks for. `offset`: that of its byte, in what it is about.
+    ///
+    /// # Errors
     /// EINVAL for an unknown action.
-    pub(crate) fn check_action(self) -> Result<(), Error> {
-        if self.action & !(CLEAR_BYTE | SEND_EVENT) == 0 {
-            return Ok(());
+    pub fn decode(self, offset: usize) -> Result<UnmapNotify, Error> {
+        if self.action & !(CLEAR_BYTE | SEND_EVENT) != 0 {
+            return Err(Error::Local(
+                Errno::EINVAL,
+                "unknown action; 1 clears a byte, 2 sends an event",
+            ));
         }
-        Err(Error::Invalid(Errno::EINVAL, "unknown action; 1 clears a byte, 2 sends an event"))
-    }
-
-    /// A holder of the port, so that its number means this channel until the event is sent.
-    /// EINVAL if it's not open.
-    pub(crate) fn hold_port<X: Platform>(
-        self,
-        events: &Events<X>,
-    ) -> Result<Option<Port<X>>, Error> {
-        (self.action & SEND_EVENT != 0).then(|| events.hold(self.port)).transpose()
-    }
-
-    pub(crate) fn clears_byte(self) -> bool {
-        self.action & CLEAR_BYTE != 0
+        Ok(UnmapNotify {
+            byte: (self.action & CLEAR_BYTE != 0).then_some(offset),
+            event: (self.action & SEND_EVENT != 0).then_some(self.port),
+        })
     }
 }
 

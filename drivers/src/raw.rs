@@ -1,16 +1,22 @@
 //! The one place in this crate where addresses are touched.
 //!
-//! Everything around it is safe code over these types: [`pages`] reads, writes and scrubs pages
-//! of ours by their [`Page`], and [`Window`] maps, reads, writes and unmaps pages of others inside
-//! a [`PageSlot`] of ours, and [`copy`] lets Xen copy to and from pages of ours. What makes an access sound is checked here, at the access, and relies
-//! on nothing that a caller keeps.
+//! Everything around it is safe code over these types. [`pages`] reads, writes and frees pages of
+//! ours; [`Region`] and [`Window`] map, read, write and unmap pages of others at addresses of ours;
+//! [`copy`] lets Xen copy to and from pages of ours; [`Notices`] keeps what is to be done if the
+//! guest dies. What makes an access sound is checked here, at the access, and relies on nothing
+//! that a caller keeps.
 #![expect(unsafe_code, reason = "calls the methods of the seam that name addresses")]
 
+mod batch;
 pub(crate) mod copy;
 mod eagain;
+mod notices;
 pub(crate) mod pages;
+mod region;
+mod space;
 mod window;
 
-#[cfg(doc)]
-use crate::memory::{Page, PageSlot};
+pub(crate) use notices::{NoticeId, Notices};
+pub(crate) use region::{READ_ONLY_BYTE, Region};
+pub(crate) use space::Space;
 pub(crate) use window::Window;

@@ -22,7 +22,7 @@ const RECEIVER_WAITS: usize = 192;
 
 /// What both ends have in common.
 #[derive(Debug)]
-struct End<'a, X: Platform, S: ?Sized> {
+struct RingEnd<'a, X: Platform, S: ?Sized> {
     shared: &'a S,
     port: &'a Port<X>,
     /// Bytes of the buffer, a power of two.
@@ -33,18 +33,18 @@ struct End<'a, X: Platform, S: ?Sized> {
 
 /// The end that writes.
 #[derive(Debug)]
-pub struct Sender<'a, X: Platform, S: ?Sized>(End<'a, X, S>);
+pub struct Sender<'a, X: Platform, S: ?Sized>(RingEnd<'a, X, S>);
 
 /// The end that reads.
 #[derive(Debug)]
-pub struct Receiver<'a, X: Platform, S: ?Sized>(End<'a, X, S>);
+pub struct Receiver<'a, X: Platform, S: ?Sized>(RingEnd<'a, X, S>);
 
-impl<'a, X: Platform, S: SharedMut + ?Sized> End<'a, X, S> {
+impl<'a, X: Platform, S: SharedMut + ?Sized> RingEnd<'a, X, S> {
     fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
         let size = shared.size().checked_sub(PAGE_SIZE).and_then(|size| u32::try_from(size).ok());
         match size.filter(|size| size.is_power_of_two()) {
             Some(size) => Ok(Self { shared, port, size, index: 0 }),
-            None => Err(Error::Invalid(Errno::EINVAL, "a ring has 1 page and a power of two more")),
+            None => Err(Error::Local(Errno::EINVAL, "a ring has 1 page and a power of two more")),
         }
     }
 
@@ -92,7 +92,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
     /// # Errors
     /// EINVAL for another number of pages.
     pub fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
-        End::new(shared, port).map(Self)
+        RingEnd::new(shared, port).map(Self)
     }
 
     /// Writes as much as fits; how many bytes that was.
@@ -141,7 +141,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
     /// # Errors
     /// EINVAL for another number of pages.
     pub fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
-        End::new(shared, port).map(Self)
+        RingEnd::new(shared, port).map(Self)
     }
 
     /// Reads what is there, as much as fits; how many bytes that was.
@@ -184,4 +184,4 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
     }
 }
 
-const BROKEN: Error = Error::Invalid(Errno::EIO, "the peer's index of the shared ring can't be");
+const BROKEN: Error = Error::Local(Errno::EIO, "the peer's index of the shared ring can't be");

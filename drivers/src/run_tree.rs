@@ -1,4 +1,4 @@
-//! Finds a run of free indices: the index space of a handle, or of a window of addresses.
+//! Finds a run of free indices: the index space of a device, or addresses.
 //!
 //! A segment tree over the indices; each node knows the free run at its start, at its end and
 //! the longest inside. Finding a run of `n` costs O(log size), taking or giving it back
@@ -70,6 +70,11 @@ impl RunTree {
     /// Gives back a run that was taken, or any part of one.
     pub fn give(&mut self, run: Range<u32>) {
         self.set(run, Node::FREE);
+    }
+
+    /// Whether every index is free.
+    pub fn is_all_free(&self) -> bool {
+        self.nodes.get(1).is_none_or(|root| root.longest == self.capacity().min(self.limit))
     }
 
     fn find(&self, n: u32) -> Option<u32> {
@@ -187,7 +192,10 @@ mod tests {
         assert_eq!(tree.take(0), None);
         assert_eq!(tree.take(5), Some(0));
         assert_eq!(tree.take(1), None);
+        assert!(!tree.is_all_free());
         tree.give(3..5);
         assert_eq!(tree.take(2), Some(3));
+        tree.give(0..5);
+        assert!(tree.is_all_free());
     }
 }

@@ -10,9 +10,11 @@ use crate::console::Console;
 use crate::events::Events;
 use crate::gntalloc::GntAlloc;
 use crate::gntdev::GntDev;
+use crate::grant_table::GrantTable;
 use crate::memory::Platform;
+use crate::raw::Notices;
 use crate::xenstore::XenStore;
-use crate::{DomId, Error, GrantTable};
+use crate::{Boot, DomId, Error, System};
 
 /// How often parked pages are tried again while there are any: every 100 ms.
 const REAP_INTERVAL_NS: u64 = 100_000_000;
@@ -22,9 +24,9 @@ const REAP_AT_ONCE: u32 = 256;
 /// What can be set when a guest starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Pages that gntalloc grants at once over all handles, parked ones included.
+    /// Pages that gntalloc grants at once over all devices, parked ones included.
     pub gntalloc: u32,
-    /// Grants that one handle of gntdev has room for.
+    /// Grants that one device of gntdev has room for.
     pub gntdev: u32,
 }
 
@@ -37,8 +39,8 @@ impl Default for Limits {
 /// The services of one guest.
 #[derive(Clone, Debug)]
 pub struct Services<X: Platform> {
-    /// Xen and memory.
-    pub xen: X,
+    /// The harmless part of Xen: clock, counters, frames.
+    pub system: System<X>,
     /// Our own number.
     pub domid: DomId,
     /// Event channels.
@@ -47,12 +49,11 @@ pub struct Services<X: Platform> {
     pub console: Console<X>,
     /// Xenstore; in dom0's place there is none.
     pub xenstore: Option<XenStore<X>>,
-    /// The grant table.
-    pub table: Arc<GrantTable<X>>,
     /// Granting pages of ours.
     pub gntalloc: GntAlloc<X>,
     /// Mapping pages of others.
     pub gntdev: GntDev<X>,
+    notices: Arc<Notices<X>>,
 }
 
 /// Why a guest can't start: the step, and its error.
@@ -77,16 +78,20 @@ impl<X: Platform> Services<X> {
     ///
     /// # Errors
     /// The first step that fails.
-    pub fn bring_up(xen: &X, limits: Limits) -> Result<Self, BringUpError> {
+    pub fn bring_up(boot: Boot<X>, limits: Limits) -> Result<Self, BringUpError> {
         let at = |step| move |error| BringUpError { step, error };
-        let events = Events::bring_up(xen);
-        let console = Console::bring_up(xen, &events).map_err(at("console"))?;
+        let Boot { xen, shared_info, console, xenstore } = boot;
+        let events = Events::bring_up(&xen, shared_info);
+        let console = Console::bring_up(&xen, console, &events).map_err(at("console"))?;
         let domid = events.own_domid().map_err(at("event channels"))?;
-        let xenstore = XenStore::bring_up(xen, &events).map_err(at("xenstore"))?;
-        let table = Arc::new(GrantTable::bring_up(xen).map_err(at("grant table"))?);
-        let gntalloc = GntAlloc::new(xen, table.clone(), events.clone(), limits.gntalloc);
-        let gntdev = GntDev::new(xen, events.clone(), limits.gntdev);
-        Ok(Self { xen: xen.clone(), domid, events, console, xenstore, table, gntalloc, gntdev })
+        let connect = |device| XenStore::bring_up(device, &events);
+        let xenstore = xenstore.map(connect).transpose().map_err(at("xenstore"))?;
+        let notices = Arc::new(Notices::new(&xen));
+        let table = GrantTable::bring_up(&xen, notices.clone()).map_err(at("grant table"))?;
+        let gntalloc = GntAlloc::new(&xen, table, events.clone(), limits.gntalloc);
+        let gntdev = GntDev::new(&xen, events.clone(), notices.clone(), limits.gntdev);
+        let system = System(xen);
+        Ok(Self { system, domid, events, console, xenstore, gntalloc, gntdev, notices })
     }
 
     /// Tells peers what they asked to be told when we let go, for a guest that is about to end by
@@ -95,7 +100,7 @@ impl<X: Platform> Services<X> {
     /// A guest that crashes under `on_crash = "preserve"` still counts as alive to Xen: its ports
     /// stay bound and its mappings stay. Only this tells a peer that nobody is there any more.
     pub fn last_words(&self) {
-        self.gntalloc.last_words();
+        self.notices.last_words();
         self.gntdev.last_words();
     }
 
@@ -105,7 +110,7 @@ impl<X: Platform> Services<X> {
         loop {
             self.gntalloc.wait_parked().await;
             while self.gntalloc.parked() > 0 {
-                self.xen.sleep_until(self.xen.now() + REAP_INTERVAL_NS).await;
+                self.system.sleep_until(self.system.now() + REAP_INTERVAL_NS).await;
                 self.gntalloc.reap(REAP_AT_ONCE);
             }
         }

@@ -89,7 +89,7 @@ impl<S: SharedMut + ?Sized> View<'_, S> {
 pub(crate) fn check_range(size: usize, offset: usize, len: usize) -> Result<(), Error> {
     match offset.checked_add(len) {
         Some(end) if end <= size => Ok(()),
-        _ => Err(Error::Invalid(Errno::EINVAL, "outside the shared pages")),
+        _ => Err(Error::Local(Errno::EINVAL, "outside the shared pages")),
     }
 }
 

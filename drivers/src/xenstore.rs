@@ -31,35 +31,33 @@ pub use self::request::Request;
 use self::state::State;
 pub use self::transaction::Transaction;
 pub use self::watch::{Watch, WatchEvent};
+use crate::boot::XenstoreDevice;
 use crate::events::{Events, Port};
 use crate::memory::Platform;
 use crate::{Errno, Error};
 
-/// The connection of this domain to xenstore. A handle: clones are the same connection.
+/// The connection of this domain to xenstore. Clones are the same connection.
 pub struct XenStore<X: Platform> {
-    inner: Arc<Inner<X>>,
+    inner: Arc<Connection<X>>,
     /// The transaction that requests belong to; 0 for none.
     transaction: u32,
 }
 
-struct Inner<X: Platform> {
-    xen: X,
+struct Connection<X: Platform> {
+    device: XenstoreDevice<X>,
     port: Port<X>,
     state: Mutex<State>,
 }
 
 impl<X: Platform> XenStore<X> {
-    /// The connection, where this domain has one.
+    /// The connection over this device.
     ///
     /// # Errors
     /// ENOMEM; EINVAL for a page without a port.
-    pub fn bring_up(xen: &X, events: &Events<X>) -> Result<Option<Self>, Error> {
-        let Some((ring, port)) = xen.xenstore_device() else {
-            return Ok(None);
-        };
-        let state = Mutex::new(State::new(ring));
-        let inner = Inner { xen: xen.clone(), port: events.adopt(port)?, state };
-        Ok(Some(Self { inner: Arc::new(inner), transaction: 0 }))
+    pub(crate) fn bring_up(device: XenstoreDevice<X>, events: &Events<X>) -> Result<Self, Error> {
+        let state = Mutex::new(State::new(&device.ring));
+        let inner = Connection { port: events.adopt(device.port)?, device, state };
+        Ok(Self { inner: Arc::new(inner), transaction: 0 })
     }
 
     /// A node's value. A path without a leading slash is relative to our own domain's.
@@ -148,12 +146,10 @@ impl<X: Platform> XenStore<X> {
     }
 }
 
-impl<X: Platform> Inner<X> {
+impl<X: Platform> Connection<X> {
     /// Moves what can be moved on the rings, and tells the daemon.
     fn pump(&self) {
-        if let Some((ring, _)) = self.xen.xenstore_device()
-            && self.state.lock().pump(ring)
-        {
+        if self.state.lock().pump(&self.device.ring) {
             // A daemon that can't be rung looks by itself, or never: nothing can be done here.
             let _ = self.port.send();
         }
@@ -179,5 +175,5 @@ pub fn names(directory: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// What every request gets once the daemon has written what can't be.
-const BROKEN: Error = Error::Invalid(Errno::EIO, "the xenstore ring is broken");
-const GARBAGE: Error = Error::Invalid(Errno::EIO, "xenstore gave an answer that can't be");
+const BROKEN: Error = Error::Local(Errno::EIO, "the xenstore ring is broken");
+const GARBAGE: Error = Error::Local(Errno::EIO, "xenstore gave an answer that can't be");

@@ -1,90 +1,41 @@
 //! The heap: the hot paths ask it for nothing, every call survives its refusal, and what a call
 //! costs does not grow with what is live.
-#![expect(unsafe_code, reason = "a counting allocator is an unsafe trait")]
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 
-use common::{ALICE, BOB, Pair, domid, offer, pair, pair_of};
+use common::{ALICE, BOB, domid};
 use drivers::buffer::Buffer;
 use drivers::gntalloc::Export;
 use drivers::gntdev::{CopyEnd, ReadWrite, Segment};
-use drivers::notify::UnmapNotify;
+use drivers::notify::{CLEAR_BYTE, NotifyRequest, UnmapNotify};
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Errno, Error, ForeignGrant, GrantRef, Hypervisor};
-use fake_xen::{Config, FakeXen};
-use linux::ioctl::{GntallocFile, GntdevFile, abi};
+use drivers::{Access, ClaimedGrant, Errno, Error, GrantRef, Index, Pages, PortNumber};
+use fake_xen::heap::{self, Heap};
+use fake_xen::{Config, FakeXen, Pair};
+use linux::abi::{gntalloc, gntdev};
+use linux::ioctl::{GntallocFile, GntdevFile};
 use linux::libxen::{Gntshr, Gnttab};
 
-thread_local! {
-    static COUNTED: Cell<Option<u32>> = const { Cell::new(None) };
-    /// How many more requests are answered before one is refused.
-    static ANSWERED: Cell<Option<u32>> = const { Cell::new(None) };
-}
-
-/// Counts what the guests ask for, and refuses the request that a test names. What the fake needs
-/// for itself is no guest's.
-struct Counting;
-
-impl Counting {
-    /// Whether this request is to be refused.
-    fn refuses(&self) -> bool {
-        if fake_xen::is_inside() {
-            return false;
-        }
-        COUNTED.with(|counted| counted.set(counted.get().map(|n| n + 1)));
-        let left = ANSWERED.with(Cell::get);
-        ANSWERED.with(|answered| answered.set(left.and_then(|n| n.checked_sub(1))));
-        left == Some(0)
-    }
-}
-
-// SAFETY: every call that is answered is handed to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if self.refuses() {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: the caller's promise is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// How often this thread asked the heap while `run` ran.
-fn allocations(run: impl FnOnce()) -> u32 {
-    COUNTED.with(|counted| counted.set(Some(0)));
-    run();
-    COUNTED.with(|counted| counted.take()).unwrap_or(0)
-}
+static HEAP: Heap = Heap;
 
 #[test]
 fn the_count_counts() {
-    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+    assert_eq!(heap::requests(|| drop(std::hint::black_box(Box::new(1)))), 1);
 }
 
 #[test]
 fn map_unmap_read_write_send_receive_and_end_allocate_nothing() {
-    let pair = pair();
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 100, Access::ReadWrite).unwrap();
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 100);
     let mut export = Some(export);
-    let grants = offer(ALICE, export.as_ref().unwrap());
-    let mut reservation = Some(pair.bob.gntdev.open().unwrap().insert(&grants).unwrap());
-    let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
-    let bob = pair.bob.events.bind_interdomain(domid(ALICE), alice.number()).unwrap();
-    let count = allocations(|| {
+    let grants = pair.alice.offer(export.as_ref().unwrap());
+    let mut reservation = Some(pair.bob.gntdev.open().unwrap().reserve(&grants).unwrap());
+    let (alice, bob) = pair.alice.channel(&pair.bob);
+    let count = heap::requests(|| {
         let mapping = reservation.take().unwrap().map::<ReadWrite>().unwrap();
         mapping.write(4000, &[1; 200]).unwrap();
         mapping.read(4000, &mut [0; 200]).unwrap();
@@ -95,8 +46,8 @@ fn map_unmap_read_write_send_receive_and_end_allocate_nothing() {
         assert!(wait.as_mut().poll(&mut cx).is_pending());
         pair.alice.events.dispatch();
         assert!(wait.as_mut().poll(&mut cx).is_ready());
-        assert_eq!(export.take().unwrap().release(), 100);
-        reservation = mapping.unmap().unwrap();
+        assert_eq!(export.take().unwrap().release(), Pages(100));
+        reservation = Some(mapping.unmap().unwrap());
         assert_eq!(pair.alice.gntalloc.reap(200), 100);
     });
     assert_eq!(count, 0);
@@ -106,10 +57,13 @@ fn map_unmap_read_write_send_receive_and_end_allocate_nothing() {
 #[cfg_attr(miri, ignore = "thousands of pages take long")]
 fn shares_that_come_and_go_ask_the_heap_for_the_same_every_time() {
     for pages in [64, 100, 112, 300] {
-        let pair = pair();
-        let alice = pair.alice.gntalloc.open().unwrap();
-        let share =
-            || allocations(|| drop(alice.alloc(domid(BOB), pages, Access::ReadWrite).unwrap()));
+        let pair = Pair::new();
+        let alice = pair.alice.gntalloc.open();
+        let share = || {
+            heap::requests(|| {
+                drop(alice.alloc(domid(BOB), Pages(pages), Access::ReadWrite).unwrap())
+            })
+        };
         let (_, second) = (share(), share());
         for cycle in 3..50 {
             assert_eq!(share(), second, "{pages} pages, cycle {cycle}");
@@ -117,6 +71,8 @@ fn shares_that_come_and_go_ask_the_heap_for_the_same_every_time() {
     }
 }
 
+/// A byte to clear, by its index.
+const CLEAR: NotifyRequest = NotifyRequest { action: CLEAR_BYTE, port: PortNumber(0) };
 /// More pages than the table has room for at first.
 const PAGES: usize = if cfg!(miri) { 3 } else { 600 };
 
@@ -124,10 +80,8 @@ const PAGES: usize = if cfg!(miri) { 3 } else { 600 };
 /// more; how many that were. After each it must work, and in the end leave nothing.
 fn refuse_each(scenario: impl Fn(&Pair) -> Result<(), Error>) -> u32 {
     for refused in 0.. {
-        let pair = pair();
-        ANSWERED.with(|answered| answered.set(Some(refused)));
-        let result = scenario(&pair);
-        let was_refused = ANSWERED.with(Cell::take).is_none();
+        let pair = Pair::new();
+        let (result, was_refused) = heap::refuse(refused, || scenario(&pair));
         if !was_refused {
             result.expect("nothing was refused");
             return refused;
@@ -143,9 +97,9 @@ fn refuse_each(scenario: impl Fn(&Pair) -> Result<(), Error>) -> u32 {
     unreachable!()
 }
 
-fn claims<const N: usize>(export: &Export<FakeXen>) -> [ForeignGrant; N] {
+fn claims<const N: usize>(export: &Export<FakeXen>) -> [ClaimedGrant; N] {
     let mut grefs = export.grefs();
-    std::array::from_fn(|_| ForeignGrant { domid: ALICE, gref: grefs.next().unwrap() })
+    std::array::from_fn(|_| domid(ALICE).grant(grefs.next().unwrap()))
 }
 
 #[test]
@@ -153,16 +107,18 @@ fn without_memory_every_call_of_the_typed_face_is_enomem_and_leaves_nothing() {
     let refused = refuse_each(|pair| {
         let alice_port = pair.alice.events.alloc_unbound(domid(BOB))?;
         let bob_port = pair.bob.events.bind_interdomain(domid(ALICE), alice_port.number())?;
-        let notify = UnmapNotify { action: 3, port: bob_port.number() };
-        let export = pair.alice.gntalloc.open()?.alloc(domid(BOB), 5, Access::ReadWrite)?;
+        let mut export =
+            pair.alice.gntalloc.open().alloc(domid(BOB), Pages(5), Access::ReadWrite)?;
+        export.set_notify(UnmapNotify::clear_byte(4096).and_event(&alice_port))?;
         let bob = pair.bob.gntdev.open()?;
         let grants: [_; 5] = claims(&export);
-        let reservation = bob.insert(&grants)?;
-        reservation.set_notify(0, notify)?;
-        let mapping = reservation.map::<ReadWrite>().map_err(|failed| failed.error)?;
+        let mut reservation = bob.reserve(&grants)?;
+        reservation.set_notify(UnmapNotify::clear_byte(0).and_event(&bob_port))?;
+        let mut mapping = reservation.map::<ReadWrite>()?;
+        mapping.set_notify(UnmapNotify::event(&bob_port))?;
         mapping.write(4000, &[1; 200])?;
         drop(export);
-        let reservation = mapping.unmap()?.expect("made from a reservation");
+        let reservation = mapping.unmap()?;
         let mapping = reservation.map::<ReadWrite>();
         assert!(mapping.is_ok(), "the pages are parked, and live");
         Ok(())
@@ -173,21 +129,23 @@ fn without_memory_every_call_of_the_typed_face_is_enomem_and_leaves_nothing() {
 #[test]
 fn without_memory_every_call_by_index_is_enomem_and_leaves_nothing() {
     let refused = refuse_each(|pair| {
-        let alice = pair.alice.gntalloc.open()?;
+        let alice = pair.alice.gntalloc.open_indexed()?;
         let mut grefs = [GrantRef(0); PAGES];
         let index = alice.alloc_gref(BOB, 1, &mut grefs)?;
-        let local = alice.mmap(index, PAGES as u32, true)?;
-        alice.dealloc_gref(index, PAGES as u32)?;
-        let bob = pair.bob.gntdev.open()?;
+        let local = alice.mmap(index, Pages(PAGES as u32), true)?;
+        alice.dealloc_gref(index, Pages(PAGES as u32))?;
+        let bob = pair.bob.gntdev.open_indexed()?;
         bob.set_max_grants(100)?;
-        let grants = [ForeignGrant { domid: ALICE, gref: grefs[PAGES - 1] }; 7];
+        let grants = [domid(ALICE).grant(grefs[PAGES - 1]); 7];
         let index = bob.map_grant_ref(&grants)?;
-        let buffer = Buffer::new(&pair.bob.xen, 3)?;
+        let buffer = Buffer::new(&pair.bob.system, Pages(3))?;
         let dest = CopyEnd::Buffer(&buffer, 4095);
         bob.grant_copy(&mut [Segment::new(CopyEnd::Grant(grants[0], 0), dest, 4096)])?;
-        let mapping = bob.mmap::<ReadWrite>(index, 7, true)?;
-        drop((mapping, local));
-        bob.unmap_grant_ref(index, 7)
+        let addr = bob.mmap(index, Pages(7), true, Access::ReadWrite)?;
+        bob.set_unmap_notify(Index(index.0 + 5), CLEAR)?;
+        bob.munmap(addr, Pages(7))?;
+        drop(local);
+        bob.unmap_grant_ref(index, Pages(7))
     });
     assert!(refused > 6, "{refused} requests");
 }
@@ -196,7 +154,7 @@ fn without_memory_every_call_by_index_is_enomem_and_leaves_nothing() {
 fn without_memory_every_call_of_the_other_faces_is_enomem_and_leaves_nothing() {
     let refused = refuse_each(|pair| {
         let mut shr = Gntshr::open(&pair.alice.gntalloc)?;
-        let mut tab = Gnttab::open(&pair.bob.xen, &pair.bob.gntdev)?;
+        let mut tab = Gnttab::open(&pair.bob.gntdev)?;
         let mut grefs = [GrantRef(0); 3];
         let shared = shr.share_pages(BOB, &mut grefs, true)?;
         let one = shr.share_page_notify(BOB, true, 5, None)?.0;
@@ -209,14 +167,14 @@ fn without_memory_every_call_of_the_other_faces_is_enomem_and_leaves_nothing() {
         let mut file = GntallocFile::open(&pair.alice.gntalloc)?;
         let mut arg = [0; 28];
         (arg[0], arg[2], arg[4]) = (BOB as u8, 1, 3);
-        file.ioctl(abi::ALLOC_GREF, &mut arg)?;
+        file.ioctl(gntalloc::IOCTL_GNTALLOC_ALLOC_GREF, &mut arg)?;
         file.mmap(4096, 3, 1, 0)?;
-        let dev = GntdevFile::open(&pair.bob.xen, &pair.bob.gntdev)?;
+        let dev = GntdevFile::open(&pair.bob.gntdev)?;
         let mut map = [0; 32];
         (map[0], map[16], map[24]) = (2, ALICE as u8, ALICE as u8);
         map[20..24].copy_from_slice(&arg[16..20]);
         map[28..].copy_from_slice(&arg[20..24]);
-        dev.ioctl(abi::MAP_GRANT_REF, &mut map)?;
+        dev.ioctl(gntdev::IOCTL_GNTDEV_MAP_GRANT_REF, &mut map)?;
         let addr = dev.mmap(8192, 3, 1, 0)?;
         // One segment: from the first page's grant to the second page.
         let mut segment = [0; 24];
@@ -228,7 +186,7 @@ fn without_memory_every_call_of_the_other_faces_is_enomem_and_leaves_nothing() {
         let mut copy = [0; 16];
         copy[0] = 1;
         copy[8..].copy_from_slice(&(addr as u64).to_ne_bytes());
-        dev.ioctl(abi::GRANT_COPY, &mut copy)
+        dev.ioctl(gntdev::IOCTL_GNTDEV_GRANT_COPY, &mut copy)
     });
     assert!(refused > 12, "{refused} requests");
 }
@@ -236,12 +194,13 @@ fn without_memory_every_call_of_the_other_faces_is_enomem_and_leaves_nothing() {
 #[test]
 fn without_a_frame_or_a_page_table_every_call_is_enomem_and_leaves_nothing() {
     for refused in 0..9 {
-        let pair = pair();
+        let pair = Pair::new();
         let scenario = || {
-            let export = pair.alice.gntalloc.open()?.alloc(domid(BOB), 4, Access::ReadWrite)?;
-            let buffer = Buffer::new(&pair.bob.xen, 4)?;
+            let export =
+                pair.alice.gntalloc.open().alloc(domid(BOB), Pages(4), Access::ReadWrite)?;
+            let buffer = Buffer::new(&pair.bob.system, Pages(4))?;
             let bob = pair.bob.gntdev.open()?;
-            let reservation = bob.insert(&claims::<4>(&export))?;
+            let reservation = bob.reserve(&claims::<4>(&export))?;
             drop((reservation, buffer));
             Ok(())
         };
@@ -257,7 +216,7 @@ fn without_a_frame_or_a_page_table_every_call_is_enomem_and_leaves_nothing() {
 /// requests to the heap.
 fn cost(pair: &Pair, run: impl FnOnce()) -> [u64; 6] {
     let sum = || {
-        let (alice, bob) = (pair.alice.xen.counters(), pair.bob.xen.counters());
+        let (alice, bob) = (pair.alice.system.counters(), pair.bob.system.counters());
         let bytes = |counters: &drivers::Counters| {
             [&counters.zeroed, &counters.copied].map(|count| count.load(Ordering::Relaxed))
         };
@@ -272,7 +231,7 @@ fn cost(pair: &Pair, run: impl FnOnce()) -> [u64; 6] {
         ]
     };
     let before = sum();
-    let heap = u64::from(allocations(run));
+    let heap = u64::from(heap::requests(run));
     let after = sum();
     let [calls, zeroed, copied, looks, batched] = std::array::from_fn(|i| after[i] - before[i]);
     [calls, zeroed, copied, looks, batched, heap]
@@ -288,25 +247,25 @@ fn what_an_operation_costs_does_not_depend_on_how_much_is_live() {
             max_maptrack_frames: 64,
             ..Config::default()
         };
-        let pair = pair_of(config, config);
+        let pair = Pair::of(config, config);
         pair.alice.gntalloc.set_limit(20_000);
-        let alice = pair.alice.gntalloc.open().unwrap();
+        let alice = pair.alice.gntalloc.open();
         let bob = pair.bob.gntdev.open().unwrap();
         // Room has been made for all of them once, so that what is counted is not a table's growth.
-        drop(bob.insert(&vec![ForeignGrant { domid: ALICE, gref: GrantRef(8) }; 10_500]).unwrap());
-        let export = alice.alloc(domid(BOB), live, Access::ReadWrite).unwrap();
-        drop(alice.alloc(domid(BOB), 10_500 - live, Access::ReadWrite).unwrap());
-        let _all = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
+        drop(bob.reserve(&vec![ClaimedGrant::new(ALICE, 8); 10_500]).unwrap());
+        let export = alice.alloc(domid(BOB), Pages(live), Access::ReadWrite).unwrap();
+        drop(alice.alloc(domid(BOB), Pages(10_500 - live), Access::ReadWrite).unwrap());
+        let _all = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
         let (mut mine, mut reserved, mut mapped) = (None, None, None);
         let granted = cost(&pair, || {
-            mine = Some(alice.alloc(domid(BOB), 7, Access::ReadWrite).unwrap());
+            mine = Some(alice.alloc(domid(BOB), Pages(7), Access::ReadWrite).unwrap());
         });
         let grants: [_; 7] = claims(mine.as_ref().unwrap());
-        let inserted = cost(&pair, || reserved = Some(bob.insert(&grants).unwrap()));
+        let inserted = cost(&pair, || reserved = Some(bob.reserve(&grants).unwrap()));
         let map = cost(&pair, || {
             mapped = Some(reserved.take().unwrap().map::<ReadWrite>().unwrap());
         });
-        let unmap = cost(&pair, || reserved = mapped.take().unwrap().unmap().unwrap());
+        let unmap = cost(&pair, || reserved = Some(mapped.take().unwrap().unmap().unwrap()));
         let removed = cost(&pair, || reserved = None);
         let ended = cost(&pair, || mine.take().unwrap().end().unwrap());
         [granted, inserted, map, unmap, removed, ended]

@@ -1,9 +1,5 @@
 //! The console: nothing is lost, in both places, whatever the daemon does.
 
-mod common;
-
-use common::guest;
-use drivers::{ConsoleDevice, Hypervisor};
 use fake_xen::{Config, ConsoleKind, Task, World};
 use std::sync::atomic::Ordering;
 
@@ -15,14 +11,14 @@ fn with(console: ConsoleKind) -> Config {
 fn what_was_typed_comes_in_and_what_is_printed_goes_out_in_both_places() {
     for kind in [ConsoleKind::Ring, ConsoleKind::Hypervisor] {
         let world = World::new();
-        let guest = guest(&world, 1, with(kind));
+        let guest = world.guest(1, with(kind));
         let mut bytes = [0; 5];
         let echo = async {
             let len = guest.console.input(&mut bytes).await;
             guest.console.print(&bytes[..len]).await;
         };
         let keyboard = async {
-            guest.xen.sleep_until(1_000_000).await;
+            guest.system.sleep_until(1_000_000).await;
             guest.xen.console_type("hello");
         };
         world.run([Task::new(&guest.events, echo), Task::new(&guest.events, keyboard)]);
@@ -34,7 +30,7 @@ fn what_was_typed_comes_in_and_what_is_printed_goes_out_in_both_places() {
 fn a_line_ends_as_a_raw_terminal_wants_it_behind_the_ring() {
     for (kind, expected) in [(ConsoleKind::Ring, "a\r\nb"), (ConsoleKind::Hypervisor, "a\nb")] {
         let world = World::new();
-        let guest = guest(&world, 1, with(kind));
+        let guest = world.guest(1, with(kind));
         guest.console.print_now(b"a\nb");
         assert_eq!(guest.xen.console_output(), expected);
     }
@@ -43,17 +39,17 @@ fn a_line_ends_as_a_raw_terminal_wants_it_behind_the_ring() {
 #[test]
 fn printing_waits_for_room_and_loses_nothing() {
     let world = World::new();
-    let guest = guest(&world, 1, Config::default());
+    let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
     let text: String = (0..5000).map(|n| format!("line {n}\n")).collect();
     let print = async { guest.console.print(text.as_bytes()).await };
     let daemon = async {
-        guest.xen.sleep_until(1_000_000).await;
+        guest.system.sleep_until(1_000_000).await;
         // From now on it empties the ring whenever it's rung.
         guest.xen.console_daemon(true);
     };
     world.run([Task::new(&guest.events, print), Task::new(&guest.events, daemon)]);
-    assert!(guest.console.drain(guest.xen.now() + 1_000_000_000));
+    assert!(guest.console.drain(guest.system.now() + 1_000_000_000));
     assert_eq!(guest.xen.console_output(), text.replace('\n', "\r\n"));
     assert_eq!(guest.console.lost(), 0);
 }
@@ -61,7 +57,7 @@ fn printing_waits_for_room_and_loses_nothing() {
 #[test]
 fn printing_without_awaiting_gives_up_after_two_seconds_and_counts_what_is_lost() {
     let world = World::new();
-    let guest = guest(&world, 1, Config::default());
+    let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
     let text = vec![b'x'; 100_000];
     guest.console.print_now(&text);
@@ -76,7 +72,7 @@ fn printing_without_awaiting_gives_up_after_two_seconds_and_counts_what_is_lost(
 #[test]
 fn a_line_of_its_own_starts_on_a_new_line() {
     let world = World::new();
-    let guest = guest(&world, 1, Config::default());
+    let guest = world.guest(1, Config::default());
     guest.console.print_now(b"prompt> ");
     guest.console.line_now("a message");
     guest.console.line_now("another");
@@ -86,9 +82,9 @@ fn a_line_of_its_own_starts_on_a_new_line() {
 #[test]
 fn indices_that_cannot_be_are_a_full_and_an_empty_ring() {
     let world = World::new();
-    let guest = guest(&world, 1, Config::default());
+    let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
-    let ConsoleDevice::Ring(ring, _) = guest.xen.console_device() else { panic!("a ring") };
+    let ring = guest.xen.console_ring();
     ring.out_cons.store(5, Ordering::SeqCst);
     guest.console.print_now(b"kept");
     assert_eq!(ring.out_prod.load(Ordering::SeqCst), 0, "nothing is written over");
@@ -96,7 +92,7 @@ fn indices_that_cannot_be_are_a_full_and_an_empty_ring() {
     let mut bytes = [0; 10];
     let read = async {
         let input = guest.console.input(&mut bytes);
-        let patience = guest.xen.sleep_until(1_000_000);
+        let patience = guest.system.sleep_until(1_000_000);
         let first = embassy_futures::select::select(input, patience).await;
         assert!(matches!(first, embassy_futures::select::Either::Second(())), "no input");
     };
@@ -106,19 +102,19 @@ fn indices_that_cannot_be_are_a_full_and_an_empty_ring() {
 #[test]
 fn a_line_that_fits_is_written_whole_and_no_message_gets_between() {
     let world = World::new();
-    let guest = guest(&world, 1, Config::default());
+    let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
     // The ring and most of our own memory are full before the line comes.
     guest.console.print_now(&[b'.'; 2048 + 16_000]);
     let line = "x".repeat(1000) + "\n";
     let print = async { guest.console.print(line.as_bytes()).await };
     let meanwhile = async {
-        guest.xen.sleep_until(1_000_000).await;
+        guest.system.sleep_until(1_000_000).await;
         guest.console.print_now(b"\na message\n");
         guest.xen.console_daemon(true);
     };
     world.run([Task::new(&guest.events, print), Task::new(&guest.events, meanwhile)]);
-    assert!(guest.console.drain(guest.xen.now() + 1_000_000_000));
+    assert!(guest.console.drain(guest.system.now() + 1_000_000_000));
     let output = guest.xen.console_output();
     assert!(output.contains(&line.replace('\n', "\r\n")), "{}", &output[18_000..]);
 }

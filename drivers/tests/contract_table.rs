@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where the contract is tested.
-const CRATES: [&str; 3] = ["drivers", "linux", "lab/model"];
+const CRATES: [&str; 4] = ["drivers", "linux", "xen-sys", "lab/model"];
 
 /// The names of all functions in those crates' sources and tests.
 fn functions() -> BTreeSet<String> {

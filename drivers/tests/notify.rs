@@ -2,70 +2,65 @@
 
 mod common;
 
-use common::{ALICE, BOB, Pair, domid, offer, pair};
+use common::{bytes, errno, events, zeroes};
 use drivers::events::Port;
-use drivers::gntdev::{ReadOnly, ReadWrite};
-use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
+use drivers::gntdev::{IndexDevice, ReadOnly, ReadWrite};
+use drivers::notify::{CLEAR_BYTE, NotifyRequest, SEND_EVENT, UnmapNotify};
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Call, Hypervisor};
-use fake_xen::FakeXen;
+use drivers::{Access, Call, Errno, Index, Pages};
+use fake_xen::{FakeXen, Pair};
 
-/// A channel between the two: alice's end and bob's, with bob's first event taken.
-fn channel(pair: &Pair) -> (Port<FakeXen>, Port<FakeXen>) {
-    let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
-    let bob = pair.bob.events.bind_interdomain(domid(ALICE), alice.number()).unwrap();
-    (alice, bob)
+/// A byte to clear and an event to send, for a typed device.
+fn both(byte: usize, port: &Port<FakeXen>) -> UnmapNotify {
+    UnmapNotify::clear_byte(byte).and_event(port)
 }
 
-fn both(port: &Port<FakeXen>) -> UnmapNotify {
-    UnmapNotify { action: CLEAR_BYTE | SEND_EVENT, port: port.number() }
+/// The same for a device by plain indices.
+fn request(port: &Port<FakeXen>) -> NotifyRequest {
+    NotifyRequest { action: CLEAR_BYTE | SEND_EVENT, port: port.number() }
+}
+
+fn open(pair: &Pair) -> IndexDevice<FakeXen> {
+    pair.bob.gntdev.open_indexed().unwrap()
 }
 
 fn byte(shared: &impl Shared, offset: usize) -> u8 {
-    let mut byte = [0];
-    shared.read(offset, &mut byte).unwrap();
-    byte[0]
+    bytes::<1>(shared, offset)[0]
 }
 
-/// How many events were delivered to a port so far.
-fn events(pair: &Pair, port: &Port<FakeXen>) -> u64 {
-    pair.alice.events.dispatch();
-    pair.bob.events.dispatch();
-    port.delivered()
+/// The index `pages` further.
+fn after(index: Index, pages: u64) -> Index {
+    Index::of_page(index.page() + pages)
 }
 
 #[test]
 fn a_mapper_that_lets_go_clears_its_byte_and_rings_the_granter_once() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
-    mapping.set_notify(4100, both(&bob_port)).unwrap();
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 2);
+    let mut mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
+    mapping.set_notify(both(4100, &bob_port)).unwrap();
     export.write(4099, &[1, 1, 1]).unwrap();
-    let sends = || pair.bob.xen.counters().calls(Call::EvtchnSend);
+    let sends = || pair.bob.system.counters().calls(Call::EvtchnSend);
     let before = sends();
-    drop((mapping, bob));
+    drop(mapping);
     assert_eq!(sends(), before + 1);
     assert_eq!(events(&pair, &alice_port), 1);
-    assert_eq!([4099, 4100, 4101].map(|at| byte(&export, at)), [1, 0, 1], "one byte");
+    assert_eq!(bytes(&export, 4099), [1, 0, 1], "one byte");
 }
 
 #[test]
 fn unmapping_clears_the_byte_and_removing_sends_the_event() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let reservation = bob.insert(&offer(ALICE, &export)).unwrap();
-    reservation.set_notify(0, both(&bob_port)).unwrap();
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 2);
+    let mut reservation = pair.bob.reserve(&pair.alice.offer(&export));
+    reservation.set_notify(both(0, &bob_port)).unwrap();
     export.write(0, &[1]).unwrap();
     let reservation = reservation.map::<ReadWrite>().unwrap().unmap().unwrap();
     assert_eq!((byte(&export, 0), events(&pair, &alice_port)), (0, 0));
     export.write(0, &[1]).unwrap();
-    let reservation = reservation.unwrap().map::<ReadWrite>().unwrap().unmap().unwrap();
+    let reservation = reservation.map::<ReadWrite>().unwrap().unmap().unwrap();
     assert_eq!(byte(&export, 0), 1, "cleared once only");
     drop(reservation);
     assert_eq!(events(&pair, &alice_port), 1);
@@ -73,36 +68,34 @@ fn unmapping_clears_the_byte_and_removing_sends_the_event() {
 
 #[test]
 fn the_event_of_a_reservation_removed_piece_by_piece_comes_with_the_last_piece() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 4, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let index = bob.map_grant_ref(&offer(ALICE, &export)).unwrap();
-    bob.set_unmap_notify(index, both(&bob_port)).unwrap();
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 4);
+    let grants = pair.alice.offer(&export);
+    let bob = open(&pair);
+    let index = bob.map_grant_ref(&grants).unwrap();
+    bob.set_unmap_notify(index, request(&bob_port)).unwrap();
     for page in [1, 0, 3] {
-        bob.unmap_grant_ref(index + page * 4096, 1).unwrap();
+        bob.unmap_grant_ref(after(index, page), Pages(1)).unwrap();
         // Another reservation in its place is none of its business.
-        bob.map_grant_ref(&offer(ALICE, &export)[..1]).unwrap();
+        bob.map_grant_ref(&grants[..1]).unwrap();
         assert_eq!(events(&pair, &alice_port), 0);
     }
-    bob.unmap_grant_ref(index + 2 * 4096, 1).unwrap();
+    bob.unmap_grant_ref(after(index, 2), Pages(1)).unwrap();
     assert_eq!(events(&pair, &alice_port), 1);
 }
 
 #[test]
 fn a_later_request_replaces_an_earlier_one() {
-    let pair = pair();
-    let (first_alice, first_bob) = channel(&pair);
-    let (second_alice, second_bob) = channel(&pair);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
+    let pair = Pair::new();
+    let (first_alice, first_bob) = pair.alice.channel(&pair.bob);
+    let (second_alice, second_bob) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 2);
+    let mut mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
     export.write(0, &[1]).unwrap();
     export.write(5000, &[1]).unwrap();
-    mapping.set_notify(0, both(&first_bob)).unwrap();
-    mapping.set_notify(5000, both(&second_bob)).unwrap();
+    mapping.set_notify(both(0, &first_bob)).unwrap();
+    mapping.set_notify(both(5000, &second_bob)).unwrap();
     drop(mapping);
     assert_eq!((byte(&export, 0), byte(&export, 5000)), (1, 0));
     assert_eq!((events(&pair, &first_alice), events(&pair, &second_alice)), (0, 1));
@@ -110,58 +103,111 @@ fn a_later_request_replaces_an_earlier_one() {
 
 #[test]
 fn an_action_of_0_takes_a_request_back() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 1);
+    let grants = pair.alice.offer(&export);
     export.write(0, &[1]).unwrap();
-    mapping.set_notify(0, both(&bob_port)).unwrap();
-    mapping.set_notify(0, UnmapNotify::default()).unwrap();
+    let mut mapping = pair.bob.map::<ReadWrite>(&grants);
+    mapping.set_notify(both(0, &bob_port)).unwrap();
+    mapping.set_notify(UnmapNotify::NONE).unwrap();
     drop(mapping);
+    let bob = open(&pair);
+    let index = bob.map_grant_ref(&grants).unwrap();
+    bob.set_unmap_notify(index, request(&bob_port)).unwrap();
+    bob.set_unmap_notify(index, NotifyRequest::default()).unwrap();
+    bob.mmap(index, Pages(1), true, Access::ReadWrite).unwrap();
+    drop(bob);
     assert_eq!((byte(&export, 0), events(&pair, &alice_port)), (1, 0));
 }
 
 #[test]
 fn a_page_that_was_mapped_read_only_afterwards_keeps_its_byte() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let reservation = bob.insert(&offer(ALICE, &export)).unwrap();
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 1);
+    let grants = pair.alice.offer(&export);
     export.write(0, &[1]).unwrap();
-    reservation.set_notify(0, both(&bob_port)).unwrap();
+    let mut reservation = pair.bob.reserve(&grants);
+    reservation.set_notify(both(0, &bob_port)).unwrap();
     drop(reservation.map::<ReadOnly>().unwrap());
     assert_eq!((byte(&export, 0), events(&pair, &alice_port)), (1, 1));
+    let bob = open(&pair);
+    let index = bob.map_grant_ref(&grants).unwrap();
+    bob.set_unmap_notify(index, request(&bob_port)).unwrap();
+    bob.mmap(index, Pages(1), true, Access::ReadOnly).unwrap();
+    drop(bob);
+    assert_eq!((byte(&export, 0), events(&pair, &alice_port)), (1, 2));
 }
 
 #[test]
-fn closing_a_handle_with_a_live_reservation_by_index_rings() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let index = bob.map_grant_ref(&offer(ALICE, &export)).unwrap();
-    bob.set_unmap_notify(index, both(&bob_port)).unwrap();
+fn a_byte_asked_for_once_is_not_cleared_by_the_unmap_after_a_read_only_one() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 1);
+    let grants = pair.alice.offer(&export);
+    export.write(0, &[1]).unwrap();
+    let mut reservation = pair.bob.reserve(&grants);
+    reservation.set_notify(UnmapNotify::clear_byte(0)).unwrap();
+    let reservation = reservation.map::<ReadOnly>().unwrap().unmap().unwrap();
+    drop(reservation.map::<ReadWrite>().unwrap());
+    let bob = open(&pair);
+    let index = bob.map_grant_ref(&grants).unwrap();
+    bob.set_unmap_notify(index, NotifyRequest { action: CLEAR_BYTE, ..Default::default() })
+        .unwrap();
+    for access in [Access::ReadOnly, Access::ReadWrite] {
+        let addr = bob.mmap(index, Pages(1), true, access).unwrap();
+        bob.munmap(addr, Pages(1)).unwrap();
+    }
+    assert_eq!(byte(&export, 0), 1, "its unmap was the read-only one, on both faces");
+}
+
+#[test]
+fn a_byte_can_be_asked_for_anew_after_each_unmap() {
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 1);
+    let mut reservation = pair.bob.reserve(&pair.alice.offer(&export));
+    for offset in [0, 4095, 17] {
+        export.write(0, &[1; 4096]).unwrap();
+        reservation.set_notify(both(offset, &bob_port)).unwrap();
+        reservation = reservation.map::<ReadOnly>().unwrap().unmap().unwrap();
+        assert_eq!(zeroes(&export), [], "read-only");
+        let mut mapping = reservation.map::<ReadWrite>().unwrap();
+        mapping.set_notify(both(offset, &bob_port)).unwrap();
+        reservation = mapping.unmap().unwrap();
+        assert_eq!(zeroes(&export), [offset]);
+        let mut mapping = reservation.map::<ReadOnly>().unwrap();
+        let refused = mapping.set_notify(UnmapNotify::clear_byte(0));
+        assert_eq!(errno(refused), Errno::EINVAL, "can't be written");
+        reservation = mapping.unmap().unwrap();
+    }
+    assert_eq!(events(&pair, &alice_port), 0);
+    drop(reservation);
+    assert_eq!(events(&pair, &alice_port), 1);
+}
+
+#[test]
+fn closing_a_device_with_a_live_reservation_by_index_rings() {
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 1);
+    let bob = open(&pair);
+    let index = bob.map_grant_ref(&pair.alice.offer(&export)).unwrap();
+    bob.set_unmap_notify(index, request(&bob_port)).unwrap();
     drop(bob);
     assert_eq!(events(&pair, &alice_port), 1);
 }
 
 #[test]
 fn a_granter_that_lets_go_tells_a_peer_that_still_maps_the_page() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let before = events(&pair, &bob_port);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
+    let mut export = pair.alice.share(&pair.bob, 2);
+    let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
     export.write(4096 + 7, &[1]).unwrap();
-    export.set_notify(4096 + 7, both(&alice_port)).unwrap();
-    assert_eq!(export.release(), 2);
+    export.set_notify(both(4096 + 7, &alice_port)).unwrap();
+    assert_eq!(export.release(), Pages(2));
     assert_eq!((byte(&mapping, 4096 + 7), events(&pair, &bob_port)), (0, before + 1));
     mapping.write(4096 + 7, &[1]).unwrap();
     assert_eq!(pair.alice.gntalloc.reap(9), 0);
@@ -170,34 +216,30 @@ fn a_granter_that_lets_go_tells_a_peer_that_still_maps_the_page() {
 
 #[test]
 fn a_port_stays_open_for_the_event_it_was_promised_for() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
-    mapping.set_notify(0, both(&bob_port)).unwrap();
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 1);
+    let mut mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
+    mapping.set_notify(both(0, &bob_port)).unwrap();
     let (open, closes) = (pair.bob.events.open_ports(), Call::EvtchnClose);
     drop(bob_port);
     assert_eq!(pair.bob.events.open_ports(), open, "the request holds it");
-    let before = pair.bob.xen.counters().calls(closes);
+    let before = pair.bob.system.counters().calls(closes);
     drop(mapping);
     assert_eq!(events(&pair, &alice_port), 1);
-    assert_eq!(pair.bob.xen.counters().calls(closes), before + 1, "and then lets go of it");
+    assert_eq!(pair.bob.system.counters().calls(closes), before + 1, "and then lets go of it");
 }
 
 #[test]
 fn a_guest_that_crashes_says_its_last_words_on_both_devices() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let before = events(&pair, &bob_port);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let mapping = bob.insert(&offer(ALICE, &export)).unwrap().map::<ReadWrite>().unwrap();
+    let mut export = pair.alice.share(&pair.bob, 1);
+    let mut mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
     export.write(0, &[1, 1]).unwrap();
-    export.set_notify(0, both(&alice_port)).unwrap();
-    mapping.set_notify(1, both(&bob_port)).unwrap();
+    export.set_notify(both(0, &alice_port)).unwrap();
+    mapping.set_notify(both(1, &bob_port)).unwrap();
     pair.alice.last_words();
     assert_eq!((byte(&mapping, 0), events(&pair, &bob_port)), (0, before + 1));
     pair.bob.last_words();
@@ -206,54 +248,126 @@ fn a_guest_that_crashes_says_its_last_words_on_both_devices() {
 }
 
 #[test]
+fn last_words_are_those_of_every_value_and_index_that_lives_and_of_none_that_is_gone() {
+    let pair = Pair::new();
+    let channels: Vec<_> = (0..5).map(|_| pair.alice.channel(&pair.bob)).collect();
+    let port = |number: usize| &channels[number].1;
+    let export = pair.alice.share(&pair.bob, 6);
+    let grants = pair.alice.offer(&export);
+    export.write(0, &[1; 6 * 4096]).unwrap();
+    // Mapped by type, writable and not; reserved and not mapped; by index; and one that is gone.
+    let mut writable = pair.bob.map::<ReadWrite>(&grants[..2]);
+    writable.set_notify(both(4097, port(0))).unwrap();
+    let mut read_only = pair.bob.reserve(&grants[2..3]);
+    read_only.set_notify(both(5, port(1))).unwrap();
+    let read_only = read_only.map::<ReadOnly>().unwrap();
+    let mut reserved = pair.bob.reserve(&grants[3..4]);
+    reserved.set_notify(both(5, port(2))).unwrap();
+    let bob = open(&pair);
+    let index = bob.map_grant_ref(&grants[4..5]).unwrap();
+    bob.mmap(index, Pages(1), true, Access::ReadWrite).unwrap();
+    bob.set_unmap_notify(Index(index.0 + 6), request(port(3))).unwrap();
+    let mut gone = pair.bob.map::<ReadWrite>(&grants[5..]);
+    gone.set_notify(UnmapNotify::event(port(4))).unwrap();
+    drop(gone);
+    pair.bob.last_words();
+    assert_eq!(zeroes(&export), [4097, 4 * 4096 + 6]);
+    let rung: Vec<_> = channels.iter().map(|(alice, _)| events(&pair, alice)).collect();
+    assert_eq!(rung, [1, 1, 1, 1, 1]);
+    pair.bob.last_words();
+    let rung: Vec<_> = channels.iter().map(|(alice, _)| events(&pair, alice)).collect();
+    assert_eq!(rung, [2, 2, 2, 2, 1], "whoever lives says it again");
+    // And a guest that was wrong about its end goes on.
+    drop((writable, read_only, reserved, bob, channels, export));
+    pair.assert_clean();
+}
+
+#[test]
+fn a_granter_that_crashes_clears_bytes_of_exports_and_indices_and_not_of_parked_pages() {
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let before = events(&pair, &bob_port);
+    let [mut live, mut parked] = [1, 1].map(|pages| pair.alice.share(&pair.bob, pages));
+    let mappings =
+        [&live, &parked].map(|export| pair.bob.map::<ReadWrite>(&pair.alice.offer(export)));
+    live.set_notify(both(9, &alice_port)).unwrap();
+    parked.set_notify(both(9, &alice_port)).unwrap();
+    assert_eq!(parked.release(), Pages(1));
+    assert_eq!(events(&pair, &bob_port), before + 1, "it has said so already");
+    mappings.iter().for_each(|mapping| mapping.write(0, &[1; 4096]).unwrap());
+    let device = pair.alice.gntalloc.open_indexed().unwrap();
+    device.alloc_gref(2, 0, &mut [drivers::GrantRef(0)]).unwrap();
+    device.set_unmap_notify(Index(3), request(&alice_port)).unwrap();
+    let local = device.mmap(Index(0), Pages(1), true).unwrap();
+    local.write(0, &[1; 4096]).unwrap();
+    pair.alice.last_words();
+    assert_eq!([zeroes(&mappings[0]), zeroes(&mappings[1])], [vec![9], vec![]]);
+    assert_eq!(zeroes(&local), [3]);
+}
+
+#[test]
 fn a_byte_to_clear_goes_with_its_index() {
-    let pair = pair();
-    let export = pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite);
-    let export = export.unwrap();
-    let grants = offer(ALICE, &export);
-    let bob = pair.bob.gntdev.open().unwrap();
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 2);
+    let grants = pair.alice.offer(&export);
+    let bob = open(&pair);
     let index = bob.map_grant_ref(&grants).unwrap();
-    let notify = UnmapNotify { action: CLEAR_BYTE, ..UnmapNotify::default() };
-    bob.set_unmap_notify(index + 4096, notify).unwrap();
+    let next = after(index, 1);
+    let clear = NotifyRequest { action: CLEAR_BYTE, ..NotifyRequest::default() };
+    bob.set_unmap_notify(next, clear).unwrap();
     // The second index goes, and comes back for somebody who asked for nothing.
-    bob.unmap_grant_ref(index + 4096, 1).unwrap();
-    assert_eq!(bob.map_grant_ref(&grants[1..]), Ok(index + 4096));
+    bob.unmap_grant_ref(next, Pages(1)).unwrap();
+    assert_eq!(bob.map_grant_ref(&grants[1..]), Ok(next));
     export.write(4096, &[1]).unwrap();
-    drop(bob.mmap::<ReadWrite>(index, 2, true).unwrap());
+    let addr = bob.mmap(index, Pages(2), true, Access::ReadWrite).unwrap();
+    bob.munmap(addr, Pages(2)).unwrap();
     assert_eq!(byte(&export, 4096), 1);
 }
 
 #[test]
 fn an_exports_byte_is_counted_from_its_own_start() {
-    let pair = pair();
-    let alloc = pair.alice.gntalloc.open().unwrap();
-    let [first, second] = [(); 2].map(|()| alloc.alloc(domid(BOB), 2, Access::ReadWrite).unwrap());
-    let bob = pair.bob.gntdev.open().unwrap();
-    let mapping = bob.insert(&offer(ALICE, &second)).unwrap().map::<ReadWrite>().unwrap();
-    let notify = UnmapNotify { action: CLEAR_BYTE, ..UnmapNotify::default() };
+    let pair = Pair::new();
+    let [first, mut second] = [2, 2].map(|pages| pair.alice.share(&pair.bob, pages));
+    let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&second));
     second.write(0, &[1; 8192]).unwrap();
-    second.set_notify(5000, notify).unwrap();
-    assert!(second.set_notify(8192, notify).is_err(), "outside the export");
+    second.set_notify(UnmapNotify::clear_byte(5000)).unwrap();
+    for outside in [8192, usize::MAX] {
+        let refused = second.set_notify(UnmapNotify::clear_byte(outside));
+        assert_eq!(errno(refused), Errno::EINVAL, "{outside}");
+    }
     drop(first);
     second.release();
-    let mut bytes = [0; 8192];
-    mapping.read(0, &mut bytes).unwrap();
-    let cleared: Vec<_> = (0..8192).filter(|at| bytes[*at] == 0).collect();
-    assert_eq!(cleared, [5000]);
+    assert_eq!(zeroes(&mapping), [5000]);
+}
+
+#[test]
+fn a_later_request_for_another_page_of_an_export_replaces_the_first() {
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let before = events(&pair, &bob_port);
+    let mut export = pair.alice.share(&pair.bob, 3);
+    let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
+    export.write(0, &[1; 3 * 4096]).unwrap();
+    for page in [1, 2, 0, 1] {
+        export.set_notify(both(page * 4096 + 8, &alice_port)).unwrap();
+    }
+    export.release();
+    assert_eq!((zeroes(&mapping), events(&pair, &bob_port)), (vec![4096 + 8], before + 1));
 }
 
 #[test]
 fn an_index_that_was_removed_and_is_somebody_elses_does_not_delay_the_event() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), 2, Access::ReadWrite).unwrap();
-    let bob = pair.bob.gntdev.open().unwrap();
-    let index = bob.map_grant_ref(&offer(ALICE, &export)).unwrap();
-    bob.unmap_grant_ref(index + 4096, 1).unwrap();
-    assert_eq!(bob.map_grant_ref(&offer(ALICE, &export)[..1]), Ok(index + 4096));
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 2);
+    let grants = pair.alice.offer(&export);
+    let bob = open(&pair);
+    let index = bob.map_grant_ref(&grants).unwrap();
+    let next = after(index, 1);
+    bob.unmap_grant_ref(next, Pages(1)).unwrap();
+    assert_eq!(bob.map_grant_ref(&grants[..1]), Ok(next));
     // Only now: one index of the two is left to wait for.
-    bob.set_unmap_notify(index, both(&bob_port)).unwrap();
-    bob.unmap_grant_ref(index, 1).unwrap();
+    bob.set_unmap_notify(index, request(&bob_port)).unwrap();
+    bob.unmap_grant_ref(index, Pages(1)).unwrap();
     assert_eq!(events(&pair, &alice_port), 1);
 }

@@ -2,14 +2,13 @@
 
 mod common;
 
-use common::{ALICE, BOB, claim, domid, pair};
-use drivers::events::Port;
+use common::{ALICE, BOB, bytes};
 use drivers::gntalloc::{self, Busy, Export};
-use drivers::gntdev::{self, Mapping, ReadWrite, Reservation};
-use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
+use drivers::gntdev::{self, IndexDevice, Mapping, ReadWrite, Reservation};
+use drivers::notify::UnmapNotify;
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Call, Error, ForeignGrant, GrantRef, Hypervisor, Services};
-use fake_xen::FakeXen;
+use drivers::{Access, Call, DomId, Error, GrantRef, Index, Pages};
+use fake_xen::{FakeXen, Guest, Pair};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -55,24 +54,20 @@ fn every_order_of_letting_go_leaves_nothing_and_reuses_no_page_that_is_mapped() 
     let orders = orders();
     assert!(orders.len() > 300, "{} orders", orders.len());
     for order in orders.into_iter().step_by(if cfg!(miri) { 60 } else { 1 }) {
-        let pair = pair();
-        let alice_port = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
-        let bob_port = pair.bob.events.bind_interdomain(domid(ALICE), alice_port.number()).unwrap();
-        let notify = |port: &Port<FakeXen>| UnmapNotify {
-            action: CLEAR_BYTE | SEND_EVENT,
-            port: port.number(),
-        };
-        let alice = pair.alice.gntalloc.open().unwrap();
+        let pair = Pair::new();
+        let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+        let notify = |byte, port| UnmapNotify::clear_byte(byte).and_event(port);
+        let alice = pair.alice.gntalloc.open();
         let bob = pair.bob.gntdev.open().unwrap();
-        let export = alice.alloc(domid(BOB), 3, Access::ReadWrite).unwrap();
-        let grants: Vec<_> = export.grefs().map(|gref| claim(ALICE, gref.0)).collect();
-        export.set_notify(4000, notify(&alice_port)).unwrap();
+        let mut export = alice.alloc(pair.bob.domid, Pages(3), Access::ReadWrite).unwrap();
+        export.set_notify(notify(4000, &alice_port)).unwrap();
         export.write(100, &CANARY).unwrap();
-        let mapping = bob.insert(&grants).unwrap().map::<ReadWrite>().unwrap();
-        mapping.set_notify(4001, notify(&bob_port)).unwrap();
+        let reservation = bob.reserve(&pair.alice.offer(&export)).unwrap();
+        let mut mapping = reservation.map::<ReadWrite>().unwrap();
+        mapping.set_notify(notify(4001, &bob_port)).unwrap();
         let (mut alice, mut bob) = (Some(alice), Some(bob));
         let (mut export, mut mapping) = (Some(export), Some(mapping));
-        let sent = |guest: &Services<FakeXen>| guest.xen.counters().calls(Call::EvtchnSend);
+        let sent = |guest: &Guest| guest.system.counters().calls(Call::EvtchnSend);
         let (a_sent, b_sent) = (sent(&pair.alice), sent(&pair.bob));
         for step in &order {
             match step {
@@ -106,9 +101,7 @@ fn every_order_of_letting_go_leaves_nothing_and_reuses_no_page_that_is_mapped() 
             }
             if let Some(mapping) = &mapping {
                 // Whatever alice did, the page is what it was.
-                let mut seen = [0; 6];
-                mapping.read(100, &mut seen).unwrap();
-                assert_eq!(seen, CANARY, "{order:?}");
+                assert_eq!(bytes(mapping, 100), CANARY, "{order:?}");
             }
             if !order.contains(&ADies) {
                 let parked = pair.alice.gntalloc.parked();
@@ -134,34 +127,43 @@ fn every_order_of_letting_go_leaves_nothing_and_reuses_no_page_that_is_mapped() 
 /// What both have in the course of a life.
 #[derive(Default)]
 struct Life {
-    alice: Option<gntalloc::Handle<FakeXen>>,
-    bob: Option<gntdev::Handle<FakeXen>>,
+    alice: Option<gntalloc::Device<FakeXen>>,
+    bob: Option<gntdev::Device<FakeXen>>,
+    bob_by_index: Option<IndexDevice<FakeXen>>,
     export: Option<Export<FakeXen>>,
     offered: Vec<GrantRef>,
     reservation: Option<Reservation<FakeXen>>,
     mapping: Option<Mapping<FakeXen, ReadWrite>>,
-    by_index: Option<u64>,
+    index: Option<Index>,
 }
 
-type Act = fn(&mut Life, &Services<FakeXen>) -> Result<(), Error>;
+type Act = fn(&mut Life, &Guest) -> Result<(), Error>;
 
 /// The steps of a life: whose each is, and what it does.
 const STEPS: [(u16, Act); 14] = [
-    (ALICE, |life, alice| alice.gntalloc.open().map(|handle| life.alice = Some(handle))),
-    (BOB, |life, bob| bob.gntdev.open().map(|handle| life.bob = Some(handle))),
+    (ALICE, |life, alice| {
+        life.alice = Some(alice.gntalloc.open());
+        Ok(())
+    }),
+    (BOB, |life, bob| {
+        life.bob = Some(bob.gntdev.open()?);
+        life.bob_by_index = Some(bob.gntdev.open_indexed()?);
+        Ok(())
+    }),
     (ALICE, |life, _| {
-        let export = life.alice.as_ref().unwrap().alloc(domid(BOB), 4, Access::ReadWrite)?;
+        let bob = DomId::new(BOB).unwrap();
+        let export = life.alice.as_ref().unwrap().alloc(bob, Pages(4), Access::ReadWrite)?;
         life.offered = export.grefs().collect();
         life.export = Some(export);
         Ok(())
     }),
     (BOB, |life, _| {
-        let grants: Vec<_> =
-            life.offered.iter().map(|gref| ForeignGrant { domid: ALICE, gref: *gref }).collect();
-        let bob = life.bob.as_ref().unwrap();
+        let alice = DomId::new(ALICE).unwrap();
+        let grants: Vec<_> = life.offered.iter().map(|gref| alice.grant(*gref)).collect();
         if !grants.is_empty() {
-            life.reservation = Some(bob.insert(&grants)?);
-            life.by_index = Some(bob.map_grant_ref(&grants[..1])?);
+            life.reservation = Some(life.bob.as_ref().unwrap().reserve(&grants)?);
+            let by_index = life.bob_by_index.as_ref().unwrap();
+            life.index = Some(by_index.map_grant_ref(&grants[..1])?);
         }
         Ok(())
     }),
@@ -188,14 +190,14 @@ const STEPS: [(u16, Act); 14] = [
     }),
     (BOB, |life, _| {
         if let Some(mapping) = life.mapping.take() {
-            life.reservation = mapping.unmap()?;
+            life.reservation = Some(mapping.unmap()?);
         }
         Ok(())
     }),
     (BOB, |life, _| {
         life.reservation = None;
-        match life.by_index.take() {
-            Some(index) => life.bob.as_ref().unwrap().unmap_grant_ref(index, 1),
+        match life.index.take() {
+            Some(index) => life.bob_by_index.as_ref().unwrap().unmap_grant_ref(index, Pages(1)),
             None => Ok(()),
         }
     }),
@@ -204,7 +206,7 @@ const STEPS: [(u16, Act); 14] = [
         Ok(())
     }),
     (BOB, |life, _| {
-        life.bob = None;
+        (life.bob, life.bob_by_index) = (None, None);
         Ok(())
     }),
     (ALICE, |life, _| {
@@ -217,7 +219,7 @@ const STEPS: [(u16, Act); 14] = [
 fn a_peer_that_dies_between_any_two_steps_leaves_the_other_whole() {
     for victim in [ALICE, BOB] {
         for death in (0..=STEPS.len()).step_by(if cfg!(miri) { 5 } else { 1 }) {
-            let pair = pair();
+            let pair = Pair::new();
             let mut life = Life::default();
             for (number, (who, act)) in STEPS.iter().enumerate() {
                 if number == death {

@@ -1,16 +1,13 @@
 //! The shared ring: whole in order through any sizes, rung only when somebody waits, and closed
 //! against indices that can't be.
 
-mod common;
-
-use common::{ALICE, BOB, Pair, domid, offer, pair};
+use drivers::Errno;
 use drivers::events::Port;
 use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadWrite};
 use drivers::ring::{Receiver, Sender};
 use drivers::shared::SharedMut;
-use drivers::{Access, Errno};
-use fake_xen::{FakeXen, Task};
+use fake_xen::{FakeXen, Pair, Task};
 
 struct Ends {
     export: Export<FakeXen>,
@@ -20,12 +17,9 @@ struct Ends {
 }
 
 fn ends(pair: &Pair, pages: u32) -> Ends {
-    let export =
-        pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), pages, Access::ReadWrite).unwrap();
-    let here = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
-    let gntdev = pair.bob.gntdev.open().unwrap();
-    let mapping = gntdev.insert(&offer(ALICE, &export)).unwrap().map().unwrap();
-    let there = pair.bob.events.bind_interdomain(domid(ALICE), here.number()).unwrap();
+    let export = pair.alice.share(&pair.bob, pages);
+    let mapping = pair.bob.map(&pair.alice.offer(&export));
+    let (here, there) = pair.alice.channel(&pair.bob);
     Ends { export, here, mapping, there }
 }
 
@@ -36,7 +30,7 @@ fn byte(n: usize) -> u8 {
 
 #[test]
 fn a_stream_arrives_whole_and_in_order_whatever_is_written_and_read_at_once() {
-    let pair = pair();
+    let pair = Pair::new();
     for (write, read) in [(1, 1), (4096, 4096), (5000, 3), (3, 5000), (9000, 9000), (4095, 4097)] {
         let Ends { export, here, mapping, there } = ends(&pair, 3);
         let total = 60_000;
@@ -66,7 +60,7 @@ fn a_stream_arrives_whole_and_in_order_whatever_is_written_and_read_at_once() {
 
 #[test]
 fn nobody_is_rung_who_does_not_wait() {
-    let pair = pair();
+    let pair = Pair::new();
     let Ends { export, here, mapping, there } = ends(&pair, 2);
     let mut sender = Sender::new(&export, &here).unwrap();
     let mut receiver = Receiver::new(&mapping, &there).unwrap();
@@ -86,7 +80,7 @@ fn nobody_is_rung_who_does_not_wait() {
 #[test]
 fn an_index_that_cannot_be_is_an_error_at_each_end() {
     for nonsense in [4097, 1 << 31, 0x1234_5678] {
-        let pair = pair();
+        let pair = Pair::new();
         let Ends { export, here, mapping, there } = ends(&pair, 2);
         let mut sender = Sender::new(&export, &here).unwrap();
         let mut receiver = Receiver::new(&mapping, &there).unwrap();
@@ -99,7 +93,7 @@ fn an_index_that_cannot_be_is_an_error_at_each_end() {
 
 #[test]
 fn a_ring_has_one_page_and_a_power_of_two_more() {
-    let pair = pair();
+    let pair = Pair::new();
     for (pages, fits) in [(1, false), (2, true), (3, true), (4, false), (5, true), (17, true)] {
         let ends = ends(&pair, pages);
         assert_eq!(Sender::new(&ends.export, &ends.here).is_ok(), fits, "{pages}");

@@ -5,22 +5,22 @@ mod common;
 
 use std::pin::pin;
 
-use common::{ALICE, BOB, Pair, domid, pair};
+use common::{ALICE, BOB, domid};
 use drivers::xenstore::{Permission, WatchEvent, XenStore, names};
-use drivers::{Errno, Error, Hypervisor, Services};
+use drivers::{Errno, Error};
 use embassy_futures::join::join_array;
 use embassy_futures::poll_once;
 use embassy_futures::yield_now;
-use fake_xen::{Config, ConsoleKind, FakeXen, Task, World};
+use fake_xen::{Config, ConsoleKind, FakeXen, Guest, Pair, Task, World};
 
 const MS: u64 = 1_000_000;
 
-fn store(guest: &Services<FakeXen>) -> XenStore<FakeXen> {
+fn store(guest: &Guest) -> XenStore<FakeXen> {
     guest.xenstore.clone().expect("an ordinary guest has xenstore")
 }
 
 /// Runs one guest's future beside nobody else.
-fn run(guest: &Services<FakeXen>, future: impl Future<Output = ()>) {
+fn run(guest: &Guest, future: impl Future<Output = ()>) {
     guest.xen.world().run([Task::new(&guest.events, future)]);
 }
 
@@ -28,13 +28,13 @@ fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
     result.expect_err("xenstore refuses").errno()
 }
 
-async fn pause(guest: &Services<FakeXen>, ms: u64) {
-    guest.xen.sleep_until(guest.xen.now() + ms * MS).await;
+async fn pause(guest: &Guest, ms: u64) {
+    guest.system.sleep_until(guest.system.now() + ms * MS).await;
 }
 
 #[test]
 fn a_guest_reads_writes_lists_and_removes_its_own_nodes() {
-    let Pair { alice, .. } = pair();
+    let Pair { alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
         assert_eq!(xs.read("domid").await.unwrap(), b"1");
@@ -57,7 +57,7 @@ fn a_guest_reads_writes_lists_and_removes_its_own_nodes() {
 
 #[test]
 fn what_a_guest_may_not_see_is_refused_and_what_is_opened_to_it_is_not() {
-    let Pair { world, alice, bob } = pair();
+    let Pair { world, alice, bob } = Pair::new();
     let (one, two) = (store(&alice), store(&bob));
     let owner = async {
         one.write("data/open", b"hello").await.unwrap();
@@ -89,7 +89,7 @@ fn what_a_guest_may_not_see_is_refused_and_what_is_opened_to_it_is_not() {
 
 #[test]
 fn what_is_too_long_is_refused_before_it_is_sent() {
-    let Pair { alice, .. } = pair();
+    let Pair { alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
         let long = "x".repeat(3000);
@@ -106,7 +106,7 @@ fn what_is_too_long_is_refused_before_it_is_sent() {
 
 #[test]
 fn a_watch_fires_at_once_and_whenever_any_guests_node_becomes_readable_or_goes() {
-    let Pair { world, alice, bob } = pair();
+    let Pair { world, alice, bob } = Pair::new();
     let (one, two) = (store(&alice), store(&bob));
     let changed = |path: &str| Ok(WatchEvent::Changed(path.into()));
     let watcher = async {
@@ -135,7 +135,7 @@ fn a_watch_fires_at_once_and_whenever_any_guests_node_becomes_readable_or_goes()
 
 #[test]
 fn a_flood_of_events_is_bounded_and_the_watcher_is_told_to_look_again() {
-    let Pair { world, alice, .. } = pair();
+    let Pair { world, alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
         let mut watch = xs.watch("/local/domain/2").await.unwrap();
@@ -161,7 +161,7 @@ fn a_flood_of_events_is_bounded_and_the_watcher_is_told_to_look_again() {
 
 #[test]
 fn a_transaction_happens_as_a_whole_or_has_to_be_done_again() {
-    let Pair { world, alice, .. } = pair();
+    let Pair { world, alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
         xs.write("data/n", b"1").await.unwrap();
@@ -187,7 +187,7 @@ fn a_transaction_happens_as_a_whole_or_has_to_be_done_again() {
 
 #[test]
 fn many_tasks_ask_at_once_and_each_gets_its_own_answer() {
-    let Pair { alice, .. } = pair();
+    let Pair { alice, .. } = Pair::new();
     alice.xen.xenstore_pace(7);
     run(&alice, async {
         let xs = &store(&alice);
@@ -205,7 +205,7 @@ fn many_tasks_ask_at_once_and_each_gets_its_own_answer() {
 fn a_future_dropped_midway_leaves_the_stream_whole_and_nothing_open() {
     for pace in [1, 5, 100, 1024] {
         for polls in 0..40 {
-            let Pair { alice, .. } = pair();
+            let Pair { alice, .. } = Pair::new();
             alice.xen.xenstore_pace(pace);
             run(&alice, async {
                 let xs = store(&alice);
@@ -237,7 +237,7 @@ fn a_future_dropped_midway_leaves_the_stream_whole_and_nothing_open() {
 
 #[test]
 fn refusals_come_back_as_errnos_known_or_not() {
-    let Pair { alice, .. } = pair();
+    let Pair { alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
         for (name, expected) in [
@@ -261,7 +261,7 @@ fn refusals_come_back_as_errnos_known_or_not() {
 #[test]
 fn an_index_that_cannot_be_fails_every_waiter_and_all_that_follows() {
     for (answers, value) in [(true, 1_000_000), (true, u32::MAX), (false, 5000), (false, 1 << 31)] {
-        let Pair { alice, world, .. } = pair();
+        let Pair { alice, world, .. } = Pair::new();
         world.xenstore_daemon(false);
         run(&alice, async {
             let xs = &store(&alice);
@@ -301,7 +301,7 @@ fn garbage_in_the_stream_is_an_error_and_never_a_panic() {
         (header(16, 1, 0), Some(Errno::EIO)),
     ];
     for (bytes, expected) in cases {
-        let Pair { alice, .. } = pair();
+        let Pair { alice, .. } = Pair::new();
         run(&alice, async {
             let xs = store(&alice);
             alice.xen.xenstore_garbage(&bytes);
@@ -313,7 +313,7 @@ fn garbage_in_the_stream_is_an_error_and_never_a_panic() {
 
 #[test]
 fn the_indices_may_wrap() {
-    let Pair { alice, .. } = pair();
+    let Pair { alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
         for round in 0..3000_u32 {
@@ -327,6 +327,6 @@ fn the_indices_may_wrap() {
 #[test]
 fn in_dom0s_place_there_is_no_xenstore() {
     let config = Config { console: ConsoleKind::Hypervisor, ..Config::default() };
-    let guest = common::guest(&World::new(), 0, config);
+    let guest = World::new().guest(0, config);
     assert!(guest.xenstore.is_none());
 }

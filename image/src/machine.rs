@@ -10,16 +10,16 @@ pub struct Metal(pub Guest);
 
 impl Machine for Metal {
     fn heap(&self) -> HeapUsage {
-        let usage = self.0.usage();
+        let usage = self.0.memory_usage();
         HeapUsage { used: usage.heap as u64, free: usage.heap_free as u64 }
     }
 
     fn stack(&self) -> u64 {
-        self.0.usage().stack as u64
+        self.0.memory_usage().stack as u64
     }
 
     fn cpu(&self) -> u64 {
-        grantkit::cpu_time()
+        self.0.cpu_time()
     }
 
     fn set_log_level(&self, level: LevelFilter) {

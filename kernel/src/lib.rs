@@ -1,8 +1,12 @@
-//! Grantkit's kernel: a 64-bit PV guest of Xen, as a library.
+//! Grantkit: a 64-bit PV guest of Xen that shares memory with others, as a library.
 //!
 //! A guest is this crate and one async function:
 //!
-//! ```ignore
+//! ```no_run
+//! #![no_std]
+//! #![no_main]
+//! use grantkit::{Guest, println};
+//!
 //! grantkit::entry!(main);
 //!
 //! async fn main(guest: Guest) {
@@ -10,56 +14,82 @@
 //! }
 //! ```
 //!
-//! The crate boots, protects memory, dumps what goes wrong, keeps time and runs futures. What it
-//! knows of grants and events is in `drivers`, which sees this crate as [`Xen`], an implementor of
-//! its two traits. It relies on the target x86_64-unknown-none with the flags of
-//! `.cargo/config.toml`, and on `linker.ld`, which an application outside this package passes to
-//! the linker itself (`-T`).
+//! It is built for `x86_64-unknown-none`; the build script says which flags `.cargo/config.toml`
+//! must have for that. The crate boots, protects memory, dumps what goes wrong, keeps time and runs
+//! futures. What it knows of grants and events is [`drivers`], which sees this crate as [`Xen`], an
+//! implementor of its two traits.
+//!
+//! On the host the metal is left out: an application's source compiles there and can be linted, but
+//! a [`Guest`] can't be had. What is to be tested is generic over [`Platform`] and runs on the
+//! crate `fake-xen`.
 //!
 //! It refuses: a second vCPU, user mode, interrupts while code runs.
 #![no_std]
 
 extern crate alloc;
+#[cfg(not(target_os = "none"))]
+extern crate std;
 
-mod backtrace;
-mod boot;
-mod clock;
-mod console;
 mod crash;
-mod executor;
+mod future;
 mod guest;
-mod heap;
+#[cfg(not(target_os = "none"))]
+mod host;
 mod hypercall;
-mod image;
-mod logger;
-mod memory;
-mod panicking;
+#[cfg(target_os = "none")]
+mod metal;
 pub mod power;
-mod shared_info;
-mod symbols;
-mod timers;
-mod traps;
+pub mod raw;
+mod spawner;
 mod xen;
 
-pub use clock::{cpu as cpu_time, wall_clock};
+#[cfg(not(target_os = "none"))]
+use host as machine;
+#[cfg(target_os = "none")]
+use metal as machine;
+
 pub use crash::{Crash, crash};
-pub use executor::{BoxedFuture, Spawner};
-pub use guest::{Guest, Usage};
+pub use guest::{Guest, MemoryUsage};
+pub use spawner::Spawner;
 pub use xen::Xen;
 
+pub use drivers;
+pub use drivers::{
+    Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Pages, PeerState, Platform, PortNumber,
+    Services, System, events, gntalloc, gntdev, notify, shared, xenstore,
+};
+
+/// For the macros alone.
 #[doc(hidden)]
-pub use {alloc::boxed::Box as __Box, console::print as __print};
+pub mod __private {
+    #[cfg(not(target_os = "none"))]
+    pub use crate::host::refuse;
+    pub use crate::{future::BoxedFuture, machine::console::print};
+    pub use alloc::boxed::Box;
+}
 
 /// Names the function that the guest runs: an `async fn` that takes a [`Guest`]. When it returns,
 /// the domain powers off.
+///
+/// On the host the program links as well, and says in one line that it boots as a guest of Xen. A
+/// `[[bin]]` that uses this has `test = false`: with `#![no_main]` there is no place for a test
+/// harness. A program that uses it may `#![forbid(unsafe_code)]`.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
-        #[expect(unsafe_code, reason = "the kernel links to this symbol")]
-        #[unsafe(no_mangle)]
-        fn grantkit_main(guest: $crate::Guest) -> $crate::BoxedFuture {
-            $crate::__Box::pin($main(guest))
-        }
+        const _: () = {
+            #[cfg(target_os = "none")]
+            #[unsafe(no_mangle)]
+            fn grantkit_main(guest: $crate::Guest) -> $crate::__private::BoxedFuture {
+                $crate::__private::Box::pin($main(guest))
+            }
+
+            #[cfg(not(target_os = "none"))]
+            #[unsafe(export_name = "main")]
+            extern "C" fn on_the_host() -> i32 {
+                $crate::__private::refuse($main)
+            }
+        };
     };
 }
 
@@ -67,7 +97,7 @@ macro_rules! entry {
 #[macro_export]
 macro_rules! print {
     ($($text:tt)*) => {
-        $crate::__print(format_args!($($text)*))
+        $crate::__private::print(format_args!($($text)*))
     };
 }
 

@@ -1,21 +1,28 @@
 //! The end of the domain: powered off, rebooted or crashed, with the console drained first.
+//!
+//! On the host each of these panics, and says which end it was.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
-use spin::Once;
+use spin::Mutex;
 use xen_sys::sched::ShutdownReason;
 
-use crate::{console, hypercall};
+use crate::machine::power::shutdown;
 
-/// Run before the domain ends by a crash, the last one first.
-static LAST_WORDS: [Once<fn()>; 2] = [Once::new(), Once::new()];
+/// What is run before the domain ends by a crash: the application's hook and then the kernel's.
+static APPLICATION: Mutex<Option<fn()>> = Mutex::new(None);
+static KERNEL: Mutex<Option<fn()>> = Mutex::new(None);
 
-/// Registers what is to be done when the guest crashes, after the dump, once, without heap or executor. There is
-/// room for two: the kernel's own, by which peers learn of it, and one of the application's. Others are ignored.
+/// Sets what is to be done when the guest crashes: after the dump, once, without executor, in the
+/// middle of whatever crashed. A hook that was set before is replaced.
+///
+/// The hook must not wait: a lock that the crashed code holds is never released.
 pub fn on_crash(hook: fn()) {
-    if let Some(free) = LAST_WORDS.iter().find(|words| !words.is_completed()) {
-        free.call_once(|| hook);
-    }
+    *APPLICATION.lock() = Some(hook);
+}
+
+/// The same for the kernel's own hook, which no application can replace.
+#[cfg(target_os = "none")]
+pub(crate) fn on_crash_of_any_guest(hook: fn()) {
+    *KERNEL.lock() = Some(hook);
 }
 
 /// Ends the domain; the toolstack does what `on_poweroff` says.
@@ -30,16 +37,12 @@ pub fn reboot() -> ! {
 
 /// Ends the domain as crashed, after the hooks; the toolstack does what `on_crash` says.
 pub fn crash() -> ! {
-    static CRASHING: AtomicBool = AtomicBool::new(false);
-    // A fault in a hook comes here again and skips them.
-    if !CRASHING.swap(true, Ordering::Relaxed) {
-        LAST_WORDS.iter().rev().filter_map(Once::get).for_each(|hook| hook());
+    for last_words in [&APPLICATION, &KERNEL] {
+        // Taken out before it runs: a fault in a hook comes here again and goes on with the next.
+        let hook = last_words.try_lock().and_then(|mut hook| hook.take());
+        if let Some(hook) = hook {
+            hook();
+        }
     }
     shutdown(ShutdownReason::CRASH)
-}
-
-/// Ends the domain for `reason`.
-pub fn shutdown(reason: ShutdownReason) -> ! {
-    console::drain();
-    hypercall::sched_shutdown(reason)
 }

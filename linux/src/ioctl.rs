@@ -9,8 +9,6 @@
 //! dereferenced. As in Linux, a closed file answers EBADF, and what it has mapped stays until it's
 //! unmapped. Dropping the file is the end of the process.
 
-pub use xen_sys::linux as abi;
-
 mod arg;
 mod copy;
 mod gntalloc;
@@ -19,14 +17,8 @@ mod gntdev;
 pub use self::gntalloc::GntallocFile;
 pub use self::gntdev::GntdevFile;
 use drivers::memory::PAGE_SIZE;
-use drivers::{Access, Errno, Error};
-
-/// `PROT_READ` of mmap.
-pub const PROT_READ: u32 = 1;
-/// `PROT_WRITE` of mmap.
-pub const PROT_WRITE: u32 = 2;
-/// `MAP_SHARED` of mmap. Without it a mapping is private.
-pub const MAP_SHARED: u32 = 1;
+use drivers::{Access, Errno, Error, Pages};
+pub use xen_sys::linux::mman::{MAP_SHARED, PROT_READ, PROT_WRITE};
 
 /// What a mapping with protection `prot` can do.
 pub(crate) fn access_of(prot: u32) -> Access {
@@ -34,10 +26,10 @@ pub(crate) fn access_of(prot: u32) -> Access {
 }
 
 /// A length in whole pages; `None` for more than there can be.
-fn pages_of(length: u64) -> Option<u32> {
-    u32::try_from(length.div_ceil(PAGE_SIZE as u64)).ok()
+fn pages_of(length: u64) -> Option<Pages> {
+    u32::try_from(length.div_ceil(PAGE_SIZE as u64)).ok().map(Pages)
 }
 
-const UNKNOWN: Error = Error::Invalid(Errno::ENOTTY, "unknown command of this device");
-const CLOSED: Error = Error::Invalid(Errno::EBADF, "the file is closed");
-const NOT_A_MAPPING: Error = Error::Invalid(Errno::EINVAL, "not all of one mapping of this file");
+const UNKNOWN: Error = Error::Local(Errno::ENOTTY, "unknown command of this device");
+const CLOSED: Error = Error::Local(Errno::EBADF, "the file is closed");
+const NOT_A_MAPPING: Error = Error::Local(Errno::EINVAL, "not all of one mapping of this file");

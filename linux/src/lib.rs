@@ -9,3 +9,6 @@ extern crate alloc;
 
 pub mod ioctl;
 pub mod libxen;
+
+/// The numbers and structures of Linux's headers.
+pub use xen_sys::linux as abi;

@@ -13,13 +13,13 @@ pub use self::gntshr::Gntshr;
 pub use self::gnttab::Gnttab;
 use drivers::PortNumber;
 use drivers::memory::PAGE_SIZE;
-use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
+use drivers::notify::{CLEAR_BYTE, NotifyRequest, SEND_EVENT};
 
 /// What `notify_offset` and `notify_port` ask for: an offset of a page or more clears no byte, no
 /// port sends no event.
-fn notify_of(offset: u32, port: Option<PortNumber>) -> (usize, UnmapNotify) {
+fn request_of(offset: u32, port: Option<PortNumber>) -> (usize, NotifyRequest) {
     let clears = (offset as usize) < PAGE_SIZE;
     let action = if clears { CLEAR_BYTE } else { 0 } | if port.is_some() { SEND_EVENT } else { 0 };
     let byte = if clears { offset as usize } else { 0 };
-    (byte, UnmapNotify { action, port: port.unwrap_or_default() })
+    (byte, NotifyRequest { action, port: port.unwrap_or_default() })
 }

@@ -1,96 +1,36 @@
 //! The devices as Linux's ABI has them: numbers, layouts, addresses, and what is EFAULT.
 
-#[path = "../../drivers/tests/common/mod.rs"]
 mod common;
 
 use std::mem::{offset_of, size_of};
 
-use common::{ALICE, BOB, Pair, domid, offer, pair};
-use drivers::gntalloc::Export;
+use common::{
+    ALICE, Arg, BOB, PAGE, RW, alloc_arg, errno, map_arg, open_gntalloc, open_gntdev, run_arg,
+    share,
+};
+use drivers::Errno;
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Errno, Error};
-use fake_xen::FakeXen;
-use linux::ioctl::abi::{self, *};
-use linux::ioctl::{GntallocFile, GntdevFile, MAP_SHARED, PROT_READ, PROT_WRITE};
+use fake_xen::Pair;
+use linux::abi::gntalloc::*;
+use linux::abi::gntdev::*;
+use linux::ioctl::{MAP_SHARED, PROT_READ};
 use xen_sys::grant_table::GrantStatus;
-
-const PAGE: u64 = 4096;
-const RW: u32 = PROT_READ | PROT_WRITE;
-
-fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
-    result.expect_err("refused").errno()
-}
-
-/// A structure in the caller's memory.
-#[derive(Clone, Debug, PartialEq)]
-struct Arg(Vec<u8>);
-
-impl Arg {
-    fn new<T>(more: usize) -> Self {
-        Self(vec![0; size_of::<T>() + more])
-    }
-
-    fn put(mut self, at: usize, value: &[u8]) -> Self {
-        self.0[at..at + value.len()].copy_from_slice(value);
-        self
-    }
-
-    fn u32(&self, at: usize) -> u32 {
-        u32::from_ne_bytes(self.0[at..at + 4].try_into().unwrap())
-    }
-
-    fn u64(&self, at: usize) -> u64 {
-        u64::from_ne_bytes(self.0[at..at + 8].try_into().unwrap())
-    }
-}
-
-fn map_arg(refs: &[(u32, u32)]) -> Arg {
-    let mut arg = Arg::new::<MapGrantRef>(8 * refs.len().saturating_sub(1))
-        .put(0, &(refs.len() as u32).to_ne_bytes());
-    for (i, (domid, gref)) in refs.iter().enumerate() {
-        let at = offset_of!(MapGrantRef, refs) + 8 * i;
-        arg = arg.put(at, &domid.to_ne_bytes()).put(at + 4, &gref.to_ne_bytes());
-    }
-    arg
-}
-
-fn run_arg(index: u64, count: u32) -> Arg {
-    Arg::new::<UnmapGrantRef>(0).put(0, &index.to_ne_bytes()).put(8, &count.to_ne_bytes())
-}
-
-fn alloc_arg(domid: u16, flags: u16, count: u32) -> Arg {
-    Arg::new::<AllocGref>(4 * count.saturating_sub(1).min(100) as usize)
-        .put(0, &domid.to_ne_bytes())
-        .put(2, &flags.to_ne_bytes())
-        .put(4, &count.to_ne_bytes())
-}
-
-fn share(pair: &Pair, pages: u32) -> (Export<FakeXen>, Vec<(u32, u32)>) {
-    let alloc = pair.alice.gntalloc.open().unwrap();
-    let export = alloc.alloc(domid(BOB), pages, Access::ReadWrite).unwrap();
-    let refs = offer(ALICE, &export).iter().map(|g| (g.domid.into(), g.gref.0)).collect();
-    (export, refs)
-}
-
-fn gntdev(pair: &Pair) -> GntdevFile<FakeXen> {
-    GntdevFile::open(&pair.bob.xen, &pair.bob.gntdev).unwrap()
-}
 
 #[test]
 fn a_page_goes_through_both_devices_by_numbers_alone() {
-    let pair = pair();
-    let mut granter = GntallocFile::open(&pair.alice.gntalloc).unwrap();
+    let pair = Pair::new();
+    let mut granter = open_gntalloc(&pair);
     let mut arg = alloc_arg(BOB, 1, 3);
-    granter.ioctl(ALLOC_GREF, &mut arg.0).unwrap();
-    let at = offset_of!(AllocGref, gref_ids);
+    granter.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut arg.0).unwrap();
+    let at = offset_of!(IoctlGntallocAllocGref, gref_ids);
     let refs = [0, 1, 2].map(|i| (u32::from(ALICE), arg.u32(at + 4 * i)));
     let own = granter.mmap(3 * PAGE, RW, MAP_SHARED, arg.u64(8)).unwrap();
     granter.write(own + 4090, b"from alice").unwrap();
 
-    let mut mapper = gntdev(&pair);
+    let mut mapper = open_gntdev(&pair);
     let mut arg = map_arg(&refs);
-    mapper.ioctl(MAP_GRANT_REF, &mut arg.0).unwrap();
-    let index = arg.u64(offset_of!(MapGrantRef, index));
+    mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut arg.0).unwrap();
+    let index = arg.u64(offset_of!(IoctlGntdevMapGrantRef, index));
     let addr = mapper.mmap(3 * PAGE, RW, MAP_SHARED, index).unwrap();
     let mut seen = [0; 10];
     mapper.read(addr + 4090, &mut seen).unwrap();
@@ -99,32 +39,43 @@ fn a_page_goes_through_both_devices_by_numbers_alone() {
     granter.read(own + 8190, &mut seen[..3]).unwrap();
     assert_eq!(&seen[..3], b"bob");
 
-    let mut arg = Arg::new::<GetOffsetForVaddr>(0).put(0, &(addr as u64).to_ne_bytes());
-    mapper.ioctl(GET_OFFSET_FOR_VADDR, &mut arg.0).unwrap();
+    let mut arg = Arg::new::<IoctlGntdevGetOffsetForVaddr>(0).put(0, &(addr as u64).to_ne_bytes());
+    mapper.ioctl(IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &mut arg.0).unwrap();
     assert_eq!((arg.u64(8), arg.u32(16)), (index, 3));
-    assert_eq!(errno(mapper.ioctl(UNMAP_GRANT_REF, &mut run_arg(index, 3).0)), Errno::EBUSY);
+    assert_eq!(
+        errno(mapper.ioctl(IOCTL_GNTDEV_UNMAP_GRANT_REF, &mut run_arg(index, 3).0)),
+        Errno::EBUSY
+    );
     mapper.munmap(addr, 3 * PAGE).unwrap();
-    mapper.ioctl(UNMAP_GRANT_REF, &mut run_arg(index, 3).0).unwrap();
+    mapper.ioctl(IOCTL_GNTDEV_UNMAP_GRANT_REF, &mut run_arg(index, 3).0).unwrap();
     granter.munmap(own, 3 * PAGE).unwrap();
-    granter.ioctl(DEALLOC_GREF, &mut run_arg(0, 3).0).unwrap();
+    granter.ioctl(IOCTL_GNTALLOC_DEALLOC_GREF, &mut run_arg(0, 3).0).unwrap();
     drop((granter, mapper));
     pair.assert_clean();
 }
 
 #[test]
 fn every_command_of_the_other_device_and_every_unknown_one_is_enotty() {
-    let pair = pair();
-    let (granter, mapper) = (GntallocFile::open(&pair.alice.gntalloc).unwrap(), gntdev(&pair));
-    let ours = [MAP_GRANT_REF, UNMAP_GRANT_REF, GET_OFFSET_FOR_VADDR, SET_MAX_GRANTS, GRANT_COPY];
+    let pair = Pair::new();
+    let (granter, mapper) = (open_gntalloc(&pair), open_gntdev(&pair));
+    let ours = [
+        IOCTL_GNTDEV_MAP_GRANT_REF,
+        IOCTL_GNTDEV_UNMAP_GRANT_REF,
+        IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
+        IOCTL_GNTDEV_SET_MAX_GRANTS,
+        IOCTL_GNTDEV_GRANT_COPY,
+    ];
     for command in ours {
         assert_eq!(errno(granter.ioctl(command, &mut [0; 64])), Errno::ENOTTY);
     }
-    for command in [ALLOC_GREF, DEALLOC_GREF] {
+    for command in [IOCTL_GNTALLOC_ALLOC_GREF, IOCTL_GNTALLOC_DEALLOC_GREF] {
         assert_eq!(errno(mapper.ioctl(command, &mut [0; 64])), Errno::ENOTTY);
     }
     // The dma-buf commands, and others.
     let dmabuf = [24 << 16 | 0x4709, 8 << 16 | 0x470A, 24 << 16 | 0x470B, 8 << 16 | 0x470C];
-    for command in dmabuf.into_iter().chain([0, u32::MAX, MAP_GRANT_REF ^ 1 << 16, 0x4704]) {
+    for command in
+        dmabuf.into_iter().chain([0, u32::MAX, IOCTL_GNTDEV_MAP_GRANT_REF ^ 1 << 16, 0x4704])
+    {
         assert_eq!(errno(mapper.ioctl(command, &mut [0; 64])), Errno::ENOTTY, "{command:#x}");
         assert_eq!(errno(granter.ioctl(command, &mut [0; 64])), Errno::ENOTTY, "{command:#x}");
     }
@@ -132,22 +83,24 @@ fn every_command_of_the_other_device_and_every_unknown_one_is_enotty() {
 
 #[test]
 fn an_argument_that_ends_before_its_structure_is_efault_and_changes_nothing() {
-    let pair = pair();
-    let (granter, mapper) = (GntallocFile::open(&pair.alice.gntalloc).unwrap(), gntdev(&pair));
+    let pair = Pair::new();
+    let (granter, mapper) = (open_gntalloc(&pair), open_gntdev(&pair));
     let of_gntdev = [
-        MAP_GRANT_REF,
-        UNMAP_GRANT_REF,
-        GET_OFFSET_FOR_VADDR,
-        SET_MAX_GRANTS,
-        SET_UNMAP_NOTIFY,
-        GRANT_COPY,
+        IOCTL_GNTDEV_MAP_GRANT_REF,
+        IOCTL_GNTDEV_UNMAP_GRANT_REF,
+        IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
+        IOCTL_GNTDEV_SET_MAX_GRANTS,
+        IOCTL_GNTDEV_SET_UNMAP_NOTIFY,
+        IOCTL_GNTDEV_GRANT_COPY,
     ];
     for command in of_gntdev {
         for len in 0..(command >> 16) as usize {
             assert_eq!(errno(mapper.ioctl(command, &mut vec![0; len])), Errno::EFAULT, "{len}");
         }
     }
-    for command in [ALLOC_GREF, DEALLOC_GREF, SET_UNMAP_NOTIFY] {
+    for command in
+        [IOCTL_GNTALLOC_ALLOC_GREF, IOCTL_GNTALLOC_DEALLOC_GREF, IOCTL_GNTALLOC_SET_UNMAP_NOTIFY]
+    {
         for len in 0..(command >> 16) as usize {
             assert_eq!(errno(granter.ioctl(command, &mut vec![0; len])), Errno::EFAULT, "{len}");
         }
@@ -155,60 +108,71 @@ fn an_argument_that_ends_before_its_structure_is_efault_and_changes_nothing() {
     // Fewer references than their count says, up to a count whose size wraps.
     for count in [3, 100, u32::MAX / 8 + 1, u32::MAX] {
         let mut arg = map_arg(&[(1, 8), (1, 9)]).put(0, &count.to_ne_bytes());
-        assert_eq!(errno(mapper.ioctl(MAP_GRANT_REF, &mut arg.0)), Errno::EFAULT, "{count}");
+        assert_eq!(
+            errno(mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut arg.0)),
+            Errno::EFAULT,
+            "{count}"
+        );
         let mut arg = alloc_arg(BOB, 1, 1).put(4, &count.to_ne_bytes());
-        assert_eq!(errno(granter.ioctl(ALLOC_GREF, &mut arg.0)), Errno::EFAULT, "{count}");
+        assert_eq!(
+            errno(granter.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut arg.0)),
+            Errno::EFAULT,
+            "{count}"
+        );
     }
-    assert_eq!(mapper.handle().unwrap().usage().reserved, 0);
-    assert_eq!(pair.alice.table.in_use(), 0);
+    assert_eq!(mapper.device().unwrap().usage().reserved, 0);
+    assert_eq!(pair.alice.gntalloc.in_use(), 0);
 }
 
 #[test]
 fn a_refused_call_writes_nothing_to_its_argument() {
-    let pair = pair();
+    let pair = Pair::new();
     pair.alice.gntalloc.set_limit(1);
-    let (granter, mapper) = (GntallocFile::open(&pair.alice.gntalloc).unwrap(), gntdev(&pair));
+    let (granter, mapper) = (open_gntalloc(&pair), open_gntdev(&pair));
     let mut arg = alloc_arg(BOB, 1, 2);
     let before = arg.clone();
-    assert_eq!(errno(granter.ioctl(ALLOC_GREF, &mut arg.0)), Errno::ENOSPC);
+    assert_eq!(errno(granter.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut arg.0)), Errno::ENOSPC);
     assert_eq!(arg, before);
-    let mut arg = Arg::new::<SetMaxGrants>(0).put(0, &1u32.to_ne_bytes());
-    mapper.ioctl(SET_MAX_GRANTS, &mut arg.0).unwrap();
+    let mut arg = Arg::new::<IoctlGntdevSetMaxGrants>(0).put(0, &1u32.to_ne_bytes());
+    mapper.ioctl(IOCTL_GNTDEV_SET_MAX_GRANTS, &mut arg.0).unwrap();
     let mut arg = map_arg(&[(1, 8), (1, 9)]);
     let before = arg.clone();
-    assert_eq!(errno(mapper.ioctl(MAP_GRANT_REF, &mut arg.0)), Errno::ENOMEM);
+    assert_eq!(errno(mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut arg.0)), Errno::ENOMEM);
     assert_eq!(arg, before);
 }
 
 #[test]
 fn count_0_is_einval_to_map_and_success_to_alloc_and_to_unmap() {
-    let pair = pair();
-    let (granter, mapper) = (GntallocFile::open(&pair.alice.gntalloc).unwrap(), gntdev(&pair));
-    assert_eq!(errno(mapper.ioctl(MAP_GRANT_REF, &mut map_arg(&[]).0)), Errno::EINVAL);
-    assert_eq!(mapper.ioctl(UNMAP_GRANT_REF, &mut run_arg(77, 0).0), Ok(()));
-    assert_eq!(granter.ioctl(ALLOC_GREF, &mut alloc_arg(BOB, 1, 0).0), Ok(()));
-    assert_eq!(errno(granter.ioctl(DEALLOC_GREF, &mut run_arg(0, 0).0)), Errno::EINVAL);
+    let pair = Pair::new();
+    let (granter, mapper) = (open_gntalloc(&pair), open_gntdev(&pair));
+    assert_eq!(errno(mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut map_arg(&[]).0)), Errno::EINVAL);
+    assert_eq!(mapper.ioctl(IOCTL_GNTDEV_UNMAP_GRANT_REF, &mut run_arg(77, 0).0), Ok(()));
+    assert_eq!(granter.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut alloc_arg(BOB, 1, 0).0), Ok(()));
+    assert_eq!(
+        errno(granter.ioctl(IOCTL_GNTALLOC_DEALLOC_GREF, &mut run_arg(0, 0).0)),
+        Errno::EINVAL
+    );
 }
 
 #[test]
 fn a_domid_beyond_16_bits_is_reserved_and_refused_at_mmap() {
-    let pair = pair();
-    let mapper = gntdev(&pair);
+    let pair = Pair::new();
+    let mapper = open_gntdev(&pair);
     let (_export, refs) = share(&pair, 1);
     // Truncated, it would be alice's number.
     let mut arg = map_arg(&[(0x1_0000 + u32::from(ALICE), refs[0].1)]);
-    mapper.ioctl(MAP_GRANT_REF, &mut arg.0).unwrap();
+    mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut arg.0).unwrap();
     let error = mapper.mmap(PAGE, RW, MAP_SHARED, arg.u64(8)).unwrap_err();
     assert_eq!((error.errno(), error.status()), (Errno::EINVAL, Some(GrantStatus::BAD_DOMAIN)));
 }
 
 #[test]
 fn a_length_is_rounded_up_to_pages_and_one_that_wraps_is_refused() {
-    let pair = pair();
-    let mut mapper = gntdev(&pair);
+    let pair = Pair::new();
+    let mut mapper = open_gntdev(&pair);
     let (_export, refs) = share(&pair, 2);
     let mut arg = map_arg(&refs);
-    mapper.ioctl(MAP_GRANT_REF, &mut arg.0).unwrap();
+    mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut arg.0).unwrap();
     for length in [0, 1 << 44, u64::MAX, u64::MAX - 4095] {
         assert_eq!(errno(mapper.mmap(length, RW, MAP_SHARED, 0)), Errno::ENXIO, "{length:#x}");
     }
@@ -218,8 +182,8 @@ fn a_length_is_rounded_up_to_pages_and_one_that_wraps_is_refused() {
         assert_eq!(errno(mapper.munmap(addr, length)), Errno::EINVAL, "{length:#x}");
     }
     mapper.munmap(addr, PAGE + 9).unwrap();
-    let mut granter = GntallocFile::open(&pair.alice.gntalloc).unwrap();
-    granter.ioctl(ALLOC_GREF, &mut alloc_arg(BOB, 1, 1).0).unwrap();
+    let mut granter = open_gntalloc(&pair);
+    granter.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut alloc_arg(BOB, 1, 1).0).unwrap();
     for length in [0, PAGE + 1, 1 << 44, u64::MAX] {
         assert_eq!(errno(granter.mmap(length, RW, MAP_SHARED, 0)), Errno::ENOENT, "{length:#x}");
     }
@@ -233,11 +197,11 @@ fn a_length_is_rounded_up_to_pages_and_one_that_wraps_is_refused() {
 
 #[test]
 fn an_address_is_valid_only_inside_what_this_files_mmap_returned() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, refs) = share(&pair, 4);
     export.write(0, &[7; 4 * 4096]).unwrap();
-    let mut mapper = gntdev(&pair);
-    mapper.ioctl(MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
+    let mut mapper = open_gntdev(&pair);
+    mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
     let addr = mapper.mmap(2 * PAGE, PROT_READ, MAP_SHARED, PAGE).unwrap();
     let mut bytes = [0; 8];
     for bad in
@@ -256,7 +220,7 @@ fn an_address_is_valid_only_inside_what_this_files_mmap_returned() {
     mapper.read(next - 4, &mut bytes).unwrap();
     assert_eq!(bytes, [7; 8]);
     // Another file's, and what was unmapped.
-    assert_eq!(errno(gntdev(&pair).read(addr, &mut bytes)), Errno::EFAULT);
+    assert_eq!(errno(open_gntdev(&pair).read(addr, &mut bytes)), Errno::EFAULT);
     mapper.munmap(addr, 2 * PAGE).unwrap();
     assert_eq!(errno(mapper.read(addr, &mut bytes)), Errno::EFAULT);
     mapper.read(next, &mut bytes).unwrap();
@@ -264,9 +228,9 @@ fn an_address_is_valid_only_inside_what_this_files_mmap_returned() {
 
 #[test]
 fn gntallocs_addresses_are_its_own_and_as_strict() {
-    let pair = pair();
-    let mut file = GntallocFile::open(&pair.alice.gntalloc).unwrap();
-    file.ioctl(ALLOC_GREF, &mut alloc_arg(BOB, 0, 3).0).unwrap();
+    let pair = Pair::new();
+    let mut file = open_gntalloc(&pair);
+    file.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut alloc_arg(BOB, 0, 3).0).unwrap();
     let all = file.mmap(3 * PAGE, RW, MAP_SHARED, 0).unwrap();
     let part = file.mmap(PAGE, PROT_READ, MAP_SHARED, PAGE).unwrap();
     file.write(all + 4095, &[1, 2]).unwrap();
@@ -287,9 +251,9 @@ fn gntallocs_addresses_are_its_own_and_as_strict() {
 
 #[test]
 fn many_mappings_come_and_go_and_each_is_found() {
-    let pair = pair();
-    let mut file = GntallocFile::open(&pair.alice.gntalloc).unwrap();
-    file.ioctl(ALLOC_GREF, &mut alloc_arg(BOB, 0, 1).0).unwrap();
+    let pair = Pair::new();
+    let mut file = open_gntalloc(&pair);
+    file.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut alloc_arg(BOB, 0, 1).0).unwrap();
     let mut mapped: Vec<usize> = Vec::new();
     for round in 0..if cfg!(miri) { 20 } else { 200 } {
         mapped.push(file.mmap(PAGE, RW, MAP_SHARED, 0).unwrap());
@@ -305,15 +269,17 @@ fn many_mappings_come_and_go_and_each_is_found() {
 
 #[test]
 fn a_closed_file_answers_ebadf_and_keeps_what_is_mapped() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, refs) = share(&pair, 2);
-    let mut mapper = gntdev(&pair);
-    mapper.ioctl(MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
+    let mut mapper = open_gntdev(&pair);
+    mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
     let addr = mapper.mmap(PAGE, RW, MAP_SHARED, 0).unwrap();
     mapper.close().unwrap();
     assert_eq!(errno(mapper.close()), Errno::EBADF);
     assert_eq!(errno(mapper.mmap(PAGE, RW, MAP_SHARED, PAGE)), Errno::EBADF);
-    for command in [0, MAP_GRANT_REF, UNMAP_GRANT_REF, GRANT_COPY] {
+    for command in
+        [0, IOCTL_GNTDEV_MAP_GRANT_REF, IOCTL_GNTDEV_UNMAP_GRANT_REF, IOCTL_GNTDEV_GRANT_COPY]
+    {
         assert_eq!(errno(mapper.ioctl(command, &mut [0; 64])), Errno::EBADF);
     }
     mapper.write(addr, b"still").unwrap();
@@ -324,13 +290,13 @@ fn a_closed_file_answers_ebadf_and_keeps_what_is_mapped() {
     assert_eq!(errno(mapper.read(addr, &mut [0])), Errno::EFAULT);
     drop(export);
 
-    let mut granter = GntallocFile::open(&pair.alice.gntalloc).unwrap();
-    granter.ioctl(ALLOC_GREF, &mut alloc_arg(BOB, 1, 2).0).unwrap();
+    let mut granter = open_gntalloc(&pair);
+    granter.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut alloc_arg(BOB, 1, 2).0).unwrap();
     let addr = granter.mmap(PAGE, RW, MAP_SHARED, 0).unwrap();
     granter.close().unwrap();
     assert_eq!(errno(granter.close()), Errno::EBADF);
     assert_eq!(errno(granter.mmap(PAGE, RW, MAP_SHARED, 0)), Errno::EBADF);
-    assert_eq!(errno(granter.ioctl(ALLOC_GREF, &mut [0; 64])), Errno::EBADF);
+    assert_eq!(errno(granter.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut [0; 64])), Errno::EBADF);
     granter.write(addr, b"still").unwrap();
     granter.munmap(addr, PAGE).unwrap();
     drop((granter, mapper));
@@ -339,143 +305,47 @@ fn a_closed_file_answers_ebadf_and_keeps_what_is_mapped() {
 
 #[test]
 fn dropping_a_file_is_the_end_of_its_process() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, refs) = share(&pair, 2);
-    let mapper = gntdev(&pair);
-    mapper.ioctl(MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
+    let mapper = open_gntdev(&pair);
+    mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
     mapper.mmap(2 * PAGE, RW, MAP_SHARED, 0).unwrap();
     drop(mapper);
     assert!(export.is_idle());
     drop(export);
-    let mut granter = GntallocFile::open(&pair.alice.gntalloc).unwrap();
-    granter.ioctl(ALLOC_GREF, &mut alloc_arg(BOB, 1, 2).0).unwrap();
+    let mut granter = open_gntalloc(&pair);
+    granter.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut alloc_arg(BOB, 1, 2).0).unwrap();
     granter.mmap(2 * PAGE, RW, MAP_SHARED, 0).unwrap();
     drop(granter);
     pair.assert_clean();
 }
 
-/// A segment, with each side an address or a grant and its offset.
-fn segment(source: (u64, bool), dest: (u64, bool), len: u16) -> Vec<u8> {
-    let flags = u16::from(source.1) | u16::from(dest.1) << 1;
-    Arg::new::<GrantCopySegment>(0)
-        .put(0, &source.0.to_ne_bytes())
-        .put(8, &dest.0.to_ne_bytes())
-        .put(16, &len.to_ne_bytes())
-        .put(18, &flags.to_ne_bytes())
-        .put(20, &99i16.to_ne_bytes())
-        .0
-}
-
-fn foreign(domid: u16, gref: u32, offset: u16) -> u64 {
-    u64::from(gref) | u64::from(offset) << 32 | u64::from(domid) << 48
-}
-
-fn copy_arg(at: u64, count: u32) -> Arg {
-    Arg::new::<GrantCopy>(0).put(0, &count.to_ne_bytes()).put(8, &at.to_ne_bytes())
-}
-
-#[test]
-fn grant_copy_takes_segments_and_memory_from_what_the_file_has_mapped() {
-    let pair = pair();
-    let (export, refs) = share(&pair, 3);
-    let mapper = gntdev(&pair);
-    mapper.ioctl(MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
-    let addr = mapper.mmap(2 * PAGE, RW, MAP_SHARED, 0).unwrap();
-    export.write(2 * 4096, b"third page").unwrap();
-    let grant = |offset| (foreign(ALICE, refs[2].1, offset), true);
-    let memory = ((addr + 4090) as u64, false);
-    let segments = [
-        segment(grant(0), memory, 10),
-        segment(memory, grant(100), 10),
-        segment((foreign(77, 8, 0), true), memory, 1),
-        segment(grant(100), grant(200), 10),
-    ];
-    mapper.write(addr, &segments.concat()).unwrap();
-    mapper.ioctl(GRANT_COPY, &mut copy_arg(addr as u64, 4).0).unwrap();
-    let mut bytes = [0; 10];
-    for offset in [4090, 2 * 4096 + 100, 2 * 4096 + 200] {
-        export.read(offset, &mut bytes).unwrap();
-        assert_eq!(&bytes, b"third page", "{offset}");
-    }
-    let status = |number: usize| {
-        let mut status = [0; 2];
-        mapper.read(addr + 24 * number + 20, &mut status).unwrap();
-        i16::from_ne_bytes(status)
-    };
-    assert_eq!([0, 1, 2, 3].map(status), [0, 0, -2, 0]);
-    mapper.ioctl(GRANT_COPY, &mut copy_arg(1, 0).0).expect("no segment is nowhere");
-}
-
-#[test]
-fn grant_copy_refuses_what_is_not_mapped_before_it_copies() {
-    let pair = pair();
-    let (export, refs) = share(&pair, 3);
-    let mapper = gntdev(&pair);
-    mapper.ioctl(MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
-    let addr = mapper.mmap(PAGE, RW, MAP_SHARED, 0).unwrap();
-    let readable = mapper.mmap(PAGE, PROT_READ, MAP_SHARED, PAGE).unwrap();
-    export.write(2 * 4096, &[5]).unwrap();
-    let grant = |offset| (foreign(ALICE, refs[2].1, offset), true);
-    let at = |addr: usize| (addr as u64, false);
-    let good = segment(grant(0), at(addr + 2000), 1);
-    let refused = |bad: Vec<u8>| {
-        mapper.write(addr, &[good.clone(), bad].concat()).unwrap();
-        let refused = errno(mapper.ioctl(GRANT_COPY, &mut copy_arg(addr as u64, 2).0));
-        let mut byte = [0];
-        mapper.read(addr + 2000, &mut byte).unwrap();
-        assert_eq!(byte, [0], "the good segment was not copied");
-        refused
-    };
-    assert_eq!(refused(segment(at(addr), at(addr), 1)), Errno::EINVAL, "no grant");
-    assert_eq!(refused(segment(at(1), at(2), 1)), Errno::EINVAL, "no grant comes first");
-    assert_eq!(refused(segment(grant(4096), at(addr), 1)), Errno::EINVAL);
-    assert_eq!(refused(segment(at(addr), grant(1), 4096)), Errno::EINVAL);
-    assert_eq!(refused(segment(grant(0), at(readable), 1)), Errno::EFAULT, "read-only");
-    assert_eq!(refused(segment(grant(0), at(0), 1)), Errno::EFAULT);
-    assert_eq!(refused(segment(at(readable + 4090), grant(0), 7)), Errno::EFAULT);
-    assert_eq!(refused(segment(at(usize::MAX), grant(0), 2)), Errno::EFAULT);
-    for (at, count) in [
-        (0, 1),
-        (addr as u64 + 4090, 1),
-        (addr as u64, u32::MAX),
-        (readable as u64, 1),
-        (u64::MAX, 1),
-    ] {
-        let refused = errno(mapper.ioctl(GRANT_COPY, &mut copy_arg(at, count).0));
-        assert_eq!(refused, Errno::EFAULT, "{at:#x} {count}");
-    }
-}
-
-#[test]
-fn a_hypercall_that_fails_in_grant_copy_is_the_calls_error() {
-    let pair = pair();
-    let (_export, refs) = share(&pair, 2);
-    let mapper = gntdev(&pair);
-    mapper.ioctl(MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
-    let addr = mapper.mmap(PAGE, RW, MAP_SHARED, 0).unwrap();
-    let bytes = segment((foreign(ALICE, refs[1].1, 0), true), (addr as u64 + 99, false), 1);
-    mapper.write(addr, &bytes).unwrap();
-    pair.bob.xen.deny(drivers::Call::GnttabCopy, Some(Errno::ENOSYS));
-    assert_eq!(errno(mapper.ioctl(GRANT_COPY, &mut copy_arg(addr as u64, 1).0)), Errno::ENOSYS);
-}
-
 #[test]
 fn notify_is_asked_for_by_ioctl_on_both_devices() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, refs) = share(&pair, 1);
-    let mut mapper = gntdev(&pair);
-    mapper.ioctl(MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
+    let mut mapper = open_gntdev(&pair);
+    mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
     let notify = |index: u64, action: u32, port: u32| {
-        Arg::new::<UnmapNotifyArg>(0)
+        Arg::new::<IoctlGntdevUnmapNotify>(0)
             .put(0, &index.to_ne_bytes())
             .put(8, &action.to_ne_bytes())
             .put(12, &port.to_ne_bytes())
             .0
     };
-    assert_eq!(errno(mapper.ioctl(SET_UNMAP_NOTIFY, &mut notify(0, 4, 0))), Errno::EINVAL);
-    assert_eq!(errno(mapper.ioctl(SET_UNMAP_NOTIFY, &mut notify(0, 2, 99))), Errno::EINVAL);
-    assert_eq!(errno(mapper.ioctl(SET_UNMAP_NOTIFY, &mut notify(PAGE, 1, 0))), Errno::ENOENT);
-    mapper.ioctl(SET_UNMAP_NOTIFY, &mut notify(5, 1, 0)).unwrap();
+    assert_eq!(
+        errno(mapper.ioctl(IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &mut notify(0, 4, 0))),
+        Errno::EINVAL
+    );
+    assert_eq!(
+        errno(mapper.ioctl(IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &mut notify(0, 2, 99))),
+        Errno::EINVAL
+    );
+    assert_eq!(
+        errno(mapper.ioctl(IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &mut notify(PAGE, 1, 0))),
+        Errno::ENOENT
+    );
+    mapper.ioctl(IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &mut notify(5, 1, 0)).unwrap();
     export.write(5, &[1, 1]).unwrap();
     let addr = mapper.mmap(PAGE, RW, MAP_SHARED, 0).unwrap();
     mapper.munmap(addr, PAGE).unwrap();
@@ -483,19 +353,25 @@ fn notify_is_asked_for_by_ioctl_on_both_devices() {
     export.read(5, &mut bytes).unwrap();
     assert_eq!(bytes, [0, 1]);
 
-    let granter = GntallocFile::open(&pair.alice.gntalloc).unwrap();
-    assert_eq!(errno(granter.ioctl(SET_UNMAP_NOTIFY, &mut notify(0, 4, 0))), Errno::ENOENT);
-    granter.ioctl(ALLOC_GREF, &mut alloc_arg(BOB, 1, 1).0).unwrap();
-    assert_eq!(errno(granter.ioctl(SET_UNMAP_NOTIFY, &mut notify(0, 4, 0))), Errno::EINVAL);
-    granter.ioctl(SET_UNMAP_NOTIFY, &mut notify(4095, 1, 0)).unwrap();
+    let granter = open_gntalloc(&pair);
+    assert_eq!(
+        errno(granter.ioctl(IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &mut notify(0, 4, 0))),
+        Errno::ENOENT
+    );
+    granter.ioctl(IOCTL_GNTALLOC_ALLOC_GREF, &mut alloc_arg(BOB, 1, 1).0).unwrap();
+    assert_eq!(
+        errno(granter.ioctl(IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &mut notify(0, 4, 0))),
+        Errno::EINVAL
+    );
+    granter.ioctl(IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &mut notify(4095, 1, 0)).unwrap();
 }
 
 #[test]
 fn a_page_that_xen_will_not_unmap_is_no_more_accessible_and_is_tried_again() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, refs) = share(&pair, 2);
-    let mut mapper = gntdev(&pair);
-    mapper.ioctl(MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
+    let mut mapper = open_gntdev(&pair);
+    mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut map_arg(&refs).0).unwrap();
     let addr = mapper.mmap(2 * PAGE, RW, MAP_SHARED, 0).unwrap();
     let fault = fake_xen::Fault::Status { at: 1, status: GrantStatus::GENERAL_ERROR };
     pair.bob.xen.inject(drivers::Call::GnttabUnmap, fault);
@@ -503,13 +379,13 @@ fn a_page_that_xen_will_not_unmap_is_no_more_accessible_and_is_tried_again() {
     assert_eq!(errno(mapper.read(addr + 4096, &mut [0])), Errno::EFAULT);
     assert_eq!(errno(mapper.munmap(addr, 2 * PAGE)), Errno::EINVAL, "no mapping any more");
     // The next call that needs the index tries again.
-    mapper.ioctl(UNMAP_GRANT_REF, &mut run_arg(0, 2).0).unwrap();
+    mapper.ioctl(IOCTL_GNTDEV_UNMAP_GRANT_REF, &mut run_arg(0, 2).0).unwrap();
     assert!(export.is_idle());
 }
 
 #[test]
 fn the_commands_are_those_of_linux_headers() {
-    assert_eq!(abi::MAP_GRANT_REF, 24 << 16 | 0x4700);
-    assert_eq!(abi::SET_UNMAP_NOTIFY, 16 << 16 | 0x4707);
-    assert_eq!(size_of::<GrantCopySegment>(), 24);
+    assert_eq!(IOCTL_GNTDEV_MAP_GRANT_REF, 24 << 16 | 0x4700);
+    assert_eq!(IOCTL_GNTDEV_SET_UNMAP_NOTIFY, 16 << 16 | 0x4707);
+    assert_eq!(size_of::<GntdevGrantCopySegment>(), 24);
 }

@@ -1,58 +1,38 @@
 //! The libraries' calls: all or nothing, side by side, and without the libraries' leaks.
 
-#[path = "../../drivers/tests/common/mod.rs"]
 mod common;
 
-use common::{ALICE, BOB, Pair, domid, offer, pair};
+use common::{ALICE, BOB, RW, errno, events, zeroes};
 use drivers::buffer::Buffer;
-use drivers::events::Port;
 use drivers::gntalloc::Export;
 use drivers::gntdev::{CopyEnd, Segment, Usage};
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Call, Errno, Error, GrantRef, Hypervisor, PortNumber};
-use fake_xen::{Config, FakeXen, Fault};
-use linux::ioctl::{PROT_READ, PROT_WRITE};
+use drivers::{Access, Call, Errno, GrantRef, Pages, PortNumber};
+use fake_xen::{Config, FakeXen, Fault, Pair};
+use linux::ioctl::PROT_READ;
 use linux::libxen::{Gntshr, Gnttab};
 use xen_sys::grant_table::GrantStatus;
 
-const RW: u32 = PROT_READ | PROT_WRITE;
-
-fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
-    result.expect_err("refused").errno()
-}
-
 fn gnttab(pair: &Pair) -> Gnttab<FakeXen> {
-    Gnttab::open(&pair.bob.xen, &pair.bob.gntdev).unwrap()
+    Gnttab::open(&pair.bob.gntdev).unwrap()
 }
 
 fn gntshr(pair: &Pair) -> Gntshr<FakeXen> {
     Gntshr::open(&pair.alice.gntalloc).unwrap()
 }
 
+/// Pages of alice's, and the references that bob knows them by.
 fn share(pair: &Pair, pages: u32, access: Access) -> (Export<FakeXen>, Vec<u32>) {
-    let export = pair.alice.gntalloc.open().unwrap().alloc(domid(BOB), pages, access).unwrap();
-    let grefs = offer(ALICE, &export).iter().map(|grant| grant.gref.0).collect();
+    let export = pair.alice.share_as(&pair.bob, pages, access);
+    let grefs = export.grefs().map(|gref| gref.0).collect();
     (export, grefs)
-}
-
-/// A channel between the two: alice's end and bob's.
-fn channel(pair: &Pair) -> (Port<FakeXen>, Port<FakeXen>) {
-    let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
-    let bob = pair.bob.events.bind_interdomain(domid(ALICE), alice.number()).unwrap();
-    (alice, bob)
-}
-
-fn events(pair: &Pair, port: &Port<FakeXen>) -> u64 {
-    pair.alice.events.dispatch();
-    pair.bob.events.dispatch();
-    port.delivered()
 }
 
 #[test]
 fn map_grant_refs_maps_references_of_several_domains_side_by_side() {
-    let pair = pair();
-    let carol = common::guest(&pair.world, 3, Config::default());
-    let theirs = carol.gntalloc.open().unwrap().alloc(domid(BOB), 1, Access::ReadWrite).unwrap();
+    let pair = Pair::new();
+    let carol = pair.world.guest(3, Config::default());
+    let theirs = carol.share(&pair.bob, 1);
     let (export, grefs) = share(&pair, 2, Access::ReadWrite);
     export.write(0, b"alice").unwrap();
     theirs.write(0, b"carol").unwrap();
@@ -72,7 +52,7 @@ fn map_grant_refs_maps_references_of_several_domains_side_by_side() {
 
 #[test]
 fn map_domain_grant_refs_and_map_grant_ref_are_for_one_domain() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, grefs) = share(&pair, 3, Access::ReadWrite);
     let mut bob = gnttab(&pair);
     let all = bob.map_domain_grant_refs(ALICE, &grefs, RW).unwrap();
@@ -88,7 +68,7 @@ fn map_domain_grant_refs_and_map_grant_ref_are_for_one_domain() {
 
 #[test]
 fn a_map_that_xen_refuses_leaves_nothing_reserved() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, mut grefs) = share(&pair, 4, Access::ReadWrite);
     let bob = gnttab(&pair);
     grefs[2] = 99_999;
@@ -107,7 +87,7 @@ fn a_map_that_xen_refuses_leaves_nothing_reserved() {
 
 #[test]
 fn no_references_and_unequal_lists_are_einval() {
-    let pair = pair();
+    let pair = Pair::new();
     let bob = gnttab(&pair);
     assert_eq!(errno(bob.map_grant_refs(&[], &[], RW)), Errno::EINVAL);
     assert_eq!(errno(bob.map_domain_grant_refs(ALICE, &[], RW)), Errno::EINVAL);
@@ -118,7 +98,7 @@ fn no_references_and_unequal_lists_are_einval() {
 
 #[test]
 fn unmap_takes_the_address_and_the_count_of_one_mapping_and_nothing_else() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, grefs) = share(&pair, 3, Access::ReadWrite);
     let mut bob = gnttab(&pair);
     let addr = bob.map_domain_grant_refs(ALICE, &grefs, RW).unwrap();
@@ -145,7 +125,7 @@ fn unmap_takes_the_address_and_the_count_of_one_mapping_and_nothing_else() {
 
 #[test]
 fn an_unmap_that_xen_refuses_is_made_good_and_the_index_is_free_then() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, grefs) = share(&pair, 3, Access::ReadWrite);
     let mut bob = gnttab(&pair);
     let addr = bob.map_domain_grant_refs(ALICE, &grefs, RW).unwrap();
@@ -159,8 +139,8 @@ fn an_unmap_that_xen_refuses_is_made_good_and_the_index_is_free_then() {
 
 #[test]
 fn map_grant_ref_notify_tells_of_its_unmap_and_of_the_end_of_the_process() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let (export, grefs) = share(&pair, 1, Access::ReadWrite);
     let byte = |at| {
         let mut byte = [0];
@@ -196,12 +176,12 @@ fn map_grant_ref_notify_tells_of_its_unmap_and_of_the_end_of_the_process() {
 
 #[test]
 fn a_map_with_notify_that_fails_notifies_nobody() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let (_export, grefs) = share(&pair, 1, Access::ReadOnly);
     let bob = gnttab(&pair);
     let port = Some(bob_port.number());
-    let sends = || pair.bob.xen.counters().calls(Call::EvtchnSend);
+    let sends = || pair.bob.system.counters().calls(Call::EvtchnSend);
     let before = sends();
     let refused = bob.map_grant_ref_notify(ALICE, grefs[0], RW, 0, port);
     assert_eq!(refused.unwrap_err().status(), Some(GrantStatus::GENERAL_ERROR), "read-only grant");
@@ -215,7 +195,7 @@ fn a_map_with_notify_that_fails_notifies_nobody() {
 
 #[test]
 fn set_max_grants_bounds_what_can_be_mapped_at_once() {
-    let pair = pair();
+    let pair = Pair::new();
     let (_export, grefs) = share(&pair, 3, Access::ReadWrite);
     let mut bob = gnttab(&pair);
     bob.set_max_grants(2).unwrap();
@@ -230,11 +210,11 @@ fn set_max_grants_bounds_what_can_be_mapped_at_once() {
 
 #[test]
 fn grant_copy_is_that_of_the_service() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, _) = share(&pair, 1, Access::ReadWrite);
-    let grant = offer(ALICE, &export)[0];
+    let grant = pair.alice.offer(&export)[0];
     export.write(3, b"copied").unwrap();
-    let buffer = Buffer::new(&pair.bob.xen, 1).unwrap();
+    let buffer = Buffer::new(&pair.bob.system, Pages(1)).unwrap();
     let mut bob = gnttab(&pair);
     let mut segments = [Segment::new(CopyEnd::Grant(grant, 3), CopyEnd::Buffer(&buffer, 0), 6)];
     bob.grant_copy(&mut segments).unwrap();
@@ -247,7 +227,7 @@ fn grant_copy_is_that_of_the_service() {
 
 #[test]
 fn share_pages_are_zeroed_and_unshared_by_their_mapping_alone() {
-    let pair = pair();
+    let pair = Pair::new();
     let mut alice = gntshr(&pair);
     let mut grefs = [GrantRef(0); 3];
     let addr = alice.share_pages(BOB, &mut grefs, true).unwrap();
@@ -276,7 +256,7 @@ fn share_pages_are_zeroed_and_unshared_by_their_mapping_alone() {
 
 #[test]
 fn read_only_sharing_refuses_a_writable_map() {
-    let pair = pair();
+    let pair = Pair::new();
     let mut alice = gntshr(&pair);
     let mut grefs = [GrantRef(0)];
     alice.share_pages(BOB, &mut grefs, false).unwrap();
@@ -288,8 +268,8 @@ fn read_only_sharing_refuses_a_writable_map() {
 
 #[test]
 fn share_page_notify_fires_when_the_page_is_unshared() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let before = events(&pair, &bob_port);
     let mut alice = gntshr(&pair);
     let port = Some(alice_port.number());
@@ -306,8 +286,8 @@ fn share_page_notify_fires_when_the_page_is_unshared() {
 
 #[test]
 fn a_share_that_fails_leaves_nothing_and_notifies_nobody() {
-    let pair = pair();
-    let (alice_port, bob_port) = channel(&pair);
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let before = events(&pair, &bob_port);
     let mut alice = gntshr(&pair);
     assert_eq!(errno(alice.share_pages(BOB, &mut [], true)), Errno::EINVAL);
@@ -326,7 +306,7 @@ fn a_share_that_fails_leaves_nothing_and_notifies_nobody() {
 
 #[test]
 fn a_closed_library_handle_is_ebadf_and_its_mappings_live_on() {
-    let pair = pair();
+    let pair = Pair::new();
     let (mut alice, mut bob) = (gntshr(&pair), gnttab(&pair));
     let mut grefs = [GrantRef(0)];
     let shared = alice.share_pages(BOB, &mut grefs, true).unwrap();
@@ -350,7 +330,7 @@ fn a_closed_library_handle_is_ebadf_and_its_mappings_live_on() {
 
 #[test]
 fn a_second_mapping_with_a_notification_has_its_own_byte_cleared() {
-    let pair = pair();
+    let pair = Pair::new();
     let (export, grefs) = share(&pair, 2, Access::ReadWrite);
     let mut bob = gnttab(&pair);
     let first = bob.map_grant_ref(ALICE, grefs[0], RW).unwrap();
@@ -358,8 +338,5 @@ fn a_second_mapping_with_a_notification_has_its_own_byte_cleared() {
     export.write(0, &[1; 8192]).unwrap();
     bob.unmap(second, 1).unwrap();
     bob.unmap(first, 1).unwrap();
-    let mut seen = [0; 8192];
-    export.read(0, &mut seen).unwrap();
-    let cleared: Vec<usize> = (0..seen.len()).filter(|at| seen[*at] == 0).collect();
-    assert_eq!(cleared, [4096 + 3]);
+    assert_eq!(zeroes(&export), [4096 + 3]);
 }

@@ -1,13 +1,13 @@
 //! The kernel command line: options, then a script.
 //!
 //! Words before the first `--` are options, `key=value`; what follows it is a script, commands
-//! separated by `;`. Start_info holds 1,023 bytes: a line that fills them was cut off, as far as
-//! anybody can tell, and a script that may be half of one is refused whole.
+//! separated by `;`. Xen's `start_info` holds 1,023 bytes. A line that fills them may have been cut
+//! off, so its script is refused whole rather than run in part.
 
-/// Bytes of command line that start_info holds, its terminating zero not counted.
+/// Bytes of command line that `start_info` holds, without the terminating zero.
 pub const MAX: usize = 1023;
 
-/// A command line, taken apart. What the options mean is not judged here.
+/// A parsed command line. What the options mean is checked elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandLine<'a> {
     options: &'a str,
@@ -16,7 +16,7 @@ pub struct CommandLine<'a> {
 }
 
 impl<'a> CommandLine<'a> {
-    /// Takes `line` apart.
+    /// Parses `line`.
     pub fn parse(line: &'a str) -> Self {
         let cut_off = line.len() >= MAX;
         match split_at_dashes(line) {
@@ -31,7 +31,7 @@ impl<'a> CommandLine<'a> {
         }
     }
 
-    /// The options in order: key and value, or the word that is not of that form.
+    /// The options in order: key and value, or the word that has no `=`.
     pub fn options(&self) -> impl Iterator<Item = Result<(&'a str, &'a str), &'a str>> + use<'a> {
         self.options.split_ascii_whitespace().map(|word| word.split_once('=').ok_or(word))
     }
@@ -41,7 +41,7 @@ impl<'a> CommandLine<'a> {
         self.script.split(';').map(str::trim_ascii).filter(|command| !command.is_empty())
     }
 
-    /// Whether the line was cut off: its script is left out then, and so is an option at its end.
+    /// Whether the line may have been cut off. Then its script is left out, or its last option.
     pub fn is_cut_off(&self) -> bool {
         self.cut_off
     }

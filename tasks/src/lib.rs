@@ -1,11 +1,21 @@
-//! What the guest does: a shell whose commands are all that Grantkit can, the selftest, the demo.
+//! What the guest does once it is up.
 //!
-//! Safe code over `drivers` and a [`Machine`]; it runs unchanged on metal and on FakeXen, where
-//! every decision is tested. A kernel brings the services up and runs [`shell::run`]; giving
-//! parked pages back in the background (`Services::reap_forever`) is a task of the kernel's.
+//! * [`shell`]: commands to share, map, look and wait, from the kernel command line and the
+//!   console. Everything else here is reached through it.
+//! * The selftest: one guest grants pages to itself and checks what the services promise.
+//! * [`demo`]: two guests find each other through xenstore and show sharing step by step. Its
+//!   protocol is public.
+//! * Manners under xl: `xl shutdown` and `xl reboot` are heard and answered, and a node in xenstore
+//!   says that the guest is there.
 //!
-//! It refuses to panic on whatever is typed, and to allocate for it without asking first: lists
-//! whose length a user chooses grow with `try_reserve`.
+//! [`pattern`] has the bytes that `fill` writes and both sides check; [`verdict`] and [`xenstore`]
+//! are what the checks and the tasks have in common.
+//!
+//! All of it is safe code over `drivers` and a [`Machine`]. It runs unchanged on metal and on a
+//! fake Xen, where it is tested. A kernel brings the services up, runs [`shell::run`], and beside
+//! it `Services::reap_forever`, which frees parked pages.
+//!
+//! No input makes it panic. Lists whose length a user chooses grow with `try_reserve`.
 #![no_std]
 #![forbid(unsafe_code)]
 

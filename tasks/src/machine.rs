@@ -2,9 +2,9 @@
 
 use log::LevelFilter;
 
-use crate::DemoPlan;
+use crate::demo::DemoPlan;
 
-/// How to crash, each to see one protection hold.
+/// How to crash. Each kind shows one protection at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashKind {
     /// A panic.
@@ -21,6 +21,14 @@ pub enum CrashKind {
     Stack,
 }
 
+/// How the guest is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Poweroff,
+    Reboot,
+    Crash(CrashKind),
+}
+
 /// Bytes of the heap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeapUsage {
@@ -34,16 +42,16 @@ pub struct HeapUsage {
 ///
 /// On metal the methods that end the guest don't return. In a test they do, and the shell ends.
 pub trait Machine {
-    /// What of the heap is in use.
+    /// The state of the heap.
     fn heap(&self) -> HeapUsage;
 
     /// The deepest use of any stack so far, in bytes.
     fn stack(&self) -> u64;
 
-    /// For how many nanoseconds this guest had a processor so far.
+    /// How long this guest has had a processor so far, in nanoseconds.
     fn cpu(&self) -> u64;
 
-    /// Lets log messages of this level and above through.
+    /// Sets the least severe level that is logged.
     fn set_log_level(&self, level: LevelFilter);
 
     /// How much the demo does.
@@ -51,10 +59,10 @@ pub trait Machine {
         DemoPlan::FULL
     }
 
-    /// Powers the guest off. The shell has drained the console, as far as somebody reads it.
+    /// Powers the guest off. The shell has drained the console, if anybody reads it.
     fn poweroff(&self);
 
-    /// Reboots the guest. The shell has drained the console, as far as somebody reads it.
+    /// Reboots the guest. The shell has drained the console, if anybody reads it.
     fn reboot(&self);
 
     /// Crashes the guest.

@@ -1,23 +1,24 @@
-//! Manners towards the toolstack: what xl asks for is heard, answered and done.
+//! Manners towards the toolstack: what xl asks for is acknowledged and done.
 //!
-//! xl writes a word into `control/shutdown` and takes an empty value there as the guest's word
-//! that it is going; it wants that before the guest is gone. A word that is not obeyed is left as
-//! it is, which xl reads as a refusal. `data/grantkit/state` says `ready` once xl is being heard; all
-//! may read it, so that a peer can tell when this guest is gone.
+//! xl writes a word into `control/shutdown`. The guest acknowledges it by emptying the node before
+//! it ends; a word that it does not obey it leaves there, which xl takes as a refusal.
+//!
+//! `data/grantkit/state` holds `ready` once the guest listens to xl. All domains may read it, so a
+//! peer can tell when this guest is gone.
 
 use core::future::pending;
 
 use drivers::memory::Platform;
 use drivers::xenstore::XenStore;
-use drivers::{DomId, Error, Services};
+use drivers::{ClaimedDomId, DomId, Error, Services};
 
-use crate::shell::Ending;
+use crate::machine::Ending;
 use crate::xenstore::{look, persist, publish};
 
 const SHUTDOWN: &str = "control/shutdown";
 const STATE: &str = "data/grantkit/state";
 
-/// Completes when the toolstack wants the guest to end, with how.
+/// Completes when the toolstack wants the guest to end; how.
 pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
     if let Some(store) = &services.xenstore {
         match listen(services, store).await {
@@ -28,22 +29,25 @@ pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
     pending().await
 }
 
-/// Whether a domain's own state can be read: it can as long as a guest like this one is there.
-/// `None` if xenstore does not say.
-pub(crate) async fn is_there<X: Platform>(services: &Services<X>, domid: u16) -> Option<bool> {
-    let (store, domid) = (services.xenstore.as_ref()?, DomId::new(domid)?);
-    Some(look(&services.xen, store, domid, STATE).await.ok()?.is_some())
+/// Whether a domain has a state node, as guests like this one have. `None` if xenstore doesn't
+/// answer.
+pub(crate) async fn is_there<X: Platform>(
+    services: &Services<X>,
+    domid: ClaimedDomId,
+) -> Option<bool> {
+    let (store, domid) = (services.xenstore.as_ref()?, DomId::new(domid.0)?);
+    Some(look(&services.system, store, domid, STATE).await.ok()?.is_some())
 }
 
 async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Result<Ending, Error> {
-    let xen = &services.xen;
+    let xen = &services.system;
     let mut watch = store.watch(SHUTDOWN).await?;
     if let Err(error) = publish(services, store, STATE, b"ready").await {
         log::warn!("{STATE}: {error}");
     }
     loop {
         watch.event().await?;
-        // A node that can't be read holds no word for us.
+        // A node that can't be read counts as empty.
         let word = persist(xen, &|| store.read(SHUTDOWN)).await.unwrap_or_default();
         let ending = match &*word {
             b"" => continue,

@@ -1,8 +1,7 @@
-//! What `fill` writes and `sum` reads: a stream of SplitMix64, and zlib's CRC-32 over a range.
+//! The bytes that `fill` writes, a SplitMix64 stream, and the CRC-32 that `sum` takes.
 //!
-//! Programs on the other side of a share make and check the same bytes with it.
-//!
-//! Both go page by page through a buffer of one page, and hold nothing else in memory.
+//! Programs on the other side of a share make and check the same bytes with it. Everything goes
+//! through a buffer of one page.
 
 use core::ops::Range;
 
@@ -13,17 +12,17 @@ use drivers::shared::{Shared, SharedMut};
 
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
-/// A CRC-32/ISO-HDLC that is being computed.
+/// Starts a CRC-32/ISO-HDLC, the one that zlib has.
 pub fn crc() -> Digest<'static, u32, Table<1>> {
     CRC.digest()
 }
 
-/// SplitMix64: a state that grows by the golden ratio, mixed.
+/// The SplitMix64 generator. It never ends.
 #[derive(Debug)]
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// The stream that `seed` starts.
+    /// The stream of this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -48,7 +47,7 @@ pub fn words(page: &mut [u8; PAGE_SIZE], stream: &mut SplitMix64) {
     }
 }
 
-/// Fills some pages with the words of `stream`, little-endian; `crc` goes on with what is written.
+/// Fills some pages with the next words of `stream`, little-endian, and adds them to `crc`.
 ///
 /// # Errors
 /// EINVAL if the range has no such pages.
@@ -67,7 +66,7 @@ pub fn fill(
     Ok(())
 }
 
-/// Reads some pages; `crc` goes on with what they hold.
+/// Reads some pages and adds them to `crc`.
 ///
 /// # Errors
 /// EINVAL if the range has no such pages.
@@ -82,6 +81,26 @@ pub fn sum(
         crc.update(&buffer);
     }
     Ok(())
+}
+
+/// Fills all pages with the stream of `seed`; their CRC-32.
+///
+/// # Errors
+/// Those of the range.
+pub fn fill_all(range: &dyn SharedMut, seed: u64) -> Result<u32, Error> {
+    let (mut stream, mut crc) = (SplitMix64::new(seed), crc());
+    fill(range, 0..range.size() / PAGE_SIZE, &mut stream, &mut crc)?;
+    Ok(crc.finalize())
+}
+
+/// The CRC-32 of all pages.
+///
+/// # Errors
+/// Those of the range.
+pub fn sum_all(range: &dyn Shared) -> Result<u32, Error> {
+    let mut crc = crc();
+    sum(range, 0..range.size() / PAGE_SIZE, &mut crc)?;
+    Ok(crc.finalize())
 }
 
 #[cfg(test)]

@@ -1,48 +1,48 @@
 //! The selftest: one domain grants pages to itself, maps them, and rings its own bell.
 //!
-//! Loop-back needs no second guest and goes through all of Xen's checks, so one domain can see
-//! nearly every promise of the services kept or broken. Each check has a name, says why it
-//! failed, and leaves nothing behind; what else the guest shares meanwhile stays untouched.
+//! Loop-back needs no second guest and goes through all of Xen's checks, so one domain can test
+//! nearly everything that the services promise. Each check has a name, says why it failed, and
+//! leaves nothing behind. Whatever else the guest shares meanwhile is not touched.
 
 mod channels;
+mod fixture;
 mod grants;
 mod maps;
-mod rig;
 
 use core::fmt::Write;
 
 use drivers::Services;
 use drivers::memory::Platform;
 
-use self::rig::{Rig, Verdict};
+use self::fixture::{Fixture, Verdict};
 use crate::text::Text;
-use crate::verdict::Tally;
+use crate::verdict::Score;
 
 /// Runs all checks; each prints a line of its own.
-pub(crate) async fn run<X: Platform>(services: &Services<X>) -> Tally {
-    let mut report = Report { services, tally: Tally::default() };
-    let rig = match Rig::new(services) {
-        Ok(rig) => rig,
+pub(crate) async fn run<X: Platform>(services: &Services<X>) -> Score {
+    let mut report = Report { services, score: Score::default() };
+    let fixture = match Fixture::new(services) {
+        Ok(fixture) => fixture,
         Err(why) => {
             report.note("what a test needs is there", Err(why)).await;
-            return report.tally;
+            return report.score;
         }
     };
     for (name, check) in checks() {
-        let verdict = check(&rig);
-        rig.clean_up();
+        let verdict = check(&fixture);
+        fixture.clean_up();
         report.note(name, verdict).await;
     }
-    report.note("1,000 round trips lose no event", channels::round_trips(&rig).await).await;
-    let verdict = channels::unmapping_tells(&rig).await;
+    report.note("1,000 round trips lose no event", channels::round_trips(&fixture).await).await;
+    let verdict = channels::unmapping_tells(&fixture).await;
     report.note("unmapping clears the byte and sends the event it was asked to", verdict).await;
-    let verdict = rig.finish();
+    let verdict = fixture.finish();
     report.note("nothing is left behind", verdict).await;
-    report.tally
+    report.score
 }
 
-/// A check that waits for nothing, and what it sees if all is well.
-type Check<X> = (&'static str, fn(&Rig<'_, X>) -> Verdict);
+/// A check that doesn't wait, and what is true if it passes.
+type Check<X> = (&'static str, fn(&Fixture<'_, X>) -> Verdict);
 
 fn checks<X: Platform>() -> [Check<X>; 15] {
     [
@@ -67,21 +67,18 @@ fn checks<X: Platform>() -> [Check<X>; 15] {
 /// Counts verdicts and prints them.
 struct Report<'a, X: Platform> {
     services: &'a Services<X>,
-    tally: Tally,
+    score: Score,
 }
 
 impl<X: Platform> Report<'_, X> {
     async fn note(&mut self, name: &str, verdict: Verdict) {
         let mut line = Text::new();
-        // Without memory for the line, its verdict is still in the tally.
+        // Without memory for the line, its verdict is still in the score.
         let _ = match &verdict {
             Ok(()) => writeln!(line, "pass {name}"),
             Err(why) => writeln!(line, "FAIL {name}: {why}"),
         };
-        match verdict {
-            Ok(()) => self.tally.passed += 1,
-            Err(_) => self.tally.failed += 1,
-        }
+        self.score.count(&verdict);
         self.services.console.print(line.as_str().as_bytes()).await;
     }
 }

@@ -1,14 +1,14 @@
-//! A string that asks before it grows, for whatever a user can make long.
+//! A string that can fail to grow, for whatever a user can make long.
 
 use alloc::string::String;
-use core::fmt;
+use core::fmt::{self, Display};
 
-/// A string whose growth can fail: `write!` to it is an error then, and not the end of the guest.
+/// A string whose growth can fail: without memory, `write!` returns an error instead of aborting.
 #[derive(Debug, Default)]
 pub struct Text(String);
 
 impl Text {
-    /// An empty one; takes nothing from the heap.
+    /// An empty one, without an allocation.
     pub const fn new() -> Self {
         Self(String::new())
     }
@@ -18,7 +18,7 @@ impl Text {
         &self.0
     }
 
-    /// Forgets what was written, and keeps the room.
+    /// Empties it, and keeps the allocation.
     pub fn clear(&mut self) {
         self.0.clear();
     }
@@ -30,4 +30,19 @@ impl fmt::Write for Text {
         self.0.push_str(text);
         Ok(())
     }
+}
+
+/// Writes items separated by commas, as in a result line.
+///
+/// # Errors
+/// Those of `to`.
+pub fn list<T: Display>(
+    to: &mut dyn fmt::Write,
+    items: impl IntoIterator<Item = T>,
+) -> fmt::Result {
+    for (place, item) in items.into_iter().enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        write!(to, "{comma}{item}")?;
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a check says: why it failed, how many did, and whether anything was left behind.
+//! The results of checks: why one failed, how many did, and whether anything is left behind.
 
 use core::fmt::{self, Write};
 
@@ -11,12 +11,22 @@ use crate::text::Text;
 
 /// How many checks passed and failed.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Score {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
 }
 
-impl fmt::Display for Tally {
+impl Score {
+    /// Counts a verdict.
+    pub(crate) fn count<T, E>(&mut self, verdict: &Result<T, E>) {
+        match verdict {
+            Ok(_) => self.passed += 1,
+            Err(_) => self.failed += 1,
+        }
+    }
+}
+
+impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "passed={} failed={}", self.passed, self.failed)
     }
@@ -26,14 +36,14 @@ impl fmt::Display for Tally {
 #[derive(Debug)]
 pub struct Why(Text);
 
-/// What a check ends in.
+/// A check's result.
 pub type Verdict = Result<(), Why>;
 
 impl Why {
-    /// The words of a failure.
+    /// From words.
     pub fn new(words: fmt::Arguments<'_>) -> Self {
         let mut text = Text::new();
-        // Without memory for words the name of the check has to do.
+        // Without memory for words there is just the name of the check.
         let _ = text.write_fmt(words);
         Self(text)
     }
@@ -44,6 +54,8 @@ impl fmt::Display for Why {
         f.write_str(self.0.as_str())
     }
 }
+
+impl core::error::Error for Why {}
 
 impl From<Error> for Why {
     fn from(error: Error) -> Self {
@@ -63,7 +75,10 @@ impl<T> From<Busy<T>> for Why {
     }
 }
 
-/// Fails unless both are equal.
+/// Fails unless `is` equals `should`.
+///
+/// # Errors
+/// With `what` it is, and both values.
 pub fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> Verdict {
     if is == should {
         return Ok(());
@@ -71,12 +86,12 @@ pub fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> Verdict
     Err(Why::new(format_args!("{what} is {is:?}, not {should:?}")))
 }
 
-/// What is in use; nothing of it may be more at the end than it was before.
+/// What is in use. A check leaves none of it above what it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InUse {
     /// Grant entries, besides those that Xen keeps for itself.
     pub grants: u32,
-    /// Pages that only a peer holds.
+    /// Parked pages: only the peer holds them.
     pub parked: u32,
     /// Pages mapped, stuck ones included.
     pub maps: u32,
@@ -84,16 +99,16 @@ pub struct InUse {
     pub reserved: u32,
     /// Event channels open.
     pub ports: u32,
-    /// Frames of memory.
+    /// Frames of memory in use.
     pub frames: u32,
 }
 
 impl InUse {
     /// What is in use now.
     pub fn of<X: Platform>(services: &Services<X>) -> Self {
-        let (usage, frames) = (services.gntdev.usage(), services.xen.frames());
+        let (usage, frames) = (services.gntdev.usage(), services.system.frames());
         Self {
-            grants: services.table.in_use(),
+            grants: services.gntalloc.in_use(),
             parked: services.gntalloc.parked(),
             maps: usage.mapped + usage.stuck,
             reserved: usage.reserved,
@@ -102,8 +117,20 @@ impl InUse {
         }
     }
 
+    /// What is in use now, if none of it is more than before.
+    ///
+    /// # Errors
+    /// With the counts of now and before.
+    pub fn restored<X: Platform>(services: &Services<X>, before: Self) -> Result<Self, Why> {
+        let after = Self::of(services);
+        if after.is_within(&before) {
+            return Ok(after);
+        }
+        Err(Why::new(format_args!("{after:?}, and before {before:?}")))
+    }
+
     /// Whether nothing is more than it was.
-    pub fn is_within(&self, before: &Self) -> bool {
+    fn is_within(&self, before: &Self) -> bool {
         self.grants <= before.grants
             && self.parked <= before.parked
             && self.maps <= before.maps

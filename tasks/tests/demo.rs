@@ -1,35 +1,18 @@
-//! The demo: two guests against each other, and each against a world that does it no favours.
+//! The demo: two guests with each other, and with what becomes of a peer that dies.
 
 mod common;
 
 use std::cell::Cell;
 
-use common::{Guest, MS, value};
-use drivers::gntdev::ReadWrite;
-use drivers::shared::SharedMut;
-use drivers::{DomId, ForeignGrant, GrantRef, PortNumber};
-use fake_xen::{Task, World};
+use common::{DEMO_OK as OK, MS, SEC, ShellGuest, pair, value};
+use fake_xen::Task;
 
-const OK: [&str; 2] = ["ok demo granter passed=7 failed=0", "ok demo mapper passed=7 failed=0"];
-const SEC: u64 = 1000;
-
-/// A world with a granter, domain 1, and a mapper, domain 2.
-fn pair() -> (World, Guest, Guest) {
-    let world = World::new();
-    let (granter, mapper) = (Guest::new(&world, 1), Guest::new(&world, 2));
-    (world, granter, mapper)
-}
-
-fn steps(guest: &Guest) -> Vec<String> {
-    guest.lines().into_iter().filter(|line| line.starts_with("step ")).collect()
-}
-
-fn complaints(guest: &Guest) -> Vec<String> {
-    guest.lines().into_iter().filter(|line| line.starts_with("demo: ")).collect()
+fn steps(guest: &ShellGuest) -> Vec<String> {
+    guest.lines_of("step ")
 }
 
 /// What a user waits for, and then powers the guest off.
-async fn until_over(guest: &Guest) {
+async fn until_over(guest: &ShellGuest) {
     guest.expect("failed=").await;
     // The peer gets what is left for it.
     guest.pause(100).await;
@@ -89,7 +72,7 @@ fn the_service_goes_on_behind_the_shell_and_serves_every_later_mapper() {
 #[test]
 fn two_mappers_are_served_one_after_the_other() {
     let (world, granter, one) = pair();
-    let two = Guest::new(&world, 9);
+    let two = ShellGuest::new(&world, 9);
     let user = async {
         one.expect(OK[1]).await;
         two.expect(OK[1]).await;
@@ -112,7 +95,7 @@ fn two_mappers_are_served_one_after_the_other() {
 /// lived long enough to make a whole run.
 fn destroyed_after(turns: usize, granter_dies: bool) -> bool {
     let (world, granter, mapper) = pair();
-    let new = Guest::new(&world, 3);
+    let new = ShellGuest::new(&world, 3);
     let roles = ["-- demo granter", "-- demo mapper"];
     let (stays, dies, role) =
         if granter_dies { (&mapper, &granter, 0) } else { (&granter, &mapper, 1) };
@@ -131,7 +114,7 @@ fn destroyed_after(turns: usize, granter_dies: bool) -> bool {
         stays.pause(1100).await;
         // On metal a task of the kernel's does that.
         stays.services.gntalloc.reap(u32::MAX);
-        let grants = stays.services.table.in_use();
+        let grants = stays.services.gntalloc.in_use();
         let maps = stays.services.gntdev.usage().mapped;
         assert_eq!((grants, maps), (0, 0), "{turns}: {:?}", stays.lines());
         new.xen.console_type(&format!("{}\r", &roles[role][3..]));
@@ -183,232 +166,12 @@ fn the_mapper_notices_a_granter_that_dies_at_any_moment_and_finds_the_next() {
     assert!(turns.is_some_and(|turns| turns > 100), "{turns:?}");
 }
 
-const NODES: [&str; 2] = ["data/grantkit/demo/granter", "data/grantkit/demo/mapper"];
-
-/// Runs both until one of them has said how it ended and the other has had its time.
-fn run_both(world: &World, granter: &Guest, mapper: &Guest) {
-    let user = async {
-        for _ in 0..100 {
-            if granter.results().len() + mapper.results().len() > 1 {
-                break;
-            }
-            granter.pause(50).await;
-        }
-        granter.pause(100).await;
-        granter.xen.console_type("\x03\rpoweroff\r");
-        mapper.xen.console_type("\x03\rpoweroff\r");
-    };
-    world.run([granter.task("-- demo granter", user), mapper.task("-- demo mapper", async {})]);
-}
-
-#[test]
-fn an_error_of_xenstore_at_any_request_is_overcome_or_told_in_one_line() {
-    let (world, granter, mapper) = pair();
-    run_both(&world, &granter, &mapper);
-    let requests = [&granter, &mapper].map(|guest| guest.xen.xenstore_requests());
-    assert!(requests.iter().all(|requests| (8..200).contains(requests)), "{requests:?}");
-    for (victim, role) in ["granter", "mapper"].iter().enumerate() {
-        // Most of the mapper's are looks at domains that are not there.
-        let all = requests[victim];
-        for nth in (1..=all).filter(|nth| *nth < 8 || nth % 16 == 0 || nth + 12 > all) {
-            for (name, errno) in [
-                ("EAGAIN", None),
-                ("EQUOTA", Some("EDQUOT")),
-                ("ENOSPC", Some("ENOSPC")),
-                ("EACCES", Some("EACCES")),
-            ] {
-                let (world, granter, mapper) = pair();
-                let victim = [&granter, &mapper][victim];
-                victim.xen.xenstore_fail(nth, name);
-                run_both(&world, &granter, &mapper);
-                let result = &victim.results()[0];
-                if !result.starts_with("ok demo ") {
-                    assert!(result.starts_with(&format!("error demo {role} errno=")), "{result}");
-                    let told = value(result, "errno");
-                    assert!(Some(told) == errno || told == "EINTR", "{nth} {name}: {result}");
-                    // Only what xenstore refuses for good ends the demo.
-                    assert_ne!(name, "EAGAIN", "{nth}: {result}");
-                }
-                granter.end();
-                mapper.end();
-            }
-        }
-    }
-}
-
-#[test]
-fn nonsense_in_xenstore_costs_a_line_and_the_real_peer_is_served() {
-    let long = "9".repeat(2000);
-    let words = [
-        "",
-        "x",
-        "1",
-        "1 free ",
-        "free",
-        "2 free",
-        "1 2 3",
-        "1 -1 5 8 3",
-        "1 2 99999999999 8 3",
-        "\x1b[2J\n",
-        &long,
-    ];
-    for (reader, node) in [(1, NODES[0]), (0, NODES[1])] {
-        let (world, granter, mapper) = pair();
-        let guests = [&granter, &mapper];
-        let _other = Guest::new(&world, 3);
-        let user = async {
-            for word in words.iter().cycle().take(60) {
-                world.xenstore_publish(3, node, word.as_bytes());
-                granter.pause(10).await;
-            }
-            guests[1 - reader].xen.console_type(["demo granter\r", "demo mapper\r"][1 - reader]);
-            mapper.expect("failed=").await;
-            granter.expect("failed=").await;
-            granter.xen.console_type("poweroff\r");
-            mapper.xen.console_type("poweroff\r");
-        };
-        let lines = [["-- demo granter", ""], ["", "-- demo mapper"]][reader];
-        world.run([granter.task(lines[0], user), mapper.task(lines[1], async {})]);
-        assert_eq!(granter.results()[0], OK[0]);
-        assert_eq!(mapper.results()[0], OK[1]);
-        let told = complaints(guests[reader]);
-        assert!((1..=9).contains(&told.len()), "{node}: {told:?}");
-        granter.end();
-        mapper.end();
-    }
-}
-
-#[test]
-fn a_granter_that_offers_what_is_not_there_is_told_of_and_left() {
-    for offer in ["99999999 3", "8 3", "0 0", "4294967295 4294967295"] {
-        let (world, granter, mapper) = pair();
-        let liar = Guest::new(&world, 3);
-        world.xenstore_publish(3, NODES[0], b"1 free");
-        let user = async {
-            // The mapper calls the liar, which is as near as the granter will be.
-            let call = loop {
-                mapper.pause(1).await;
-                if let Some(call) = world.xenstore_read(&format!("/local/domain/2/{}", NODES[1])) {
-                    break call;
-                }
-            };
-            let number = call.split(' ').next_back().unwrap();
-            world.xenstore_publish(3, NODES[0], format!("1 2 {number} {offer}").as_bytes());
-            mapper.pause(50).await;
-            granter.xen.console_type("demo granter\r");
-            mapper.expect("failed=").await;
-            granter.expect("failed=").await;
-            granter.xen.console_type("poweroff\r");
-            mapper.xen.console_type("poweroff\r");
-        };
-        world.run([mapper.task("-- demo mapper", user), granter.task("", async {})]);
-        assert_eq!(mapper.results()[0], OK[1]);
-        assert_eq!(complaints(&mapper).len(), 1, "{:?}", complaints(&mapper));
-        for guest in [granter, mapper, liar] {
-            guest.end();
-        }
-    }
-}
-
-#[test]
-fn a_flood_of_watch_events_costs_no_memory_and_keeps_nobody_from_the_demo() {
-    let (world, granter, mapper) = pair();
-    let flooder = Guest::new(&world, 3);
-    let flood = async {
-        for round in 0..100_u32 {
-            for node in NODES {
-                for i in 0..50 {
-                    let node = if i == 0 { node.to_owned() } else { format!("data/{i}") };
-                    world.xenstore_publish(3, &node, format!("1 9 {round}").as_bytes());
-                }
-            }
-            flooder.pause(1).await;
-        }
-        granter.expect("failed=").await;
-        mapper.expect("failed=").await;
-        for guest in [&granter, &mapper, &flooder] {
-            guest.xen.console_type("poweroff\r");
-        }
-    };
-    world.run([
-        granter.task("-- demo granter", async {}),
-        mapper.task("-- sleep 20; demo mapper", async {}),
-        flooder.task("", flood),
-    ]);
-    assert_eq!(granter.results()[0], OK[0]);
-    assert_eq!(mapper.results()[1], OK[1]);
-    for guest in [granter, mapper, flooder] {
-        guest.end();
-    }
-}
-
-/// A mapper that answers with these words, and then is silent.
-async fn liar(world: &World, guest: &Guest, number: u32, words: [u32; 4]) {
-    let offer = loop {
-        world.xenstore_publish(3, NODES[1], b"1 1 77");
-        guest.pause(1).await;
-        let said =
-            world.xenstore_read(&format!("/local/domain/1/{}", NODES[0])).unwrap_or_default();
-        if said.starts_with("1 3 77 ") {
-            break said;
-        }
-    };
-    let numbers: Vec<u32> = offer.split(' ').map(|word| word.parse().unwrap()).collect();
-    let (gref, port) = (GrantRef(numbers[3]), PortNumber(numbers[4]));
-    let gntdev = guest.services.gntdev.open().unwrap();
-    let page = gntdev.insert(&[ForeignGrant { domid: 1, gref }]).unwrap();
-    let page = page.map::<ReadWrite>().unwrap();
-    let port = guest.services.events.bind_interdomain(DomId::new(1).unwrap(), port).unwrap();
-    port.send().unwrap();
-    guest.pause(10).await;
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    page.write(2048 + 16, &bytes).unwrap();
-    page.store_u32(2048, number).unwrap();
-    port.send().unwrap();
-    guest.pause(12 * SEC).await;
-}
-
-#[test]
-fn a_mapper_that_lies_fails_its_step_and_the_next_is_served() {
-    // Numbers and words of the one answer; the kind of step 1 is 1.
-    for (number, words) in
-        [(12345, [1, 0, 0, 0]), (1, [7, 0, 0, 0]), (1, [1, 0, 5, 5]), (0, [0; 4])]
-    {
-        let (world, granter, mapper) = pair();
-        let other = Guest::new(&world, 3);
-        let user = async {
-            liar(&world, &other, number, words).await;
-            mapper.xen.console_type("demo mapper\r");
-            mapper.expect("failed=").await;
-            granter.pause(100).await;
-            for guest in [&granter, &mapper, &other] {
-                guest.xen.console_type("poweroff\r");
-            }
-        };
-        world.run([
-            granter.task("-- demo granter", async {}),
-            mapper.task("", async {}),
-            other.task("", user),
-        ]);
-        assert_eq!(mapper.results()[0], OK[1], "{number} {words:?}");
-        let first = &granter.results()[0];
-        match number {
-            // Silence is no lie: its time runs out, and the next one's run is the first.
-            0 => assert_eq!(complaints(&granter), ["demo: domain 3 says nothing any more"]),
-            _ => assert_eq!(first, "error demo granter errno=EIO status=- passed=0 failed=1"),
-        }
-        for guest in [granter, mapper, other] {
-            guest.end();
-        }
-    }
-}
-
 #[test]
 fn without_a_shell_each_plays_its_part_once() {
     let (world, granter, mapper) = pair();
     let plan = tasks::DemoPlan { trips: 50, bytes: 256 << 10 };
     let over = Cell::new(0);
-    let played = async |guest: &Guest, part, last| {
+    let played = async |guest: &ShellGuest, part, last| {
         assert_eq!(tasks::play(&guest.services, part, plan).await, last);
         over.set(over.get() + 1);
     };

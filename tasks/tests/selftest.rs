@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Guest, script, value};
+use common::{ShellGuest, script, value};
 use drivers::{Call, Errno};
 use fake_xen::{Config, ConsoleKind, Fault, World};
 
@@ -19,8 +19,8 @@ fn the_selftest_passes_and_leaves_nothing() {
 #[test]
 fn every_check_has_a_line_of_its_own() {
     let world = World::new();
-    let guest = Guest::new(&world, 7);
-    world.run([guest.task("-- selftest; poweroff", async {})]);
+    let guest = ShellGuest::new(&world, 7);
+    guest.run("-- selftest; poweroff");
     let passed = guest.lines().iter().filter(|line| line.starts_with("pass ")).count();
     assert_eq!(passed, 18);
 }
@@ -43,7 +43,6 @@ fn limits_that_were_lowered_are_no_failure_and_stay_lowered() {
 
 #[test]
 fn a_small_guest_in_the_place_of_dom0_passes() {
-    let world = World::new();
     let config = Config {
         pages: 200,
         max_grant_frames: 1,
@@ -51,22 +50,21 @@ fn a_small_guest_in_the_place_of_dom0_passes() {
         console: ConsoleKind::Hypervisor,
         ..Config::default()
     };
-    let guest = Guest::with(&world, 0, config);
-    world.run([guest.task("-- selftest; poweroff", async {})]);
+    let guest = ShellGuest::alone_with(0, config);
+    guest.run("-- selftest; poweroff");
     assert_eq!(guest.results()[0], "ok selftest passed=18 failed=0");
 }
 
 #[test]
 fn a_failing_hypercall_is_a_failed_check_that_says_why() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     guest.xen.inject(Call::GnttabMap, Fault::Hypercall { at: 0, errno: Errno::ENOSYS });
-    world.run([guest.task("-- selftest; status; poweroff", async {})]);
+    guest.run("-- selftest; status; poweroff");
     assert_eq!(guest.results()[0], "error selftest errno=EIO status=- passed=17 failed=1");
     let lines = guest.lines();
     let failed = lines.iter().find(|line| line.starts_with("FAIL ")).expect("a failed check");
     assert!(
-        failed.ends_with("hypercall GNTTABOP_map_grant_ref failed: ENOSYS (ENOSYS)"),
+        failed.ends_with("hypercall grant_table_op.map_grant_ref failed: ENOSYS (ENOSYS)"),
         "{failed}"
     );
     assert_eq!(value(&guest.results()[1], "grants"), "0");
@@ -74,10 +72,9 @@ fn a_failing_hypercall_is_a_failed_check_that_says_why() {
 
 #[test]
 fn an_unmap_that_fails_is_one_failed_check_and_tried_again() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     guest.xen.inject(Call::GnttabUnmap, Fault::Hypercall { at: 0, errno: Errno::EINVAL });
-    world.run([guest.task("-- selftest; status; poweroff", async {})]);
+    guest.run("-- selftest; status; poweroff");
     assert_eq!(guest.results()[0], "error selftest errno=EIO status=- passed=17 failed=1");
     assert_eq!(value(&guest.results()[1], "maps"), "0");
     guest.end();
@@ -85,9 +82,8 @@ fn an_unmap_that_fails_is_one_failed_check_and_tried_again() {
 
 #[test]
 fn a_guest_without_memory_fails_and_lives_on() {
-    let world = World::new();
-    let guest = Guest::with(&world, 1, Config { pages: 10, ..Config::default() });
-    world.run([guest.task("-- selftest; share 2 10; poweroff", async {})]);
+    let guest = ShellGuest::alone_with(1, Config { pages: 10, ..Config::default() });
+    guest.run("-- selftest; share 2 10; poweroff");
     assert_eq!(guest.results()[0], "error selftest errno=EIO status=- passed=0 failed=1");
     assert!(guest.results()[1].starts_with("ok share "));
 }

@@ -2,22 +2,18 @@
 
 mod common;
 
-use std::sync::atomic::Ordering;
-
-use common::{Guest, value};
-use drivers::{ConsoleDevice, Hypervisor};
-use fake_xen::{Config, ConsoleKind, World};
+use common::{ShellGuest, value};
+use fake_xen::{Config, ConsoleKind};
 
 /// Types into a fresh shell, then `poweroff`; all that was printed, and the result lines.
 fn typed(text: &str) -> (String, Vec<String>) {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
-    world.run([guest.task("", async {
+    let guest = ShellGuest::alone();
+    guest.run_beside("", async {
         guest.expect("grantkit> ").await;
         guest.xen.console_type(text);
         guest.pause(1).await;
         guest.xen.console_type("\rpoweroff\r");
-    })]);
+    });
     let mut results = guest.results();
     assert_eq!(results.pop().as_deref(), Some("ok poweroff"));
     (guest.xen.console_output(), results)
@@ -112,20 +108,12 @@ fn a_line_of_8192_bytes_is_carried_out_and_a_longer_one_dropped_whole() {
 
 #[test]
 fn bytes_that_are_no_text_are_refused_and_the_next_line_is_not() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
-    world.run([guest.task("", async {
+    let guest = ShellGuest::alone();
+    guest.run_beside("", async {
         guest.ask("share 1 1\r", "ok share").await;
-        guest.xen.console_type("write 1 0 ");
-        guest.pause(1).await;
-        let ConsoleDevice::Ring(ring, _) = guest.xen.console_device() else {
-            unreachable!("the default console is a ring")
-        };
         // The first byte of a character, and never its others.
-        let at = ring.in_prod.fetch_add(1, Ordering::SeqCst) as usize;
-        ring.input[at % ring.input.len()].store(0xe2, Ordering::SeqCst);
-        guest.xen.console_type("x\rsleep 1\rpoweroff\r");
-    })]);
+        guest.xen.console_type(b"write 1 0 \xe2x\rsleep 1\rpoweroff\r");
+    });
     let results = guest.results();
     assert_eq!(results[1], "error write errno=EINVAL status=- byte 10 of the line is not UTF-8");
     assert_eq!(results[2], "ok sleep ms=1");
@@ -140,20 +128,19 @@ fn ctrl_c_drops_the_line_that_is_being_typed() {
 
 #[test]
 fn ctrl_c_ends_a_wait_at_once_and_keeps_the_lines_behind_it() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
-    world.run([guest.task("", async {
+    let guest = ShellGuest::alone();
+    guest.run_beside("", async {
         guest.ask("share 1 1\rmap 1 8\r", "ok map").await;
         for wait in ["wait 1", "wait 1 100000", "sleep 100000", "port wait 3"] {
             guest.ask("port offer 1\r", "ok port offer").await;
             guest.xen.console_type(&format!("{wait}\rsleep 1\rhalf a li"));
             guest.pause(30).await;
-            let before = guest.xen.now();
+            let before = guest.system.now();
             guest.ask("\x03", "ok sleep ms=1").await;
-            assert!(guest.xen.now() - before < 20 * common::MS);
+            assert!(guest.system.now() - before < 20 * common::MS);
         }
         guest.xen.console_type("poweroff\r");
-    })]);
+    });
     let interrupted = guest.results().into_iter().filter(|line| line.contains("errno=EINTR"));
     let interrupted: Vec<_> = interrupted.collect();
     assert_eq!(
@@ -167,12 +154,11 @@ fn ctrl_c_ends_a_wait_at_once_and_keeps_the_lines_behind_it() {
 
 #[test]
 fn ctrl_c_ends_a_wait_of_the_script_and_the_script_goes_on() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
-    world.run([guest.task("-- sleep 1000000; share 2 1; poweroff", async {
+    let guest = ShellGuest::alone();
+    guest.run_beside("-- sleep 1000000; share 2 1; poweroff", async {
         guest.pause(100).await;
         guest.xen.console_type("\x03");
-    })]);
+    });
     let results = guest.results();
     assert_eq!(results[0], "error sleep errno=EINTR status=- interrupted");
     assert!(results[1].starts_with("ok share "));
@@ -187,17 +173,16 @@ fn ctrl_c_that_comes_in_one_piece_with_its_wait_ends_it_too() {
 
 #[test]
 fn input_that_arrives_during_a_command_runs_afterwards_in_order() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     let burst: String = (0..1000).map(|n| format!("sleep 0x{n:x}\r")).collect();
     assert!(burst.len() > 8192);
-    world.run([guest.task("-- sleep 2000", async {
+    guest.run_beside("-- sleep 2000", async {
         guest.pause(5).await;
         guest.xen.console_type(&burst);
         guest.pause(5).await;
         assert!(guest.results().is_empty());
         guest.xen.console_type("poweroff\r");
-    })]);
+    });
     let results = guest.results();
     assert_eq!(results.len(), 1002);
     for (n, line) in results[1..1001].iter().enumerate() {
@@ -207,30 +192,28 @@ fn input_that_arrives_during_a_command_runs_afterwards_in_order() {
 
 #[test]
 fn input_beyond_what_is_kept_waits_in_front_of_the_ring_and_none_is_lost() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     let burst: String = (0..4000).map(|n| format!("sum {n}\r")).collect();
     assert!(burst.len() > 2 * 16384);
-    world.run([guest.task("-- sleep 2000", async {
+    guest.run_beside("-- sleep 2000", async {
         guest.pause(5).await;
         guest.xen.console_type(&burst);
         guest.xen.console_type("poweroff\r");
-    })]);
+    });
     assert_eq!(guest.results().len(), 4002);
 }
 
 #[test]
 fn output_that_nobody_takes_waits_and_none_is_lost() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     guest.xen.console_daemon(false);
     let commands = "share 2 512; grants; counters; help; ".repeat(2);
     let line = format!("-- {commands} poweroff");
-    world.run([guest.task(&line, async {
+    guest.run_beside(&line, async {
         guest.pause(1000).await;
         assert_eq!(guest.xen.console_output(), "");
         guest.xen.console_daemon(true);
-    })]);
+    });
     let results = guest.results();
     assert_eq!(results.len(), 9);
     assert_eq!(value(&results[0], "refs").split(',').count(), 512);
@@ -243,26 +226,24 @@ fn output_that_nobody_takes_waits_and_none_is_lost() {
 
 #[test]
 fn a_guest_that_nobody_reads_ends_all_the_same() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     guest.xen.console_daemon(false);
-    world.run([guest.task("-- status; poweroff", async {})]);
+    guest.run("-- status; poweroff");
     assert_eq!(guest.notes.all(), ["\"poweroff\""]);
     // It has given somebody the time to come, and no more.
-    assert!((2000..3000).contains(&(world.now() / common::MS)));
+    assert!((2000..3000).contains(&(guest.xen.world().now() / common::MS)));
 }
 
 #[test]
 fn the_console_of_xen_itself_works_as_well() {
-    let world = World::new();
     let config = Config { console: ConsoleKind::Hypervisor, ..Config::default() };
-    let guest = Guest::with(&world, 0, config);
-    world.run([guest.task("-- share 0 1", async {
+    let guest = ShellGuest::alone_with(0, config);
+    guest.run_beside("-- share 0 1", async {
         guest.ask("map 0 8\r", "ok map").await;
         guest.ask("sleep 100000\r", "sleep 100000").await;
         guest.ask("\x03", "errno=EINTR").await;
         guest.xen.console_type("poweroff\n");
-    })]);
+    });
     assert_eq!(guest.results().len(), 4);
     assert!(!guest.xen.console_output().contains('\r'));
     guest.end();
@@ -270,12 +251,11 @@ fn the_console_of_xen_itself_works_as_well() {
 
 #[test]
 fn an_answer_starts_a_line_even_after_somebody_left_one_unfinished() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     guest.services.console.print_now(b"half a line");
-    world.run([guest.task("-- sleep 1; poweroff", async {
+    guest.run_beside("-- sleep 1; poweroff", async {
         guest.services.console.print_now(b"and more");
-    })]);
+    });
     let lines = guest.lines();
     assert!(lines.contains(&"ok sleep ms=1".to_owned()), "{lines:?}");
 }
@@ -330,14 +310,13 @@ fn whatever_is_typed_every_line_has_one_answer_and_nothing_is_left() {
         "demo",
     ];
     for seed in 1..=20 {
-        let world = World::new();
-        let guest = Guest::new(&world, 1);
+        let guest = ShellGuest::alone();
         let mut state = seed;
         let mut pick = move |below: usize| {
             state = u64::wrapping_mul(state, 6364136223846793005).wrapping_add(seed);
             (state >> 33) as usize % below
         };
-        world.run([guest.task("", async {
+        guest.run_beside("", async {
             for answers in 1..=100 {
                 let line: Vec<_> = (0..=pick(4)).map(|_| words[pick(words.len())]).collect();
                 guest.xen.console_type(&format!("{}\r", line.join(" ")));
@@ -350,7 +329,7 @@ fn whatever_is_typed_every_line_has_one_answer_and_nothing_is_left() {
                 assert_eq!(guest.results().len(), answers, "{line:?}: {:?}", guest.lines().last());
             }
             guest.xen.console_type("poweroff\r");
-        })]);
+        });
         assert!(!guest.xen.console_output().contains('\x1b'));
         guest.end();
     }

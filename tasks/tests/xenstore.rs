@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Guest, script, value};
-use fake_xen::{Config, ConsoleKind, World};
+use common::{ShellGuest, script, value};
+use fake_xen::{Config, ConsoleKind};
 
 const SHUTDOWN: &str = "/local/domain/1/control/shutdown";
 
@@ -11,7 +11,8 @@ const SHUTDOWN: &str = "/local/domain/1/control/shutdown";
 fn nodes_are_written_read_listed_and_removed() {
     let results = script(
         "xs write data/a/b one  two ; xs read data/a/b; xs write data/a/c x; xs list data/a; \
-         xs rm data/a; xs read data/a; xs list /local/domain; xs read /local/domain/9/data; xs read domid",
+         xs rm data/a; xs read data/a; xs list /local/domain; xs read /local/domain/9/data; \
+         xs read domid",
     );
     assert_eq!(results[0], "ok xs write path=data/a/b value=one  two");
     assert_eq!(results[1], "ok xs read path=data/a/b value=one  two");
@@ -27,10 +28,9 @@ fn nodes_are_written_read_listed_and_removed() {
 
 #[test]
 fn a_value_with_control_bytes_does_not_break_the_line() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
-    world.xenstore_publish(1, "data/odd", b"a\r\nok xs read\x1b[2J\\\xff\0");
-    world.run([guest.task("-- xs read data/odd; poweroff", async {})]);
+    let guest = ShellGuest::alone();
+    guest.xen.world().xenstore_publish(1, "data/odd", b"a\r\nok xs read\x1b[2J\\\xff\0");
+    guest.run("-- xs read data/odd; poweroff");
     let results = guest.results();
     assert_eq!(results.len(), 2);
     let plain = r"ok xs read path=data/odd value=a\x0d\x0aok xs read\x1b[2J\x5c\xff\x00";
@@ -45,8 +45,7 @@ fn what_is_wrong_with_a_path_or_missing_is_an_error_line() {
     let errnos: Vec<_> = results.iter().map(|line| value(line, "errno")).collect();
     assert_eq!(errnos[..6], ["EINVAL"; 6]);
     assert_eq!(errnos[6], "EACCES");
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     let user = async {
         let long = "x".repeat(2100);
         let line = guest.ask(&format!("xs read {long}\r"), "error xs").await;
@@ -55,16 +54,15 @@ fn what_is_wrong_with_a_path_or_missing_is_an_error_line() {
         assert_eq!(value(&line, "errno"), "E2BIG");
         guest.xen.console_type("poweroff\r");
     };
-    world.run([guest.task("", user)]);
+    guest.run_beside("", user);
 }
 
 #[test]
 fn without_xenstore_each_command_is_one_error_line() {
-    let world = World::new();
     let config = Config { console: ConsoleKind::Hypervisor, ..Config::default() };
-    let guest = Guest::with(&world, 0, config);
+    let guest = ShellGuest::alone_with(0, config);
     let line = "-- xs read a; xs write a b; xs list a; xs rm a; poweroff";
-    world.run([guest.task(line, async {})]);
+    guest.run(line);
     let results = guest.results();
     assert_eq!(results.len(), 5);
     for line in &results[..4] {
@@ -74,31 +72,29 @@ fn without_xenstore_each_command_is_one_error_line() {
 
 #[test]
 fn an_answer_that_does_not_come_ends_in_time() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
-    world.xenstore_daemon(false);
-    world.run([guest.task("-- xs read domid; poweroff", async {})]);
+    let guest = ShellGuest::alone();
+    guest.xen.world().xenstore_daemon(false);
+    guest.run("-- xs read domid; poweroff");
     assert_eq!(value(&guest.results()[0], "errno"), "ETIMEDOUT");
 }
 
 #[test]
 fn a_guest_that_is_up_says_so_and_obeys_xl() {
     for (word, ending) in [("poweroff", "\"poweroff\""), ("reboot", "\"reboot\"")] {
-        let world = World::new();
-        let guest = Guest::new(&world, 1);
+        let guest = ShellGuest::alone();
         let xl = async {
             guest.pause(10).await;
             assert_eq!(
-                world.xenstore_read("/local/domain/1/data/grantkit/state").unwrap(),
+                guest.xen.world().xenstore_read("/local/domain/1/data/grantkit/state").unwrap(),
                 "ready"
             );
             // A command that waits for ever does not keep the guest.
             guest.xen.console_type("port offer 2\rport wait 3\r");
             guest.pause(20).await;
-            world.xenstore_write(SHUTDOWN, word);
+            guest.xen.world().xenstore_write(SHUTDOWN, word);
         };
-        world.run([guest.task("-- share 1 2; map 1 8,9", xl)]);
-        assert_eq!(world.xenstore_read(SHUTDOWN).as_deref(), Some(""));
+        guest.xen.world().run([guest.task("-- share 1 2; map 1 8,9", xl)]);
+        assert_eq!(guest.xen.world().xenstore_read(SHUTDOWN).as_deref(), Some(""));
         assert_eq!(guest.notes.all(), [ending]);
         guest.end();
     }
@@ -106,18 +102,17 @@ fn a_guest_that_is_up_says_so_and_obeys_xl() {
 
 #[test]
 fn words_of_xl_that_are_not_obeyed_are_left_alone() {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     let xl = async {
         for word in ["halt", "suspend", "s3", "\x1b[2J\n", ""] {
-            world.xenstore_write(SHUTDOWN, word);
+            guest.xen.world().xenstore_write(SHUTDOWN, word);
             guest.pause(50).await;
-            assert_eq!(world.xenstore_read(SHUTDOWN).as_deref(), Some(word));
+            assert_eq!(guest.xen.world().xenstore_read(SHUTDOWN).as_deref(), Some(word));
         }
         assert!(guest.notes.all().is_empty());
         guest.xen.console_type("poweroff\r");
     };
-    world.run([guest.task("", xl)]);
+    guest.run_beside("", xl);
     guest.end();
 }
 
@@ -125,19 +120,17 @@ fn words_of_xl_that_are_not_obeyed_are_left_alone() {
 fn a_xenstore_that_refuses_or_breaks_does_not_keep_the_shell_from_its_work() {
     for nth in 1..=4 {
         for name in ["EAGAIN", "EACCES", "ENOSPC", "EQUOTA"] {
-            let world = World::new();
-            let guest = Guest::new(&world, 1);
+            let guest = ShellGuest::alone();
             guest.xen.xenstore_fail(nth, name);
-            world.run([guest.task("-- sleep 100; status; poweroff", async {})]);
+            guest.run("-- sleep 100; status; poweroff");
             assert_eq!(guest.results().len(), 3);
         }
     }
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+    let guest = ShellGuest::alone();
     let breaker = async {
         guest.pause(5).await;
         guest.xen.xenstore_index(true, 123_456);
     };
-    world.run([guest.task("-- sleep 10; xs read domid; poweroff", breaker)]);
+    guest.run_beside("-- sleep 10; xs read domid; poweroff", breaker);
     assert_eq!(value(&guest.results()[1], "errno"), "EIO");
 }

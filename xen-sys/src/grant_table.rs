@@ -40,6 +40,9 @@ pub struct GrantEntryV1 {
 layout!(GrantEntryV1: 8 { flags: 0, domid: 2, frame: 4 });
 
 impl GrantEntryV1 {
+    /// Entries in a frame of the table.
+    pub const PER_FRAME: u32 = (4096 / size_of::<Self>()) as u32;
+
     /// An invalid entry: all zero.
     pub const fn new() -> Self {
         Self { flags: AtomicU16::new(0), domid: AtomicU16::new(0), frame: AtomicU32::new(0) }

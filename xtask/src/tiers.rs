@@ -1,54 +1,116 @@
-//! The tiers that need Xen, in the order of running, each in a small form for every test run and in its full one.
+//! The tiers: what is checked on a real Xen.
 //!
-//! A tier that can't be run counts as one failed check, and keeps none of the others from running.
+//! A tier is its file in this folder, its `mod` and row here, and its row in docs/testing.md. The
+//! command line, its help and its error, `test` and `soak` take it from the row. A tier that can't
+//! be run counts as one failed check, and keeps none of the others from running.
+
+mod across; // our guest and Linux's devices share with each other
+mod conformance; // Linux's devices and ours, compared line by line
+mod exhaustion; // the last grant, mapping and event channel
+mod extent; // how much of a tier is run
+mod hostile; // a guest that means harm
+mod leaks; // what is left behind by cycles of sharing and by killed peers
+mod model; // random calls on a real Xen, against the model
+mod pair; // all that needs xl and two guests
+mod smoke; // boots and crashes that must go right
 
 use anyhow::{Result, bail};
 
-use crate::children;
-use crate::steps::{clocked, say};
-use crate::tally::Tally;
-use crate::{across, conformance, exhaustion, hostile, leaks, model, pair, smoke};
+pub use self::extent::Extent;
+use crate::guests::image;
+use crate::host::children;
+use crate::host::steps::{clocked, say};
+use crate::judge::tally::Tally;
 
-/// How much of a tier is run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// What every test run has time for.
-    Mini,
-    /// All of it.
-    Full,
+/// A tier.
+pub struct Tier {
+    /// The word that runs it.
+    pub name: &'static str,
+    /// What it does, for the help.
+    pub about: &'static str,
+    /// How much `test` runs of it, in words.
+    pub small: &'static str,
+    /// How much `soak` and `--full` run of it, in words; `None` if that is the same.
+    pub full: Option<&'static str>,
+    /// Runs it, with a built image.
+    run: fn(Extent) -> Result<Tally>,
 }
 
-impl Extent {
-    /// The figure that belongs to it.
-    pub fn of<T>(self, mini: T, full: T) -> T {
-        match self {
-            Extent::Mini => mini,
-            Extent::Full => full,
-        }
+/// All tiers, in the order of running.
+pub const TIERS: &[Tier] = &[
+    Tier {
+        name: "smoke",
+        about: "One guest in dom0's place: self-test, and every crash that must leave a dump",
+        small: "all",
+        full: None,
+        run: |_| smoke::run(),
+    },
+    Tier {
+        name: "model",
+        about: "Random calls of a guest that grants to itself, compared with the reference model",
+        small: "100,000 calls",
+        full: Some("1,000,000"),
+        run: model::run,
+    },
+    Tier {
+        name: "pair",
+        about: "The demo in both orders, and what xl does to a guest: pause, reboot, crash",
+        small: "once",
+        full: Some("5 times"),
+        run: pair::run,
+    },
+    Tier {
+        name: "conformance",
+        about: "The same scenarios on Linux's grant devices and on ours, compared line by line",
+        small: "all",
+        full: None,
+        run: |_| conformance::run(),
+    },
+    Tier {
+        name: "exhaustion",
+        about: "The last grant, mapping and event channel of a guest with small tables",
+        small: "2 rounds",
+        full: Some("10 rounds"),
+        run: exhaustion::run,
+    },
+    Tier {
+        name: "leaks",
+        about: "Cycles of sharing, and peers killed at random moments: nothing is left behind",
+        small: "1,000 cycles, 5 kills per role",
+        full: Some("10,000, 100 per role"),
+        run: leaks::run,
+    },
+    Tier {
+        name: "across",
+        about: "Our guest and Linux's grant devices share, whatever becomes of either",
+        small: "once",
+        full: Some("5 times"),
+        run: across::run,
+    },
+    Tier {
+        name: "hostile",
+        about: "A guest that means harm, and two that it does none to: one line for each attack",
+        small: "once",
+        full: Some("twice"),
+        run: hostile::run,
+    },
+];
+
+impl Tier {
+    /// `./run.sh <tier>`
+    pub fn command(&self, extent: Extent) -> Result<()> {
+        image::build()?;
+        (self.run)(extent)?.verdict(self.name)
     }
 }
 
-/// A name, and what runs it.
-type Tier = (&'static str, fn(Extent) -> Result<Tally>);
-
-const TIERS: [Tier; 8] = [
-    ("smoke", |_| smoke::run()),
-    ("model", model::run),
-    ("pair", |extent| pair::run(extent.of(1, 5))),
-    ("conformance", |_| conformance::run()),
-    ("exhaustion", exhaustion::run),
-    ("leaks", leaks::run),
-    ("across", across::run),
-    ("hostile", hostile::run),
-];
-
 /// Runs all tiers with a built image, and tells what came of each.
-pub fn run(extent: Extent) -> Result<Tally> {
+pub fn run_all(extent: Extent) -> Result<Tally> {
     let mut all = Tally::default();
     let mut lines = Vec::new();
-    for (name, tier) in TIERS {
+    for Tier { name, run, .. } in TIERS {
         say(&format!("tier    {name}"));
-        let (result, seconds) = clocked(name, || tier(extent));
+        let (result, seconds) = clocked(name, || run(extent));
         if children::interrupted() {
             bail!("interrupted");
         }
@@ -64,4 +126,32 @@ pub fn run(extent: Extent) -> Result<Tally> {
     }
     lines.iter().for_each(|line| say(line));
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::paths;
+
+    /// Name and extents of each tier in the table of docs/testing.md.
+    fn documented(text: &str) -> Vec<[String; 3]> {
+        let rows = text.lines().skip_while(|line| !line.starts_with("| tier |"));
+        let cells = |row: &str| -> Vec<String> { row.split('|').map(plain).collect() };
+        let rows = rows.skip(2).take_while(|line| line.starts_with('|')).map(cells);
+        let tiers = rows.filter(|cells| cells[1] != "host");
+        tiers.map(|cells| [cells[1].clone(), cells[4].clone(), cells[5].clone()]).collect()
+    }
+
+    fn plain(cell: &str) -> String {
+        cell.trim().trim_matches('`').to_owned()
+    }
+
+    #[test]
+    fn the_documentation_has_the_same_tiers_in_the_same_order_with_the_same_extents() {
+        let text = std::fs::read_to_string(paths::root().join("docs/testing.md")).unwrap();
+        let table = TIERS.iter().map(|tier| {
+            [tier.name, tier.small, tier.full.unwrap_or(tier.small)].map(str::to_owned)
+        });
+        assert_eq!(documented(&text), table.collect::<Vec<_>>());
+    }
 }

@@ -1,15 +1,23 @@
-//! The typed face: pages granted to one peer, owned by one value.
+//! The typed device: pages granted to one peer, owned by one value.
 //!
 //! What the seed answers with EBUSY or EINVAL can't be written here: an [`Export`] is ended by
 //! consuming it, and a grant that the peer still maps hands the export back. Dropping one lets go
 //! of it: pages that the peer maps are parked.
 
-use super::handle::BYTES;
-use super::{GntAlloc, Handle, Left, Record, Records};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::GntAlloc;
+use crate::grant_table::Granted;
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::notify::UnmapNotify;
+use crate::raw::pages;
 use crate::shared::{Shared, SharedMut, check_word};
-use crate::{Access, DomId, Errno, Error, GrantRef, PeerState};
+use crate::{Access, DomId, Errno, Error, GrantRef, Pages, PeerState};
+
+/// An opened gntalloc, whose grants are values.
+#[derive(Debug)]
+pub struct Device<X: Platform>(GntAlloc<X>);
 
 /// Granted pages, and the right to use them here.
 ///
@@ -17,10 +25,9 @@ use crate::{Access, DomId, Errno, Error, GrantRef, PeerState};
 /// bytes are copied in and out.
 #[derive(Debug)]
 pub struct Export<X: Platform> {
-    handle: Handle<X>,
-    /// In pages.
-    first: u64,
-    pages: u32,
+    service: GntAlloc<X>,
+    /// Empty once it was let go of.
+    run: Vec<Granted>,
     peer: DomId,
     access: Access,
 }
@@ -29,17 +36,30 @@ pub struct Export<X: Platform> {
 #[derive(Debug)]
 pub struct Busy<T>(pub T);
 
-impl<X: Platform> Handle<X> {
-    /// Allocates `pages` zeroed pages, at least 1, and grants them to `peer`.
+impl<X: Platform> GntAlloc<X> {
+    /// A device whose grants are values. It holds nothing by itself.
+    pub fn open(&self) -> Device<X> {
+        Device(self.clone())
+    }
+}
+
+impl<X: Platform> Device<X> {
+    /// Allocates so many zeroed pages, at least 1, and grants them to `peer`.
     ///
     /// # Errors
     /// EINVAL for no pages; ENOSPC beyond the limit, then when the grant table is full; ENOMEM.
-    pub fn alloc(&self, peer: DomId, pages: u32, access: Access) -> Result<Export<X>, Error> {
-        if pages == 0 {
-            return Err(Error::Invalid(Errno::EINVAL, "at least 1 page can be shared"));
+    pub fn alloc(&self, peer: DomId, pages: Pages, access: Access) -> Result<Export<X>, Error> {
+        if pages.0 == 0 {
+            return Err(Error::Local(Errno::EINVAL, "at least 1 page can be shared"));
         }
-        let index = self.alloc_run(peer, access, pages, |_, _| ())?;
-        Ok(Export { handle: self.clone(), first: index / BYTES, pages, peer, access })
+        let run = self.0.grant_run(peer, pages, access, Pages(1))?;
+        Ok(Export { service: self.0.clone(), run, peer, access })
+    }
+}
+
+impl<X: Platform> Clone for Device<X> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
@@ -50,8 +70,8 @@ impl<X: Platform> Export<X> {
     }
 
     /// How many pages it has.
-    pub fn pages(&self) -> u32 {
-        self.pages
+    pub fn pages(&self) -> Pages {
+        Pages(self.run.len() as u32)
     }
 
     /// What the peer may do.
@@ -59,16 +79,14 @@ impl<X: Platform> Export<X> {
         self.access
     }
 
-    /// The references, in page order. Pages that were deallocated by their index are left out.
+    /// The references, in page order.
     pub fn grefs(&self) -> impl Iterator<Item = GrantRef> {
-        (0..self.pages).filter_map(|page| self.with(page, |record| record.gref).ok())
+        self.run.iter().map(Granted::gref)
     }
 
     /// What the peer does with each page, in page order.
     pub fn states(&self) -> impl Iterator<Item = PeerState> {
-        let table = &self.service().0.table;
-        (0..self.pages)
-            .filter_map(|page| self.with(page, |record| table.peer_state(record.gref)).ok())
+        self.run.iter().map(|granted| self.service.0.table.peer_state(granted))
     }
 
     /// Whether the peer maps none of the pages now.
@@ -76,15 +94,25 @@ impl<X: Platform> Export<X> {
         self.states().all(|state| state == PeerState::Idle)
     }
 
-    /// Sets what is to happen when the export is let go of: the byte at `offset` cleared and an
-    /// event sent, as `notify` says. Each page has one notification; a later call for the same
-    /// page replaces it.
+    /// Sets what is to happen when the export is let go of, whatever the peer does then. A later
+    /// call takes the place of an earlier one.
     ///
     /// # Errors
-    /// As [`Handle::set_unmap_notify`].
-    pub fn set_notify(&self, offset: usize, notify: UnmapNotify) -> Result<(), Error> {
-        self.check(offset, 1)?;
-        self.handle.set_unmap_notify(self.first * BYTES + offset as u64, notify)
+    /// EINVAL for a byte outside, then for an event on a port that is not open; ENOMEM.
+    pub fn set_notify(&mut self, notify: UnmapNotify) -> Result<(), Error> {
+        let byte = notify.byte.unwrap_or(0);
+        self.check(byte, 1)?;
+        let event = notify.hold(&self.service.0.events)?;
+        let table = &self.service.0.table;
+        let at = byte / PAGE_SIZE;
+        table.set_notice(&mut self.run[at], notify.byte.map(|byte| byte % PAGE_SIZE), event)?;
+        // One notice for all of it: what another page had is replaced.
+        for (page, granted) in self.run.iter_mut().enumerate() {
+            if page != at {
+                table.forget_notice(granted);
+            }
+        }
+        Ok(())
     }
 
     /// Ends all its grants and frees its pages, or none: if the peer maps one, the export comes
@@ -93,7 +121,7 @@ impl<X: Platform> Export<X> {
     /// # Errors
     /// [`Busy`], with the export.
     pub fn end(self) -> Result<(), Busy<Self>> {
-        if self.try_suspend_all() {
+        if self.suspend_all() {
             // Every grant is invalid: nothing can be parked.
             return Ok(());
         }
@@ -102,82 +130,72 @@ impl<X: Platform> Export<X> {
 
     /// Lets go of it: pages that the peer doesn't map are freed, the others parked. Returns how
     /// many are parked.
-    pub fn release(mut self) -> u32 {
+    pub fn release(mut self) -> Pages {
         self.let_go()
     }
 
-    fn let_go(&mut self) -> u32 {
-        let records = &mut self.service().records();
-        let run = self.first..self.first + u64::from(self.pages);
-        // Pages that were deallocated by their index are gone already.
-        let parked = run.filter(|page| {
-            let listed = records.get((self.handle.number, *page)).is_some_and(|page| page.listed);
-            listed && self.handle.unlist(records, *page) == Left::Parked
-        });
-        parked.count() as u32
+    fn let_go(&mut self) -> Pages {
+        let mut run = core::mem::take(&mut self.run);
+        if run.is_empty() {
+            return Pages(0);
+        }
+        run.iter_mut().for_each(|granted| self.service.0.table.fire(granted));
+        Pages(self.service.let_go(run))
     }
 
     /// Makes every grant invalid, or leaves all as they were.
-    fn try_suspend_all(&self) -> bool {
-        let table = &self.service().0.table;
+    fn suspend_all(&self) -> bool {
+        let table = &self.service.0.table;
         // A look first: a page is taken from an honest peer only if all can be.
         if !self.is_idle() {
             return false;
         }
-        for page in 0..self.pages {
-            let ended = self.with(page, |record| table.try_suspend(record.gref));
-            if ended == Ok(false) {
-                for undo in 0..page {
-                    let _ = self.with(undo, |record| table.resume(record.gref, self.access));
-                }
-                return false;
-            }
+        let refused = self.run.iter().position(|granted| !table.suspend(granted));
+        for granted in &self.run[..refused.unwrap_or(0)] {
+            table.resume(granted, self.access);
         }
-        true
+        refused.is_none()
     }
 
-    /// The service whose pages it has.
-    pub(crate) fn service(&self) -> &GntAlloc<X> {
-        &self.handle.service
+    /// One of its pages.
+    pub(crate) fn page(&self, page: u32) -> Option<&Page> {
+        self.run.get(page as usize).map(Granted::page)
     }
 
-    /// One of its pages, as long as the service's records are held.
-    pub(crate) fn page<'r>(&self, records: &'r Records<X>, page: u32) -> Option<&'r Page> {
-        let key = (self.handle.number, self.first + u64::from(page));
-        records.get(key).map(|record| &record.page)
-    }
-
-    /// Looks at a page's record.
-    fn with<R>(&self, page: u32, look: impl FnOnce(&Record<X>) -> R) -> Result<R, Error> {
-        self.handle.with_page(self.first + u64::from(page), look)
+    /// The page that `offset`, which was checked, lies in.
+    fn page_at(&self, offset: usize) -> &Page {
+        self.run[offset / PAGE_SIZE].page()
     }
 }
 
 impl<X: Platform> Shared for Export<X> {
     fn size(&self) -> usize {
-        self.pages as usize * PAGE_SIZE
+        self.pages().bytes()
     }
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        self.handle.read_pages(self.first, offset, bytes)
+        pages::read_run(&self.service.0.xen, |page| self.run[page].page(), offset, bytes);
+        Ok(())
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
         check_word(self.size(), offset)?;
-        self.handle.load_u32(self.first, offset)
+        Ok(pages::load_u32(&self.service.0.xen, self.page_at(offset), offset % PAGE_SIZE))
     }
 }
 
 impl<X: Platform> SharedMut for Export<X> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        self.handle.write_pages(self.first, offset, bytes)
+        pages::write_run(&self.service.0.xen, |page| self.run[page].page(), offset, bytes);
+        Ok(())
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
         check_word(self.size(), offset)?;
-        self.handle.store_u32(self.first, offset, value)
+        pages::store_u32(&self.service.0.xen, self.page_at(offset), offset % PAGE_SIZE, value);
+        Ok(())
     }
 }
 
@@ -187,8 +205,17 @@ impl<X: Platform> Drop for Export<X> {
     }
 }
 
-impl<T> core::fmt::Display for Busy<T> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl<T> fmt::Display for Busy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the peer still maps the page")
+    }
+}
+
+impl<T: fmt::Debug> core::error::Error for Busy<T> {}
+
+/// For `?`: the export that comes back is dropped, and its pages park.
+impl<T> From<Busy<T>> for Error {
+    fn from(_: Busy<T>) -> Self {
+        Error::Local(Errno::EBUSY, "the peer still maps the page")
     }
 }

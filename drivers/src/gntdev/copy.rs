@@ -6,19 +6,19 @@
 
 use xen_sys::grant_table::GrantStatus;
 
-use super::Handle;
+use super::{Device, GntDev, IndexDevice};
 use crate::buffer::Buffer;
-use crate::gntalloc::{Export, GntAlloc, Records};
-use crate::memory::{PAGE_SIZE, Page, Platform};
-use crate::raw::copy::{BATCH, Batch, End};
+use crate::gntalloc::Export;
+use crate::memory::{PAGE_SIZE, Platform};
+use crate::raw::copy::{BATCH, Batch, CopySide};
 use crate::shared::{Shared, by_page};
-use crate::{Errno, Error, ForeignGrant};
+use crate::{ClaimedGrant, Errno, Error};
 
 /// Where a copy takes its bytes from, or where it puts them.
 #[derive(Debug)]
 pub enum CopyEnd<'a, X: Platform> {
     /// A granted page, and an offset in it.
-    Grant(ForeignGrant, u16),
+    Grant(ClaimedGrant, u16),
     /// Memory of ours, and an offset in it.
     Buffer(&'a Buffer<X>, usize),
     /// Memory of ours that is granted to somebody, and an offset in it.
@@ -64,19 +64,9 @@ impl<'a, X: Platform> Segment<'a, X> {
     fn check(&self) -> Result<(), Error> {
         let ends = [&self.source, &self.dest];
         if !ends.iter().any(|end| matches!(end, CopyEnd::Grant(..))) {
-            return Err(Error::Invalid(Errno::EINVAL, "neither side of a segment is a grant"));
+            return Err(Error::Local(Errno::EINVAL, "neither side of a segment is a grant"));
         }
         ends.iter().try_for_each(|end| end.check(self.len.into()))
-    }
-
-    /// The service whose pages one side is.
-    fn granter(&self) -> Option<&'a GntAlloc<X>> {
-        match (&self.source, &self.dest) {
-            (CopyEnd::Export(export, _), _) | (_, CopyEnd::Export(export, _)) => {
-                Some(export.service())
-            }
-            _ => None,
-        }
     }
 
     /// The operations it takes: where each begins in it, and its length.
@@ -99,48 +89,57 @@ impl<'a, X: Platform> CopyEnd<'a, X> {
     fn check(&self, len: usize) -> Result<(), Error> {
         match self {
             CopyEnd::Grant(_, offset) if usize::from(*offset) + len > PAGE_SIZE => {
-                Err(Error::Invalid(Errno::EINVAL, "a segment leaves its granted page"))
+                Err(Error::Local(Errno::EINVAL, "a segment leaves its granted page"))
             }
             CopyEnd::Grant(..) => Ok(()),
             CopyEnd::Buffer(buffer, offset) => buffer.check(*offset, len),
-            CopyEnd::Export(export, offset) => {
-                export.check(*offset, len)?;
-                let records = export.service().records();
-                let gone = |(page, _, _)| export.page(&records, page).is_none();
-                if by_page(*offset, len).any(gone) { Err(GONE) } else { Ok(()) }
-            }
+            CopyEnd::Export(export, offset) => export.check(*offset, len),
         }
     }
 
-    /// The place `skip` bytes further. `None` for a page that was let go of meanwhile.
-    fn end<'p>(&self, skip: usize, records: Option<&'p Records<X>>) -> Option<End<'p>>
-    where
-        'a: 'p,
-    {
-        let at = |page: &'p Page, offset: usize| End::Page(page, (offset % PAGE_SIZE) as u16);
-        match self {
-            CopyEnd::Grant(grant, offset) => Some(End::Grant(*grant, offset + skip as u16)),
+    /// The place `skip` bytes further. `None` beyond the memory, which was checked.
+    fn end(&self, skip: usize) -> Option<CopySide<'a>> {
+        let (page, offset) = match *self {
+            CopyEnd::Grant(grant, offset) => {
+                return Some(CopySide::Grant(grant, offset + skip as u16));
+            }
             CopyEnd::Buffer(buffer, offset) => {
-                let offset = offset + skip;
-                Some(at(buffer.page((offset / PAGE_SIZE) as u32), offset))
+                (buffer.page(((offset + skip) / PAGE_SIZE) as u32)?, offset + skip)
             }
             CopyEnd::Export(export, offset) => {
-                let offset = offset + skip;
-                Some(at(export.page(records?, (offset / PAGE_SIZE) as u32)?, offset))
+                (export.page(((offset + skip) / PAGE_SIZE) as u32)?, offset + skip)
             }
-        }
+        };
+        Some(CopySide::Page(page, (offset % PAGE_SIZE) as u16))
     }
 }
 
-impl<X: Platform> Handle<X> {
+impl<X: Platform> Device<X> {
+    /// Has Xen copy between granted pages and memory of ours, as
+    /// [`IndexDevice::grant_copy`] does.
+    ///
+    /// # Errors
+    /// As [`IndexDevice::grant_copy`].
+    pub fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
+        self.service().grant_copy(segments)
+    }
+}
+
+impl<X: Platform> IndexDevice<X> {
     /// GRANT_COPY: carries out all segments, 16 operations in a hypercall. What became of each is
     /// its status.
     ///
     /// # Errors
-    /// EINVAL, with nothing copied, if a segment has no grant on either side, leaves its granted
-    /// page or its local memory, or names pages that were let go of; else the hypercall's own:
-    /// segments that it didn't come to have the status general_error.
+    /// EINVAL, with nothing copied, if a segment has no grant on either side, or leaves its granted
+    /// page or its local memory; else the hypercall's own: segments that it didn't come to have
+    /// the status general_error.
     pub fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
+        self.service().grant_copy(segments)
+    }
+}
+
+impl<X: Platform> GntDev<X> {
+    fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
         segments.iter().try_for_each(Segment::check)?;
         segments.iter_mut().for_each(|segment| segment.status = GrantStatus::GENERAL_ERROR);
         let mut rest = segments;
@@ -153,28 +152,23 @@ impl<X: Platform> Handle<X> {
 
     /// One hypercall's worth; how many segments that was.
     fn copy_some(&self, segments: &mut [Segment<'_, X>]) -> Result<usize, Error> {
-        let granter = segments.iter().take(BATCH).find_map(Segment::granter);
-        // Held until Xen is done, so that no page goes meanwhile.
-        let records = granter.map(GntAlloc::records);
         let mut batch = Batch::new();
         // By segment: the number of operations up to its end.
         let mut ends = [0; BATCH];
         let mut taken = 0;
         for segment in &*segments {
-            let foreign = segment.granter().is_some_and(|its| !granter.is_some_and(|g| g.is(its)));
-            if foreign || taken == BATCH || batch.len() + segment.parts().count() > BATCH {
+            if taken == BATCH || batch.len() + segment.parts().count() > BATCH {
                 break;
             }
             for (skip, len) in segment.parts() {
-                let records = records.as_deref();
-                let source = segment.source.end(skip, records).ok_or(GONE)?;
-                let dest = segment.dest.end(skip, records).ok_or(GONE)?;
+                let source = segment.source.end(skip).ok_or(OUTSIDE)?;
+                let dest = segment.dest.end(skip).ok_or(OUTSIDE)?;
                 batch.push(source, dest, len as u16);
             }
             ends[taken] = batch.len();
             taken += 1;
         }
-        let copied = batch.run(&self.service.0.xen);
+        let copied = batch.run(&self.0.xen);
         let mut first = 0;
         for (segment, end) in segments.iter_mut().zip(&ends[..taken]) {
             let statuses = (first..*end).map(|entry| batch.status(entry));
@@ -186,4 +180,4 @@ impl<X: Platform> Handle<X> {
     }
 }
 
-const GONE: Error = Error::Invalid(Errno::EINVAL, "a page of the export was let go of");
+const OUTSIDE: Error = Error::Local(Errno::EINVAL, "outside the local memory of a segment");

@@ -1,6 +1,6 @@
-//! A gntdev handle's index space: which index is reserved, which is mapped, and for whom.
+//! An index space of gntdev: which index is reserved, which is mapped, and for whom.
 //!
-//! Index `i` is page `i` of the handle's [`Window`]: a fixed address, so that any run of reserved
+//! Index `i` is page `i` of the device's [`Window`]: a fixed address, so that any run of reserved
 //! indices maps to contiguous addresses, whatever reservations it crosses, and a map has nothing
 //! to search or to allocate. Every rule of the contract about indices is here; what is mapped in
 //! truth is the window's to know.
@@ -13,19 +13,21 @@ use core::ops::Range;
 
 use hashbrown::HashMap;
 
-use self::notices::Notify;
+use xen_sys::grant_table::GrantStatus;
+
+use self::notices::RunNotice;
 use self::stuck::NONE;
+use super::Usage;
 use crate::memory::Platform;
-use crate::notify;
 use crate::raw::Window;
 use crate::run_tree::RunTree;
-use crate::{Access, Errno, Error, ForeignGrant};
+use crate::{Access, ClaimedGrant, Errno, Error, Pages};
 
-/// A reservation, as one call of insert made it. Never used twice.
+/// A reservation, as one call made it. Never used twice.
 pub(crate) type Ticket = u64;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum IndexState {
     #[default]
     Free,
     Reserved,
@@ -38,39 +40,30 @@ enum State {
 
 /// One index.
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    state: State,
+struct IndexEntry {
+    state: IndexState,
     /// The reservation it belongs to, and that one's run.
     ticket: Ticket,
     first: u32,
     len: u32,
-    /// While mapped: the first index of its mapping, and there also the length.
+    /// While mapped: the first index of its mapping, and that one's length.
     start: u32,
     count: u32,
-}
-
-/// How much of a handle is in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Indices that are reserved, mapped ones included.
-    pub reserved: u32,
-    /// Pages that are mapped.
-    pub mapped: u32,
-    /// Pages that Xen would not unmap, mapped still.
-    pub stuck: u32,
+    /// While stuck: the next stuck index.
+    next_stuck: u32,
 }
 
 /// The index space, its window and its notifications.
 #[derive(Debug)]
 pub(crate) struct Table<X: Platform> {
     window: Window<X>,
-    slots: Vec<Slot>,
+    entries: Vec<IndexEntry>,
     free: RunTree,
     limit: u32,
-    notifies: HashMap<Ticket, Notify<X>>,
+    notifies: HashMap<Ticket, RunNotice<X>>,
     next_ticket: Ticket,
     usage: Usage,
-    /// The first stuck index; each one's `start` is the next. [`NONE`] ends the list.
+    /// The first stuck index; each one's `next_stuck` is the next. [`NONE`] ends the list.
     first_stuck: u32,
 }
 
@@ -82,7 +75,7 @@ impl<X: Platform> Table<X> {
     pub(crate) fn new(xen: &X, limit: u32) -> Result<Self, Error> {
         Ok(Self {
             window: Window::new(xen, limit)?,
-            slots: Vec::new(),
+            entries: Vec::new(),
             free: RunTree::new(limit),
             limit,
             notifies: HashMap::new(),
@@ -100,15 +93,27 @@ impl<X: Platform> Table<X> {
         self.limit
     }
 
-    pub(crate) fn window(&self) -> &Window<X> {
-        &self.window
+    /// The address of an index.
+    pub(crate) fn addr(&self, index: u32) -> usize {
+        self.window.addr(index)
+    }
+
+    /// Whether nothing is mapped in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.usage.mapped + self.usage.stuck == 0
+    }
+
+    /// What Xen said to the last map of an index, if it's reserved.
+    pub(crate) fn status(&self, index: u32) -> Option<GrantStatus> {
+        let entry = self.entries.get(index as usize)?;
+        (entry.state != IndexState::Free).then(|| self.window.status(index))
     }
 
     /// Reserves a run of indices for `grants`, at least one. Returns the first, and the ticket.
     ///
     /// # Errors
     /// ENOMEM without a free run or memory; nothing changes then.
-    pub(crate) fn insert(&mut self, grants: &[ForeignGrant]) -> Result<(u32, Ticket), Error> {
+    pub(crate) fn reserve(&mut self, grants: &[ClaimedGrant]) -> Result<(u32, Ticket), Error> {
         let count = u32::try_from(grants.len()).map_err(|_| FULL)?;
         self.retry_stuck();
         let first = self.free.take(count).ok_or(FULL)?;
@@ -119,10 +124,10 @@ impl<X: Platform> Table<X> {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         for (index, grant) in (first..).zip(grants) {
-            self.window.announce(index, *grant);
-            let state = State::Reserved;
-            self.slots[index as usize] =
-                Slot { state, ticket, first, len: count, ..Slot::default() };
+            self.window.reserve(index, *grant);
+            let state = IndexState::Reserved;
+            self.entries[index as usize] =
+                IndexEntry { state, ticket, first, len: count, ..IndexEntry::default() };
         }
         self.usage.reserved += count;
         Ok((first, ticket))
@@ -130,9 +135,9 @@ impl<X: Platform> Table<X> {
 
     fn prepare(&mut self, pages: u32) -> Result<(), Error> {
         self.window.prepare(pages)?;
-        let more = (pages as usize).saturating_sub(self.slots.len());
-        self.slots.try_reserve(more).map_err(|_| Error::NO_MEMORY)?;
-        self.slots.resize(self.slots.len() + more, Slot::default());
+        let more = (pages as usize).saturating_sub(self.entries.len());
+        self.entries.try_reserve(more).map_err(|_| Error::NO_MEMORY)?;
+        self.entries.resize(self.entries.len() + more, IndexEntry::default());
         Ok(())
     }
 
@@ -147,12 +152,13 @@ impl<X: Platform> Table<X> {
         ticket: Option<Ticket>,
         access: Access,
     ) -> Result<(), Error> {
-        let reserved = |slot: &Slot| {
-            slot.state == State::Reserved && ticket.is_none_or(|ticket| ticket == slot.ticket)
+        let reserved = |entry: &IndexEntry| {
+            entry.state == IndexState::Reserved
+                && ticket.is_none_or(|ticket| ticket == entry.ticket)
         };
         self.retry_stuck();
-        let slots = self.slots.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
-        if !slots.iter().all(reserved) {
+        let entries = self.entries.get(run.start as usize..run.end as usize).ok_or(NOT_RESERVED)?;
+        if !entries.iter().all(reserved) {
             return Err(NOT_RESERVED);
         }
         let (start, count) = (run.start, run.end - run.start);
@@ -161,10 +167,10 @@ impl<X: Platform> Table<X> {
             // After a failure a page is live only if Xen would not unmap it again.
             let live = self.window.mapped(index).is_some();
             if mapped.is_ok() {
-                let slot = &mut self.slots[index as usize];
-                *slot = Slot { state: State::Mapped, start, count, ..*slot };
+                let entry = &mut self.entries[index as usize];
+                *entry = IndexEntry { state: IndexState::Mapped, start, count, ..*entry };
             } else if live {
-                self.set_stuck(index, State::Stuck);
+                self.set_stuck(index, IndexState::Stuck);
             }
         }
         if mapped.is_ok() {
@@ -173,24 +179,21 @@ impl<X: Platform> Table<X> {
         mapped
     }
 
-    /// Unmaps the mapping that starts at `start`. Its indices are reserved again.
+    /// Unmaps a whole mapping. Its indices are reserved again.
     ///
     /// # Errors
     /// What Xen says; pages that it refused to unmap are stuck, and tried again later.
-    pub(crate) fn unmap(&mut self, start: u32) -> Result<(), Error> {
-        let count = self.slots[start as usize].count;
-        let run = start..start + count;
+    pub(crate) fn unmap(&mut self, run: Range<u32>) -> Result<(), Error> {
         self.clear_bytes(&run);
+        self.usage.mapped -= run.end - run.start;
         let unmapped = self.window.unmap(run.clone());
         for index in run {
-            let live = self.window.mapped(index).is_some();
-            if live {
-                self.set_stuck(index, State::Stuck);
+            if self.window.mapped(index).is_some() {
+                self.set_stuck(index, IndexState::Stuck);
             } else {
-                self.slots[index as usize].state = State::Reserved;
+                self.entries[index as usize].state = IndexState::Reserved;
             }
         }
-        self.usage.mapped -= count;
         unmapped
     }
 
@@ -206,17 +209,17 @@ impl<X: Platform> Table<X> {
             return Err(NOT_RESERVED);
         }
         for index in run.clone() {
-            let slot = self.slots.get(index as usize).copied().unwrap_or_default();
-            match slot.state {
-                State::Reserved => {}
-                State::Free => return Err(NOT_RESERVED),
-                State::Mapped | State::Stuck | State::StuckOrphan => {
-                    return Err(Error::Invalid(Errno::EBUSY, "still mapped; unmap it first"));
+            let entry = self.entries.get(index as usize).copied().unwrap_or_default();
+            match entry.state {
+                IndexState::Reserved => {}
+                IndexState::Free => return Err(NOT_RESERVED),
+                IndexState::Mapped | IndexState::Stuck | IndexState::StuckOrphan => {
+                    return Err(Error::Local(Errno::EBUSY, "still mapped; unmap it first"));
                 }
             }
         }
         for index in run {
-            self.free_slot(index);
+            self.free_index(index);
         }
         Ok(())
     }
@@ -225,42 +228,62 @@ impl<X: Platform> Table<X> {
     /// this reservation.
     pub(crate) fn discard(&mut self, run: Range<u32>, ticket: Option<Ticket>) {
         for index in run {
-            let slot = self.slots[index as usize];
-            if ticket.is_some_and(|ticket| ticket != slot.ticket) {
+            let entry = self.entries[index as usize];
+            if ticket.is_some_and(|ticket| ticket != entry.ticket) {
                 continue;
             }
-            match slot.state {
-                State::Reserved => self.free_slot(index),
-                State::Stuck => self.slots[index as usize].state = State::StuckOrphan,
-                State::Free | State::Mapped | State::StuckOrphan => {}
+            match entry.state {
+                IndexState::Reserved => self.free_index(index),
+                IndexState::Stuck => self.entries[index as usize].state = IndexState::StuckOrphan,
+                IndexState::Free | IndexState::Mapped | IndexState::StuckOrphan => {}
             }
         }
     }
 
-    fn free_slot(&mut self, index: u32) {
-        let ticket = self.slots[index as usize].ticket;
-        self.slots[index as usize].state = State::Free;
+    fn free_index(&mut self, index: u32) {
+        let ticket = self.entries[index as usize].ticket;
+        self.entries[index as usize].state = IndexState::Free;
         self.free.give(index..index + 1);
         self.usage.reserved -= 1;
         self.forget_index(ticket, index);
     }
 
-    /// The mapping that an address lies in: its index, its number of pages, and its address.
-    pub(crate) fn mapping_at(&self, addr: usize) -> Option<(u32, u32, usize)> {
-        let slot = &self.slots[self.window.index_of(addr)? as usize];
-        let count = self.slots[slot.start as usize].count;
-        (slot.state == State::Mapped).then(|| (slot.start, count, self.window.addr(slot.start)))
+    /// The mapping that an address lies in: its indices, and its address.
+    pub(crate) fn mapping_at(&self, addr: usize) -> Option<(Range<u32>, usize)> {
+        let entry = self.entries.get(self.window.index_of(addr)? as usize)?;
+        let run = entry.start..entry.start + entry.count;
+        (entry.state == IndexState::Mapped).then(|| (run, self.window.addr(entry.start)))
     }
 
-    /// The indices of the mapping that starts at `addr` and has `pages` pages.
+    /// The indices of the mapping that starts at `addr` and has so many pages.
     ///
     /// # Errors
     /// EINVAL if there is none.
-    pub(crate) fn whole_mapping(&self, addr: usize, pages: u32) -> Result<Range<u32>, Error> {
+    pub(crate) fn whole_mapping(&self, addr: usize, pages: Pages) -> Result<Range<u32>, Error> {
         self.mapping_at(addr)
-            .filter(|(_, count, start)| (*start, *count) == (addr, pages))
-            .map(|(index, count, _)| index..index + count)
-            .ok_or(Error::Invalid(Errno::EINVAL, "not all of one mapping of this handle"))
+            .filter(|(run, start)| (*start, run.end - run.start) == (addr, pages.0))
+            .map(|(run, _)| run)
+            .ok_or(Error::Local(Errno::EINVAL, "not all of one mapping of this device"))
+    }
+
+    /// Copies bytes out of what is mapped.
+    ///
+    /// # Errors
+    /// EFAULT if part of the range is not; nothing is read then.
+    pub(crate) fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        let offset = self.offset_at(addr, bytes.len(), false)?;
+        self.window.read(offset, bytes);
+        Ok(())
+    }
+
+    /// Copies bytes into what is mapped writable.
+    ///
+    /// # Errors
+    /// EFAULT if part of the range is not; nothing is written then.
+    pub(crate) fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
+        let offset = self.offset_at(addr, bytes.len(), true)?;
+        self.window.write(offset, bytes);
+        Ok(())
     }
 
     /// Where `len` bytes at `addr` are in the window, if all of them are mapped, and writable if
@@ -276,7 +299,8 @@ impl<X: Platform> Table<X> {
         let last = addr.checked_add(more).ok_or(Error::BAD_ADDRESS)?;
         let usable = |index: u32| {
             let writable = self.window.mapped(index) == Some(Access::ReadWrite);
-            self.slots[index as usize].state == State::Mapped && (writable || !write)
+            let state = self.entries.get(index as usize).map(|entry| entry.state);
+            state == Some(IndexState::Mapped) && (writable || !write)
         };
         if (index_of(addr)?..=index_of(last)?).all(usable) {
             Ok(addr - self.window.addr(0))
@@ -286,19 +310,28 @@ impl<X: Platform> Table<X> {
     }
 }
 
-impl<X: Platform> Drop for Table<X> {
-    /// Closing: everything is unmapped with one hypercall, and what was to be told is told.
-    fn drop(&mut self) {
-        let everything = 0..self.slots.len() as u32;
-        self.clear_bytes(&everything);
-        let _ = self.window.unmap(everything);
-        for (_, notify) in self.notifies.drain() {
-            if let Some(port) = notify.event {
-                notify::send(&port);
+impl<X: Platform> Table<X> {
+    /// Closing: all is unmapped with one hypercall, and what was to be told is told. What Xen
+    /// won't unmap is stuck, with nobody's reservation.
+    pub(crate) fn close(&mut self) {
+        let all = 0..self.entries.len() as u32;
+        self.retry_stuck();
+        self.clear_bytes(&all);
+        let _ = self.window.unmap(all.clone());
+        self.usage.mapped = 0;
+        for index in all {
+            let state = self.entries[index as usize].state;
+            match state {
+                IndexState::Free | IndexState::StuckOrphan => {}
+                IndexState::Stuck => self.entries[index as usize].state = IndexState::StuckOrphan,
+                IndexState::Mapped if self.window.mapped(index).is_some() => {
+                    self.set_stuck(index, IndexState::StuckOrphan);
+                }
+                IndexState::Reserved | IndexState::Mapped => self.free_index(index),
             }
         }
     }
 }
 
-const FULL: Error = Error::Invalid(Errno::ENOMEM, "no free run of that many indices in the handle");
-const NOT_RESERVED: Error = Error::Invalid(Errno::EINVAL, "not reserved, or mapped already");
+const FULL: Error = Error::Local(Errno::ENOMEM, "no free run of that many indices in the device");
+const NOT_RESERVED: Error = Error::Local(Errno::EINVAL, "not reserved, or mapped already");

@@ -12,29 +12,29 @@ use xen_sys::xen::DOMID_SELF;
 
 use super::eagain;
 use crate::memory::{Page, Platform};
-use crate::{Error, ForeignGrant};
+use crate::{Call, ClaimedGrant, Error};
 
 /// Entries in one hypercall.
 pub(crate) const BATCH: usize = 16;
 
 /// One side of an entry: a page, and the first byte in it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum End<'p> {
-    Grant(ForeignGrant, u16),
+pub(crate) enum CopySide<'p> {
+    Grant(ClaimedGrant, u16),
     Page(&'p Page, u16),
 }
 
-impl End<'_> {
+impl CopySide<'_> {
     fn ptr(self) -> GnttabCopyPtr {
         let (u, domid, offset) = match self {
-            End::Grant(grant, offset) => (grant.gref.0.into(), grant.domid, offset),
-            End::Page(page, offset) => (page.mfn(), DOMID_SELF, offset),
+            CopySide::Grant(grant, offset) => (grant.gref.0.into(), grant.domid.0, offset),
+            CopySide::Page(page, offset) => (page.gfn(), DOMID_SELF, offset),
         };
         GnttabCopyPtr { u, domid, offset, ..Default::default() }
     }
 
     fn flag(self, flag: Gntcopy) -> Gntcopy {
-        if matches!(self, End::Grant(..)) { flag } else { Gntcopy::empty() }
+        if matches!(self, CopySide::Grant(..)) { flag } else { Gntcopy::empty() }
     }
 }
 
@@ -58,8 +58,8 @@ impl<'p> Batch<'p> {
     ///
     /// # Panics
     /// If the batch is full, or Xen would write to a page that is taken to be clean.
-    pub(crate) fn push(&mut self, source: End<'p>, dest: End<'p>, len: u16) {
-        if let End::Page(page, _) = dest {
+    pub(crate) fn push(&mut self, source: CopySide<'p>, dest: CopySide<'p>, len: u16) {
+        if let CopySide::Page(page, _) = dest {
             assert!(!page.is_clean(), "a clean page is not written behind its owner's back");
         }
         self.ops[self.len] = GnttabCopy {
@@ -90,7 +90,7 @@ impl<'p> Batch<'p> {
         };
         copy(ops)
             .and_then(|()| eagain::retry(xen, ops, |op| op.status, copy))
-            .map_err(|errno| Error::Hypercall("GNTTABOP_copy", errno))
+            .map_err(|errno| Error::Hypercall(Call::GnttabCopy, errno))
     }
 
     pub(crate) fn status(&self, entry: usize) -> GrantStatus {

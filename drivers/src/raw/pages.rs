@@ -3,8 +3,9 @@
 //! A [`Page`] proves that the memory is there and is ours; the peer may write it at any moment,
 //! so bytes are copied in and out and never lent.
 
-use crate::Counters;
 use crate::memory::{PAGE_SIZE, Page, Platform};
+use crate::shared::by_page;
+use crate::{Counters, Error};
 
 /// Copies `bytes` out of a page from `offset` on.
 ///
@@ -29,6 +30,36 @@ pub(crate) fn write<X: Platform>(xen: &X, page: &Page, offset: usize, bytes: &[u
     unsafe { xen.write(page.addr() + offset, bytes) };
 }
 
+/// Copies bytes out of a run of pages, from `offset` in the first on. `page_of`: by number.
+pub(crate) fn read_run<'p, X: Platform>(
+    xen: &X,
+    page_of: impl Fn(usize) -> &'p Page,
+    offset: usize,
+    bytes: &mut [u8],
+) {
+    let mut rest = bytes;
+    for (page, in_page, len) in by_page(offset, rest.len()) {
+        let (now, later) = rest.split_at_mut(len);
+        read(xen, page_of(page as usize), in_page, now);
+        rest = later;
+    }
+}
+
+/// Copies bytes into a run of pages, from `offset` in the first on. `page_of`: by number.
+pub(crate) fn write_run<'p, X: Platform>(
+    xen: &X,
+    page_of: impl Fn(usize) -> &'p Page,
+    offset: usize,
+    bytes: &[u8],
+) {
+    let mut rest = bytes;
+    for (page, in_page, len) in by_page(offset, rest.len()) {
+        let (now, later) = rest.split_at(len);
+        write(xen, page_of(page as usize), in_page, now);
+        rest = later;
+    }
+}
+
 /// Reads an aligned 32-bit word.
 ///
 /// # Panics
@@ -50,8 +81,27 @@ pub(crate) fn store_u32<X: Platform>(xen: &X, page: &Page, offset: usize, value:
     unsafe { xen.store_u32(page.addr() + offset, value) };
 }
 
+/// A zeroed page for the caller.
+///
+/// # Errors
+/// ENOMEM.
+pub(crate) fn alloc<X: Platform>(xen: &X) -> Result<Page, Error> {
+    let mut page = xen.alloc_page().ok_or(Error::NO_MEMORY)?;
+    // A peer must never see what another user of the memory left (XSA-403).
+    scrub(xen, &mut page);
+    Ok(page)
+}
+
+/// Gives a page back, scrubbed: what was in it is nobody else's business.
+pub(crate) fn free<X: Platform>(xen: &X, mut page: Page) {
+    scrub(xen, &mut page);
+    // SAFETY: no entry names it, since `grant_table` keeps a page that it grants in a `Granted`,
+    // and gives it back only when its entry is invalid; nobody else can have its address.
+    unsafe { xen.free_page(page) };
+}
+
 /// Zeroes a page, unless it's known to hold nothing but zeroes.
-pub(crate) fn scrub<X: Platform>(xen: &X, page: &mut Page) {
+fn scrub<X: Platform>(xen: &X, page: &mut Page) {
     if page.is_clean() {
         return;
     }

@@ -13,15 +13,12 @@ use crate::{DomId, Errno, Error};
 /// EINVAL for an empty one or a zero byte in it, E2BIG for one that is too long.
 pub(super) fn check(path: &str) -> Result<(), Error> {
     if path.is_empty() || path.contains('\0') {
-        return Err(Error::Invalid(
-            Errno::EINVAL,
-            "a path has at least one byte, and none is zero",
-        ));
+        return Err(Error::Local(Errno::EINVAL, "a path has at least one byte, and none is zero"));
     }
     let max = if path.starts_with('/') { XENSTORE_ABS_PATH_MAX } else { XENSTORE_REL_PATH_MAX };
     if path.len() > max {
         let words = "a path has at most 3072 bytes, and 2048 if it is relative";
-        return Err(Error::Invalid(Errno::E2BIG, words));
+        return Err(Error::Local(Errno::E2BIG, words));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use core::task::{Context, Poll};
 
 use xen_sys::io::xs_wire::XsMessageType;
 
-use super::Inner;
+use super::Connection;
 use super::state::Answer;
 use crate::Error;
 use crate::memory::Platform;
@@ -19,7 +19,7 @@ use crate::memory::Platform;
 /// Nothing is sent before it's polled. Dropping it gives up the answer, not the request.
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request<X: Platform> {
-    inner: Arc<Inner<X>>,
+    inner: Arc<Connection<X>>,
     kind: XsMessageType,
     stage: Stage,
 }
@@ -34,7 +34,7 @@ enum Stage {
 
 impl<X: Platform> Request<X> {
     pub(super) fn new(
-        inner: Arc<Inner<X>>,
+        inner: Arc<Connection<X>>,
         kind: XsMessageType,
         message: Result<Vec<u8>, Error>,
     ) -> Self {

@@ -1,59 +1,42 @@
-//! Two guests in one world, as most tests want them.
+//! The numbers of the two guests, and what tests of several files look at.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
-use drivers::gntalloc::Export;
-use drivers::{DomId, ForeignGrant, GrantRef, Limits, Services};
-use fake_xen::{Config, FakeXen, World};
+use drivers::events::Port;
+use drivers::shared::Shared;
+use drivers::{DomId, Errno, Error};
+use fake_xen::{FakeXen, Pair};
 
 /// The granter's number.
 pub const ALICE: u16 = 1;
 /// The mapper's number.
 pub const BOB: u16 = 2;
 
-/// A world with two guests.
-#[derive(Debug)]
-pub struct Pair {
-    pub world: World,
-    pub alice: Services<FakeXen>,
-    pub bob: Services<FakeXen>,
-}
-
-/// Two guests of default size.
-pub fn pair() -> Pair {
-    pair_of(Config::default(), Config::default())
-}
-
-/// Two guests of given sizes.
-pub fn pair_of(alice: Config, bob: Config) -> Pair {
-    let world = World::new();
-    let alice = guest(&world, ALICE, alice);
-    let bob = guest(&world, BOB, bob);
-    Pair { world, alice, bob }
-}
-
-/// One guest, brought up.
-pub fn guest(world: &World, domid: u16, config: Config) -> Services<FakeXen> {
-    Services::bring_up(&world.domain(domid, config), Limits::default()).expect("a guest comes up")
-}
-
 pub fn domid(number: u16) -> DomId {
     DomId::new(number).expect("an ordinary number")
 }
 
-/// What an export's owner announces to its peer.
-pub fn offer(owner: u16, export: &Export<FakeXen>) -> Vec<ForeignGrant> {
-    export.grefs().map(|gref| ForeignGrant { domid: owner, gref }).collect()
+/// Why a call was refused.
+pub fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
+    result.expect_err("refused").errno()
 }
 
-/// A made-up announcement.
-pub fn claim(domid: u16, gref: u32) -> ForeignGrant {
-    ForeignGrant { domid, gref: GrantRef(gref) }
+/// `N` bytes of shared pages, from `offset` on.
+pub fn bytes<const N: usize>(shared: &impl Shared, offset: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    shared.read(offset, &mut bytes).expect("inside");
+    bytes
 }
 
-impl Pair {
-    /// How a test ends: nothing granted, mapped or lost anywhere.
-    pub fn assert_clean(&self) {
-        self.alice.xen.assert_clean();
-        self.bob.xen.assert_clean();
-    }
+/// Where the bytes are that are zero.
+pub fn zeroes(shared: &impl Shared) -> Vec<usize> {
+    let mut bytes = vec![0; shared.size()];
+    shared.read(0, &mut bytes).expect("inside");
+    (0..bytes.len()).filter(|at| bytes[*at] == 0).collect()
+}
+
+/// How many events were delivered to a port so far.
+pub fn events(pair: &Pair, port: &Port<FakeXen>) -> u64 {
+    pair.alice.events.dispatch();
+    pair.bob.events.dispatch();
+    port.delivered()
 }

@@ -1,8 +1,8 @@
 //! A segment borrows its local memory.
 
 use drivers::buffer::Buffer;
-use drivers::fake::FakeXen;
 use drivers::gntdev::{CopyEnd, Segment};
+use fake_xen::FakeXen;
 
 fn a_segment_that_outlives_its_buffer_does_not_compile(
     source: CopyEnd<'static, FakeXen>,

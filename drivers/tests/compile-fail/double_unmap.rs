@@ -1,7 +1,7 @@
 //! Unmapping takes the mapping, once.
 
-use drivers::fake::FakeXen;
 use drivers::gntdev::{Mapping, ReadOnly};
+use fake_xen::FakeXen;
 
 fn double_unmap_does_not_compile(mapping: Mapping<FakeXen, ReadOnly>) {
     let _ = mapping.unmap();

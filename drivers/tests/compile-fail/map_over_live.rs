@@ -1,7 +1,7 @@
 //! Mapping takes the reservation, so there is none left to map over.
 
-use drivers::fake::FakeXen;
 use drivers::gntdev::{ReadOnly, ReadWrite, Reservation};
+use fake_xen::FakeXen;
 
 fn mapping_over_a_live_mapping_does_not_compile(reservation: Reservation<FakeXen>) {
     let _writable = reservation.map::<ReadWrite>();

@@ -1,8 +1,8 @@
 //! Ending a grant takes the export.
 
-use drivers::fake::FakeXen;
 use drivers::gntalloc::Export;
 use drivers::shared::Shared;
+use fake_xen::FakeXen;
 
 fn use_of_an_ended_export_does_not_compile(export: Export<FakeXen>) {
     let _ = export.end();

@@ -1,8 +1,8 @@
 //! Unmapping takes the mapping.
 
-use drivers::fake::FakeXen;
 use drivers::gntdev::{Mapping, ReadWrite};
 use drivers::shared::Shared;
+use fake_xen::FakeXen;
 
 fn use_after_unmap_does_not_compile(mapping: Mapping<FakeXen, ReadWrite>) {
     let _ = mapping.unmap();

@@ -1,8 +1,8 @@
 //! Neither has a view of one.
 
-use drivers::fake::FakeXen;
 use drivers::gntdev::{Mapping, ReadOnly};
 use drivers::shared::Shared;
+use fake_xen::FakeXen;
 
 fn write_through_a_view_of_a_read_only_mapping_does_not_compile(
     mapping: Mapping<FakeXen, ReadOnly>,

@@ -1,42 +1,14 @@
-//! The console, the scheduler, timers, and where Xen enters the guest.
+//! The scheduler, timers, and where Xen enters the guest.
 #![expect(unsafe_code, reason = "hypercalls")]
 
 use drivers::{Call, Errno};
 use xen_sys::callback::{CallbackOp, CallbackRegister};
 use xen_sys::sched::{SchedOp, SchedShutdown, ShutdownReason};
 use xen_sys::vcpu::{VcpuOp, VcpuRunstateInfo, VcpuSetSingleshotTimer};
-use xen_sys::xen::{ConsoleIo, Hypercall};
+use xen_sys::xen::Hypercall;
 use xen_sys::xen_x86_64::TrapInfo;
 
 use super::{address, call};
-
-/// `CONSOLEIO_write`: prints on Xen's own console.
-///
-/// # Errors
-/// EPERM for an ordinary domain on a release Xen.
-pub fn console_io_write(bytes: &[u8]) -> Result<(), Errno> {
-    let start = bytes.as_ptr().expose_provenance() as u64;
-    let args = [u64::from(ConsoleIo::WRITE.0), bytes.len() as u64, start, 0];
-    // SAFETY: Xen reads `bytes`.
-    unsafe { call(Call::ConsoleWrite, Hypercall::CONSOLE_IO, args) }.map(drop)
-}
-
-/// `CONSOLEIO_read`: takes what was typed on Xen's console; the number of bytes.
-///
-/// # Errors
-/// EPERM for an ordinary domain.
-pub fn console_io_read(bytes: &mut [u8]) -> Result<usize, Errno> {
-    let args = [u64::from(ConsoleIo::READ.0), bytes.len() as u64, address(bytes), 0];
-    // SAFETY: Xen writes at most `bytes.len()` bytes to `bytes`.
-    unsafe { call(Call::ConsoleRead, Hypercall::CONSOLE_IO, args) }.map(|read| read as usize)
-}
-
-/// `SCHEDOP_yield`: lets other domains run.
-pub fn sched_yield() {
-    let args = [u64::from(SchedOp::YIELD.0), 0, 0, 0];
-    // SAFETY: no memory is involved. It can't fail.
-    let _ = unsafe { call(Call::SchedYield, Hypercall::SCHED_OP, args) };
-}
 
 /// `SCHEDOP_block`: unmasks upcalls, and sleeps unless one is pending.
 pub fn sched_block() {

@@ -1,35 +1,42 @@
 //! Scenarios on the two grant devices, written once and run on Linux's and on ours.
 //!
-//! A [`Scenario`] makes calls and prints one line for each: `<scenario> <step> <call> -> <result>`. It sees a
-//! [`System`], which has the shape of Linux's system calls: in dom0 that is Linux, in a guest of ours the ioctl face of
-//! the services, on the host the same on a fake Xen. All grants are to the own domain, so that one domain is enough.
+//! A [`Scenario`] makes calls and prints one line for each: `<scenario> <step> <call> -> <result>`.
+//! It sees a [`System`], which has the shape of Linux's system calls: in dom0 that is Linux, in a
+//! guest of ours the ioctl face of the services, on the host the same on a fake Xen. All grants are
+//! to the own domain, so that one domain is enough.
 //!
-//! Two systems that behave alike print the same lines: indices, references, addresses and ports are named by the order
-//! in which they were seen. What may differ, and how, is in [`differences`]; who compares is not in here.
-//! The crate depends on nothing and knows of neither system.
+//! Two systems that behave alike print the same lines: indices, references, addresses and ports are
+//! named by the order in which they were seen. What may differ, and how, is in [`differences`]; who
+//! compares is not in here. The crate takes numbers and layouts from `xen-sys` and knows of neither
+//! system.
 #![no_std]
 
 extern crate alloc;
 
-pub mod abi;
+mod argument;
 pub mod differences;
 mod names;
 mod scenarios;
-mod stage;
+mod script;
 mod system;
 
 use alloc::format;
 use alloc::string::String;
 
-pub use self::stage::Stage;
-pub use self::system::{Device, Errno, System};
+pub use self::script::Script;
+/// [`GrantDevice`] by its former name.
+pub use self::system::GrantDevice as Device;
+pub use self::system::{Errno, GrantDevice, System};
+
+/// Bytes of a page.
+const PAGE: u64 = 4096;
 
 /// What is tried, under a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// Words joined by hyphens; no two have the same.
     pub name: &'static str,
-    run: fn(&mut Stage<'_>),
+    run: fn(&mut Script<'_>),
 }
 
 /// All scenarios, in the order in which they run.
@@ -40,7 +47,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
 impl Scenario {
     /// Runs it, and leaves nothing behind. `say` gets each line.
     pub fn run(&self, system: &mut dyn System, say: &mut dyn FnMut(&str)) {
-        (self.run)(&mut Stage::new(self.name, system, say));
+        (self.run)(&mut Script::new(self.name, system, say));
         system.finish();
     }
 }

@@ -1,17 +1,19 @@
-//! What scenarios hold: files, indices, references and addresses, under names that do not depend on the system.
+//! What scenarios hold: files, indices, references and addresses, under names that don't depend on
+//! the system.
 //!
-//! Each remembers its real value and shows its name. What a call failed to make has none; calls on it are skipped.
+//! Each remembers its real value and shows its name. What a call failed to make has no value; calls
+//! on it are skipped.
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::marker::PhantomData;
 
-use crate::Device;
-use crate::abi::PAGE;
+use crate::{GrantDevice, PAGE};
 
 /// An open file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct File {
-    pub(crate) device: Device,
+    pub(crate) device: GrantDevice,
     /// Which one of its device in this scenario, from 1.
     pub(crate) ordinal: u32,
     pub(crate) number: Option<u32>,
@@ -24,19 +26,27 @@ struct Name {
     bytes: u64,
 }
 
-/// An index of a device's.
+/// A place of some kind, with its name and its real value.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Index {
+pub(crate) struct Spot<Kind> {
     name: Option<Name>,
     pub(crate) value: Option<u64>,
+    kind: PhantomData<Kind>,
 }
 
-/// An address in a mapping.
+/// Marks a device's index space.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    name: Option<Name>,
-    pub(crate) value: Option<u64>,
-}
+pub(crate) enum Indices {}
+
+/// Marks the caller's memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Memory {}
+
+/// An index of a device's.
+pub(crate) type Index = Spot<Indices>;
+
+/// An address in a mapping.
+pub(crate) type Place = Spot<Memory>;
 
 /// A reference, and who grants it.
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +58,21 @@ pub(crate) struct Grant {
 
 /// What an allocation made.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Allocation {
     pub(crate) file: File,
     pub(crate) index: Index,
     pub(crate) grants: Vec<Grant>,
+}
+
+/// Pages that are shared with the own domain, and mapped.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapped {
+    /// The gntdev that maps them.
+    pub(crate) dev: File,
+    pub(crate) pages: Allocation,
+    /// The reservation's first index.
+    pub(crate) run: Index,
+    pub(crate) at: Place,
 }
 
 /// An event channel: the port to send through, and the one that rings.
@@ -61,14 +82,14 @@ pub(crate) struct Channel {
     pub(crate) rings: u32,
 }
 
-impl Index {
+impl<Kind> Spot<Kind> {
     /// One that was not given out.
     pub(crate) fn raw(value: u64) -> Self {
-        Self { name: None, value: Some(value) }
+        Self { name: None, value: Some(value), kind: PhantomData }
     }
 
     pub(crate) fn named(letter: char, value: Option<u64>) -> Self {
-        Self { name: Some(Name { letter, bytes: 0 }), value }
+        Self { name: Some(Name { letter, bytes: 0 }), value, kind: PhantomData }
     }
 
     /// So many pages further on.
@@ -79,29 +100,8 @@ impl Index {
     /// So many bytes further on.
     pub(crate) fn byte(self, bytes: u64) -> Self {
         let name = self.name.map(|name| Name { bytes: name.bytes + bytes, ..name });
-        Self { name, value: self.value.map(|value| value.wrapping_add(bytes)) }
-    }
-}
-
-impl Place {
-    /// One that was not given out.
-    pub(crate) fn raw(value: u64) -> Self {
-        Self { name: None, value: Some(value) }
-    }
-
-    pub(crate) fn named(letter: char, value: Option<u64>) -> Self {
-        Self { name: Some(Name { letter, bytes: 0 }), value }
-    }
-
-    /// So many pages further on.
-    pub(crate) fn page(self, pages: u64) -> Self {
-        self.byte(pages * PAGE)
-    }
-
-    /// So many bytes further on.
-    pub(crate) fn byte(self, bytes: u64) -> Self {
-        let name = self.name.map(|name| Name { bytes: name.bytes + bytes, ..name });
-        Self { name, value: self.value.map(|value| value.wrapping_add(bytes)) }
+        let value = self.value.map(|value| value.wrapping_add(bytes));
+        Self { name, value, kind: PhantomData }
     }
 }
 
@@ -135,22 +135,12 @@ impl fmt::Display for Name {
 }
 
 /// The name, or the number of what has none.
-fn show(f: &mut fmt::Formatter<'_>, name: Option<Name>, value: Option<u64>) -> fmt::Result {
-    match (name, value) {
-        (Some(name), _) => write!(f, "{name}"),
-        (None, value) => write!(f, "{:#x}", value.unwrap_or(0)),
-    }
-}
-
-impl fmt::Display for Index {
+impl<Kind> fmt::Display for Spot<Kind> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show(f, self.name, self.value)
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show(f, self.name, self.value)
+        match self.name {
+            Some(name) => write!(f, "{name}"),
+            None => write!(f, "{:#x}", self.value.unwrap_or(0)),
+        }
     }
 }
 

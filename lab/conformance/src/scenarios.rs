@@ -16,9 +16,11 @@ mod notify_local;
 mod offset;
 mod unmap;
 
+use xen_sys::linux::gntdev::UnmapNotifyAction;
+
 use crate::Scenario;
 use crate::names::Grant;
-use crate::stage::Stage;
+use crate::script::Script;
 
 /// Every topic's scenarios.
 pub(crate) const TOPICS: &[&[Scenario]] = &[
@@ -39,14 +41,19 @@ pub(crate) const TOPICS: &[&[Scenario]] = &[
     limits::ALL,
 ];
 
-const fn scenario(name: &'static str, run: fn(&mut Stage<'_>)) -> Scenario {
+const fn scenario(name: &'static str, run: fn(&mut Script<'_>)) -> Scenario {
     Scenario { name, run }
 }
+
+/// Action of a notification: the byte at its index becomes 0.
+const CLEAR_BYTE: u32 = UnmapNotifyAction::CLEAR_BYTE.bits();
+/// Action of a notification: an event is sent.
+const SEND_EVENT: u32 = UnmapNotifyAction::SEND_EVENT.bits();
 
 /// A number that no port has.
 const NO_PORT: u32 = 3_000;
 
 /// A reference of the own domain that was never given out.
-fn unused(s: &Stage<'_>) -> Grant {
+fn unused(s: &Script<'_>) -> Grant {
     Grant::raw(s.domid().into(), 30_000)
 }

@@ -1,52 +1,25 @@
 //! What a scenario sees: system calls of Linux's shape, and what is needed to watch their effects.
 
+/// An error number, positive. Xen's list has Linux's numbers, and but for ENOTTY all that the two
+/// devices answer with.
+pub use xen_sys::errno::Errno;
+
 /// One of the two devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Device {
+pub enum GrantDevice {
     /// `/dev/xen/gntdev`, which maps what others grant.
     Gntdev,
     /// `/dev/xen/gntalloc`, which grants.
     Gntalloc,
 }
 
-impl Device {
+impl GrantDevice {
     /// Its name under `/dev/xen`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gntdev => "gntdev",
             Self::Gntalloc => "gntalloc",
         }
-    }
-}
-
-/// An error number, positive, as Linux numbers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(pub i32);
-
-impl Errno {
-    /// An address that can't be read, or written.
-    pub const EFAULT: Self = Self(14);
-
-    /// Its symbol, for those that the two devices answer with.
-    pub const fn name(self) -> Option<&'static str> {
-        Some(match self.0 {
-            1 => "EPERM",
-            2 => "ENOENT",
-            5 => "EIO",
-            6 => "ENXIO",
-            9 => "EBADF",
-            11 => "EAGAIN",
-            12 => "ENOMEM",
-            13 => "EACCES",
-            14 => "EFAULT",
-            16 => "EBUSY",
-            19 => "ENODEV",
-            22 => "EINVAL",
-            25 => "ENOTTY",
-            28 => "ENOSPC",
-            75 => "EOVERFLOW",
-            _ => return None,
-        })
     }
 }
 
@@ -59,7 +32,7 @@ pub trait System {
     ///
     /// # Errors
     /// As the device says.
-    fn open(&mut self, device: Device) -> Result<u32, Errno>;
+    fn open(&mut self, device: GrantDevice) -> Result<u32, Errno>;
 
     /// `close`. What the file has mapped stays so.
     ///
@@ -104,7 +77,8 @@ pub trait System {
     /// EFAULT where that faults.
     fn store(&mut self, addr: u64, value: u8) -> Result<(), Errno>;
 
-    /// An event channel from this domain to itself: the port to send through, and the one that rings.
+    /// An event channel from this domain to itself: the port to send through, and the one that
+    /// rings.
     ///
     /// # Errors
     /// Xen's.

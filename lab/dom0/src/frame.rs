@@ -1,7 +1,8 @@
 //! Frames: what travels on the serial line between the lab's dom0 and whoever drives it.
 //!
-//! A frame is one line, `<channel> <bytes>`: the channel has no blank, and of the bytes those that are no printable
-//! ASCII character, and the backslash, are written `\xx` in hexadecimal. A damaged line is no frame at all.
+//! A frame is one line, `<channel> <bytes>`: the channel has no blank, and of the bytes those that
+//! are no printable ASCII character, and the backslash, are written `\xx` in hexadecimal. A damaged
+//! line is no frame at all.
 //!
 //! | to dom0 | |
 //! |---|---|

@@ -17,11 +17,11 @@ impl FakeXen {
         String::from_utf8_lossy(&self.world.lock().domain(self.domid).printed).into_owned()
     }
 
-    /// Types at the guest's console.
-    pub fn console_type(&self, text: &str) {
+    /// Types at the guest's console; bytes that are no text, too.
+    pub fn console_type(&self, text: &(impl AsRef<[u8]> + ?Sized)) {
         let state = &mut *self.world.lock();
         let domain = state.domain(self.domid);
-        domain.typed.extend(text.bytes());
+        domain.typed.extend(text.as_ref());
         domain.console_daemon();
         domain.ring_keyboard();
     }

@@ -4,15 +4,14 @@
 
 use std::sync::Arc;
 
-use xen_sys::grant_table::{Gntcopy, GnttabCopy, GnttabCopyPtr, GrantStatus};
+use xen_sys::grant_table::{Gntcopy, GnttabCopy, GnttabCopyPtr, GrantEntryV1, GrantStatus};
 use xen_sys::xen::DOMID_SELF;
 
-use super::State;
-use super::domain::PER_FRAME;
-use super::memory::Frame;
+use super::WorldState;
+use super::memory::MachineFrame;
 use drivers::memory::PAGE_SIZE;
 
-impl State {
+impl WorldState {
     pub(super) fn copy(&mut self, caller: u16, op: &GnttabCopy) -> GrantStatus {
         self.try_copy(caller, op).err().unwrap_or(GrantStatus::OKAY)
     }
@@ -56,10 +55,10 @@ impl State {
         side: &GnttabCopyPtr,
         is_grant: bool,
         readonly: bool,
-    ) -> Result<Arc<Frame>, GrantStatus> {
+    ) -> Result<Arc<MachineFrame>, GrantStatus> {
         let mfn = if is_grant {
             let gref = side.u as u32;
-            if gref >= self.domain(owner).grant_frames * PER_FRAME {
+            if gref >= self.domain(owner).grant_frames * GrantEntryV1::PER_FRAME {
                 return Err(GrantStatus::BAD_GNTREF);
             }
             self.pinnable(caller, owner, gref, readonly)?.mfn

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use xen_sys::event_channel::{EvtchnState, EvtchnStatus};
 use xen_sys::xen::{DOMID_SELF, Virq};
 
-use super::State;
+use super::WorldState;
 use super::domain::Domain;
 use drivers::Errno;
 
@@ -58,7 +58,7 @@ impl Domain {
     }
 }
 
-impl State {
+impl WorldState {
     pub(super) fn alloc_unbound(&mut self, domid: u16, remote: u16) -> Result<u32, Errno> {
         // Xen asks only whether the number can be a domain's.
         let remote = if remote == DOMID_SELF { domid } else { remote };

@@ -1,13 +1,15 @@
 //! Faults that a test asks for: any status at any position of a batch, or the hypercall's own.
 
-use std::collections::VecDeque;
 use std::vec::Vec;
 
 use xen_sys::grant_table::GrantStatus;
 
 use drivers::{Call, Errno};
 
-/// Something that goes wrong at the next call of a kind.
+/// Something that goes wrong in one hypercall: see [`crate::FakeXen::inject`].
+///
+/// A call that takes one operation and not a batch has entry 0 alone. Several faults may meet in
+/// one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The hypercall fails when it comes to entry `at`; entries before it are carried out.
@@ -34,20 +36,15 @@ pub enum Fault {
 /// The faults of a domain that are still to come.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    next: VecDeque<(Call, Fault)>,
-    /// The same for the call after the next.
-    later: VecDeque<(Call, Fault)>,
+    /// Each with the number of calls of its kind that go before.
+    planned: Vec<(u32, Call, Fault)>,
     /// Calls that fail whenever they are made.
     denied: Vec<(Call, Errno)>,
 }
 
 impl Faults {
-    pub(super) fn push(&mut self, call: Call, fault: Fault) {
-        self.next.push_back((call, fault));
-    }
-
-    pub(super) fn push_later(&mut self, call: Call, fault: Fault) {
-        self.later.push_back((call, fault));
+    pub(super) fn plan(&mut self, calls: u32, call: Call, fault: Fault) {
+        self.planned.push((calls, call, fault));
     }
 
     pub(super) fn deny(&mut self, call: Call, errno: Option<Errno>) {
@@ -56,25 +53,33 @@ impl Faults {
     }
 
     /// All faults for this call, which are spent.
-    pub(super) fn take(&mut self, call: Call) -> Batch {
-        let (mut now, later) = self.next.drain(..).partition(|(kind, _)| *kind == call);
-        self.next = later;
-        let (due, later) = self.later.drain(..).partition(|(kind, _)| *kind == call);
-        self.later = later;
-        self.next.extend::<VecDeque<_>>(due);
+    pub(super) fn take(&mut self, call: Call) -> CallFaults {
+        let mut now = Vec::new();
+        self.planned.retain_mut(|(calls, kind, fault)| {
+            if *kind != call {
+                return true;
+            }
+            let due = *calls == 0;
+            if due {
+                now.push(*fault);
+            } else {
+                *calls -= 1;
+            }
+            !due
+        });
         let denied = self.denied.iter().filter(|(kind, _)| *kind == call);
-        now.extend(denied.map(|(_, errno)| (call, Fault::Hypercall { at: 0, errno: *errno })));
-        Batch(now)
+        now.extend(denied.map(|(_, errno)| Fault::Hypercall { at: 0, errno: *errno }));
+        CallFaults(now)
     }
 }
 
 /// The faults of one call.
 #[derive(Debug)]
-pub(super) struct Batch(VecDeque<(Call, Fault)>);
+pub(super) struct CallFaults(Vec<Fault>);
 
-impl Batch {
+impl CallFaults {
     fn at(&self, position: usize) -> Option<Fault> {
-        self.0.iter().map(|(_, fault)| *fault).find(|fault| match fault {
+        self.0.iter().copied().find(|fault| match fault {
             Fault::Hypercall { at, .. } | Fault::Status { at, .. } | Fault::Untouched { at } => {
                 *at == position
             }

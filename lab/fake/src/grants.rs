@@ -8,15 +8,14 @@ use std::sync::Arc;
 use std::vec::Vec;
 
 use xen_sys::grant_table::{
-    Gntmap, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable, GnttabUnmapGrantRef, GrantStatus,
-    Gtf,
+    GNTTAB_NR_RESERVED_ENTRIES, Gntmap, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
+    GnttabUnmapGrantRef, GrantEntryV1, GrantStatus, Gtf,
 };
 use xen_sys::xen::DOMID_SELF;
 
-use super::State;
+use super::WorldState;
 use super::domain::Domain;
-use super::domain::PER_FRAME;
-use super::memory::{Frame, Pte};
+use super::memory::{MachineFrame, Pte};
 
 /// Mappings in one maptrack frame.
 const MAPTRACK_PER_FRAME: u32 = 256;
@@ -54,11 +53,13 @@ impl Domain {
             self.is_granted(*gref)
                 && u64::from(self.pages.entry(*gref).frame.load(Ordering::SeqCst)) == mfn
         };
-        (8..self.grant_frames * PER_FRAME).filter(names).collect()
+        (GNTTAB_NR_RESERVED_ENTRIES..self.grant_frames * GrantEntryV1::PER_FRAME)
+            .filter(names)
+            .collect()
     }
 
     /// A frame that another domain is to see.
-    pub(super) fn frame(&mut self, mfn: u64) -> Result<Arc<Frame>, GrantStatus> {
+    pub(super) fn frame(&mut self, mfn: u64) -> Result<Arc<MachineFrame>, GrantStatus> {
         match self.paged_out.get_mut(&mfn) {
             Some(0) | None => self.frames.get(&mfn).cloned().ok_or(GrantStatus::BAD_PAGE),
             Some(left) => {
@@ -81,7 +82,7 @@ impl Domain {
     }
 }
 
-impl State {
+impl WorldState {
     pub(super) fn query_size(&mut self, domid: u16, op: &mut GnttabQuerySize) {
         assert_eq!(op.dom, DOMID_SELF, "a guest may ask about itself alone");
         let domain = self.domain(domid);
@@ -117,7 +118,7 @@ impl State {
         let Some(granter) = self.domains.get(&op.dom).filter(|domain| domain.alive) else {
             return GrantStatus::BAD_DOMAIN;
         };
-        let entries = granter.grant_frames * PER_FRAME;
+        let entries = granter.grant_frames * GrantEntryV1::PER_FRAME;
         let Some(handle) = self.domain(mapper).free_handle() else {
             return GrantStatus::NO_SPACE;
         };

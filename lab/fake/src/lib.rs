@@ -9,12 +9,15 @@
 //!
 //! Time is virtual and moves only when no guest can run ([`World::run`]).
 
+mod boot;
 mod console;
 mod copy;
 mod domain;
 mod events;
 mod fault;
 mod grants;
+mod guest;
+pub mod heap;
 mod interrupt;
 mod memory;
 mod run;
@@ -30,17 +33,20 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::domain::{Config, ConsoleKind};
-use self::domain::{Domain, Pages};
+use self::domain::{Domain, DomainPages};
 pub use self::fault::Fault;
+pub use self::guest::{Guest, Pair};
 pub use self::run::Task;
 use drivers::{Call, Errno, GrantRef};
+use xen_sys::io::console::XenconsInterface;
+use xen_sys::xen::SharedInfo;
 
 /// A machine with Xen on it.
 #[derive(Clone, Debug, Default)]
-pub struct World(Arc<Mutex<State>>);
+pub struct World(Arc<Mutex<WorldState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct WorldState {
     now: u64,
     domains: BTreeMap<u16, Domain>,
     timers: run::Timers,
@@ -52,7 +58,7 @@ struct State {
 pub struct FakeXen {
     world: World,
     domid: u16,
-    pages: Arc<Pages>,
+    pages: Arc<DomainPages>,
 }
 
 impl World {
@@ -63,7 +69,7 @@ impl World {
 
     /// Starts domain `domid`.
     pub fn domain(&self, domid: u16, config: Config) -> FakeXen {
-        let pages = Arc::new(Pages::new(&config));
+        let pages = Arc::new(DomainPages::new(&config));
         let domain = Domain::new(domid, config, pages.clone());
         let state = &mut *self.lock();
         let old = state.domains.insert(domid, domain);
@@ -103,23 +109,23 @@ std::thread_local! {
 }
 
 /// Whether this thread is inside the fake, whose allocations are no guest's.
-pub fn is_inside() -> bool {
+pub(crate) fn is_inside() -> bool {
     INSIDE.with(Cell::get)
 }
 
 /// The world, held by this thread.
-struct Inside<'a>(MutexGuard<'a, State>);
+struct Inside<'a>(MutexGuard<'a, WorldState>);
 
 impl Deref for Inside<'_> {
-    type Target = State;
+    type Target = WorldState;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &WorldState {
         &self.0
     }
 }
 
 impl DerefMut for Inside<'_> {
-    fn deref_mut(&mut self) -> &mut State {
+    fn deref_mut(&mut self) -> &mut WorldState {
         &mut self.0
     }
 }
@@ -130,7 +136,7 @@ impl Drop for Inside<'_> {
     }
 }
 
-impl State {
+impl WorldState {
     fn domain(&mut self, domid: u16) -> &mut Domain {
         self.domains.get_mut(&domid).expect("a domain that runs is in the world")
     }
@@ -155,12 +161,17 @@ impl FakeXen {
 
     /// Makes `fault` happen at the next `call`.
     pub fn inject(&self, call: Call, fault: Fault) {
-        self.world.lock().domain(self.domid).faults.push(call, fault);
+        self.inject_after(0, call, fault);
     }
 
     /// Makes `fault` happen at the `call` after the next.
     pub fn inject_later(&self, call: Call, fault: Fault) {
-        self.world.lock().domain(self.domid).faults.push_later(call, fault);
+        self.inject_after(1, call, fault);
+    }
+
+    /// Makes `fault` happen at the `call` that comes after so many others of its kind.
+    pub fn inject_after(&self, calls: u32, call: Call, fault: Fault) {
+        self.world.lock().domain(self.domid).faults.plan(calls, call, fault);
     }
 
     /// Makes every `call` fail with `errno`, until it's lifted with `None`.
@@ -185,6 +196,16 @@ impl FakeXen {
     /// somebody else does just then.
     pub fn interrupt(&self, looks: u64, run: impl FnOnce() + Send + 'static) {
         self.pages.interrupts.set(self.entry_looks() + looks, run);
+    }
+
+    /// The page of events and time, as Xen sees it.
+    pub fn shared_info(&self) -> &SharedInfo {
+        &self.pages.shared_info
+    }
+
+    /// The console's ring, as its daemon sees it.
+    pub fn console_ring(&self) -> &XenconsInterface {
+        &self.pages.console
     }
 
     /// How often its grant table was looked at.
@@ -216,7 +237,7 @@ impl FakeXen {
     fn call<R>(
         &self,
         call: Call,
-        run: impl FnOnce(&mut State, &mut fault::Batch) -> Result<R, Errno>,
+        run: impl FnOnce(&mut WorldState, &mut fault::CallFaults) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
         self.pages.counters.count(call);
         let state = &mut *self.world.lock();

@@ -1,10 +1,11 @@
 //! Memory of the fake: frames of bytes, page tables by address, address space.
+#![expect(unsafe_code, reason = "makes pages and slots")]
 
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
-use super::State;
+use super::WorldState;
 use super::domain::Domain;
 use drivers::Errno;
 use drivers::memory::{FrameCount, PAGE_SIZE, Page, PageSlot};
@@ -19,9 +20,9 @@ const SLOT_BASE: usize = 0x7000_0000_0000;
 /// Its bytes come into being when they are first looked at. They are plain: every access happens
 /// inside the fake, one at a time.
 #[derive(Debug, Default)]
-pub(super) struct Frame(Mutex<Vec<u8>>);
+pub(super) struct MachineFrame(Mutex<Vec<u8>>);
 
-impl Frame {
+impl MachineFrame {
     pub(super) fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
         let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Memory is not zero when it's handed out; a guest that trusts it is found out.
@@ -30,7 +31,7 @@ impl Frame {
     }
 
     /// Copies from another frame, or from another place in the same.
-    pub(super) fn copy_from(&self, at: usize, source: &Frame, from: usize, len: usize) {
+    pub(super) fn copy_from(&self, at: usize, source: &MachineFrame, from: usize, len: usize) {
         // By way of a buffer, so that ranges may overlap.
         let buffer = source.bytes()[from..from + len].to_vec();
         self.bytes()[at..at + len].copy_from_slice(&buffer);
@@ -41,7 +42,7 @@ impl Frame {
 #[derive(Clone, Debug)]
 pub(super) struct Pte {
     pub(super) mfn: u64,
-    pub(super) frame: Arc<Frame>,
+    pub(super) frame: Arc<MachineFrame>,
     pub(super) writable: bool,
     /// The handle of the grant mapping that made it; `None` for the domain's own memory.
     pub(super) handle: Option<u32>,
@@ -49,7 +50,7 @@ pub(super) struct Pte {
 
 /// A reserved range of addresses.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
+pub(super) struct AddressRange {
     pub(super) pages: u32,
     /// Pages whose L1 tables exist.
     pub(super) prepared: u32,
@@ -68,7 +69,9 @@ impl Domain {
         let mfn = self.free.pop()?;
         let (addr, frame) = (own_addr(mfn), self.frames[&mfn].clone());
         self.ptes.insert(addr, Pte { mfn, frame, writable: true, handle: None });
-        Some(Page::new(addr, mfn, self.clean.remove(&mfn)))
+        let clean = self.clean.remove(&mfn);
+        // SAFETY: the frame was free and is this page's from now on.
+        Some(unsafe { Page::new(addr, mfn, clean) })
     }
 
     pub(super) fn frames(&self) -> FrameCount {
@@ -80,8 +83,9 @@ impl Domain {
         // One page of distance: what runs off a slot's end is found out.
         let addr =
             last.map_or(SLOT_BASE, |(addr, slot)| addr + (slot.pages as usize + 1) * PAGE_SIZE);
-        self.slots.insert(addr, Slot { pages, prepared: 0 });
-        Some(PageSlot::new(addr, pages))
+        self.slots.insert(addr, AddressRange { pages, prepared: 0 });
+        // SAFETY: the addresses lie behind every slot that was reserved.
+        Some(unsafe { PageSlot::new(addr, pages) })
     }
 
     pub(super) fn prepare_slot(&mut self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
@@ -110,7 +114,7 @@ impl Domain {
             .is_some_and(|(first, slot)| addr < first + slot.prepared as usize * PAGE_SIZE)
     }
 
-    fn frame_at(&self, addr: usize, write: bool) -> &Frame {
+    fn frame_at(&self, addr: usize, write: bool) -> &MachineFrame {
         let pte = self.ptes.get(&(addr & !(PAGE_SIZE - 1)));
         let pte = pte.unwrap_or_else(|| panic!("page fault: nothing is mapped at {addr:#x}"));
         assert!(pte.writable || !write, "page fault: {addr:#x} is read-only");
@@ -158,9 +162,9 @@ impl Domain {
     }
 }
 
-impl State {
+impl WorldState {
     pub(super) fn free_page(&mut self, domid: u16, page: Page) {
-        let mfn = page.mfn();
+        let mfn = page.gfn();
         let domain = self.domain(domid);
         // The domain itself holds the frame twice: in its memory and in its own page table.
         let holders = Arc::strong_count(&domain.frames[&mfn]);

@@ -11,17 +11,16 @@ use xen_sys::event_channel::{
     EvtchnStatus,
 };
 use xen_sys::grant_table::{
-    GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
+    Gntmap, GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
     GnttabUnmapGrantRef, GrantEntryV1,
 };
-use xen_sys::io::xs_wire::XenstoreDomainInterface;
-use xen_sys::xen::SharedInfo;
 
-use super::{ConsoleKind, FakeXen, domain, run};
-use drivers::memory::{FrameCount, Memory, PAGE_SIZE, Page, PageSlot};
-use drivers::{Call, ConsoleDevice, Counters, Errno, Hypervisor, PortNumber};
+use super::{FakeXen, run};
+use drivers::memory::{FrameCount, HostAddr, Memory, PAGE_SIZE, Page, PageSlot};
+use drivers::{Call, Counters, Errno, Hypervisor};
 
-impl Hypervisor for FakeXen {
+// SAFETY: each call is carried out on the fake's own tables, and writes to its arguments alone.
+unsafe impl Hypervisor for FakeXen {
     fn counters(&self) -> &Counters {
         &self.pages.counters
     }
@@ -129,24 +128,6 @@ impl Hypervisor for FakeXen {
         })
     }
 
-    fn shared_info(&self) -> &SharedInfo {
-        &self.pages.shared_info
-    }
-
-    fn console_device(&self) -> ConsoleDevice<'_> {
-        match self.pages.console_kind {
-            ConsoleKind::Ring => {
-                ConsoleDevice::Ring(&self.pages.console, PortNumber(domain::CONSOLE_PORT))
-            }
-            ConsoleKind::Hypervisor => ConsoleDevice::Hypervisor,
-        }
-    }
-
-    fn xenstore_device(&self) -> Option<(&XenstoreDomainInterface, PortNumber)> {
-        let port = PortNumber(domain::XENSTORE_PORT);
-        (self.pages.console_kind == ConsoleKind::Ring).then_some((&self.pages.xenstore, port))
-    }
-
     fn console_io_write(&self, bytes: &[u8]) -> Result<(), Errno> {
         self.call(Call::ConsoleWrite, |state, batch| {
             batch.single(|| ())?;
@@ -179,12 +160,14 @@ impl Hypervisor for FakeXen {
     }
 }
 
-impl Memory for FakeXen {
+// SAFETY: pages and slots are numbers of the fake's own, handed out once; every access by such a
+// number is looked up, and panics where nothing is.
+unsafe impl Memory for FakeXen {
     fn alloc_page(&self) -> Option<Page> {
         self.alive()?.domain(self.domid).alloc_page()
     }
 
-    fn free_page(&self, page: Page) {
+    unsafe fn free_page(&self, page: Page) {
         if let Some(mut state) = self.alive() {
             state.free_page(self.domid, page);
         }
@@ -198,20 +181,25 @@ impl Memory for FakeXen {
         self.world.lock().domain(self.domid).prepare_slot(slot, pages)
     }
 
-    fn release_slot(&self, slot: PageSlot) {
+    fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr {
+        let addr = (slot.addr() + page as usize * PAGE_SIZE) as u64;
+        HostAddr { addr, flags: Gntmap::empty() }
+    }
+
+    unsafe fn release_slot(&self, slot: PageSlot) {
         if let Some(mut state) = self.alive() {
             state.domain(self.domid).release_slot(slot);
         }
     }
 
-    fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno> {
+    unsafe fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno> {
         let mapped = &self.pages.grant_frames_mapped;
         assert_eq!(first, mapped.load(Ordering::SeqCst), "grant frames mapped out of order");
         mapped.fetch_add(frames.len() as u32, Ordering::SeqCst);
         Ok(())
     }
 
-    fn grant_entries(&self) -> &[GrantEntryV1] {
+    unsafe fn grant_entries(&self) -> &[GrantEntryV1] {
         Counters::add(&self.pages.entry_looks, 1);
         self.pages.interrupts.run_at(self.entry_looks());
         self.pages.grant_entries()

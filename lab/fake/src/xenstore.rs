@@ -40,7 +40,7 @@ impl Node {
 pub(super) type Tree = BTreeMap<String, Node>;
 
 #[derive(Debug)]
-pub(super) struct Transaction {
+pub(super) struct OpenTransaction {
     owner: u16,
     tree: Tree,
     began: u64,
@@ -53,7 +53,7 @@ pub(super) struct Transaction {
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) tree: Tree,
-    transactions: BTreeMap<u32, Transaction>,
+    transactions: BTreeMap<u32, OpenTransaction>,
     next_transaction: u32,
     /// Counts changes; and when each path changed last.
     clock: u64,
@@ -288,7 +288,7 @@ impl Store {
         self.next_transaction += 1;
         let (tree, began) = (self.tree.clone(), self.clock);
         let (seen, changed) = (BTreeSet::new(), Vec::new());
-        self.transactions.insert(id, Transaction { owner: who, tree, began, seen, changed });
+        self.transactions.insert(id, OpenTransaction { owner: who, tree, began, seen, changed });
         Ok(id)
     }
 

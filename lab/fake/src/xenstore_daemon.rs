@@ -14,7 +14,7 @@ use xen_sys::io::xs_wire::{XENSTORE_PAYLOAD_MAX, XENSTORE_RING_SIZE, XsMessageTy
 
 use super::domain::XENSTORE_PORT;
 use super::xenstore::{Node, Perms, matches};
-use super::{FakeXen, State, World};
+use super::{FakeXen, World, WorldState};
 use drivers::Errno;
 
 /// Watches that one domain may have.
@@ -112,7 +112,7 @@ impl FakeXen {
     }
 }
 
-impl State {
+impl WorldState {
     /// A domain is created.
     pub(super) fn introduce(&mut self, domid: u16) {
         let connection = Connection {

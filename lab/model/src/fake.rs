@@ -1,5 +1,7 @@
 //! The calls on FakeXen: by three guests that come and go, or by one that grants to itself.
 
+use alloc::vec::Vec;
+
 use drivers::{Limits, Services};
 use fake_xen::{Config, ConsoleKind, FakeXen, World};
 
@@ -24,7 +26,7 @@ const ROOM: Room = Room { memory: 40, entries: 504, mappings: 255, indices: 1 <<
 /// # Panics
 /// If the services and the model differ.
 pub fn run(ops: &[Op]) -> Met {
-    crate::run(Three { world: World::new(), started: 0 }, ops, |_| ())
+    crate::run(Three { world: World::new(), started: Vec::new() }, ops, |_| ())
 }
 
 /// The same by one guest in dom0's place that grants to itself, as on a real Xen.
@@ -32,11 +34,10 @@ pub fn run(ops: &[Op]) -> Met {
 /// # Panics
 /// If the services and the model differ.
 pub fn run_alone(ops: &[Op]) -> Met {
-    let xen = World::new().domain(0, Config { console: ConsoleKind::Hypervisor, ..CONFIG });
-    let services = Services::bring_up(&xen, Limits::default()).expect("a guest comes up");
+    let guest = World::new().guest(0, Config { console: ConsoleKind::Hypervisor, ..CONFIG });
     let room = Room { indices: LoopBack::<FakeXen>::INDICES, ..ROOM };
-    let met = crate::run(LoopBack::new(&services, room), ops, |_| ());
-    services.xen.assert_clean();
+    let met = crate::run(LoopBack::new(&guest.services, room), ops, |_| ());
+    guest.assert_clean();
     met
 }
 
@@ -44,7 +45,8 @@ pub fn run_alone(ops: &[Op]) -> Met {
 #[derive(Debug)]
 struct Three {
     world: World,
-    started: u16,
+    /// By domain number.
+    started: Vec<FakeXen>,
 }
 
 impl Stage for Three {
@@ -59,9 +61,10 @@ impl Stage for Three {
     }
 
     fn start(&mut self, limits: Limits) -> Services<FakeXen> {
-        let xen = self.world.domain(self.started, CONFIG);
-        self.started += 1;
-        Services::bring_up(&xen, limits).expect("a guest comes up")
+        let fake_xen::Guest { xen, services } =
+            self.world.guest_with(self.started.len() as u16, CONFIG, limits);
+        self.started.push(xen);
+        services
     }
 
     fn destroy(&mut self, domid: u16) -> bool {
@@ -70,6 +73,6 @@ impl Stage for Three {
     }
 
     fn assert_clean(&self, services: &Services<FakeXen>) {
-        services.xen.assert_clean();
+        self.started[usize::from(services.domid.get())].assert_clean();
     }
 }

@@ -49,7 +49,7 @@ impl<X: Platform> Stage for LoopBack<'_, X> {
     }
 
     fn assert_clean(&self, services: &Services<X>) {
-        assert_eq!(services.table.in_use(), 0, "grants are left");
+        assert_eq!(services.gntalloc.in_use(), 0, "grants are left");
         assert_eq!(services.gntalloc.parked(), 0, "parked pages are left");
         assert_eq!(services.gntdev.usage(), Usage::default(), "reservations or mappings are left");
         assert_eq!(services.events.open_ports(), self.ports, "ports are left");

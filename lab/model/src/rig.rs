@@ -12,11 +12,8 @@ use alloc::vec::Vec;
 
 use drivers::events::Port;
 use drivers::gntdev::Usage;
-use drivers::notify::UnmapNotify;
-use drivers::{
-    Access, Call, DomId, ForeignGrant, GrantRef, Hypervisor, Limits, PeerState, PortNumber,
-    Services,
-};
+use drivers::notify::NotifyRequest;
+use drivers::{Access, Call, ClaimedDomId, ClaimedGrant, Limits, PeerState, PortNumber, Services};
 use linux::ioctl::{GntallocFile, GntdevFile};
 
 use crate::Stage;
@@ -67,9 +64,8 @@ struct Rig<S: Stage> {
     places: Vec<DomainId>,
 }
 
-fn grants_of(grants: &[(u16, Gref)]) -> Vec<ForeignGrant> {
-    let claim = |(domid, gref): &(u16, Gref)| ForeignGrant { domid: *domid, gref: GrantRef(*gref) };
-    grants.iter().map(claim).collect()
+fn grants_of(grants: &[(u16, Gref)]) -> Vec<ClaimedGrant> {
+    grants.iter().map(|(domid, gref)| ClaimedGrant::new(*domid, *gref)).collect()
 }
 
 impl<S: Stage> Rig<S> {
@@ -101,7 +97,7 @@ impl<S: Stage> Rig<S> {
             peer.ports[place] = Some(bound.unwrap());
             *own = Some(port);
         }
-        let sent_before = services.xen.counters().calls(Call::EvtchnSend);
+        let sent_before = services.system.counters().calls(Call::EvtchnSend);
         let (files, devs) = (BTreeMap::new(), BTreeMap::new());
         // Numbers below that were never started are nobody's.
         self.guests.resize_with(id, || None);
@@ -182,11 +178,11 @@ impl<S: Stage> Rig<S> {
         let guest = self.guests[id].as_mut().expect("alive");
         let model = &mut self.model.domains[id];
         guest.devs.entry(number).or_insert_with(|| {
-            let file = GntdevFile::open(&guest.services.xen, &guest.services.gntdev).unwrap();
+            let file = GntdevFile::open(&guest.services.gntdev).unwrap();
             let (slots, notifies) = (BTreeMap::new(), BTreeMap::new());
             let mut dev = Dev { closed: false, limit: INDICES.into(), slots, notifies };
             if number >= ROOMY {
-                file.handle().and_then(|handle| handle.set_max_grants(MANY)).unwrap();
+                file.device().and_then(|device| device.set_max_grants(MANY)).unwrap();
                 dev.limit = MANY.into();
             }
             model.devs.insert(number, dev);
@@ -246,13 +242,13 @@ impl<S: Stage> Rig<S> {
                     Some((_, 0)) => PeerState::MappedRo,
                     Some(_) => PeerState::MappedRw,
                 };
-                assert_eq!(info.peer, DomId::new(page.peer).unwrap());
+                assert_eq!(info.peer, ClaimedDomId(page.peer));
                 assert_eq!((info.access, info.state, info.parked), (access, state, parked));
             });
             assert_eq!(seen, model.pages.len(), "pages charged");
-            assert_eq!(guest.services.table.in_use() as usize, model.pages.len());
+            assert_eq!(guest.services.gntalloc.in_use() as usize, model.pages.len());
             assert_eq!(
-                guest.services.xen.counters().calls(Call::EvtchnSend) - guest.sent_before,
+                guest.services.system.counters().calls(Call::EvtchnSend) - guest.sent_before,
                 model.sent
             );
             let mut usage = Usage::default();
@@ -290,8 +286,8 @@ fn run_arg(index: u64, count: u32) -> [u8; 16] {
     bytes
 }
 
-fn notify_arg(index: u64, notify: UnmapNotify) -> [u8; 16] {
-    let mut bytes = run_arg(index, notify.action);
-    bytes[12..].copy_from_slice(&notify.port.0.to_ne_bytes());
+fn notify_arg(index: u64, request: NotifyRequest) -> [u8; 16] {
+    let mut bytes = run_arg(index, request.action);
+    bytes[12..].copy_from_slice(&request.port.0.to_ne_bytes());
     bytes
 }

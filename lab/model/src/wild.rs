@@ -6,9 +6,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use drivers::{GrantRef, Limits, PortNumber, Services};
+use drivers::{GrantRef, Limits, PortNumber};
 use fake_xen::{Config, FakeXen, World};
-use linux::ioctl::{GntallocFile, GntdevFile, abi};
+use linux::abi::{gntalloc, gntdev};
+use linux::ioctl::{GntallocFile, GntdevFile};
 use linux::libxen::{Gntshr, Gnttab};
 
 /// Takes values off a string of bytes; zeroes once it's used up.
@@ -44,8 +45,8 @@ impl Bytes<'_> {
     }
 }
 
-struct Guest {
-    services: Services<FakeXen>,
+struct Caller {
+    guest: fake_xen::Guest,
     dev: GntdevFile<FakeXen>,
     alloc: GntallocFile<FakeXen>,
     tab: Gnttab<FakeXen>,
@@ -54,18 +55,16 @@ struct Guest {
     known: Vec<u64>,
 }
 
-impl Guest {
+impl Caller {
     fn new(world: &World, domid: u16) -> Self {
         let config = Config { pages: 24, max_grant_frames: 1, ..Config::default() };
-        let xen = world.domain(domid, config);
-        let limits = Limits { gntalloc: 16, gntdev: 24 };
-        let services = Services::bring_up(&xen, limits).expect("a guest comes up");
+        let guest = world.guest_with(domid, config, Limits { gntalloc: 16, gntdev: 24 });
         Self {
-            dev: GntdevFile::open(&xen, &services.gntdev).unwrap(),
-            alloc: GntallocFile::open(&services.gntalloc).unwrap(),
-            tab: Gnttab::open(&xen, &services.gntdev).unwrap(),
-            shr: Gntshr::open(&services.gntalloc).unwrap(),
-            services,
+            dev: GntdevFile::open(&guest.gntdev).unwrap(),
+            alloc: GntallocFile::open(&guest.gntalloc).unwrap(),
+            tab: Gnttab::open(&guest.gntdev).unwrap(),
+            shr: Gntshr::open(&guest.gntalloc).unwrap(),
+            guest,
             known: Vec::new(),
         }
     }
@@ -83,7 +82,7 @@ impl Guest {
 /// If something is left in the end, or the fake finds fault.
 pub fn run(input: &[u8]) {
     let world = World::new();
-    let mut guests = [Guest::new(&world, 1), Guest::new(&world, 2)];
+    let mut guests = [Caller::new(&world, 1), Caller::new(&world, 2)];
     let mut input = Bytes(input);
     // References go from one to the other.
     let mut offered = Vec::new();
@@ -91,30 +90,30 @@ pub fn run(input: &[u8]) {
         let who = input.byte();
         step(&mut guests[usize::from(who % 2)], who / 2, &mut input, &mut offered);
         // Everything that is open shows its state without a panic.
-        for guest in &guests {
-            let usage = guest.services.gntdev.usage();
+        for caller in &guests {
+            let usage = caller.guest.gntdev.usage();
             assert!(usage.mapped + usage.stuck <= usage.reserved);
         }
     }
-    let services = guests.map(|guest| guest.services);
-    for services in &services {
-        services.gntalloc.reap(u32::MAX);
-        services.xen.assert_clean();
+    let guests = guests.map(|caller| caller.guest);
+    for guest in &guests {
+        guest.gntalloc.reap(u32::MAX);
+        guest.assert_clean();
     }
 }
 
-fn step(guest: &mut Guest, call: u8, input: &mut Bytes<'_>, offered: &mut Vec<u64>) {
+fn step(guest: &mut Caller, call: u8, input: &mut Bytes<'_>, offered: &mut Vec<u64>) {
     let known = guest.known.clone();
     let mut number = || input.number(&known);
     let commands = [
-        abi::MAP_GRANT_REF,
-        abi::UNMAP_GRANT_REF,
-        abi::GET_OFFSET_FOR_VADDR,
-        abi::SET_MAX_GRANTS,
-        abi::ALLOC_GREF,
-        abi::DEALLOC_GREF,
-        abi::SET_UNMAP_NOTIFY,
-        abi::GRANT_COPY,
+        gntdev::IOCTL_GNTDEV_MAP_GRANT_REF,
+        gntdev::IOCTL_GNTDEV_UNMAP_GRANT_REF,
+        gntdev::IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR,
+        gntdev::IOCTL_GNTDEV_SET_MAX_GRANTS,
+        gntalloc::IOCTL_GNTALLOC_ALLOC_GREF,
+        gntalloc::IOCTL_GNTALLOC_DEALLOC_GREF,
+        gntdev::IOCTL_GNTDEV_SET_UNMAP_NOTIFY,
+        gntdev::IOCTL_GNTDEV_GRANT_COPY,
     ];
     match call % 20 {
         // Well-formed to the last byte but for its values, so that calls get somewhere.
@@ -124,7 +123,9 @@ fn step(guest: &mut Guest, call: u8, input: &mut Bytes<'_>, offered: &mut Vec<u6
             bytes[..2].copy_from_slice(&((number() % 4) as u16).to_ne_bytes());
             bytes[2..4].copy_from_slice(&1u16.to_ne_bytes());
             bytes[4..8].copy_from_slice(&count.to_ne_bytes());
-            if guest.alloc.ioctl(abi::ALLOC_GREF, &mut bytes).is_ok() && count > 0 {
+            if guest.alloc.ioctl(gntalloc::IOCTL_GNTALLOC_ALLOC_GREF, &mut bytes).is_ok()
+                && count > 0
+            {
                 let gref = u32::from_ne_bytes(bytes[16..20].try_into().unwrap());
                 offered.push(u64::from(gref));
                 guest.learn::<()>(Ok(u64::from_ne_bytes(bytes[8..16].try_into().unwrap())));
@@ -139,7 +140,7 @@ fn step(guest: &mut Guest, call: u8, input: &mut Bytes<'_>, offered: &mut Vec<u6
                 entry[..4].copy_from_slice(&((number() % 4) as u32).to_ne_bytes());
                 entry[4..].copy_from_slice(&(gref as u32).to_ne_bytes());
             }
-            if guest.dev.ioctl(abi::MAP_GRANT_REF, &mut bytes).is_ok() {
+            if guest.dev.ioctl(gntdev::IOCTL_GNTDEV_MAP_GRANT_REF, &mut bytes).is_ok() {
                 guest.learn::<()>(Ok(u64::from_ne_bytes(bytes[8..16].try_into().unwrap())));
             }
         }

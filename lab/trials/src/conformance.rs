@@ -1,8 +1,9 @@
-//! The scenarios of the `conformance` crate, run on our devices through the face that speaks Linux's ABI.
+//! The scenarios of the `conformance` crate, run on our devices through the face that speaks
+//! Linux's ABI.
 //!
-//! Memory is reached through the files that mapped it; what no file mapped is EFAULT. A guest has no system calls, so
-//! the numbers of files are counted here, and addresses of gntalloc's files, which each file counts for itself, get
-//! the file's number on top.
+//! Memory is reached through the files that mapped it; what no file mapped is EFAULT. A guest has
+//! no system calls, so the numbers of files are counted here, and addresses of gntalloc's files,
+//! which each file counts for itself, get the file's number on top.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,23 +14,23 @@ use drivers::memory::Platform;
 use drivers::{Error, Services};
 use linux::ioctl::{GntallocFile, GntdevFile};
 
-/// Where the number of a gntalloc file begins in an address of its.
+/// The bit at which the number of a gntalloc file begins in its addresses.
 const FILE_SHIFT: u32 = 40;
 
 /// Our devices, as a scenario sees them.
 #[derive(Debug)]
 struct Face<'a, X: Platform> {
     services: &'a Services<X>,
-    files: Vec<File<X>>,
+    files: Vec<OpenFile<X>>,
     /// Every mapping that was made: its address and the file.
     mapped: Vec<(u64, usize)>,
     ports: Vec<Port<X>>,
-    /// By port: how often it had rung when it was last asked for.
+    /// By port: how often it had rung when it was last asked about.
     heard: Vec<(u32, u64)>,
 }
 
 #[derive(Debug)]
-enum File<X: Platform> {
+enum OpenFile<X: Platform> {
     Gntdev(GntdevFile<X>),
     Gntalloc(GntallocFile<X>),
 }
@@ -49,12 +50,12 @@ pub fn run<X: Platform>(scenario: &Scenario, services: &Services<X>) -> Vec<Stri
 }
 
 impl<X: Platform> Face<'_, X> {
-    fn file(&mut self, number: u32) -> Result<&mut File<X>, Errno> {
+    fn file(&mut self, number: u32) -> Result<&mut OpenFile<X>, Errno> {
         self.files.get_mut(number as usize).ok_or(Errno(9))
     }
 
     /// The file that maps an address, or mapped it last, and the address as the file has it.
-    fn at(&mut self, addr: u64) -> Result<(&mut File<X>, usize), Errno> {
+    fn at(&mut self, addr: u64) -> Result<(&mut OpenFile<X>, usize), Errno> {
         let mut known = self.mapped.iter().rev();
         let before = known.find(|(start, _)| (*start..*start + (1 << 30)).contains(&addr));
         let number = before.ok_or(Errno::EFAULT)?.1;
@@ -64,8 +65,8 @@ impl<X: Platform> Face<'_, X> {
 
     fn base(&self, number: usize) -> u64 {
         match self.files[number] {
-            File::Gntdev(_) => 0,
-            File::Gntalloc(_) => (number as u64 + 1) << FILE_SHIFT,
+            OpenFile::Gntdev(_) => 0,
+            OpenFile::Gntalloc(_) => (number as u64 + 1) << FILE_SHIFT,
         }
     }
 }
@@ -78,11 +79,9 @@ impl<X: Platform> System for Face<'_, X> {
     fn open(&mut self, device: Device) -> Result<u32, Errno> {
         let services = self.services;
         self.files.push(match device {
-            Device::Gntdev => {
-                File::Gntdev(GntdevFile::open(&services.xen, &services.gntdev).map_err(errno)?)
-            }
+            Device::Gntdev => OpenFile::Gntdev(GntdevFile::open(&services.gntdev).map_err(errno)?),
             Device::Gntalloc => {
-                File::Gntalloc(GntallocFile::open(&services.gntalloc).map_err(errno)?)
+                OpenFile::Gntalloc(GntallocFile::open(&services.gntalloc).map_err(errno)?)
             }
         });
         Ok(self.files.len() as u32 - 1)
@@ -90,16 +89,16 @@ impl<X: Platform> System for Face<'_, X> {
 
     fn close(&mut self, file: u32) -> Result<(), Errno> {
         match self.file(file)? {
-            File::Gntdev(file) => file.close(),
-            File::Gntalloc(file) => file.close(),
+            OpenFile::Gntdev(file) => file.close(),
+            OpenFile::Gntalloc(file) => file.close(),
         }
         .map_err(errno)
     }
 
     fn ioctl(&mut self, file: u32, command: u32, argument: &mut [u8]) -> Result<u32, Errno> {
         match self.file(file)? {
-            File::Gntdev(file) => file.ioctl(command, argument),
-            File::Gntalloc(file) => file.ioctl(command, argument),
+            OpenFile::Gntdev(file) => file.ioctl(command, argument),
+            OpenFile::Gntalloc(file) => file.ioctl(command, argument),
         }
         .map(|()| 0)
         .map_err(errno)
@@ -114,8 +113,8 @@ impl<X: Platform> System for Face<'_, X> {
         offset: u64,
     ) -> Result<u64, Errno> {
         let addr = match self.file(file)? {
-            File::Gntdev(file) => file.mmap(length, prot, flags, offset),
-            File::Gntalloc(file) => file.mmap(length, prot, flags, offset),
+            OpenFile::Gntdev(file) => file.mmap(length, prot, flags, offset),
+            OpenFile::Gntalloc(file) => file.mmap(length, prot, flags, offset),
         };
         let number = file as usize;
         let addr = addr.map_err(errno)? as u64 + self.base(number);
@@ -125,8 +124,8 @@ impl<X: Platform> System for Face<'_, X> {
 
     fn munmap(&mut self, addr: u64, length: u64) -> Result<(), Errno> {
         match self.at(addr).map_err(|_| Errno(22))? {
-            (File::Gntdev(file), addr) => file.munmap(addr, length),
-            (File::Gntalloc(file), addr) => file.munmap(addr, length),
+            (OpenFile::Gntdev(file), addr) => file.munmap(addr, length),
+            (OpenFile::Gntalloc(file), addr) => file.munmap(addr, length),
         }
         .map_err(errno)
     }
@@ -134,8 +133,8 @@ impl<X: Platform> System for Face<'_, X> {
     fn load(&mut self, addr: u64) -> Result<u8, Errno> {
         let mut byte = [0];
         match self.at(addr)? {
-            (File::Gntdev(file), addr) => file.read(addr, &mut byte),
-            (File::Gntalloc(file), addr) => file.read(addr, &mut byte),
+            (OpenFile::Gntdev(file), addr) => file.read(addr, &mut byte),
+            (OpenFile::Gntalloc(file), addr) => file.read(addr, &mut byte),
         }
         .map_err(errno)?;
         Ok(byte[0])
@@ -143,8 +142,8 @@ impl<X: Platform> System for Face<'_, X> {
 
     fn store(&mut self, addr: u64, value: u8) -> Result<(), Errno> {
         match self.at(addr)? {
-            (File::Gntdev(file), addr) => file.write(addr, &[value]),
-            (File::Gntalloc(file), addr) => file.write(addr, &[value]),
+            (OpenFile::Gntdev(file), addr) => file.write(addr, &[value]),
+            (OpenFile::Gntalloc(file), addr) => file.write(addr, &[value]),
         }
         .map_err(errno)
     }
@@ -159,7 +158,7 @@ impl<X: Platform> System for Face<'_, X> {
     }
 
     fn rang(&mut self, port: u32) -> bool {
-        // The idle loop does this between tasks, and a scenario is one.
+        // Usually the idle loop does this between tasks; a scenario is a single task.
         self.services.events.dispatch();
         let Some(rings) = self.ports.iter().find(|open| open.number().0 == port) else {
             return false;
@@ -180,7 +179,7 @@ impl<X: Platform> System for Face<'_, X> {
         self.mapped.clear();
         self.ports.clear();
         self.heard.clear();
-        // What one scenario's peer held to the end is not the next one's limit.
+        // What a scenario's peer held to the end must not count in the next one.
         self.services.gntalloc.reap(u32::MAX);
     }
 }

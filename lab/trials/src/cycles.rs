@@ -1,4 +1,4 @@
-//! Sharing is set up and taken down thousands of times, and each time all is exactly as before.
+//! Sets sharing up and takes it down thousands of times; each time all is exactly as before.
 //!
 //! One domain grants to itself. A cycle opens both devices and an event channel, shares 1 to 64
 //! pages, uses them from both sides, and lets go in either order, with or without notification;
@@ -13,9 +13,9 @@ use drivers::events::Port;
 use drivers::gntalloc::Export;
 use drivers::gntdev::{MapAccess, Mapping, ReadOnly, ReadWrite};
 use drivers::memory::{PAGE_SIZE, Platform};
-use drivers::notify::{CLEAR_BYTE, SEND_EVENT, UnmapNotify};
+use drivers::notify::UnmapNotify;
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Error, ForeignGrant, PeerState, Services};
+use drivers::{Access, Error, Pages, PeerState, Services};
 use embassy_futures::select::select;
 
 use tasks::pattern::SplitMix64;
@@ -24,14 +24,15 @@ use tasks::verdict::{InUse, Verdict, Why, equal};
 
 /// Most pages of a cycle.
 const PAGES: u32 = 64;
-/// Pages of the first, uncounted one: with more than twice as many, no table grows ever after.
+/// Pages of the first cycle, which isn't counted: more than twice as many, so that no table grows
+/// later.
 const FIRST: u32 = 160;
 /// How long an event may take: 1 s.
 const PATIENCE_NS: u64 = 1_000_000_000;
-/// What a byte holds that is to be cleared.
+/// The value of the byte that is to be cleared.
 const MARK: u8 = 0xa5;
 
-/// What was done in all cycles, for the line at the end.
+/// What was done in all cycles, for the result line.
 #[derive(Debug, Default)]
 struct Sums {
     pages: u64,
@@ -41,8 +42,8 @@ struct Sums {
     events: u32,
 }
 
-/// Runs so many cycles once `start` completes; the line that says how they went, as a command of
-/// the shell would. `heap` tells the bytes of the heap in use.
+/// Runs so many cycles once `start` completes; returns a result line like the shell's. `heap`
+/// returns the bytes of the heap in use.
 pub async fn run<X: Platform>(
     services: &Services<X>,
     heap: &dyn Fn() -> u64,
@@ -69,7 +70,7 @@ pub async fn run<X: Platform>(
     }
     let mut line = Text::new();
     let Sums { pages, writable, parked, bytes, events } = sums;
-    // Without memory for the line there is none, and whoever waits for it says so.
+    // Without memory for the line there is none, and whoever waits for it times out.
     let _ = match ended {
         Ok(()) => write!(
             line,
@@ -83,6 +84,26 @@ pub async fn run<X: Platform>(
     line.as_str().into()
 }
 
+/// What a notification does.
+#[derive(Clone, Copy, Debug)]
+struct NoticeKind {
+    clears: bool,
+    rings: bool,
+}
+
+impl NoticeKind {
+    /// One of the four kinds, by the low bits of `number`.
+    fn numbered(number: u64) -> Self {
+        Self { clears: number & 1 != 0, rings: number & 2 != 0 }
+    }
+
+    /// The notification, for the byte at `offset` and this port.
+    fn at<X: Platform>(self, offset: usize, port: &Port<X>) -> UnmapNotify {
+        let byte = if self.clears { UnmapNotify::clear_byte(offset) } else { UnmapNotify::NONE };
+        if self.rings { byte.and_event(port) } else { byte }
+    }
+}
+
 /// What one cycle does.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
@@ -90,9 +111,9 @@ struct Shape {
     access: Access,
     /// The granter lets go while the mapper still maps.
     parks: bool,
-    /// The actions of the mapper's and of the granter's notification.
-    mapper: u32,
-    granter: u32,
+    /// The mapper's and the granter's notification.
+    mapper: NoticeKind,
+    granter: NoticeKind,
     /// The page and the byte in it that are used.
     page: u32,
     byte: usize,
@@ -105,19 +126,17 @@ impl Shape {
         let mut next = |below: u64| draw.next().unwrap_or_default() % below;
         let pages = 1 + next(PAGES.into()) as u32;
         let access = if next(2) == 0 { Access::ReadWrite } else { Access::ReadOnly };
-        let mut mapper = next(4) as u32;
-        if access == Access::ReadOnly {
-            // Nobody clears a byte of what is mapped read-only.
-            mapper &= !CLEAR_BYTE;
-        }
+        let mut mapper = NoticeKind::numbered(next(4));
+        // A byte of a read-only mapping can't be cleared.
+        mapper.clears &= access == Access::ReadWrite;
         Self {
             pages,
             access,
             parks: next(2) == 0,
             mapper,
-            granter: next(4) as u32,
+            granter: NoticeKind::numbered(next(4)),
             page: next(pages.into()) as u32,
-            // Behind the stamp.
+            // After the stamp.
             byte: 8 + next(PAGE_SIZE as u64 - 8) as usize,
             stamp: next(u64::MAX),
         }
@@ -144,18 +163,17 @@ async fn cycle_as<X: Platform, A: MapAccess>(
     shape: &Shape,
     sums: &mut Sums,
 ) -> Verdict {
-    let (gntalloc, gntdev) = (services.gntalloc.open()?, services.gntdev.open()?);
-    // The granter hears at its end what the mapper sends, and the other way round.
+    let (gntalloc, gntdev) = (services.gntalloc.open(), services.gntdev.open()?);
+    // What the mapper sends arrives at the granter's port, and the other way round.
     let granters = services.events.alloc_unbound(services.domid)?;
     let mappers = services.events.bind_interdomain(services.domid, granters.number())?;
     mappers.wait().await; // binding rings once
-    let export = gntalloc.alloc(services.domid, shape.pages, shape.access)?;
+    let mut export = gntalloc.alloc(services.domid, Pages(shape.pages), shape.access)?;
     stamp(&export, shape)?;
     let mut grants = Vec::new();
     grants.try_reserve_exact(shape.pages as usize).map_err(|_| Error::NO_MEMORY)?;
-    let domid = services.domid.get();
-    grants.extend(export.grefs().map(|gref| ForeignGrant { domid, gref }));
-    let mapping = gntdev.insert(&grants)?.map::<A>()?;
+    grants.extend(export.grefs().map(|gref| services.domid.grant(gref)));
+    let mut mapping = gntdev.reserve(&grants)?.map::<A>()?;
     check_stamps(&mapping, shape)?;
     let mapped = match A::ACCESS {
         Access::ReadWrite => PeerState::MappedRw,
@@ -164,14 +182,8 @@ async fn cycle_as<X: Platform, A: MapAccess>(
     equal("a page's state", export.states().find(|state| *state != mapped), None)?;
 
     export.write(shape.offset(), &[MARK])?;
-    if shape.mapper != 0 {
-        let notify = UnmapNotify { action: shape.mapper, port: mappers.number() };
-        mapping.set_notify(shape.offset(), notify)?;
-    }
-    if shape.granter != 0 {
-        let notify = UnmapNotify { action: shape.granter, port: granters.number() };
-        export.set_notify(shape.offset(), notify)?;
-    }
+    mapping.set_notify(shape.mapper.at(shape.offset(), &mappers))?;
+    export.set_notify(shape.granter.at(shape.offset(), &granters))?;
     let marks = (granters.delivered(), mappers.delivered());
     if shape.parks {
         let_go_first(services, shape, export, mapping)?;
@@ -181,9 +193,9 @@ async fn cycle_as<X: Platform, A: MapAccess>(
     }
     heard(services, &granters, marks.0, shape.mapper).await?;
     heard(services, &mappers, marks.1, shape.granter).await?;
-    for action in [shape.mapper, shape.granter] {
-        sums.bytes += u32::from(action & CLEAR_BYTE != 0);
-        sums.events += u32::from(action & SEND_EVENT != 0);
+    for notice in [shape.mapper, shape.granter] {
+        sums.bytes += u32::from(notice.clears);
+        sums.events += u32::from(notice.rings);
     }
     sums.pages += u64::from(shape.pages);
     Ok(())
@@ -208,14 +220,14 @@ fn let_go_first<X: Platform, A: MapAccess>(
     mapping: Mapping<X, A>,
 ) -> Verdict {
     let before = services.gntalloc.parked();
-    equal("the number of pages parked", export.release(), shape.pages)?;
+    equal("the number of pages parked", export.release(), Pages(shape.pages))?;
     equal("the byte", byte(&mapping, shape)?, left_by(shape.granter))?;
     drop(mapping);
     equal("the number of pages back", services.gntalloc.reap(u32::MAX), shape.pages)?;
     equal("the number of parked pages", services.gntalloc.parked(), before)
 }
 
-/// Writes to each page, so that a page in the wrong place is seen.
+/// Writes a stamp to each page, so that a page in the wrong place is noticed.
 fn stamp(export: &dyn SharedMut, shape: &Shape) -> Result<(), Error> {
     (0..shape.pages).try_for_each(|page| {
         let stamp = shape.stamp.wrapping_add(page.into()).to_le_bytes();
@@ -237,24 +249,24 @@ fn byte(range: &dyn Shared, shape: &Shape) -> Result<u8, Error> {
     Ok(byte[0])
 }
 
-/// What the byte holds once a notification with these actions has fired.
-fn left_by(action: u32) -> u8 {
-    if action & CLEAR_BYTE != 0 { 0 } else { MARK }
+/// What the byte holds once a notification has fired.
+fn left_by(notice: NoticeKind) -> u8 {
+    if notice.clears { 0 } else { MARK }
 }
 
-/// Fails unless as many events arrived behind `mark` as the other side's notification sends.
+/// Fails unless as many events arrived since `mark` as the other side's notification sends.
 async fn heard<X: Platform>(
     services: &Services<X>,
     port: &Port<X>,
     mark: u64,
-    action: u32,
+    notice: NoticeKind,
 ) -> Verdict {
-    let expected = u64::from(action & SEND_EVENT != 0);
+    let expected = u64::from(notice.rings);
     if expected > 0 {
-        let late = services.xen.sleep_until(services.xen.now() + PATIENCE_NS);
+        let late = services.system.sleep_until(services.system.now() + PATIENCE_NS);
         select(port.wait_beyond(mark), late).await;
     }
-    // What was sent and not expected is still pending.
+    // An unexpected event would still be pending.
     services.events.dispatch();
     equal("the number of events", port.delivered() - mark, expected)
 }

@@ -1,7 +1,7 @@
 //! Peers in the demo that keep to the protocol up to a point, and then don't.
 //!
-//! [`lure`] is a granter and [`call`] a mapper; `how` names what they do instead of what they
-//! should. Both go on until the other side has let go of them, which it must.
+//! [`lure`] is a granter and [`call`] a mapper; `how` names what they do wrong. Both go on until
+//! the other side has let go of them, as it must.
 
 use alloc::format;
 use alloc::string::String;
@@ -12,29 +12,30 @@ use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadWrite};
 use drivers::memory::Platform;
 use drivers::shared::SharedMut;
-use drivers::{Access, DomId, Errno, Error, ForeignGrant, GrantRef, PortNumber, Services};
+use drivers::{Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Pages, PortNumber, Services};
 
-use tasks::demo::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, numbers};
-use tasks::demo::link::{BOXES, Letter, Link, WORDS_AT, is_bound, kind};
-use tasks::demo::{RING, Stop, Trouble};
+use tasks::demo::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, numbers, store};
+use tasks::demo::letter::{BOXES, Letter, WORDS_AT, kind};
+use tasks::demo::link::{Link, is_bound};
+use tasks::demo::{RING, Stop};
 
 /// How long the other side may take to let go: 20 s; it is looked at every 20 ms.
 const LIMIT_NS: u64 = 20_000_000_000;
 const LOOK_NS: u64 = 20_000_000;
-/// How long one that does nothing at all is waited for: 2 s.
+/// How long a peer that does nothing stays: 2 s.
 const NOTHING_NS: u64 = 2_000_000_000;
-/// What nobody ever granted, and no port's number.
+/// A reference that nobody grants, and a port that nobody has.
 const NOWHERE: u32 = u32::MAX;
 
 /// Offers itself as a granter to the first mapper that calls.
 pub(crate) async fn lure<X: Platform>(services: &Services<X>, how: &str) -> Result<String, Error> {
-    let store = services.xenstore.as_ref().ok_or(UNKNOWN)?;
-    let mut lookout = Lookout::new(services, store, MAPPER).await.map_err(second)?;
+    let store = store(services)?;
+    let mut lookout = Lookout::new(services, store, MAPPER).await?;
     let post = Post::new(services, store, GRANTER);
-    post.say(format_args!("{VERSION} free")).await.map_err(second)?;
+    post.say(format_args!("{VERSION} free")).await?;
     let (peer, call) = loop {
         let peer = news(&mut lookout, services).await?;
-        let said = look(services, store, peer, MAPPER).await.map_err(second)?.unwrap_or_default();
+        let said = look(services, store, peer, MAPPER).await?.unwrap_or_default();
         match numbers(&said) {
             Some([VERSION, whom, call]) if whom == u32::from(services.domid.get()) => {
                 break (peer, call);
@@ -42,22 +43,22 @@ pub(crate) async fn lure<X: Platform>(services: &Services<X>, how: &str) -> Resu
             _ => {}
         }
     };
-    let gntalloc = services.gntalloc.open()?;
-    let page = gntalloc.alloc(peer, 1, Access::ReadWrite)?;
+    let gntalloc = services.gntalloc.open();
+    let page = gntalloc.alloc(peer, Pages(1), Access::ReadWrite)?;
     let port = services.events.alloc_unbound(peer)?;
     let gref = page.grefs().next().unwrap_or_default().0;
     let (gref, number) = match how {
         "silence" => {
-            services.xen.sleep_until(services.xen.now() + NOTHING_NS).await;
+            services.system.sleep_until(services.system.now() + NOTHING_NS).await;
             return Ok(format!("how={how} peer={peer}"));
         }
         "refs" => (NOWHERE, NOWHERE),
         "port" => (gref, NOWHERE),
         _ => (gref, port.number().0),
     };
-    post.say(format_args!("{VERSION} {peer} {call} {gref} {number}")).await.map_err(second)?;
+    post.say(format_args!("{VERSION} {peer} {call} {gref} {number}")).await?;
     if matches!(how, "refs" | "port") {
-        services.xen.sleep_until(services.xen.now() + NOTHING_NS).await;
+        services.system.sleep_until(services.system.now() + NOTHING_NS).await;
         return Ok(format!("how={how} peer={peer}"));
     }
     port.wait().await;
@@ -66,7 +67,7 @@ pub(crate) async fn lure<X: Platform>(services: &Services<X>, how: &str) -> Resu
     Ok(format!("how={how} peer={peer}"))
 }
 
-/// What a granter says once the mapper has come.
+/// What a lying granter does once the mapper has come.
 async fn lie<X: Platform>(
     services: &Services<X>,
     how: &str,
@@ -84,7 +85,8 @@ async fn lie<X: Platform>(
         "count" => &[kind::SHARE, NOWHERE, 0, 0],
         "letter" => &[kind::SHARE, 3, 0, 0, 500, NOWHERE, 0],
         "ring" => {
-            let ring = services.gntalloc.open()?.alloc(peer, 1 + RING, Access::ReadWrite)?;
+            let pages = Pages(1 + RING);
+            let ring = services.gntalloc.open().alloc(peer, pages, Access::ReadWrite)?;
             link.ask(Letter::of(kind::RING, &[1 << 20, 0], &ring)).await.map_err(stop)?;
             // More than the buffer can hold.
             ring.store_u32(0, 0x7fff_ffff)?;
@@ -94,25 +96,25 @@ async fn lie<X: Platform>(
         }
         _ => return Err(UNKNOWN),
     };
-    // It refuses, and says why when it is asked to.
+    // The mapper refuses, and prints why when it is asked to.
     let _ = link.ask(Letter::of_words(words)).await;
     let _ = link.ask(Letter::new(kind::TELL, &[1, 1])).await;
     Ok(())
 }
 
-/// Calls a granter, and answers its first question in this way. What it still maps comes back.
+/// Calls a granter, and answers its first question as `how` says. Returns what it still maps.
 pub(crate) async fn call<X: Platform>(
     services: &Services<X>,
     granter: DomId,
     how: &str,
 ) -> Result<Vec<Mapping<X, ReadWrite>>, Error> {
-    let store = services.xenstore.as_ref().ok_or(UNKNOWN)?;
-    let mut lookout = Lookout::new(services, store, GRANTER).await.map_err(second)?;
+    let store = store(services)?;
+    let mut lookout = Lookout::new(services, store, GRANTER).await?;
     let post = Post::new(services, store, MAPPER);
-    let call = (services.xen.now() >> 10) as u32;
-    post.say(format_args!("{VERSION} {granter} {call}")).await.map_err(second)?;
+    let call = (services.system.now() >> 10) as u32;
+    post.say(format_args!("{VERSION} {granter} {call}")).await?;
     let (gref, number) = loop {
-        let said = look(services, store, granter, GRANTER).await.map_err(second)?;
+        let said = look(services, store, granter, GRANTER).await?;
         match numbers(&said.unwrap_or_default()) {
             Some([VERSION, whom, answers, gref, port])
                 if whom == u32::from(services.domid.get()) && answers == call =>
@@ -123,19 +125,16 @@ pub(crate) async fn call<X: Platform>(
         };
     };
     if how == "absent" {
-        services.xen.sleep_until(services.xen.now() + NOTHING_NS).await;
+        services.system.sleep_until(services.system.now() + NOTHING_NS).await;
         return Ok(Vec::new());
     }
     let gntdev = services.gntdev.open()?;
-    let claim = |gref| ForeignGrant { domid: granter.get(), gref };
-    let map = |grants: &[ForeignGrant]| {
-        gntdev.insert(grants)?.map::<ReadWrite>().map_err(|failed| failed.error)
-    };
-    let page = map(&[claim(gref)])?;
+    let map = |grants: &[ClaimedGrant]| Ok::<_, Error>(gntdev.reserve(grants)?.map::<ReadWrite>()?);
+    let page = map(&[granter.grant(gref)])?;
     let port = services.events.bind_interdomain(granter, number)?;
     port.send()?;
     let mut link = Link::new(services, granter, &port, &page, false);
-    let question = link.next().await.map_err(stop)?;
+    let question = link.question().await.map_err(stop)?;
     let (grants, count) = question.grants(granter).map_err(|_| UNKNOWN)?;
     let mut held = Vec::new();
     match how {
@@ -143,7 +142,7 @@ pub(crate) async fn call<X: Platform>(
         "number" => letter(&page, BOXES[1], 12_345, &[])?,
         "kind" => letter(&page, BOXES[1], 1, &[77, 0, 0, 0])?,
         "sum" => letter(&page, BOXES[1], 1, &[kind::SHARE, 0, NOWHERE, NOWHERE])?,
-        // Keeps all that it was shown, whatever it answers.
+        // Answers that it can't, and keeps everything mapped.
         "keep" => {
             held.push(map(&grants[..count])?);
             letter(&page, BOXES[1], 1, &[kind::FAILED, 0, 0, 0])?;
@@ -155,8 +154,8 @@ pub(crate) async fn call<X: Platform>(
         return Ok(held);
     }
     port.send()?;
-    // A failed step: the granter asks to tell of it, and hears nothing any more.
-    let _ = link.next().await;
+    // The granter asks to print the failed step, and gets no answer.
+    let _ = link.question().await;
     drop(port);
     if how == "keep" {
         held.push(page);
@@ -164,7 +163,7 @@ pub(crate) async fn call<X: Platform>(
     Ok(held)
 }
 
-/// Puts a letter of any content into a box, without asking whether it may be.
+/// Writes a letter of any content into a box, with no regard for the protocol.
 fn letter(page: &dyn SharedMut, at: usize, number: u32, words: &[u32]) -> Result<(), Error> {
     for (place, word) in words.iter().enumerate() {
         page.store_u32(at + WORDS_AT + 4 * place, *word)?;
@@ -178,37 +177,33 @@ async fn until_let_go<X: Platform>(
     port: &Port<X>,
     peer: DomId,
 ) -> Result<(), Error> {
-    let end = services.xen.now() + LIMIT_NS;
+    let end = services.system.now() + LIMIT_NS;
     while is_bound(port, peer) {
-        if services.xen.now() > end {
-            return Err(Error::Invalid(Errno::ETIMEDOUT, "the peer does not let go"));
+        if services.system.now() > end {
+            return Err(Error::Local(Errno::ETIMEDOUT, "the peer does not let go"));
         }
-        services.xen.sleep_until(services.xen.now() + LOOK_NS).await;
+        services.system.sleep_until(services.system.now() + LOOK_NS).await;
     }
     Ok(())
 }
 
-/// The next domain that publishes something.
+/// The next domain whose node changes.
 async fn news<X: Platform>(
     lookout: &mut Lookout<'_, X>,
     services: &Services<X>,
 ) -> Result<DomId, Error> {
-    let end = services.xen.now() + LIMIT_NS;
+    let end = services.system.now() + LIMIT_NS;
     loop {
-        match lookout.news(Some(end)).await.map_err(second)? {
+        match lookout.news(Some(end)).await? {
             News::At(domid) => return Ok(domid),
             News::Anywhere => {}
-            News::Nothing => return Err(Error::Invalid(Errno::ETIMEDOUT, "nobody came")),
+            News::Nothing => return Err(Error::Local(Errno::ETIMEDOUT, "nobody came")),
         }
     }
 }
 
-fn second(trouble: Trouble) -> Error {
-    trouble.1
-}
-
 fn stop(_: Stop) -> Error {
-    Error::Invalid(Errno::EPIPE, "the peer stopped first")
+    Error::Local(Errno::EPIPE, "the peer stopped first")
 }
 
-const UNKNOWN: Error = Error::Invalid(Errno::EINVAL, "a false peer knows no such way");
+const UNKNOWN: Error = Error::Local(Errno::EINVAL, "a false peer knows no such way");

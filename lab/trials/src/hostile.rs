@@ -1,38 +1,38 @@
-//! A guest that means harm, told at its console what to do: the other side of every check.
+//! A guest that means harm and is told at its console what to do.
 //!
-//! What honest code would never do is done here on purpose: grant entries are rewritten behind
-//! the grant table's back, references are guessed, read-only grants are mapped writable, events
-//! are sent without pause, xenstore is filled with nonsense. It needs no more rights than any
-//! guest has. Every command ends in a line, as in the shell; what it holds it holds to its end.
+//! It does what honest code never does: rewrites grant entries behind the grant table's back,
+//! guesses references, maps read-only grants writable, sends events without pause, and fills
+//! xenstore with nonsense. It needs no more rights than any guest has. Every command ends in a
+//! result line, as in the shell. What the guest holds, it holds until it ends.
+
+mod entries;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
-use core::sync::atomic::Ordering;
 
 use drivers::gntalloc::Export;
 use drivers::gntdev::{MapAccess, Mapping, ReadOnly, ReadWrite};
 use drivers::memory::Platform;
 use drivers::xenstore::Permission;
 use drivers::{
-    Access, DomId, Errno, Error, ForeignGrant, GrantRef, GrantStatus, PortNumber, Services,
-    status_name,
+    Access, DomId, Errno, Error, GrantRef, GrantStatus, Pages, PortNumber, Services, status_name,
 };
 use embassy_futures::yield_now;
 
-use crate::false_peer;
 use tasks::pattern::SplitMix64;
+use tasks::text;
 
-/// Bits of an entry: its type, and read-only.
-const PERMIT_ACCESS: u16 = 1;
-const READONLY: u16 = 4;
-/// What is done between two looks at the clock.
+use crate::false_peer;
+
+/// How often something is done between two looks at the clock.
 const BURST: u32 = 256;
 
-/// Obeys what comes over the console, for good.
-pub async fn run<X: Platform>(services: &Services<X>, crash: &dyn Fn()) {
-    let mut hostile = Hostile { services, exports: Vec::new(), maps: Vec::new() };
+/// Obeys the commands that are typed at the console, for ever.
+///
+/// `xen` is the raw Xen below the services, for rewriting grant entries. `crash` ends the guest.
+pub async fn run<X: Platform>(services: &Services<X>, xen: &X, crash: &dyn Fn()) {
+    let mut hostile = Hostile { services, xen, exports: Vec::new(), maps: Vec::new() };
     let (mut line, mut byte) = (Vec::new(), [0]);
     services.console.print(b"hostile: ready\n").await;
     loop {
@@ -58,6 +58,7 @@ pub async fn run<X: Platform>(services: &Services<X>, crash: &dyn Fn()) {
 /// What it holds.
 struct Hostile<'a, X: Platform> {
     services: &'a Services<X>,
+    xen: &'a X,
     exports: Vec<Export<X>>,
     maps: Vec<Mapping<X, ReadWrite>>,
 }
@@ -68,7 +69,7 @@ impl<X: Platform> Hostile<'_, X> {
         let text =
             |at: usize| words.get(at).and_then(|word| str::from_utf8(word).ok()).unwrap_or("");
         let number = |at: usize| text(at).parse::<u32>().map_err(|_| USAGE);
-        let domid = |at: usize| DomId::new(text(at).parse().map_err(|_| USAGE)?).ok_or(USAGE);
+        let domid = |at: usize| text(at).parse::<DomId>().map_err(|_| USAGE);
         match text(0) {
             "guess" => self.guess(domid(1)?, number(2)?..number(3)?),
             "map" if text(3) == "ro" => self.map::<ReadOnly>(domid(1)?, text(2)),
@@ -80,8 +81,8 @@ impl<X: Platform> Hostile<'_, X> {
             }
             "probe" => self.probe(domid(1)?, text(2)),
             "grant" => self.grant(domid(1)?, number(2)?),
-            "revoke" => Ok(format!("entries={}", self.each_entry(|_, entry| entry.forget()))),
-            "restore" => Ok(format!("entries={}", self.restore())),
+            "revoke" => Ok(format!("entries={}", entries::revoke(self.xen, &self.exports))),
+            "restore" => Ok(format!("entries={}", entries::restore(self.xen, &self.exports))),
             "rewrite" => self.rewrite(number(1)?).await,
             "flood" => self.flood(domid(1)?, PortNumber(number(2)?), number(3)?).await,
             "publish" | "write" => {
@@ -99,14 +100,14 @@ impl<X: Platform> Hostile<'_, X> {
         }
     }
 
-    /// Maps and copies every reference of a range by itself, either way.
+    /// Maps each reference of a range by itself, writable or else read-only.
     fn guess(&self, domid: DomId, range: core::ops::Range<u32>) -> Result<String, Error> {
         let gntdev = self.services.gntdev.open()?;
         let (mut tried, mut mapped) = (0, 0);
         let mut statuses: Vec<(GrantStatus, u32)> = Vec::new();
         for gref in range {
-            let claim = [ForeignGrant { domid: domid.get(), gref: GrantRef(gref) }];
-            let refused = match gntdev.insert(&claim)?.map::<ReadWrite>() {
+            let claim = [domid.grant(GrantRef(gref))];
+            let refused = match gntdev.reserve(&claim)?.map::<ReadWrite>() {
                 Ok(_) => Ok(()),
                 Err(failed) => failed.value.map::<ReadOnly>().map(drop),
             };
@@ -123,115 +124,66 @@ impl<X: Platform> Hostile<'_, X> {
             }
         }
         let mut said = format!("tried={tried} mapped={mapped} statuses=");
-        for (place, (status, times)) in statuses.iter().enumerate() {
-            let comma = if place == 0 { "" } else { "," };
-            let _ = write!(said, "{comma}{}*{times}", status_name(*status));
-        }
+        let each =
+            |(status, times): &(GrantStatus, u32)| format!("{}*{times}", status_name(*status));
+        // A `String` takes everything.
+        let _ = text::list(&mut said, statuses.iter().map(each));
         Ok(said)
     }
 
-    /// Maps a list of references at once, and lets go; how many pages it had.
+    /// Maps a list of references at once, and unmaps them.
     fn map<A: MapAccess>(&self, domid: DomId, refs: &str) -> Result<String, Error> {
         let mapping = self.mapping::<A>(domid, refs)?;
         Ok(format!("pages={}", mapping.pages()))
     }
 
-    /// The same, and does not let go.
+    /// The same, but keeps them mapped.
     fn hold(&mut self, domid: DomId, refs: &str) -> Result<String, Error> {
         self.maps.push(self.mapping(domid, refs)?);
         Ok(format!("maps={}", self.maps.len()))
     }
 
-    /// Maps read-only what may be, and writes all the same.
+    /// Maps references read-only, and tries to write all the same.
     fn probe(&self, domid: DomId, refs: &str) -> Result<String, Error> {
         let stored = self.mapping::<ReadOnly>(domid, refs)?.probe_write(0, 0xee)?;
         Ok(format!("stored={stored}"))
     }
 
     fn mapping<A: MapAccess>(&self, domid: DomId, refs: &str) -> Result<Mapping<X, A>, Error> {
-        let gref = |word: &str| Ok(GrantRef(word.parse().map_err(|_| USAGE)?));
-        let claim = |gref| ForeignGrant { domid: domid.get(), gref };
-        let claims: Result<Vec<_>, Error> =
-            refs.split(',').map(|word| gref(word).map(claim)).collect();
-        let reserved = self.services.gntdev.open()?.insert(&claims?)?;
-        reserved.map().map_err(|failed| failed.error)
+        let claim =
+            |word: &str| word.parse().map(|gref| domid.grant(GrantRef(gref))).map_err(|_| USAGE);
+        let claims: Result<Vec<_>, Error> = refs.split(',').map(claim).collect();
+        Ok(self.services.gntdev.open()?.reserve(&claims?)?.map()?)
     }
 
     fn grant(&mut self, domid: DomId, pages: u32) -> Result<String, Error> {
-        let export = self.services.gntalloc.open()?.alloc(domid, pages, Access::ReadWrite)?;
+        let export = self.services.gntalloc.open().alloc(domid, Pages(pages), Access::ReadWrite)?;
         let mut said = String::from("refs=");
-        for (place, gref) in export.grefs().enumerate() {
-            let comma = if place == 0 { "" } else { "," };
-            let _ = write!(said, "{comma}{gref}");
-        }
+        let _ = text::list(&mut said, export.grefs());
         self.exports.push(export);
         Ok(said)
     }
 
-    /// Does something with the entry of every page that it granted; how many there are.
-    fn each_entry(&self, mut act: impl FnMut(&Export<X>, Entry<'_>)) -> usize {
-        let entries = self.services.xen.grant_entries();
-        let mut count = 0;
-        for export in &self.exports {
-            for gref in export.grefs() {
-                let entry = &entries[gref.0 as usize];
-                act(export, Entry([&entry.flags, &entry.domid], &entry.frame));
-                count += 1;
-            }
-        }
-        count
-    }
-
-    /// Makes every entry grant again what it did, whatever the peer does with it meanwhile.
-    fn restore(&self) -> usize {
-        self.each_entry(|export, entry| {
-            entry.0[1].store(export.peer().get(), Ordering::Relaxed);
-            entry.0[0].store(PERMIT_ACCESS, Ordering::Release);
-        })
-    }
-
-    /// Rewrites every field of its entries, over and over.
+    /// Rewrites every field of its entries, over and over, and restores them.
     async fn rewrite(&self, ms: u32) -> Result<String, Error> {
-        let xen = &self.services.xen;
-        let (end, mut writes) = (xen.now() + u64::from(ms) * 1_000_000, 0_u64);
-        let mut frames = Vec::new();
-        self.each_entry(|_, entry| frames.push(entry.1.load(Ordering::Relaxed)));
+        let system = &self.services.system;
+        let (end, mut writes) = (system.now() + u64::from(ms) * 1_000_000, 0_u64);
+        let frames = entries::frames(self.xen, &self.exports);
         let mut draw = SplitMix64::new(end);
-        while xen.now() < end {
+        while system.now() < end {
             for _ in 0..BURST {
-                let mut at = 0;
-                self.each_entry(|export, entry| {
-                    let word = draw.next().unwrap_or_default();
-                    let [flags, domid] = entry.0;
-                    match word % 10 {
-                        0 => flags.store(0, Ordering::Relaxed),
-                        1 => flags.store(PERMIT_ACCESS | READONLY, Ordering::Relaxed),
-                        2 => flags.store((word >> 16) as u16, Ordering::Relaxed),
-                        3 => domid.store((word >> 16) as u16, Ordering::Relaxed),
-                        4 => entry.1.store((word >> 16) as u32, Ordering::Relaxed),
-                        _ => {
-                            entry.1.store(frames[at], Ordering::Relaxed);
-                            domid.store(export.peer().get(), Ordering::Relaxed);
-                            flags.store(PERMIT_ACCESS, Ordering::Relaxed);
-                        }
-                    }
-                    at += 1;
-                    writes += 1;
-                });
+                writes += entries::rewrite(self.xen, &self.exports, &frames, &mut draw);
             }
             yield_now().await;
         }
-        let mut frames = frames.iter();
-        self.each_entry(|_, entry| {
-            entry.1.store(frames.next().copied().unwrap_or_default(), Ordering::Relaxed);
-        });
-        self.restore();
+        entries::set_frames(self.xen, &self.exports, &frames);
+        entries::restore(self.xen, &self.exports);
         Ok(format!("writes={writes}"))
     }
 
     /// Sends events without pause.
     async fn flood(&self, domid: DomId, port: PortNumber, ms: u32) -> Result<String, Error> {
-        let xen = &self.services.xen;
+        let xen = &self.services.system;
         let port = self.services.events.bind_interdomain(domid, port)?;
         let (end, mut sent) = (xen.now() + u64::from(ms) * 1_000_000, 0_u64);
         while xen.now() < end {
@@ -265,13 +217,4 @@ impl<X: Platform> Hostile<'_, X> {
     }
 }
 
-/// An entry's flags and domid, and its frame.
-struct Entry<'a>([&'a core::sync::atomic::AtomicU16; 2], &'a core::sync::atomic::AtomicU32);
-
-impl Entry<'_> {
-    fn forget(&self) {
-        self.0[0].store(0, Ordering::Relaxed);
-    }
-}
-
-const USAGE: Error = Error::Invalid(Errno::EINVAL, "a hostile guest has no such command");
+const USAGE: Error = Error::Local(Errno::EINVAL, "a hostile guest has no such command");

@@ -1,8 +1,8 @@
 //! Random calls of a guest that grants to itself, compared with the reference model after each.
 //!
-//! For an image of its own, on a real Xen that allows one frame of grant entries and one of mappings: only then
-//! do the calls meet both limits. What was in use before is in use after each sequence, to the byte. A difference
-//! in the calls themselves is a panic; [`Progress`] says where.
+//! For an image of its own, on a real Xen that allows one frame of grant entries and one of
+//! mappings: only then do the calls meet both limits. What was in use before is in use after each
+//! sequence, to the byte. A difference in the calls themselves is a panic; [`Progress`] says where.
 
 mod room;
 
@@ -16,15 +16,15 @@ use drivers::Services;
 use drivers::memory::Platform;
 
 use tasks::cmdline::CommandLine;
-use tasks::shell::args;
+use tasks::shell;
 use tasks::verdict::{InUse, Verdict, Why, equal};
 
 /// Operations of one sequence, as many as on the host.
 const LENGTH: usize = 2000;
-/// The sequence that goes before the others, so that all is done that is done only once.
+/// Seed and length of a sequence before the others, which does everything that is done only once.
 const FIRST: (u64, usize) = (1, 500);
 
-/// Where a run is, for what is said when the guest crashes.
+/// Where a run is, to be printed if the guest crashes.
 #[derive(Debug, Default)]
 pub struct Progress {
     seed: AtomicU64,
@@ -48,8 +48,8 @@ impl fmt::Display for Progress {
         let (seed, step) = (self.seed.load(Ordering::Relaxed), self.step.load(Ordering::Relaxed));
         write!(
             f,
-            "model: at step={step} of the sequence with seed={seed}; on the host: GRANTKIT_SEED={seed} \
-             GRANTKIT_SEQUENCES=1 cargo test -p drivers --test random itself"
+            "model: at step={step} of the sequence with seed={seed}; on the host: \
+             GRANTKIT_SEED={seed} GRANTKIT_SEQUENCES=1 cargo test -p model --test random itself"
         )
     }
 }
@@ -67,7 +67,7 @@ impl Plan {
         for option in CommandLine::parse(line).options() {
             let number = |value| {
                 let wrong = || Why::new(format_args!("{value:?} is no number, decimal or 0x-hex"));
-                args::number(value).ok_or_else(wrong)
+                shell::number(value).ok_or_else(wrong)
             };
             match option {
                 Ok(("seed", value)) => plan.seed = number(value)?,
@@ -83,8 +83,9 @@ impl Plan {
     }
 }
 
-/// Runs what `line` asks for, and prints one line for each sequence and a last one: `ok model` with what was
-/// done and what is in use, or `error model`. `heap` tells how many bytes of the heap are in use.
+/// Runs what `line` asks for, and prints one line for each sequence and a last one: `ok model` with
+/// what was done and what is in use, or `error model`. `heap` tells how many bytes of the heap are
+/// in use.
 pub async fn run<X: Platform>(
     services: &Services<X>,
     line: &str,
@@ -112,12 +113,12 @@ async fn sequences<X: Platform>(
         let ops = ::model::sequence(seed, length);
         let before = |step| progress.step.store(step as u64, Ordering::Relaxed);
         let met = ::model::run(LoopBack::new(services, room), &ops, before);
-        // Events that it sent to itself wait for nobody.
+        // Events that it sent to itself are still pending.
         services.events.dispatch();
         met
     };
     one(FIRST.0, FIRST.1);
-    let counters = services.xen.counters();
+    let counters = services.system.counters();
     let (before, heap_before, calls) = (InUse::of(services), heap(), counters.hypercalls());
     let (mut done, mut number, mut met) = (0, 0, Met::default());
     while done < operations {
@@ -135,8 +136,9 @@ async fn sequences<X: Platform>(
     equal("what Xen has room for", room::measure(services)?, room)?;
     as_before(services, before, (heap(), heap_before))?;
     Ok(format!(
-        "operations={done} sequences={number} seed={seed} hypercalls={calls} mapped={} bad_domain={} bad_gntref={} \
-         not_granted={} pinned={} no_space={} entries={} mappings={} ports={} frames={} heap={}",
+        "operations={done} sequences={number} seed={seed} hypercalls={calls} mapped={} \
+         bad_domain={} bad_gntref={} not_granted={} pinned={} no_space={} entries={} mappings={} \
+         ports={} frames={} heap={}",
         met.mapped,
         met.bad_domain,
         met.bad_gntref,
@@ -151,7 +153,7 @@ async fn sequences<X: Platform>(
     ))
 }
 
-/// Whether all that can be counted is what it was.
+/// Fails unless every count is what it was.
 fn as_before<X: Platform>(
     services: &Services<X>,
     before: InUse,

@@ -4,8 +4,6 @@
 
 use std::path::Path;
 
-use drivers::memory::Memory;
-use drivers::{Limits, Services};
 use fake_xen::{Config, World};
 
 /// Beside the scenarios; another run of them is compared with it line by line.
@@ -16,19 +14,14 @@ fn every_scenario_says_what_it_always_said_and_leaves_nothing_behind() {
     let mut transcript = String::new();
     for scenario in conformance::all() {
         let world = World::new();
-        let xen = world.domain(1, Config { pages: 2048, ..Config::default() });
-        {
-            let services = Services::bring_up(&xen, Limits::default()).expect("a guest comes up");
-            let free = services.xen.frames().free;
-            for line in trials::conformance::run(scenario, &services) {
-                transcript += &line;
-                transcript.push('\n');
-            }
-            assert_eq!(services.gntdev.usage(), Default::default(), "{}", scenario.name);
-            assert_eq!(services.gntalloc.parked(), 0, "{}", scenario.name);
-            assert_eq!(services.xen.frames().free, free, "{} lost pages", scenario.name);
+        let guest = world.guest(1, Config { pages: 2048, ..Config::default() });
+        let free = guest.system.frames().free;
+        for line in trials::conformance::run(scenario, &guest.services) {
+            transcript += &line;
+            transcript.push('\n');
         }
-        xen.assert_clean();
+        assert_eq!(guest.system.frames().free, free, "{} lost pages", scenario.name);
+        guest.assert_clean();
     }
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(GOLDEN, &transcript).expect("the golden file can be written");

@@ -5,22 +5,22 @@ mod common;
 
 use std::cell::{Cell, RefCell};
 
-use common::{Guest, value};
-use drivers::Call;
-use fake_xen::{Fault, Task, World};
+use common::{ShellGuest, value};
+use drivers::{Call, Errno};
+use fake_xen::Task;
 use trials::cycles;
 
 /// The line of so many cycles in a domain of its own, to which `prepare` was done.
-fn line(seed: u64, cycles: u32, heap: &dyn Fn() -> u64, prepare: impl Fn(&Guest)) -> String {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
+fn line(seed: u64, cycles: u32, heap: &dyn Fn() -> u64, prepare: impl Fn(&ShellGuest)) -> String {
+    let guest = ShellGuest::alone();
     let said = RefCell::new(String::new());
     let task = async {
         let start = async { prepare(&guest) };
         *said.borrow_mut() = cycles::run(&guest.services, heap, (seed, cycles), start).await;
     };
-    world.run([Task::new(&guest.services.events, task)]);
-    guest.services.gntdev.retry_stuck();
+    guest.xen.world().run([Task::new(&guest.events, task)]);
+    guest.xen.deny(Call::GnttabUnmap, None);
+    guest.gntdev.retry_stuck();
     guest.end();
     said.into_inner()
 }
@@ -55,7 +55,7 @@ fn a_heap_that_grows_is_told() {
 #[test]
 fn a_page_that_xen_does_not_unmap_is_told() {
     let line = line(1, 3, &|| 0, |guest| {
-        guest.xen.inject(Call::GnttabUnmap, Fault::Untouched { at: 0 });
+        guest.xen.deny(Call::GnttabUnmap, Some(Errno::EINVAL));
     });
     assert!(line.starts_with("error cycles errno=EIO status=- seed 1, cycle 1: "), "{line}");
 }

@@ -1,13 +1,14 @@
-//! What is scarce is used up and given back; a Xen that says otherwise than it must, and a count that drifts, are told.
+//! What is scarce is used up and given back; a Xen that says otherwise than it must, and a count
+//! that drifts, are told.
 
 #[path = "../../../tasks/tests/common/mod.rs"]
 mod common;
 
 use std::cell::{Cell, RefCell};
 
-use common::Guest;
+use common::ShellGuest;
 use drivers::{Call, Errno};
-use fake_xen::{Config, Fault, Task, World};
+use fake_xen::{Config, Fault, Task};
 use trials::exhaust;
 
 /// What xl gives the guest of this test.
@@ -21,15 +22,14 @@ const SMALL: Config = Config {
 };
 
 /// The line of two rounds; `prepare` is done while nothing is left.
-fn line(config: Config, heap: &dyn Fn() -> u64, prepare: impl Fn(&Guest)) -> String {
-    let world = World::new();
-    let guest = Guest::with(&world, 1, config);
+fn line(config: Config, heap: &dyn Fn() -> u64, prepare: impl Fn(&ShellGuest)) -> String {
+    let guest = ShellGuest::alone_with(1, config);
     let said = RefCell::new(String::new());
     let task = async {
         let full = async { prepare(&guest) };
         *said.borrow_mut() = exhaust::run(&guest.services, heap, 2, full).await;
     };
-    world.run([Task::new(&guest.services.events, task)]);
+    guest.xen.world().run([Task::new(&guest.events, task)]);
     guest.end();
     said.into_inner()
 }

@@ -3,22 +3,22 @@
 #[path = "../../../tasks/tests/common/mod.rs"]
 mod common;
 
-use common::{Guest, value};
+use common::{ShellGuest, pair, value};
 use drivers::gntdev::ReadWrite;
-use drivers::{Access, DomId, ForeignGrant, GrantRef};
+use drivers::{Access, ClaimedGrant, DomId, Pages};
 use embassy_futures::select::select;
 use fake_xen::{Task, World};
 use trials::hostile;
 
 /// A victim, domain 1, and the hostile guest, domain 2, beside whom `user` types.
-fn beside(world: &World, victim: &Guest, enemy: &Guest, user: impl AsyncFn()) {
+fn beside(world: &World, victim: &ShellGuest, enemy: &ShellGuest, user: impl AsyncFn()) {
     let attack = async {
         let never = || unreachable!("nobody typed `crash`");
         let typed = async {
             enemy.expect("hostile: ready").await;
             user().await;
         };
-        select(hostile::run(&enemy.services, &never), typed).await;
+        select(hostile::run(&enemy.services, &enemy.xen, &never), typed).await;
     };
     world.run([
         Task::new(&enemy.services.events, attack),
@@ -26,18 +26,12 @@ fn beside(world: &World, victim: &Guest, enemy: &Guest, user: impl AsyncFn()) {
     ]);
 }
 
-fn pair() -> (World, Guest, Guest) {
-    let world = World::new();
-    let (victim, enemy) = (Guest::new(&world, 1), Guest::new(&world, 2));
-    (world, victim, enemy)
-}
-
 #[test]
 fn it_guesses_what_is_granted_to_it_and_nothing_else() {
     let (world, victim, enemy) = pair();
-    let gntalloc = victim.services.gntalloc.open().unwrap();
-    let others = gntalloc.alloc(DomId::new(3).unwrap(), 4, Access::ReadWrite).unwrap();
-    let its = gntalloc.alloc(DomId::new(2).unwrap(), 2, Access::ReadOnly).unwrap();
+    let gntalloc = victim.gntalloc.open();
+    let others = gntalloc.alloc(DomId::new(3).unwrap(), Pages(4), Access::ReadWrite).unwrap();
+    let its = gntalloc.alloc(DomId::new(2).unwrap(), Pages(2), Access::ReadOnly).unwrap();
     beside(&world, &victim, &enemy, async || {
         let said = enemy.ask("guess 1 0 600\r", "ok guess").await;
         assert_eq!(value(&said, "tried"), "600");
@@ -56,12 +50,12 @@ fn it_guesses_what_is_granted_to_it_and_nothing_else() {
 #[test]
 fn what_it_revokes_cannot_be_mapped_until_it_is_restored() {
     let (world, victim, enemy) = pair();
-    let gntdev = victim.services.gntdev.open().unwrap();
+    let gntdev = victim.gntdev.open().unwrap();
     beside(&world, &victim, &enemy, async || {
         let said = enemy.ask("grant 1 2\r", "ok grant").await;
-        let claim = |gref: &str| ForeignGrant { domid: 2, gref: GrantRef(gref.parse().unwrap()) };
+        let claim = |gref: &str| ClaimedGrant::new(2, gref.parse().unwrap());
         let claims: Vec<_> = value(&said, "refs").split(',').map(claim).collect();
-        let maps = || gntdev.insert(&claims).unwrap().map::<ReadWrite>().is_ok();
+        let maps = || gntdev.reserve(&claims).unwrap().map::<ReadWrite>().is_ok();
         assert!(maps());
         enemy.ask("revoke\r", "ok revoke").await;
         assert!(!maps());

@@ -1,11 +1,11 @@
-//! The random calls of a guest that grants to itself, on FakeXen, as an image makes them on a real Xen.
+//! The random calls of a guest that grants to itself, on FakeXen, as an image makes them on a real
+//! Xen.
 
 #[path = "../../../tasks/tests/common/mod.rs"]
 mod common;
 
 use common::value;
-use drivers::{Limits, Services};
-use fake_xen::{Config, ConsoleKind, FakeXen, Task, World};
+use fake_xen::{Config, ConsoleKind, Guest, Task, World};
 use trials::model::{self, Progress};
 
 /// What a Xen with one frame of grant entries and one of mappings gives.
@@ -18,23 +18,22 @@ const ONE_FRAME: Config = Config {
     console: ConsoleKind::Hypervisor,
 };
 
-fn run(config: Config, line: &str) -> (FakeXen, String) {
+fn run(config: Config, line: &str) -> (Guest, String) {
     let world = World::new();
-    let xen = world.domain(0, config);
-    let services = Services::bring_up(&xen, Limits::default()).expect("a guest comes up");
+    let guest = world.guest(0, config);
     let progress = Progress::new();
-    let run = model::run(&services, line, &progress, || 0);
-    world.run([Task::new(&services.events, run)]);
-    let last = xen.console_output().lines().last().expect("a last line").to_owned();
-    (xen, last)
+    let run = model::run(&guest.services, line, &progress, || 0);
+    world.run([Task::new(&guest.events, run)]);
+    let last = guest.xen.console_output().lines().last().expect("a last line").to_owned();
+    (guest, last)
 }
 
 #[test]
 fn as_many_random_calls_as_were_asked_for_leave_everything_as_it_was() {
-    let (xen, last) = run(ONE_FRAME, "seed=7 operations=4500");
+    let (guest, last) = run(ONE_FRAME, "seed=7 operations=4500");
     assert!(last.starts_with("ok model operations=4500 sequences=3 seed=7 "), "{last}");
     assert_eq!((value(&last, "entries"), value(&last, "mappings")), ("504", "255"));
-    xen.assert_clean();
+    guest.assert_clean();
 }
 
 #[test]

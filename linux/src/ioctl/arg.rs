@@ -52,5 +52,4 @@ impl<'a> Arg<'a> {
     }
 }
 
-const TOO_SHORT: Error =
-    Error::Invalid(Errno::EFAULT, "the argument ends before its structure does");
+const TOO_SHORT: Error = Error::Local(Errno::EFAULT, "the argument ends before its structure does");

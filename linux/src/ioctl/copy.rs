@@ -7,22 +7,22 @@ use alloc::vec::Vec;
 use core::mem::offset_of;
 
 use xen_sys::grant_table::{Gntcopy, GrantStatus};
+use xen_sys::linux::gntdev::{GntdevGrantCopyForeign, GntdevGrantCopySegment};
 
 use super::GntdevFile;
-use super::abi::{ForeignEnd, GrantCopySegment};
 use super::arg::Arg;
 use drivers::buffer::Buffer;
 use drivers::gntdev::{CopyEnd, Segment};
 use drivers::memory::{PAGE_SIZE, Platform};
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Errno, Error, ForeignGrant, GrantRef};
+use drivers::{Access, ClaimedGrant, Errno, Error, Pages};
 
-const SIZE: usize = size_of::<GrantCopySegment>();
+const SIZE: usize = size_of::<GntdevGrantCopySegment>();
 
 /// One side of a segment.
 #[derive(Clone, Copy, Debug)]
 enum Side {
-    Grant(ForeignGrant, u16),
+    Grant(ClaimedGrant, u16),
     Memory(usize),
 }
 
@@ -46,25 +46,25 @@ pub(super) fn grant_copy<X: Platform>(
     count: u32,
 ) -> Result<(), Error> {
     // Checked for the statuses too, before anything is done.
-    let handle = file.handle()?;
-    handle.check_at(at, (count as usize).saturating_mul(SIZE), true)?;
+    let device = file.device()?;
+    device.check(at, (count as usize).saturating_mul(SIZE), Access::ReadWrite)?;
     let mut copies = Vec::new();
     copies.try_reserve_exact(count as usize).map_err(|_| Error::NO_MEMORY)?;
     for number in 0..count as usize {
         // Each is fetched once: the memory is a peer's, who may change it meanwhile.
         let mut bytes = [0; SIZE];
         file.read(at + number * SIZE, &mut bytes)?;
-        let copy = Copy::decode(&Arg::new::<GrantCopySegment>(&mut bytes)?);
+        let copy = Copy::decode(&Arg::new::<GntdevGrantCopySegment>(&mut bytes)?);
         copy.check(file)?;
         copies.push(copy);
     }
-    let page = Buffer::new(&file.xen, 1)?;
+    let page = Buffer::new(&device.service().system(), Pages(1))?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(PAGE_SIZE).map_err(|_| Error::NO_MEMORY)?;
     bytes.resize(PAGE_SIZE, 0);
     for (number, copy) in copies.iter().enumerate() {
         let status = copy.run(file, &page, &mut bytes[..copy.len.into()])?;
-        let place = at + number * SIZE + offset_of!(GrantCopySegment, status);
+        let place = at + number * SIZE + offset_of!(GntdevGrantCopySegment, status);
         file.write(place, &status.0.to_ne_bytes())?;
     }
     Ok(())
@@ -72,35 +72,38 @@ pub(super) fn grant_copy<X: Platform>(
 
 impl Copy {
     fn decode(arg: &Arg<'_>) -> Self {
-        let flags = Gntcopy::from_bits_retain(arg.u16(offset_of!(GrantCopySegment, flags)));
+        let flags = Gntcopy::from_bits_retain(arg.u16(offset_of!(GntdevGrantCopySegment, flags)));
         let side = |at: usize, flag: Gntcopy| {
             if !flags.contains(flag) {
                 return Side::Memory(arg.u64(at) as usize);
             }
-            let domid = arg.u16(at + offset_of!(ForeignEnd, domid));
-            let gref = GrantRef(arg.u32(at + offset_of!(ForeignEnd, gref)));
-            Side::Grant(ForeignGrant { domid, gref }, arg.u16(at + offset_of!(ForeignEnd, offset)))
+            let domid = arg.u16(at + offset_of!(GntdevGrantCopyForeign, domid));
+            let gref = arg.u32(at + offset_of!(GntdevGrantCopyForeign, ref_));
+            Side::Grant(
+                ClaimedGrant::new(domid, gref),
+                arg.u16(at + offset_of!(GntdevGrantCopyForeign, offset)),
+            )
         };
         Self {
-            source: side(offset_of!(GrantCopySegment, source), Gntcopy::SOURCE_GREF),
-            dest: side(offset_of!(GrantCopySegment, dest), Gntcopy::DEST_GREF),
-            len: arg.u16(offset_of!(GrantCopySegment, len)),
+            source: side(offset_of!(GntdevGrantCopySegment, source), Gntcopy::SOURCE_GREF),
+            dest: side(offset_of!(GntdevGrantCopySegment, dest), Gntcopy::DEST_GREF),
+            len: arg.u16(offset_of!(GntdevGrantCopySegment, len)),
         }
     }
 
     fn check<X: Platform>(self, file: &GntdevFile<X>) -> Result<(), Error> {
         let len = usize::from(self.len);
         if let (Side::Memory(_), Side::Memory(_)) = (self.source, self.dest) {
-            return Err(Error::Invalid(Errno::EINVAL, "neither side of a segment is a grant"));
+            return Err(Error::Local(Errno::EINVAL, "neither side of a segment is a grant"));
         }
         for side in [self.source, self.dest] {
             if matches!(side, Side::Grant(_, offset) if usize::from(offset) + len > PAGE_SIZE) {
-                return Err(Error::Invalid(Errno::EINVAL, "a segment leaves its granted page"));
+                return Err(Error::Local(Errno::EINVAL, "a segment leaves its granted page"));
             }
         }
-        for (side, written) in [(self.source, false), (self.dest, true)] {
+        for (side, access) in [(self.source, Access::ReadOnly), (self.dest, Access::ReadWrite)] {
             if let Side::Memory(addr) = side {
-                file.mapped()?.check_at(addr, len, written)?;
+                file.mapped()?.check(addr, len, access)?;
             }
         }
         Ok(())

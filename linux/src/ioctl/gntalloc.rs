@@ -7,14 +7,17 @@
 use alloc::vec::Vec;
 use core::mem::offset_of;
 
-use super::abi::{self, AllocGref, DeallocGref, UnmapNotifyArg};
 use super::arg::Arg;
 use super::gntdev::unmap_notify;
 use super::{CLOSED, MAP_SHARED, NOT_A_MAPPING, UNKNOWN, access_of, pages_of};
-use drivers::gntalloc::{GntAlloc, Handle, LocalMapping};
+use drivers::gntalloc::{GntAlloc, IndexDevice, LocalMapping};
 use drivers::memory::{PAGE_SIZE, Platform};
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Error, GrantRef};
+use drivers::{Access, Error, GrantRef, Index, Pages};
+use xen_sys::linux::gntalloc::{
+    IOCTL_GNTALLOC_ALLOC_GREF, IOCTL_GNTALLOC_DEALLOC_GREF, IOCTL_GNTALLOC_SET_UNMAP_NOTIFY,
+    IoctlGntallocAllocGref, IoctlGntallocDeallocGref, IoctlGntallocUnmapNotify,
+};
 
 /// Where a file's addresses begin.
 const BASE: usize = 1 << 32;
@@ -22,7 +25,7 @@ const BASE: usize = 1 << 32;
 /// An open gntalloc, and what it has mapped.
 #[derive(Debug)]
 pub struct GntallocFile<X: Platform> {
-    handle: Option<Handle<X>>,
+    device: Option<IndexDevice<X>>,
     /// By address, which only grows. One that was unmapped keeps its place for a while.
     mapped: Vec<Mapped<X>>,
     /// How many are mapped still.
@@ -33,7 +36,7 @@ pub struct GntallocFile<X: Platform> {
 #[derive(Debug)]
 struct Mapped<X: Platform> {
     start: usize,
-    pages: u32,
+    pages: Pages,
     access: Access,
     /// `None` once it's unmapped.
     memory: Option<LocalMapping<X>>,
@@ -44,16 +47,16 @@ impl<X: Platform> GntallocFile<X> {
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn open(device: &GntAlloc<X>) -> Result<Self, Error> {
-        Ok(Self { handle: Some(device.open()?), mapped: Vec::new(), live: 0, next: BASE })
+    pub fn open(service: &GntAlloc<X>) -> Result<Self, Error> {
+        Ok(Self { device: Some(service.open_indexed()?), mapped: Vec::new(), live: 0, next: BASE })
     }
 
-    /// The handle that it stands for.
+    /// The device that it stands for.
     ///
     /// # Errors
     /// EBADF once it's closed.
-    pub fn handle(&self) -> Result<&Handle<X>, Error> {
-        self.handle.as_ref().ok_or(CLOSED)
+    pub fn device(&self) -> Result<&IndexDevice<X>, Error> {
+        self.device.as_ref().ok_or(CLOSED)
     }
 
     /// ioctl. `bytes`: the command's structure, in and out.
@@ -62,17 +65,22 @@ impl<X: Platform> GntallocFile<X> {
     /// EBADF once it's closed, ENOTTY for a command that is not gntalloc's, EFAULT for an argument
     /// that is too short; else as the service's call says.
     pub fn ioctl(&self, command: u32, bytes: &mut [u8]) -> Result<(), Error> {
-        let handle = self.handle()?;
+        let device = self.device()?;
         match command {
-            abi::ALLOC_GREF => alloc_gref(handle, Arg::new::<AllocGref>(bytes)?),
-            abi::DEALLOC_GREF => {
-                let arg = Arg::new::<DeallocGref>(bytes)?;
-                let index = arg.u64(offset_of!(DeallocGref, index));
-                handle.dealloc_gref(index, arg.u32(offset_of!(DeallocGref, count)))
+            IOCTL_GNTALLOC_ALLOC_GREF => {
+                alloc_gref(device, Arg::new::<IoctlGntallocAllocGref>(bytes)?)
             }
-            abi::SET_UNMAP_NOTIFY => {
-                let (index, notify) = unmap_notify(&Arg::new::<UnmapNotifyArg>(bytes)?);
-                handle.set_unmap_notify(index, notify)
+            IOCTL_GNTALLOC_DEALLOC_GREF => {
+                let arg = Arg::new::<IoctlGntallocDeallocGref>(bytes)?;
+                let index = Index(arg.u64(offset_of!(IoctlGntallocDeallocGref, index)));
+                device.dealloc_gref(
+                    index,
+                    Pages(arg.u32(offset_of!(IoctlGntallocDeallocGref, count))),
+                )
+            }
+            IOCTL_GNTALLOC_SET_UNMAP_NOTIFY => {
+                let (index, notify) = unmap_notify(&Arg::new::<IoctlGntallocUnmapNotify>(bytes)?);
+                device.set_unmap_notify(index, notify)
             }
             _ => Err(UNKNOWN),
         }
@@ -81,7 +89,7 @@ impl<X: Platform> GntallocFile<X> {
     /// mmap of `length` bytes from index `offset` on. Returns the address.
     ///
     /// # Errors
-    /// EBADF once it's closed; else as [`Handle::mmap`]; ENOMEM.
+    /// EBADF once it's closed; else as [`IndexDevice::mmap`]; ENOMEM.
     pub fn mmap(
         &mut self,
         length: u64,
@@ -89,12 +97,12 @@ impl<X: Platform> GntallocFile<X> {
         flags: u32,
         offset: u64,
     ) -> Result<usize, Error> {
-        let pages = pages_of(length).unwrap_or(u32::MAX);
-        let memory = self.handle()?.mmap(offset, pages, flags & MAP_SHARED != 0)?;
+        let pages = pages_of(length).unwrap_or(Pages(u32::MAX));
+        let memory = self.device()?.mmap(Index(offset), pages, flags & MAP_SHARED != 0)?;
         self.mapped.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
         let start = self.next;
         // Never used twice, and a page of distance.
-        self.next += (pages as usize + 1) * PAGE_SIZE;
+        self.next += pages.bytes() + PAGE_SIZE;
         self.mapped.push(Mapped { start, pages, access: access_of(prot), memory: Some(memory) });
         self.live += 1;
         Ok(start)
@@ -150,7 +158,7 @@ impl<X: Platform> GntallocFile<X> {
     /// # Errors
     /// EBADF if it is closed already.
     pub fn close(&mut self) -> Result<(), Error> {
-        self.handle.take().map(drop).ok_or(CLOSED)
+        self.device.take().map(drop).ok_or(CLOSED)
     }
 
     /// The mapping that an address may lie in, and the offset in it.
@@ -161,18 +169,18 @@ impl<X: Platform> GntallocFile<X> {
     }
 }
 
-fn alloc_gref<X: Platform>(handle: &Handle<X>, mut arg: Arg<'_>) -> Result<(), Error> {
-    let count = arg.u32(offset_of!(AllocGref, count));
-    let at = offset_of!(AllocGref, gref_ids);
+fn alloc_gref<X: Platform>(device: &IndexDevice<X>, mut arg: Arg<'_>) -> Result<(), Error> {
+    let count = arg.u32(offset_of!(IoctlGntallocAllocGref, count));
+    let at = offset_of!(IoctlGntallocAllocGref, gref_ids);
     // Before anything is allocated, so that no result can get lost.
     arg.check_items(at, count, size_of::<u32>())?;
     let mut grefs = Vec::new();
     grefs.try_reserve_exact(count as usize).map_err(|_| Error::NO_MEMORY)?;
     grefs.resize(count as usize, GrantRef(0));
-    let domid = arg.u16(offset_of!(AllocGref, domid));
-    let flags = arg.u16(offset_of!(AllocGref, flags));
-    let index = handle.alloc_gref(domid, flags, &mut grefs)?;
-    arg.put_u64(offset_of!(AllocGref, index), index);
+    let domid = arg.u16(offset_of!(IoctlGntallocAllocGref, domid));
+    let flags = arg.u16(offset_of!(IoctlGntallocAllocGref, flags));
+    let index = device.alloc_gref(domid, flags, &mut grefs)?;
+    arg.put_u64(offset_of!(IoctlGntallocAllocGref, index), index.0);
     for (i, gref) in grefs.iter().enumerate() {
         arg.put_u32(at + i * size_of::<u32>(), gref.0);
     }

@@ -3,23 +3,25 @@
 use alloc::vec::Vec;
 use core::mem::offset_of;
 
-use super::abi::{
-    self, GetOffsetForVaddr, GrantCopy, GrantRefEntry, MapGrantRef, SetMaxGrants, UnmapGrantRef,
-    UnmapNotifyArg,
-};
 use super::arg::Arg;
 use super::{CLOSED, MAP_SHARED, NOT_A_MAPPING, UNKNOWN, access_of, copy, pages_of};
-use drivers::gntdev::{GntDev, Handle};
+use drivers::gntdev::{GntDev, IndexDevice};
 use drivers::memory::Platform;
-use drivers::notify::UnmapNotify;
-use drivers::{Error, ForeignGrant, GrantRef, PortNumber};
+use drivers::notify::NotifyRequest;
+use drivers::{ClaimedGrant, Error, Index, Pages, PortNumber};
+use xen_sys::linux::gntdev::{
+    IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, IOCTL_GNTDEV_GRANT_COPY, IOCTL_GNTDEV_MAP_GRANT_REF,
+    IOCTL_GNTDEV_SET_MAX_GRANTS, IOCTL_GNTDEV_SET_UNMAP_NOTIFY, IOCTL_GNTDEV_UNMAP_GRANT_REF,
+    IoctlGntdevGetOffsetForVaddr, IoctlGntdevGrantCopy, IoctlGntdevGrantRef,
+    IoctlGntdevMapGrantRef, IoctlGntdevSetMaxGrants, IoctlGntdevUnmapGrantRef,
+    IoctlGntdevUnmapNotify,
+};
 
 /// An open gntdev, and what it has mapped.
 #[derive(Debug)]
 pub struct GntdevFile<X: Platform> {
-    pub(super) xen: X,
     /// `None` once it's closed and nothing is mapped any more.
-    handle: Option<Handle<X>>,
+    device: Option<IndexDevice<X>>,
     closed: bool,
 }
 
@@ -28,21 +30,21 @@ impl<X: Platform> GntdevFile<X> {
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn open(xen: &X, device: &GntDev<X>) -> Result<Self, Error> {
-        Ok(Self { xen: xen.clone(), handle: Some(device.open()?), closed: false })
+    pub fn open(service: &GntDev<X>) -> Result<Self, Error> {
+        Ok(Self { device: Some(service.open_indexed()?), closed: false })
     }
 
-    /// The handle that it stands for.
+    /// The device that it stands for.
     ///
     /// # Errors
     /// EBADF once it's closed.
-    pub fn handle(&self) -> Result<&Handle<X>, Error> {
-        self.handle.as_ref().filter(|_| !self.closed).ok_or(CLOSED)
+    pub fn device(&self) -> Result<&IndexDevice<X>, Error> {
+        self.device.as_ref().filter(|_| !self.closed).ok_or(CLOSED)
     }
 
-    /// The handle of what is mapped still, closed or not.
-    pub(super) fn mapped(&self) -> Result<&Handle<X>, Error> {
-        self.handle.as_ref().ok_or(Error::BAD_ADDRESS)
+    /// The device of what is mapped still, closed or not.
+    pub(super) fn mapped(&self) -> Result<&IndexDevice<X>, Error> {
+        self.device.as_ref().ok_or(Error::BAD_ADDRESS)
     }
 
     /// ioctl. `bytes`: the command's structure, in and out.
@@ -51,34 +53,37 @@ impl<X: Platform> GntdevFile<X> {
     /// EBADF once it's closed, ENOTTY for a command that is not gntdev's (the dma-buf ones
     /// included), EFAULT for an argument that is too short; else as the service's call says.
     pub fn ioctl(&self, command: u32, bytes: &mut [u8]) -> Result<(), Error> {
-        let handle = self.handle()?;
+        let device = self.device()?;
         match command {
-            abi::MAP_GRANT_REF => map_grant_ref(handle, Arg::new::<MapGrantRef>(bytes)?),
-            abi::UNMAP_GRANT_REF => {
-                let arg = Arg::new::<UnmapGrantRef>(bytes)?;
-                let index = arg.u64(offset_of!(UnmapGrantRef, index));
-                handle.unmap_grant_ref(index, arg.u32(offset_of!(UnmapGrantRef, count)))
+            IOCTL_GNTDEV_MAP_GRANT_REF => {
+                map_grant_ref(device, Arg::new::<IoctlGntdevMapGrantRef>(bytes)?)
             }
-            abi::GET_OFFSET_FOR_VADDR => {
-                let mut arg = Arg::new::<GetOffsetForVaddr>(bytes)?;
-                let addr = arg.u64(offset_of!(GetOffsetForVaddr, vaddr)) as usize;
-                let (index, count) = handle.get_offset_for_vaddr(addr)?;
-                arg.put_u64(offset_of!(GetOffsetForVaddr, offset), index);
-                arg.put_u32(offset_of!(GetOffsetForVaddr, count), count);
+            IOCTL_GNTDEV_UNMAP_GRANT_REF => {
+                let arg = Arg::new::<IoctlGntdevUnmapGrantRef>(bytes)?;
+                let index = Index(arg.u64(offset_of!(IoctlGntdevUnmapGrantRef, index)));
+                let count = Pages(arg.u32(offset_of!(IoctlGntdevUnmapGrantRef, count)));
+                device.unmap_grant_ref(index, count)
+            }
+            IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR => {
+                let mut arg = Arg::new::<IoctlGntdevGetOffsetForVaddr>(bytes)?;
+                let addr = arg.u64(offset_of!(IoctlGntdevGetOffsetForVaddr, vaddr)) as usize;
+                let (index, count) = device.get_offset_for_vaddr(addr)?;
+                arg.put_u64(offset_of!(IoctlGntdevGetOffsetForVaddr, offset), index.0);
+                arg.put_u32(offset_of!(IoctlGntdevGetOffsetForVaddr, count), count.0);
                 Ok(())
             }
-            abi::SET_MAX_GRANTS => {
-                let arg = Arg::new::<SetMaxGrants>(bytes)?;
-                handle.set_max_grants(arg.u32(offset_of!(SetMaxGrants, count)))
+            IOCTL_GNTDEV_SET_MAX_GRANTS => {
+                let arg = Arg::new::<IoctlGntdevSetMaxGrants>(bytes)?;
+                device.set_max_grants(arg.u32(offset_of!(IoctlGntdevSetMaxGrants, count)))
             }
-            abi::SET_UNMAP_NOTIFY => {
-                let (index, notify) = unmap_notify(&Arg::new::<UnmapNotifyArg>(bytes)?);
-                handle.set_unmap_notify(index, notify)
+            IOCTL_GNTDEV_SET_UNMAP_NOTIFY => {
+                let (index, notify) = unmap_notify(&Arg::new::<IoctlGntdevUnmapNotify>(bytes)?);
+                device.set_unmap_notify(index, notify)
             }
-            abi::GRANT_COPY => {
-                let arg = Arg::new::<GrantCopy>(bytes)?;
-                let at = arg.u64(offset_of!(GrantCopy, segments)) as usize;
-                copy::grant_copy(self, at, arg.u32(offset_of!(GrantCopy, count)))
+            IOCTL_GNTDEV_GRANT_COPY => {
+                let arg = Arg::new::<IoctlGntdevGrantCopy>(bytes)?;
+                let at = arg.u64(offset_of!(IoctlGntdevGrantCopy, segments)) as usize;
+                copy::grant_copy(self, at, arg.u32(offset_of!(IoctlGntdevGrantCopy, count)))
             }
             _ => Err(UNKNOWN),
         }
@@ -87,10 +92,10 @@ impl<X: Platform> GntdevFile<X> {
     /// mmap of `length` bytes from index `offset` on. Returns the address.
     ///
     /// # Errors
-    /// EBADF once it's closed; else as [`Handle::mmap`].
+    /// EBADF once it's closed; else as [`IndexDevice::mmap`].
     pub fn mmap(&self, length: u64, prot: u32, flags: u32, offset: u64) -> Result<usize, Error> {
-        let pages = pages_of(length).unwrap_or(u32::MAX);
-        self.handle()?.map_at(offset, pages, flags & MAP_SHARED != 0, access_of(prot))
+        let pages = pages_of(length).unwrap_or(Pages(u32::MAX));
+        self.device()?.mmap(Index(offset), pages, flags & MAP_SHARED != 0, access_of(prot))
     }
 
     /// munmap of a whole mapping.
@@ -100,7 +105,7 @@ impl<X: Platform> GntdevFile<X> {
     /// that it won't unmap. The addresses are invalid then, and the service tries again.
     pub fn munmap(&mut self, addr: usize, length: u64) -> Result<(), Error> {
         let pages = pages_of(length).ok_or(NOT_A_MAPPING)?;
-        let unmapped = self.handle.as_ref().ok_or(NOT_A_MAPPING)?.unmap_at(addr, pages);
+        let unmapped = self.device.as_ref().ok_or(NOT_A_MAPPING)?.munmap(addr, pages);
         self.let_go();
         unmapped
     }
@@ -109,9 +114,9 @@ impl<X: Platform> GntdevFile<X> {
     ///
     /// # Errors
     /// As [`GntdevFile::munmap`].
-    pub(crate) fn munmap_and_remove(&mut self, addr: usize, pages: u32) -> Result<(), Error> {
-        let handle = self.handle.as_ref().ok_or(NOT_A_MAPPING)?;
-        let unmapped = handle.unmap_and_remove_at(addr, pages);
+    pub(crate) fn munmap_and_remove(&mut self, addr: usize, pages: Pages) -> Result<(), Error> {
+        let device = self.device.as_ref().ok_or(NOT_A_MAPPING)?;
+        let unmapped = device.munmap_and_remove(addr, pages);
         self.let_go();
         unmapped
     }
@@ -121,7 +126,7 @@ impl<X: Platform> GntdevFile<X> {
     /// # Errors
     /// EFAULT if part of the range is none; nothing is read then.
     pub fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.mapped()?.read_at(addr, bytes)
+        self.mapped()?.read(addr, bytes)
     }
 
     /// A store to memory that mmap returned.
@@ -129,7 +134,7 @@ impl<X: Platform> GntdevFile<X> {
     /// # Errors
     /// EFAULT if part of the range is none, or read-only; nothing is written then.
     pub fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.mapped()?.write_at(addr, bytes)
+        self.mapped()?.write(addr, bytes)
     }
 
     /// close. What is mapped stays so until it's unmapped, and what is reserved as long.
@@ -137,40 +142,40 @@ impl<X: Platform> GntdevFile<X> {
     /// # Errors
     /// EBADF if it is closed already.
     pub fn close(&mut self) -> Result<(), Error> {
-        self.handle()?;
+        self.device()?;
         self.closed = true;
         self.let_go();
         Ok(())
     }
 
-    /// Lets go of the handle once nobody can use it.
+    /// Lets go of the device once nobody can use it.
     fn let_go(&mut self) {
-        if self.closed && self.handle.as_ref().is_some_and(|handle| handle.usage().mapped == 0) {
-            self.handle = None;
+        if self.closed && self.device.as_ref().is_some_and(|device| device.usage().mapped == 0) {
+            self.device = None;
         }
     }
 }
 
-pub(super) fn unmap_notify(arg: &Arg<'_>) -> (u64, UnmapNotify) {
-    let action = arg.u32(offset_of!(UnmapNotifyArg, action));
-    let port = PortNumber(arg.u32(offset_of!(UnmapNotifyArg, event_channel_port)));
-    (arg.u64(offset_of!(UnmapNotifyArg, index)), UnmapNotify { action, port })
+pub(super) fn unmap_notify(arg: &Arg<'_>) -> (Index, NotifyRequest) {
+    let action = arg.u32(offset_of!(IoctlGntdevUnmapNotify, action));
+    let port = PortNumber(arg.u32(offset_of!(IoctlGntdevUnmapNotify, event_channel_port)));
+    (Index(arg.u64(offset_of!(IoctlGntdevUnmapNotify, index))), NotifyRequest { action, port })
 }
 
-fn map_grant_ref<X: Platform>(handle: &Handle<X>, mut arg: Arg<'_>) -> Result<(), Error> {
-    let count = arg.u32(offset_of!(MapGrantRef, count));
-    let at = offset_of!(MapGrantRef, refs);
-    arg.check_items(at, count, size_of::<GrantRefEntry>())?;
+fn map_grant_ref<X: Platform>(device: &IndexDevice<X>, mut arg: Arg<'_>) -> Result<(), Error> {
+    let count = arg.u32(offset_of!(IoctlGntdevMapGrantRef, count));
+    let at = offset_of!(IoctlGntdevMapGrantRef, refs);
+    arg.check_items(at, count, size_of::<IoctlGntdevGrantRef>())?;
     let mut grants = Vec::new();
     grants.try_reserve_exact(count as usize).map_err(|_| Error::NO_MEMORY)?;
     grants.extend((0..count as usize).map(|i| {
-        let entry = at + i * size_of::<GrantRefEntry>();
-        let domid = arg.u32(entry + offset_of!(GrantRefEntry, domid));
+        let entry = at + i * size_of::<IoctlGntdevGrantRef>();
+        let domid = arg.u32(entry + offset_of!(IoctlGntdevGrantRef, domid));
         // A number that no domain has stays one: it's refused at mmap, as any other.
         let domid = u16::try_from(domid).unwrap_or(u16::MAX);
-        ForeignGrant { domid, gref: GrantRef(arg.u32(entry + offset_of!(GrantRefEntry, gref))) }
+        ClaimedGrant::new(domid, arg.u32(entry + offset_of!(IoctlGntdevGrantRef, ref_)))
     }));
-    let index = handle.map_grant_ref(&grants)?;
-    arg.put_u64(offset_of!(MapGrantRef, index), index);
+    let index = device.map_grant_ref(&grants)?;
+    arg.put_u64(offset_of!(IoctlGntdevMapGrantRef, index), index.0);
     Ok(())
 }

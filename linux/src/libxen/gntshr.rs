@@ -1,11 +1,11 @@
 //! libxengntshr: shares pages of ours.
 
-use super::notify_of;
+use super::request_of;
 use crate::ioctl::{GntallocFile, MAP_SHARED, PROT_READ, PROT_WRITE};
 use drivers::gntalloc::{FLAG_WRITABLE, GntAlloc};
-use drivers::memory::{PAGE_SIZE, Platform};
-use drivers::notify::UnmapNotify;
-use drivers::{Errno, Error, GrantRef, PortNumber};
+use drivers::memory::Platform;
+use drivers::notify::NotifyRequest;
+use drivers::{Errno, Error, GrantRef, Index, Pages, PortNumber};
 
 /// `xengntshr_handle`.
 #[derive(Debug)]
@@ -33,14 +33,14 @@ impl<X: Platform> Gntshr<X> {
     ///
     /// # Errors
     /// EBADF once it's closed, EINVAL for no pages, and as
-    /// [`drivers::gntalloc::Handle::alloc_gref`]. Nothing is left behind.
+    /// [`drivers::gntalloc::IndexDevice::alloc_gref`]. Nothing is left behind.
     pub fn share_pages(
         &mut self,
         domid: u16,
         grefs: &mut [GrantRef],
         writable: bool,
     ) -> Result<usize, Error> {
-        self.share(domid, grefs, writable, 0, UnmapNotify::default())
+        self.share(domid, grefs, writable, 0, NotifyRequest::default())
     }
 
     /// `xengntshr_share_page_notify`: one page; the byte at `notify_offset` (none for a page or
@@ -56,9 +56,9 @@ impl<X: Platform> Gntshr<X> {
         notify_offset: u32,
         notify_port: Option<PortNumber>,
     ) -> Result<(usize, GrantRef), Error> {
-        let (byte, notify) = notify_of(notify_offset, notify_port);
+        let (byte, request) = request_of(notify_offset, notify_port);
         let mut grefs = [GrantRef(0)];
-        let addr = self.share(domid, &mut grefs, writable, byte, notify)?;
+        let addr = self.share(domid, &mut grefs, writable, byte, request)?;
         Ok((addr, grefs[0]))
     }
 
@@ -68,7 +68,7 @@ impl<X: Platform> Gntshr<X> {
     /// # Errors
     /// EINVAL, with nothing changed, if `addr` and `count` are not those of one mapping.
     pub fn unshare(&mut self, addr: usize, count: u32) -> Result<(), Error> {
-        self.0.munmap(addr, bytes(count))
+        self.0.munmap(addr, Pages(count).bytes() as u64)
     }
 
     /// A load from memory that is shared.
@@ -93,29 +93,25 @@ impl<X: Platform> Gntshr<X> {
         grefs: &mut [GrantRef],
         writable: bool,
         byte: usize,
-        notify: UnmapNotify,
+        request: NotifyRequest,
     ) -> Result<usize, Error> {
-        let handle = self.0.handle()?;
+        let device = self.0.device()?;
         if grefs.is_empty() {
-            return Err(Error::Invalid(Errno::EINVAL, "at least 1 page can be shared"));
+            return Err(Error::Local(Errno::EINVAL, "at least 1 page can be shared"));
         }
         let flags = if writable { FLAG_WRITABLE } else { 0 };
-        let index = handle.alloc_gref(domid, flags, grefs)?;
-        let length = bytes(grefs.len() as u32);
-        let asked = handle.set_unmap_notify(index + byte as u64, notify);
+        let index = device.alloc_gref(domid, flags, grefs)?;
+        let length = Pages(grefs.len() as u32).bytes() as u64;
+        let asked = device.set_unmap_notify(Index(index.0 + byte as u64), request);
         let mapped =
-            asked.and_then(|()| self.0.mmap(length, PROT_READ | PROT_WRITE, MAP_SHARED, index));
-        let handle = self.0.handle()?;
+            asked.and_then(|()| self.0.mmap(length, PROT_READ | PROT_WRITE, MAP_SHARED, index.0));
+        let device = self.0.device()?;
         if mapped.is_err() {
-            // There was nothing to be told of the end of.
-            handle.set_unmap_notify(index, UnmapNotify::default())?;
+            // Nothing was mapped, so there is no end to announce.
+            device.set_unmap_notify(index, NotifyRequest::default())?;
         }
         // From here on the mapping alone keeps the pages; without one they go.
-        handle.dealloc_gref(index, grefs.len() as u32)?;
+        device.dealloc_gref(index, Pages(grefs.len() as u32))?;
         mapped
     }
-}
-
-fn bytes(count: u32) -> u64 {
-    u64::from(count) * PAGE_SIZE as u64
 }

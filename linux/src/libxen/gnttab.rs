@@ -2,12 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::notify_of;
+use super::request_of;
 use crate::ioctl::{GntdevFile, access_of};
 use drivers::gntdev::{GntDev, Segment};
 use drivers::memory::Platform;
 use drivers::notify::UnmapNotify;
-use drivers::{Errno, Error, ForeignGrant, GrantRef, PortNumber};
+use drivers::{ClaimedGrant, Errno, Error, Pages, PortNumber};
 
 /// `xengnttab_handle`.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ impl<X: Platform> Gnttab<X> {
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn open(xen: &X, device: &GntDev<X>) -> Result<Self, Error> {
-        GntdevFile::open(xen, device).map(Self)
+    pub fn open(service: &GntDev<X>) -> Result<Self, Error> {
+        GntdevFile::open(service).map(Self)
     }
 
     /// `xengnttab_close`. What is mapped stays so until it's unmapped.
@@ -47,10 +47,10 @@ impl<X: Platform> Gnttab<X> {
     /// ENOMEM. Nothing is left behind.
     pub fn map_grant_refs(&self, domids: &[u16], grefs: &[u32], prot: u32) -> Result<usize, Error> {
         if domids.len() != grefs.len() {
-            return Err(Error::Invalid(Errno::EINVAL, "a domain for each reference"));
+            return Err(Error::Local(Errno::EINVAL, "a domain for each reference"));
         }
         let grants = domids.iter().zip(grefs);
-        self.map(grants.map(|(domid, gref)| claim(*domid, *gref)), prot)
+        self.map(grants.map(|(domid, gref)| ClaimedGrant::new(*domid, *gref)), prot)
     }
 
     /// `xengnttab_map_domain_grant_refs`: the same for references of one domain.
@@ -63,7 +63,7 @@ impl<X: Platform> Gnttab<X> {
         grefs: &[u32],
         prot: u32,
     ) -> Result<usize, Error> {
-        self.map(grefs.iter().map(|gref| claim(domid, *gref)), prot)
+        self.map(grefs.iter().map(|gref| ClaimedGrant::new(domid, *gref)), prot)
     }
 
     /// `xengnttab_map_grant_ref_notify`: clears the byte at `notify_offset` (none for a page or
@@ -80,9 +80,10 @@ impl<X: Platform> Gnttab<X> {
         notify_offset: u32,
         notify_port: Option<PortNumber>,
     ) -> Result<usize, Error> {
-        let (byte, notify) = notify_of(notify_offset, notify_port);
-        let grants = [claim(domid, gref)];
-        self.0.handle()?.map_grants_at(&grants, access_of(prot), byte, notify)
+        let grants = [ClaimedGrant::new(domid, gref)];
+        let (byte, request) = request_of(notify_offset, notify_port);
+        let notify = request.decode(byte)?;
+        self.0.device()?.map_grants(&grants, access_of(prot), notify)
     }
 
     /// `xengnttab_unmap`: all that one call mapped.
@@ -91,23 +92,23 @@ impl<X: Platform> Gnttab<X> {
     /// EINVAL, with nothing changed, if `addr` and `count` are not those of one mapping; else what
     /// Xen says to a page that it won't unmap, which the service tries again.
     pub fn unmap(&mut self, addr: usize, count: u32) -> Result<(), Error> {
-        self.0.munmap_and_remove(addr, count)
+        self.0.munmap_and_remove(addr, Pages(count))
     }
 
     /// `xengnttab_set_max_grants`.
     ///
     /// # Errors
-    /// As [`drivers::gntdev::Handle::set_max_grants`]; EBADF once it's closed.
+    /// As [`drivers::gntdev::IndexDevice::set_max_grants`]; EBADF once it's closed.
     pub fn set_max_grants(&self, count: u32) -> Result<(), Error> {
-        self.0.handle()?.set_max_grants(count)
+        self.0.device()?.set_max_grants(count)
     }
 
     /// `xengnttab_grant_copy`.
     ///
     /// # Errors
-    /// As [`drivers::gntdev::Handle::grant_copy`]; EBADF once it's closed.
+    /// As [`drivers::gntdev::IndexDevice::grant_copy`]; EBADF once it's closed.
     pub fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
-        self.0.handle()?.grant_copy(segments)
+        self.0.device()?.grant_copy(segments)
     }
 
     /// A load from memory that was mapped.
@@ -128,17 +129,13 @@ impl<X: Platform> Gnttab<X> {
 
     fn map(
         &self,
-        claims: impl ExactSizeIterator<Item = ForeignGrant>,
+        claims: impl ExactSizeIterator<Item = ClaimedGrant>,
         prot: u32,
     ) -> Result<usize, Error> {
-        let handle = self.0.handle()?;
+        let device = self.0.device()?;
         let mut grants = Vec::new();
         grants.try_reserve_exact(claims.len()).map_err(|_| Error::NO_MEMORY)?;
         grants.extend(claims);
-        handle.map_grants_at(&grants, access_of(prot), 0, UnmapNotify::default())
+        device.map_grants(&grants, access_of(prot), UnmapNotify::NONE)
     }
-}
-
-fn claim(domid: u16, gref: u32) -> ForeignGrant {
-    ForeignGrant { domid, gref: GrantRef(gref) }
 }

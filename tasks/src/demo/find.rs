@@ -1,9 +1,15 @@
-//! How granter and mapper find each other, and what they publish for that.
+//! How granter and mapper find each other through xenstore.
 //!
-//! Each opens one node of its own `data/` to all. The granter's says `1 free`, or whom it offers
-//! a control page and a port to; the mapper's says whom it calls, with a number that tells one
-//! call from the next. One watch on `/local/domain` fires whenever such a node becomes readable.
-//! A node that says anything else is nonsense: nothing in it is used.
+//! Each has one node below its own `data/` that all domains may read. Values are decimal numbers of
+//! 32 bits, separated by single blanks; the first is [`VERSION`].
+//!
+//! * [`GRANTER`]: `1 free`, or an offer, `1 <mapper's domid> <call> <gref> <port>`: the reference
+//!   of the control page and an unbound port for that mapper.
+//! * [`MAPPER`]: a call, `1 <granter's domid> <call>`, where `<call>` tells one call from the next.
+//!   The offer that answers it repeats the number.
+//!
+//! One watch on `/local/domain` fires whenever such a node becomes readable. Nothing in a node of
+//! another form is used.
 
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -13,20 +19,28 @@ use drivers::xenstore::{DomainPath, WatchEvent, XenStore};
 use drivers::{DomId, Error, Services};
 use embassy_futures::select::{Either, select};
 
-use super::Trouble;
+use super::stop::Trouble;
 use crate::text::Text;
 use crate::xenstore::{self, again, publish};
 
-/// The granter's node.
+/// The granter's node, relative to its `/local/domain/<domid>`.
 pub const GRANTER: &str = "data/grantkit/demo/granter";
-/// The mapper's.
+/// The mapper's node, relative likewise.
 pub const MAPPER: &str = "data/grantkit/demo/mapper";
-/// The protocol that the first word of a node names.
+/// The version of the protocol, the first number of every node.
 pub const VERSION: u32 = 1;
-/// How far from its own number a mapper looks for granters that were there before it.
+/// How far from its own domid a mapper looks for granters that were there before it.
 const REACH: u16 = 128;
 
-/// Numbers of other domains, the nearest to `own` first, in both directions.
+/// This domain's xenstore.
+///
+/// # Errors
+/// ENODEV in dom0's place, where there is none.
+pub fn store<X: Platform>(services: &Services<X>) -> Result<&XenStore<X>, Trouble> {
+    xenstore::store(services).map_err(|error| Trouble { at: "demo", error })
+}
+
+/// Other domids up to 128 away, the nearest to `own` first, in both directions.
 pub fn near(own: DomId) -> impl Iterator<Item = DomId> {
     (1..=REACH)
         .flat_map(move |far| [own.get().checked_sub(far), own.get().checked_add(far)])
@@ -53,15 +67,18 @@ pub struct Post<'a, X: Platform> {
 }
 
 impl<'a, X: Platform> Post<'a, X> {
-    /// A node of ours that says how we stand; nothing is written yet.
+    /// A node of ours. Nothing is written yet.
     pub fn new(services: &'a Services<X>, store: &'a XenStore<X>, path: &'static str) -> Self {
         Self { services, store, path }
     }
 
-    /// Says something, to all.
+    /// Writes the node's value, for all to read.
+    ///
+    /// # Errors
+    /// Xenstore's, with the path; ENOMEM.
     pub async fn say(&self, words: fmt::Arguments<'_>) -> Result<(), Trouble> {
         let told = self.publish(words).await;
-        told.map_err(|error| (self.path, error))
+        told.map_err(|error| Trouble { at: self.path, error })
     }
 
     async fn publish(&self, words: fmt::Arguments<'_>) -> Result<(), Error> {
@@ -77,24 +94,28 @@ impl<X: Platform> Drop for Post<'_, X> {
     }
 }
 
-/// What another domain's node says; `None` if there is none to be read.
+/// The value of another domain's node; `None` if there is none that we may read.
+///
+/// # Errors
+/// Xenstore's other errors, with the path.
 pub async fn look<X: Platform>(
     services: &Services<X>,
     store: &XenStore<X>,
     domid: DomId,
     path: &'static str,
 ) -> Result<Option<Vec<u8>>, Trouble> {
-    xenstore::look(&services.xen, store, domid, path).await.map_err(|error| (path, error))
+    let said = xenstore::look(&services.system, store, domid, path).await;
+    said.map_err(|error| Trouble { at: path, error })
 }
 
-/// What a watch on all domains tells.
+/// What the watch on all domains has told.
 #[derive(Debug, PartialEq, Eq)]
 pub enum News {
-    /// This domain's node may say something new.
+    /// This domain's node may have changed.
     At(DomId),
-    /// Anybody's may.
+    /// Any domain's node may have changed.
     Anywhere,
-    /// Nothing for so long as it was waited for.
+    /// Nothing changed before the deadline.
     Nothing,
 }
 
@@ -108,6 +129,9 @@ pub struct Lookout<'a, X: Platform> {
 
 impl<'a, X: Platform> Lookout<'a, X> {
     /// A lookout for nodes of this path.
+    ///
+    /// # Errors
+    /// Xenstore's, if it refuses the watch.
     pub async fn new(
         services: &'a Services<X>,
         store: &XenStore<X>,
@@ -118,27 +142,30 @@ impl<'a, X: Platform> Lookout<'a, X> {
             tries += 1;
             match store.watch(ALL).await {
                 Ok(watch) => return Ok(Self { services, watch, path }),
-                Err(error) if !again(&services.xen, error, tries).await => {
-                    return Err((ALL, error));
+                Err(error) if !again(&services.system, error, tries).await => {
+                    return Err(Trouble { at: ALL, error });
                 }
                 Err(_) => {}
             }
         }
     }
 
-    /// Waits for news until `deadline`, or for ever.
+    /// Waits for news until `deadline` (Xen's time in nanoseconds), or for ever.
+    ///
+    /// # Errors
+    /// Xenstore's, if the watch is lost.
     pub async fn news(&mut self, deadline: Option<u64>) -> Result<News, Trouble> {
         let services = self.services;
         let late = async {
             match deadline {
-                Some(deadline) => services.xen.sleep_until(deadline).await,
+                Some(deadline) => services.system.sleep_until(deadline).await,
                 None => core::future::pending().await,
             }
         };
         let mut late = core::pin::pin!(late);
         loop {
             let event = match select(self.watch.event(), late.as_mut()).await {
-                Either::First(event) => event.map_err(|error| (ALL, error))?,
+                Either::First(event) => event.map_err(|error| Trouble { at: ALL, error })?,
                 Either::Second(()) => return Ok(News::Nothing),
             };
             match event {
@@ -157,7 +184,7 @@ impl<'a, X: Platform> Lookout<'a, X> {
     }
 }
 
-/// What the lookout watches.
+/// The path that the lookout watches.
 const ALL: &str = "/local/domain";
 
 #[cfg(test)]

@@ -1,26 +1,28 @@
 //! The granter: serves one mapper after the other, for as long as the guest runs.
 //!
-//! `demo granter` starts the service and waits for its first run; the service goes on behind the
-//! shell. A mapper that calls gets a control page and a port of its own; when its run is over,
-//! well or not, everything is taken back before the next is served.
+//! `demo granter` starts the service and waits for its first run; the service goes on in the
+//! background. A mapper that calls gets a control page and a port of its own. When its run is over,
+//! whether it went well or not, everything is taken back before the next mapper is served.
 
 use core::cell::Cell;
 use core::convert::Infallible;
 use core::fmt;
 
 use drivers::events::Port;
-use drivers::gntalloc::{Export, Handle};
+use drivers::gntalloc::{Device, Export};
 use drivers::memory::Platform;
-use drivers::xenstore::XenStore;
-use drivers::{Access, DomId, Errno, Error, Services};
+use drivers::{Access, DomId, Error, Pages, Services};
 use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 
-use super::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, numbers};
+use super::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, numbers, store};
+use super::lead;
 use super::link::{Link, is_bound};
-use super::{CLEAN, DemoPlan, Stop, Trouble, lead, say, tell, words};
-use crate::verdict::{InUse, Tally, Why};
+use super::plan::{CLEAN, DemoPlan};
+use super::report::{clean_words, say, tell};
+use super::stop::{Stop, Trouble};
+use crate::verdict::{InUse, Score, Why};
 
 /// How long a mapper that called may take to come: 1 s.
 const COMING_NS: u64 = 1_000_000_000;
@@ -28,14 +30,14 @@ const COMING_NS: u64 = 1_000_000_000;
 const LETTING_GO_NS: u64 = 2_000_000_000;
 /// The pause before another try when xenstore has refused: 5 s.
 const AGAIN_NS: u64 = 5_000_000_000;
-/// Lines about nonsense between two runs; the rest is passed over in silence.
+/// Lines printed about nonsense between two runs; more of it is ignored silently.
 const COMPLAINTS: u32 = 8;
 
-/// The service, as the shell holds it.
+/// The service's controls, which the shell holds.
 pub(crate) struct Granter {
     start: Signal<NoopRawMutex, ()>,
     stop: Signal<NoopRawMutex, ()>,
-    outcome: Signal<NoopRawMutex, Result<Tally, Trouble>>,
+    outcome: Signal<NoopRawMutex, Result<Score, Trouble>>,
     /// Whether somebody waits for the outcome.
     awaited: Cell<bool>,
 }
@@ -46,9 +48,9 @@ impl Granter {
         Self { start, stop, outcome, awaited: Cell::new(false) }
     }
 
-    /// Starts the service unless it runs, and waits for the next run's end. Dropped before that,
-    /// it stops the service.
-    pub(crate) async fn run(&self) -> Result<Tally, Trouble> {
+    /// Starts the service unless it runs, and waits for the next run to end. Dropping the future
+    /// before that stops the service.
+    pub(crate) async fn run(&self) -> Result<Score, Trouble> {
         let guard = Guard(self);
         self.outcome.reset();
         self.awaited.set(true);
@@ -75,34 +77,30 @@ impl Granter {
     /// Serves until it's stopped, or until xenstore refuses while somebody waits.
     async fn serve_on<X: Platform>(&self, services: &Services<X>, plan: DemoPlan) {
         loop {
-            let absent = Error::Invalid(Errno::ENODEV, "this domain has no xenstore");
-            let trouble = match &services.xenstore {
-                Some(store) => match self.serve_all(services, store, plan).await {
-                    Ok(never) => match never {},
-                    Err(trouble) => trouble,
-                },
-                None => ("demo", absent),
+            let trouble = match self.serve_all(services, plan).await {
+                Ok(never) => match never {},
+                Err(trouble) => trouble,
             };
             if self.awaited.get() {
                 return self.outcome.signal(Err(trouble));
             }
-            log::warn!("demo granter: {}: {}", trouble.0, trouble.1);
-            services.xen.sleep_until(services.xen.now() + AGAIN_NS).await;
+            log::warn!("demo granter: {trouble}");
+            services.system.sleep_until(services.system.now() + AGAIN_NS).await;
         }
     }
 
     async fn serve_all<X: Platform>(
         &self,
         services: &Services<X>,
-        store: &XenStore<X>,
         plan: DemoPlan,
     ) -> Result<Infallible, Trouble> {
+        let store = store(services)?;
         let mut lookout = Lookout::new(services, store, MAPPER).await?;
         let post = Post::new(services, store, GRANTER);
         let (mut served, mut complaints) = (None, 0);
         loop {
             post.say(format_args!("{VERSION} free")).await?;
-            // A call that was overlooked is made again when this is heard.
+            // A mapper whose call was overlooked calls again when it sees this.
             let News::At(peer) = lookout.news(None).await? else {
                 continue;
             };
@@ -115,9 +113,9 @@ impl Granter {
                 Some([VERSION, _, call]) => {
                     served = Some((peer, call));
                     match run(services, &post, peer, call, plan).await? {
-                        Ok(tally) => {
+                        Ok(score) => {
                             complaints = 0;
-                            self.outcome.signal(Ok(tally));
+                            self.outcome.signal(Ok(score));
                             continue;
                         }
                         Err(trouble) => trouble,
@@ -149,67 +147,51 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// One run with one mapper: how many steps passed and failed, or why there was no whole run.
+/// One run with one mapper: the score, or why the run was cut short.
 async fn run<X: Platform>(
     services: &Services<X>,
     post: &Post<'_, X>,
     peer: DomId,
     call: u32,
     plan: DemoPlan,
-) -> Result<Result<Tally, Stop>, Trouble> {
+) -> Result<Result<Score, Stop>, Trouble> {
     let (gntalloc, before, page, port) = match prepare(services, peer) {
         Ok(prepared) => prepared,
         Err(error) => return Ok(Err(error.into())),
     };
     let gref = page.grefs().next().unwrap_or_default();
     post.say(format_args!("{VERSION} {peer} {call} {gref} {}", port.number())).await?;
-    let late = services.xen.sleep_until(services.xen.now() + COMING_NS);
+    let late = services.system.sleep_until(services.system.now() + COMING_NS);
     if let Either::Second(()) = select(port.wait(), late).await
         && !is_bound(&port, peer)
     {
         return Ok(Err(Stop::Gone("called and did not come")));
     }
     let mut link = Link::new(services, peer, &port, &page, true);
-    let tally = lead::all(&mut link, &gntalloc, plan).await;
-    let mut tally = match tally {
-        Ok(tally) if tally.failed == 0 => tally,
+    let score = lead::all(&mut link, &gntalloc, plan).await;
+    let mut score = match score {
+        Ok(score) if score.failed == 0 => score,
         other => return Ok(other),
     };
     // The mapper lets go of the control page last, after it has answered.
-    let deadline = services.xen.now() + LETTING_GO_NS;
-    while !page.is_idle() && services.xen.now() < deadline {
-        services.xen.sleep_until(services.xen.now() + 2_000_000).await;
+    let deadline = services.system.now() + LETTING_GO_NS;
+    while !page.is_idle() && services.system.now() < deadline {
+        services.system.sleep_until(services.system.now() + 2_000_000).await;
     }
     drop((page, port));
     services.gntalloc.reap(u32::MAX);
-    tell(services, &mut tally, CLEAN, &clean(services, before));
-    Ok(Ok(tally))
+    tell(services, &mut score, CLEAN, &clean_words(services, before));
+    Ok(Ok(score))
 }
 
-/// What a run begins with: a handle, the counts from before, the control page, the port.
-type Prepared<X> = (Handle<X>, InUse, Export<X>, Port<X>);
+/// What a run begins with: a device, the counts from before, the control page, the port.
+type Prepared<X> = (Device<X>, InUse, Export<X>, Port<X>);
 
 fn prepare<X: Platform>(services: &Services<X>, peer: DomId) -> Result<Prepared<X>, Error> {
-    let gntalloc = services.gntalloc.open()?;
+    let gntalloc = services.gntalloc.open();
     lead::warm_up(&gntalloc, peer)?;
     let before = InUse::of(services);
-    let page = gntalloc.alloc(peer, 1, Access::ReadWrite)?;
+    let page = gntalloc.alloc(peer, Pages(1), Access::ReadWrite)?;
     let port = services.events.alloc_unbound(peer)?;
     Ok((gntalloc, before, page, port))
-}
-
-/// Whether everything is as it was before.
-pub(super) fn clean<X: Platform>(
-    services: &Services<X>,
-    before: InUse,
-) -> Result<crate::text::Text, Why> {
-    let after = InUse::of(services);
-    if !after.is_within(&before) {
-        return Err(Why::new(format_args!("{after:?}, and before {before:?}")));
-    }
-    let (grants, maps, parked) = (after.grants, after.maps, after.parked);
-    let free = services.xen.frames().free;
-    words(format_args!(
-        "{grants} grants, {maps} maps, {parked} parked, {free} frames free as before"
-    ))
 }

@@ -1,25 +1,28 @@
-//! The granter's side of the steps: what it asks, and how it judges what comes of it.
+//! The granter's side of the steps: what it asks the mapper, and how it checks the result.
 //!
 //! A step is one or more turns, each a question to the mapper: [`Lead::before`] prepares the
-//! question, [`Lead::meanwhile`] does what takes time, [`Lead::after`] looks at the answer and at
-//! our own pages. Only the waiting is asynchronous.
+//! question, [`Lead::meanwhile`] does what takes time, [`Lead::after`] checks the answer and our
+//! own pages. Only the waiting is asynchronous.
 
 use core::pin::pin;
 
 use drivers::events::Port;
-use drivers::gntalloc::{Export, Handle};
+use drivers::gntalloc::{Device, Export};
 use drivers::memory::{PAGE_SIZE, Platform};
 use drivers::ring::Sender;
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, DomId, Error, GrantStatus, PeerState, status_name};
+use drivers::{Access, DomId, Error, GrantStatus, Pages, PeerState};
 
-use super::link::{Letter, Link, kind};
-use super::{DemoPlan, PAGES, RING, SEED, Stop, tell, words};
+use super::letter::{Letter, kind};
+use super::link::Link;
+use super::plan::{DemoPlan, PAGES, RING, SEED};
+use super::report::{refused_words, ring_words, tell, trips_words, words};
+use super::stop::Stop;
 use crate::pattern::{self, SplitMix64};
 use crate::text::Text;
-use crate::verdict::{Tally, Why, equal};
+use crate::verdict::{Score, Why, equal};
 
-/// The turns in their order; a step's last turn has its number.
+/// The turns in order; the last turn of a step has the step's number, the others 0.
 const TURNS: [(u32, u32); 11] = [
     (kind::SHARE, 0),
     (kind::FILL, 1),
@@ -33,20 +36,20 @@ const TURNS: [(u32, u32); 11] = [
     (kind::NOTIFY, 0),
     (kind::CLOSE, 6),
 ];
-/// The byte that step 6 sees cleared.
+/// The offset of the byte that step 6 sees cleared.
 const BYTE: usize = 100;
 
 /// What one run holds.
 struct Lead<'r, X: Platform> {
-    gntalloc: &'r Handle<X>,
+    gntalloc: &'r Device<X>,
     plan: DemoPlan,
     /// The pages of step 1, mapped until step 5.
     shared: Option<Export<X>>,
     /// The pages of a later turn.
     held: Option<Export<X>>,
-    /// A port that carries nothing but what a step sends.
+    /// A port for the events of steps 3 and 6 alone.
     bell: Option<Port<X>>,
-    /// Of what the mapper is to have read.
+    /// The CRC-32 of what the mapper is to have read.
     crc: u32,
     /// Hypercalls that the mapper made to map.
     maps: u32,
@@ -56,18 +59,19 @@ struct Lead<'r, X: Platform> {
     began: u64,
 }
 
-/// Does once what is done only the first time: the grant table grows, memory gets its addresses.
-pub(super) fn warm_up<X: Platform>(gntalloc: &Handle<X>, peer: DomId) -> Result<(), Error> {
-    gntalloc.alloc(peer, PAGES + RING + 8, Access::ReadOnly).map(drop)
+/// Makes the grant table grow and memory get its addresses: that happens once, and must not count
+/// as left behind.
+pub(super) fn warm_up<X: Platform>(gntalloc: &Device<X>, peer: DomId) -> Result<(), Error> {
+    gntalloc.alloc(peer, Pages(PAGES + RING + 8), Access::ReadOnly).map(drop)
 }
 
 /// All steps but the last.
 pub(super) async fn all<X: Platform>(
     link: &mut Link<'_, X>,
-    gntalloc: &Handle<X>,
+    gntalloc: &Device<X>,
     plan: DemoPlan,
-) -> Result<Tally, Stop> {
-    let mut tally = Tally::default();
+) -> Result<Score, Stop> {
+    let mut score = Score::default();
     let (shared, held, bell) = (None, None, None);
     let mut lead =
         Lead { gntalloc, plan, shared, held, bell, crc: 0, maps: 0, before: 0, began: 0 };
@@ -79,15 +83,15 @@ pub(super) async fn all<X: Platform>(
             Err(gone) => return Err(gone),
         };
         let step = TURNS[at..].iter().map(|turn| turn.1).find(|step| *step > 0).unwrap_or_default();
-        tell(link.services, &mut tally, step, &verdict);
+        tell(link.services, &mut score, step, &verdict);
         let told = link.ask(Letter::new(kind::TELL, &[step, u32::from(verdict.is_ok())])).await;
         if verdict.is_err() {
-            return Ok(tally);
+            return Ok(score);
         }
         told?;
     }
     link.ask(Letter::new(kind::FINISH, &[0; 2])).await?;
-    Ok(tally)
+    Ok(score)
 }
 
 async fn turn<X: Platform>(
@@ -105,26 +109,26 @@ impl<X: Platform> Lead<'_, X> {
     /// Prepares a question.
     fn before(&mut self, link: &Link<'_, X>, kind: u32) -> Result<Letter, Why> {
         let services = link.services;
-        let calls = || services.xen.counters().hypercalls();
-        let alloc = |pages, access| self.gntalloc.alloc(link.peer, pages, access);
+        let calls = || services.system.counters().hypercalls();
+        let alloc = |pages, access| self.gntalloc.alloc(link.peer, Pages(pages), access);
         let mut args = [0; 2];
         match kind {
             kind::SHARE => {
                 let before = calls();
                 let export = alloc(PAGES, Access::ReadWrite)?;
                 self.before = calls() - before;
-                self.crc = fill(&export, SEED)?;
+                self.crc = pattern::fill_all(&export, SEED)?;
                 return Ok(Letter::of(kind, &args, self.shared.insert(export)));
             }
             kind::FILL => {
                 // What comes back must be the mapper's work.
                 if let Some(export) = &self.shared {
-                    fill(export, SEED + 1)?;
+                    pattern::fill_all(export, SEED + 1)?;
                 }
             }
             kind::READONLY => {
                 let export = alloc(1, Access::ReadOnly)?;
-                self.crc = fill(&export, SEED)?;
+                self.crc = pattern::fill_all(&export, SEED)?;
                 self.held = Some(export);
             }
             kind::EVENTS => {
@@ -135,22 +139,22 @@ impl<X: Platform> Lead<'_, X> {
             kind::RING => {
                 args[0] = self.plan.bytes;
                 self.held = Some(alloc(1 + RING, Access::ReadWrite)?);
-                self.began = services.xen.now();
+                self.began = services.system.now();
             }
             kind::UNMAP => equal("a page's state", self.other_than(PeerState::MappedRw), None)?,
             kind::HOLD => {
-                let free = services.xen.frames().free;
+                let free = services.system.frames().free;
                 if let Some(export) = self.shared.take() {
                     export.end()?;
                 }
-                let back = services.xen.frames().free - free;
+                let back = services.system.frames().free - free;
                 equal("the number of frames that came back", back, PAGES)?;
                 self.held = Some(alloc(4, Access::ReadWrite)?);
                 self.before = u64::from(services.gntalloc.parked());
             }
             kind::LET_GO => {
                 let parked = self.held.take().map(Export::release);
-                equal("the number of pages parked", parked, Some(4))?;
+                equal("the number of pages parked", parked, Some(Pages(4)))?;
             }
             kind::NOTIFY => {
                 let export = alloc(1, Access::ReadWrite)?;
@@ -173,7 +177,7 @@ impl<X: Platform> Lead<'_, X> {
         let mut done = Ok(());
         match (kind, &self.bell, &self.held) {
             (kind::EVENTS, Some(bell), _) => {
-                self.began = link.services.xen.now();
+                self.began = link.services.system.now();
                 let ringing = async {
                     for _ in 0..self.plan.trips {
                         done = bell.send();
@@ -207,11 +211,11 @@ impl<X: Platform> Lead<'_, X> {
         Ok(done?)
     }
 
-    /// Judges a turn; the words of the step that it ends.
+    /// Checks a turn; the words to print for the step that it ends.
     fn after(&mut self, link: &Link<'_, X>, kind: u32, answer: &Letter) -> Result<Text, Why> {
         const THE_MAPPERS: &str = "the CRC-32 that the mapper has";
         let services = link.services;
-        let took = services.xen.now() - self.began;
+        let took = services.system.now() - self.began;
         match kind {
             kind::SHARE => {
                 equal(THE_MAPPERS, answer.arg(0), self.crc)?;
@@ -219,15 +223,17 @@ impl<X: Platform> Lead<'_, X> {
                 Ok(Text::new())
             }
             kind::FILL => {
-                let back = self.shared.as_ref().map(|export| sum(export)).transpose()?;
+                let back =
+                    self.shared.as_ref().map(|export| pattern::sum_all(export)).transpose()?;
                 equal("the CRC-32 of what came back", back, Some(self.crc))?;
                 let (calls, maps, crc) = (self.before, self.maps, self.crc);
                 words(format_args!(
-                    "{PAGES} pages rw, {calls} hypercalls to grant, {maps} to map, crc {crc:08x} both ways"
+                    "{PAGES} pages rw, {calls} hypercalls to grant, {maps} to map, \
+                     crc {crc:08x} both ways"
                 ))
             }
             kind::READONLY => {
-                let now = self.held.as_ref().map(|export| sum(export)).transpose()?;
+                let now = self.held.as_ref().map(|export| pattern::sum_all(export)).transpose()?;
                 equal("the CRC-32 of the page", now, Some(self.crc))?;
                 equal(THE_MAPPERS, answer.arg(0), self.crc)?;
                 self.end_held()?;
@@ -263,13 +269,13 @@ impl<X: Platform> Lead<'_, X> {
                 }
                 equal("the byte", byte, [0])?;
                 self.end_held()?;
-                words(format_args!("handle closed by the mapper: byte cleared, event received"))
+                words(format_args!("unmapped by the mapper: byte cleared, event received"))
             }
             _ => Ok(Text::new()),
         }
     }
 
-    /// A state that a page of step 1 has and should not have.
+    /// The state of a page of step 1 that is not in `state`, if there is one.
     fn other_than(&self, state: PeerState) -> Option<PeerState> {
         self.shared.as_ref().and_then(|export| export.states().find(|seen| *seen != state))
     }
@@ -277,38 +283,4 @@ impl<X: Platform> Lead<'_, X> {
     fn end_held(&mut self) -> Result<(), Why> {
         Ok(self.held.take().map_or(Ok(()), Export::end)?)
     }
-}
-
-/// Fills all pages from a seed; their CRC-32.
-pub(super) fn fill(range: &dyn SharedMut, seed: u64) -> Result<u32, Error> {
-    let (mut stream, mut crc) = (SplitMix64::new(seed), pattern::crc());
-    pattern::fill(range, 0..range.size() / PAGE_SIZE, &mut stream, &mut crc)?;
-    Ok(crc.finalize())
-}
-
-/// The CRC-32 of all pages.
-pub(super) fn sum(range: &dyn Shared) -> Result<u32, Error> {
-    let mut crc = pattern::crc();
-    pattern::sum(range, 0..range.size() / PAGE_SIZE, &mut crc)?;
-    Ok(crc.finalize())
-}
-
-/// What both say of the read-only page.
-pub(super) fn refused_words(status: GrantStatus) -> Result<Text, Why> {
-    let status = status_name(status);
-    words(format_args!("read ok, rw map refused ({status}), store faulted and caught"))
-}
-
-/// What both say of round trips.
-pub(super) fn trips_words(trips: u32, took: u64) -> Result<Text, Why> {
-    // In tenths of a microsecond.
-    let each = took / u64::from(trips.max(1)) / 100;
-    words(format_args!("{trips} round trips, none lost, {}.{} us each", each / 10, each % 10))
-}
-
-/// What both say of the ring.
-pub(super) fn ring_words(bytes: u32, crc: u32, took: u64) -> Result<Text, Why> {
-    let (mib, ms) = (bytes >> 20, (took / 1_000_000).max(1));
-    let rate = (u64::from(bytes) * 1000 / ms) >> 20;
-    words(format_args!("{mib} MiB through {RING} pages, crc {crc:08x}, {rate} MiB/s"))
 }

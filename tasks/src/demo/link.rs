@@ -1,138 +1,42 @@
-//! What the two talk through: a page with two letter boxes, and an event channel.
+//! The control page with its two letter boxes, and the event channel beside it.
 //!
-//! The granter asks, the mapper answers; each question has a number, which its answer repeats, so
-//! a box is never written before it was read. A letter is copied once into memory of our own and
-//! judged there. Nobody waits for ever: a peer that died shows within half a second in the state
-//! of our own port, and one that is silent for too long counts as gone.
+//! The granter asks and the mapper answers. Questions are numbered from 1, and an answer repeats
+//! its question's number, so a box is never overwritten before it was read. A letter is copied once
+//! into memory of our own and checked there.
+//!
+//! No wait is endless: the state of our own port shows within half a second that the peer has
+//! died, and a peer that is silent for too long counts as gone.
 
 use alloc::boxed::Box;
 use core::fmt;
 use core::pin::{Pin, pin};
 
 use drivers::events::{Port, PortStatus};
-use drivers::gntalloc::Export;
 use drivers::memory::Platform;
 use drivers::shared::SharedMut;
-use drivers::{DomId, Error, ForeignGrant, GrantRef, Services};
+use drivers::{DomId, Error, Services};
 use embassy_futures::select::{Either, select};
 
-use super::Stop;
+use super::letter::{BOXES, Letter, WORDS_AT, kind};
+use super::stop::Stop;
 use crate::verdict::Why;
 
-/// Where the boxes are in the page: a number that is written last, and words 16 bytes behind it.
-pub const BOXES: [usize; 2] = [0, 2048];
-/// Where a letter's words begin, in bytes from its start.
-pub const WORDS_AT: usize = 16;
-/// Words of a letter before its references.
-const HEAD: usize = 4;
-/// References in a letter.
-const REFS: usize = super::PAGES as usize;
-/// How often a look at the port tells whether the peer lives: every 400 ms.
+/// How often the port is asked whether the peer still lives: every 400 ms.
 const LOOK_NS: u64 = 400_000_000;
-/// How long a peer that lives may say nothing: 10 s; and how long one that does may take: 5 min.
+/// How long a living peer may be silent: 10 s; and how long one wait may take in all: 5 min.
 const SILENCE_NS: u64 = 10_000_000_000;
 const LONG_NS: u64 = 300_000_000_000;
 
-/// What a letter is about.
-pub mod kind {
-    /// Map these pages, and sum them.
-    pub const SHARE: u32 = 1;
-    /// Fill them.
-    pub const FILL: u32 = 2;
-    /// Try what may be done with a read-only page.
-    pub const READONLY: u32 = 3;
-    /// Bind this port, and send back so many events.
-    pub const EVENTS: u32 = 4;
-    /// Map this ring, and read so many bytes from it.
-    pub const RING: u32 = 5;
-    /// Tell what was read.
-    pub const RING_END: u32 = 6;
-    /// Unmap what is mapped.
-    pub const UNMAP: u32 = 7;
-    /// Map these pages, and keep them.
-    pub const HOLD: u32 = 8;
-    /// Unmap what we have let go of.
-    pub const LET_GO: u32 = 9;
-    /// Map this page with a handle of its own, which clears a byte and rings when it closes.
-    pub const NOTIFY: u32 = 10;
-    /// Close that handle.
-    pub const CLOSE: u32 = 11;
-    /// Say on the console how a step went.
-    pub const TELL: u32 = 12;
-    /// The end.
-    pub const FINISH: u32 = 13;
-    /// The answer of who can't do what was asked.
-    pub const FAILED: u32 = 14;
-}
-
-/// A letter, in memory of our own.
-#[derive(Clone, Copy)]
-pub struct Letter([u32; HEAD + REFS]);
-
-impl Letter {
-    /// A letter of ours.
-    pub fn new(kind: u32, args: &[u32; 2]) -> Self {
-        let mut words = [0; HEAD + REFS];
-        words[0] = kind;
-        words[2..4].copy_from_slice(args);
-        Self(words)
-    }
-
-    /// A letter of any words; the rest is 0.
-    pub fn of_words(head: &[u32]) -> Self {
-        let mut words = [0; HEAD + REFS];
-        words[..head.len()].copy_from_slice(head);
-        Self(words)
-    }
-
-    /// A letter with the references of an export.
-    pub fn of<X: Platform>(kind: u32, args: &[u32; 2], export: &Export<X>) -> Self {
-        let mut letter = Self::new(kind, args);
-        let (head, refs) = letter.0.split_at_mut(HEAD);
-        for (word, gref) in refs.iter_mut().zip(export.grefs()) {
-            *word = gref.0;
-            head[1] += 1;
-        }
-        letter
-    }
-
-    /// What it is about.
-    pub fn kind(&self) -> u32 {
-        self.0[0]
-    }
-
-    /// One of its 2 arguments.
-    pub fn arg(&self, at: usize) -> u32 {
-        self.0[2 + at]
-    }
-
-    /// Its references, as claims of `domid`'s.
-    pub fn grants(&self, domid: DomId) -> Result<([ForeignGrant; REFS], usize), Why> {
-        let count = self.0[1] as usize;
-        if count > REFS {
-            return Err(Why::new(format_args!("a letter claims {count} references")));
-        }
-        let claim = |gref: &u32| ForeignGrant { domid: domid.get(), gref: GrantRef(*gref) };
-        Ok((core::array::from_fn(|at| claim(&self.0[HEAD + at])), count))
-    }
-}
-
-impl fmt::Debug for Letter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Letter").field(&&self.0[..HEAD]).finish()
-    }
-}
-
-/// A future that is polled by its address: many places wait for it, and few know its parts.
+/// A boxed future: the state machines that wait for it stay small.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// One end.
+/// One end of it.
 pub struct Link<'a, X: Platform> {
     pub(super) services: &'a Services<X>,
     pub(super) peer: DomId,
     pub(super) port: &'a Port<X>,
     page: &'a dyn SharedMut,
-    /// Whether we are the one who asks.
+    /// Whether this is the granter's end, which asks.
     leads: bool,
     number: u32,
 }
@@ -144,7 +48,7 @@ impl<X: Platform> fmt::Debug for Link<'_, X> {
 }
 
 impl<'a, X: Platform> Link<'a, X> {
-    /// A link over the first shared page.
+    /// One end over the control page; `leads` for the granter's.
     pub fn new(
         services: &'a Services<X>,
         peer: DomId,
@@ -158,7 +62,8 @@ impl<'a, X: Platform> Link<'a, X> {
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// [`Stop::Failed`] also for the answer that the peer can't.
+    /// [`Stop::Gone`] for a peer that died or is silent; [`Stop::Failed`] for an answer of another
+    /// kind or number, [`kind::FAILED`] included.
     pub fn ask(&mut self, letter: Letter) -> Boxed<'_, Result<Letter, Stop>> {
         Box::pin(async move {
             self.number = self.number.wrapping_add(1);
@@ -173,7 +78,10 @@ impl<'a, X: Platform> Link<'a, X> {
     }
 
     /// Waits for the next question.
-    pub fn next(&mut self) -> Boxed<'_, Result<Letter, Stop>> {
+    ///
+    /// # Errors
+    /// As [`Link::ask`], for a question of another number.
+    pub fn question(&mut self) -> Boxed<'_, Result<Letter, Stop>> {
         Box::pin(async move {
             self.number = self.number.wrapping_add(1);
             self.receive().await
@@ -187,22 +95,21 @@ impl<'a, X: Platform> Link<'a, X> {
     }
 
     /// Answers the last question.
+    ///
+    /// # Errors
+    /// EINVAL if the port is not open.
     pub fn answer(&self, kind: u32, args: &[u32; 2]) -> Result<(), Error> {
         self.write(&Letter::new(kind, args))
     }
 
     fn write(&self, letter: &Letter) -> Result<(), Error> {
         let at = BOXES[usize::from(!self.leads)];
-        let mut bytes = [0; 4 * (HEAD + REFS)];
-        for (to, word) in bytes.chunks_exact_mut(4).zip(letter.0) {
-            to.copy_from_slice(&word.to_le_bytes());
-        }
-        self.page.write(at + WORDS_AT, &bytes)?;
+        self.page.write(at + WORDS_AT, &letter.to_bytes())?;
         self.page.store_u32(at, self.number)?;
         self.port.send()
     }
 
-    /// Waits until the peer's box has the number it's to have.
+    /// Waits until the peer's box has the expected number.
     async fn read(&self) -> Result<Letter, Stop> {
         let at = BOXES[usize::from(self.leads)];
         loop {
@@ -216,16 +123,15 @@ impl<'a, X: Platform> Link<'a, X> {
             }
             self.port.wait_beyond(mark).await;
         }
-        let mut bytes = [0; 4 * (HEAD + REFS)];
+        let mut bytes = [0; Letter::LEN];
         self.page.read(at + WORDS_AT, &mut bytes)?;
-        let mut words = [0; HEAD + REFS];
-        for (word, from) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u32::from_le_bytes(*from);
-        }
-        Ok(Letter(words))
+        Ok(Letter::from_bytes(&bytes))
     }
 
-    /// Waits for `event`, for as long as the peer lives and lets us hear something at `port`.
+    /// Waits for `event` as long as the peer lives and now and then rings `port`.
+    ///
+    /// # Errors
+    /// [`Stop::Gone`].
     pub async fn alive(
         &self,
         port: &Port<X>,
@@ -237,11 +143,11 @@ impl<'a, X: Platform> Link<'a, X> {
         }
     }
 
-    /// Completes when the peer has closed its end, was silent for too long, or kept us for too
-    /// long; with what to say of it.
+    /// Completes when the peer has closed its end, was silent too long or took too long; what to
+    /// print about it.
     fn watch<'p>(&'p self, port: &'p Port<X>) -> Boxed<'p, &'static str> {
         Box::pin(async move {
-            let xen = &self.services.xen;
+            let xen = &self.services.system;
             let began = xen.now();
             let (mut heard, mut since) = (port.delivered(), began);
             loop {
@@ -260,7 +166,7 @@ impl<'a, X: Platform> Link<'a, X> {
     }
 }
 
-/// Whether a port leads to `peer`.
+/// Whether a port is bound to one of `peer`'s.
 pub fn is_bound<X: Platform>(port: &Port<X>, peer: DomId) -> bool {
     matches!(port.status(), Ok(PortStatus::Interdomain(domid, _)) if domid == peer.get())
 }

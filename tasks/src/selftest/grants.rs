@@ -5,27 +5,28 @@ use drivers::memory::{PAGE_SIZE, Platform};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Errno, PeerState};
 
-use super::rig::{Rig, Verdict, Why, equal};
+use super::fixture::{Fixture, Verdict, Why, equal};
 
-pub(super) fn granting_is_free<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    // The rig has made the table large enough.
-    let (export, calls) = rig.count(Call::GnttabSetupTable, || rig.share(64, Access::ReadWrite));
+pub(super) fn granting_is_free<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    // The fixture has made the table large enough.
+    let (export, calls) =
+        fixture.count(Call::GnttabSetupTable, || fixture.share(64, Access::ReadWrite));
     equal("the number of hypercalls for granting", calls, [0, 0])?;
     let export = export?;
-    let (ended, calls) = rig.count(Call::GnttabSetupTable, || export.end());
+    let (ended, calls) = fixture.count(Call::GnttabSetupTable, || export.end());
     equal("the number of hypercalls for ending it", calls, [0, 0])?;
     Ok(ended?)
 }
 
-pub(super) fn visible<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let export = rig.share(2, Access::ReadWrite)?;
+pub(super) fn visible<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let export = fixture.share(2, Access::ReadWrite)?;
     let state = |page| export.states().nth(page);
     let both = || [state(0), state(1)];
     let idle = Some(PeerState::Idle);
     equal("the state before", both(), [idle, idle])?;
-    let readable = rig.gntdev.insert(&[rig.grant(&export, 1)?])?.map::<ReadOnly>()?;
+    let readable = fixture.gntdev.reserve(&[fixture.grant(&export, 1)?])?.map::<ReadOnly>()?;
     equal("the state mapped read-only", both(), [idle, Some(PeerState::MappedRo)])?;
-    let writable = rig.gntdev.insert(&[rig.grant(&export, 1)?])?.map::<ReadWrite>()?;
+    let writable = fixture.gntdev.reserve(&[fixture.grant(&export, 1)?])?.map::<ReadWrite>()?;
     equal("the state mapped twice", both(), [idle, Some(PeerState::MappedRw)])?;
     writable.unmap()?;
     equal("the state mapped once again", both(), [idle, Some(PeerState::MappedRo)])?;
@@ -34,9 +35,9 @@ pub(super) fn visible<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
     Ok(export.end()?)
 }
 
-pub(super) fn busy<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let export = rig.share(4, Access::ReadWrite)?;
-    let mapping = rig.gntdev.insert(&[rig.grant(&export, 2)?])?.map::<ReadWrite>()?;
+pub(super) fn busy<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let export = fixture.share(4, Access::ReadWrite)?;
+    let mapping = fixture.gntdev.reserve(&[fixture.grant(&export, 2)?])?.map::<ReadWrite>()?;
     let Err(still) = export.end() else {
         return Err(Why::new(format_args!("it ended while a page of it was mapped")));
     };
@@ -50,11 +51,11 @@ pub(super) fn busy<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
     Ok(export.end()?)
 }
 
-pub(super) fn parked<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let gntalloc = &rig.services.gntalloc;
+pub(super) fn parked<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let gntalloc = &fixture.services.gntalloc;
     let before = gntalloc.parked();
-    let export = rig.share(3, Access::ReadWrite)?;
-    let mapping = rig.gntdev.insert(&[rig.grant(&export, 1)?])?.map::<ReadWrite>()?;
+    let export = fixture.share(3, Access::ReadWrite)?;
+    let mapping = fixture.gntdev.reserve(&[fixture.grant(&export, 1)?])?.map::<ReadWrite>()?;
     drop(export);
     equal("the number of parked pages", gntalloc.parked(), before + 1)?;
     gntalloc.reap(u32::MAX);
@@ -66,15 +67,15 @@ pub(super) fn parked<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
     equal("the number after the unmap", gntalloc.parked(), before)
 }
 
-pub(super) fn zeroed<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
+pub(super) fn zeroed<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     const PAGES: u32 = 8;
-    let export = rig.share(PAGES, Access::ReadWrite)?;
+    let export = fixture.share(PAGES, Access::ReadWrite)?;
     for page in 0..PAGES as usize {
         export.write(page * PAGE_SIZE, &[0xa5; 256])?;
         export.write((page + 1) * PAGE_SIZE - 256, &[0x5a; 256])?;
     }
     export.end()?;
-    let export = rig.share(PAGES, Access::ReadWrite)?;
+    let export = fixture.share(PAGES, Access::ReadWrite)?;
     let mut chunk = [0; 256];
     for offset in (0..export.size()).step_by(chunk.len()) {
         export.read(offset, &mut chunk)?;
@@ -85,18 +86,18 @@ pub(super) fn zeroed<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
     Ok(export.end()?)
 }
 
-pub(super) fn limit<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let gntalloc = &rig.services.gntalloc;
+pub(super) fn limit<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let gntalloc = &fixture.services.gntalloc;
     let limit = gntalloc.limit();
-    let export = rig.share(1, Access::ReadWrite)?;
-    let mapping = rig.map::<ReadWrite>(&export)?;
+    let export = fixture.share(1, Access::ReadWrite)?;
+    let mapping = fixture.map::<ReadWrite>(&export)?;
     drop(export);
     // Room for one more, were it not for the parked page.
-    gntalloc.set_limit(rig.charged());
-    let refused = rig.share(1, Access::ReadWrite).map(drop);
+    gntalloc.set_limit(fixture.charged());
+    let refused = fixture.share(1, Access::ReadWrite).map(drop);
     let refused = refused.map_err(|error| error.errno());
     mapping.unmap()?;
-    let granted = rig.share(1, Access::ReadWrite).map(drop);
+    let granted = fixture.share(1, Access::ReadWrite).map(drop);
     gntalloc.set_limit(limit);
     equal("the answer beyond the limit", refused, Err(Errno::ENOSPC))?;
     Ok(granted?)

@@ -3,26 +3,26 @@
 use drivers::gntdev::{MapAccess, Mapping, ReadOnly, ReadWrite, Reservation};
 use drivers::memory::{PAGE_SIZE, Platform};
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Call, ForeignGrant, GrantRef, status_name};
+use drivers::{Access, Call, ClaimedGrant, GrantRef, status_name};
 
-use super::rig::{Rig, Verdict, Why, equal};
-use crate::pattern::{self, SplitMix64};
+use super::fixture::{Fixture, Verdict, Why, equal};
+use crate::pattern;
 
-/// A domain that nobody has: below the reserved numbers, and never reached by counting up.
+/// A domid that no domain has: below the reserved ones, and never reached by counting up.
 const ABSENT: u16 = 0x7fe0;
 /// A reference beyond every table.
 const BEYOND: GrantRef = GrantRef(0x7fff_ffff);
 /// Writable mappings that Xen counts for one reference.
 const MOST: usize = 128;
 
-pub(super) fn one_call<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
+pub(super) fn one_call<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     for pages in [1, 33, 64] {
-        let export = rig.share(pages, Access::ReadWrite)?;
-        let reservation = rig.reserve(&export)?;
-        let (mapping, calls) = rig.count(Call::GnttabMap, || reservation.map::<ReadWrite>());
+        let export = fixture.share(pages, Access::ReadWrite)?;
+        let reservation = fixture.reserve(&export)?;
+        let (mapping, calls) = fixture.count(Call::GnttabMap, || reservation.map::<ReadWrite>());
         equal("the number of hypercalls for mapping", calls, [1, 1])?;
         let mapping = mapping?;
-        let (unmapped, calls) = rig.count(Call::GnttabUnmap, || mapping.unmap());
+        let (unmapped, calls) = fixture.count(Call::GnttabUnmap, || mapping.unmap());
         equal("the number of hypercalls for unmapping", calls, [1, 1])?;
         unmapped?;
         export.end()?;
@@ -30,9 +30,9 @@ pub(super) fn one_call<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
     Ok(())
 }
 
-pub(super) fn pattern<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let export = rig.share(64, Access::ReadWrite)?;
-    let mapping = rig.map::<ReadWrite>(&export)?;
+pub(super) fn pattern<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let export = fixture.share(64, Access::ReadWrite)?;
+    let mapping = fixture.map::<ReadWrite>(&export)?;
     let crc = carry(&export, &mapping, 42)?;
     equal("the CRC-32 of seed 42", crc, 0x9553_9f90)?;
     carry(&mapping, &export, 43)?;
@@ -40,23 +40,18 @@ pub(super) fn pattern<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
     Ok(export.end()?)
 }
 
-/// Fills one end and sums the other; the CRC-32 that both have.
+/// Fills `from` and sums `to`; the CRC-32, which must be the same.
 fn carry(from: &dyn SharedMut, to: &dyn Shared, seed: u64) -> Result<u32, Why> {
-    let pages = from.size() / PAGE_SIZE;
-    let (mut stream, mut written, mut read) =
-        (SplitMix64::new(seed), pattern::crc(), pattern::crc());
-    pattern::fill(from, 0..pages, &mut stream, &mut written)?;
-    pattern::sum(to, 0..pages, &mut read)?;
-    let (written, read) = (written.finalize(), read.finalize());
+    let (written, read) = (pattern::fill_all(from, seed)?, pattern::sum_all(to)?);
     equal("the CRC-32 of what is read", read, written)?;
     Ok(read)
 }
 
-pub(super) fn read_only<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
+pub(super) fn read_only<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     for access in [Access::ReadOnly, Access::ReadWrite] {
-        let export = rig.share(1, access)?;
+        let export = fixture.share(1, access)?;
         export.write(100, b"look")?;
-        let mapping = rig.map::<ReadOnly>(&export)?;
+        let mapping = fixture.map::<ReadOnly>(&export)?;
         equal("whether a byte was stored", mapping.probe_write(100, b'c')?, false)?;
         let mut bytes = [0; 4];
         mapping.read(100, &mut bytes)?;
@@ -67,9 +62,9 @@ pub(super) fn read_only<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
     Ok(())
 }
 
-pub(super) fn writable_refused<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let export = rig.share(2, Access::ReadOnly)?;
-    let reservation = refused::<ReadWrite, X>(rig.reserve(&export)?, "general_error")?;
+pub(super) fn writable_refused<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let export = fixture.share(2, Access::ReadOnly)?;
+    let reservation = refused::<ReadWrite, X>(fixture.reserve(&export)?, "general_error")?;
     equal("whether all pages are idle", export.is_idle(), true)?;
     // What was refused can still be mapped as it's allowed.
     let mapping = reservation.map::<ReadOnly>()?;
@@ -77,54 +72,50 @@ pub(super) fn writable_refused<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
     Ok(export.end()?)
 }
 
-pub(super) fn beyond_the_table<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let domid = rig.services.domid.get();
-    let grant = ForeignGrant { domid, gref: BEYOND };
-    refused::<ReadOnly, X>(rig.gntdev.insert(&[grant])?, "bad_gntref").map(drop)
+pub(super) fn beyond_the_table<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let grant = fixture.services.domid.grant(BEYOND);
+    refused::<ReadOnly, X>(fixture.gntdev.reserve(&[grant])?, "bad_gntref").map(drop)
 }
 
-pub(super) fn absent_domain<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let grant = ForeignGrant { domid: ABSENT, gref: GrantRef(8) };
-    refused::<ReadOnly, X>(rig.gntdev.insert(&[grant])?, "bad_domain").map(drop)
+pub(super) fn absent_domain<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let grant = ClaimedGrant::new(ABSENT, 8);
+    refused::<ReadOnly, X>(fixture.gntdev.reserve(&[grant])?, "bad_domain").map(drop)
 }
 
-pub(super) fn all_or_nothing<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let export = rig.share(8, Access::ReadWrite)?;
+pub(super) fn all_or_nothing<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let export = fixture.share(8, Access::ReadWrite)?;
     for bad in [0, 5, 7] {
-        let mut grants = rig.grants(&export)?;
+        let mut grants = fixture.grants(&export)?;
         grants[bad].gref = BEYOND;
-        let mapped = rig.gntdev.usage().mapped;
-        let reservation = refused::<ReadWrite, X>(rig.gntdev.insert(&grants)?, "bad_gntref")?;
+        let mapped = fixture.services.gntdev.usage().mapped;
+        let reservation = refused::<ReadWrite, X>(fixture.gntdev.reserve(&grants)?, "bad_gntref")?;
         equal("whether all pages are idle", export.is_idle(), true)?;
-        equal("the number of mapped pages", rig.gntdev.usage().mapped, mapped)?;
+        equal("the number of mapped pages", fixture.services.gntdev.usage().mapped, mapped)?;
         let blamed = reservation.statuses().position(|(_, status)| status_name(status) != "okay");
         equal("the reference that is to blame", blamed, Some(bad))?;
     }
     Ok(export.end()?)
 }
 
-pub(super) fn most_mappings<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let export = rig.share(1, Access::ReadWrite)?;
-    let grant = rig.grant(&export, 0)?;
-    let mapping = rig.gntdev.insert(&[grant; MOST])?.map::<ReadWrite>()?;
+pub(super) fn most_mappings<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let export = fixture.share(1, Access::ReadWrite)?;
+    let grant = fixture.grant(&export, 0)?;
+    let mapping = fixture.gntdev.reserve(&[grant; MOST])?.map::<ReadWrite>()?;
     // They all show the same page.
     mapping.write(0, b"one page")?;
     let mut bytes = [0; 8];
     mapping.read((MOST - 1) * PAGE_SIZE, &mut bytes)?;
     equal("what the last mapping shows", &bytes, b"one page")?;
-    refused::<ReadWrite, X>(rig.gntdev.insert(&[grant])?, "general_error")?;
+    refused::<ReadWrite, X>(fixture.gntdev.reserve(&[grant])?, "general_error")?;
     mapping.unmap()?;
     Ok(export.end()?)
 }
 
-pub(super) fn again<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
-    let export = rig.share(2, Access::ReadWrite)?;
-    let mapping: Mapping<X, ReadWrite> = rig.map(&export)?;
+pub(super) fn again<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let export = fixture.share(2, Access::ReadWrite)?;
+    let mapping: Mapping<X, ReadWrite> = fixture.map(&export)?;
     equal("whether a byte was stored", mapping.probe_write(PAGE_SIZE, b'w')?, true)?;
-    let Some(reservation) = mapping.unmap()? else {
-        return Err(Why::new(format_args!("its reservation did not come back")));
-    };
-    let mapping = reservation.map::<ReadOnly>()?;
+    let mapping = mapping.unmap()?.map::<ReadOnly>()?;
     let mut byte = [0];
     mapping.read(PAGE_SIZE, &mut byte)?;
     equal("what is read", byte, *b"w")?;
@@ -132,7 +123,7 @@ pub(super) fn again<X: Platform>(rig: &Rig<'_, X>) -> Verdict {
     Ok(export.end()?)
 }
 
-/// Maps what Xen has to refuse with `status`; the reservation comes back.
+/// Tries to map what Xen must refuse with `status`; returns the reservation.
 fn refused<A: MapAccess, X: Platform>(
     reservation: Reservation<X>,
     status: &str,

@@ -1,15 +1,15 @@
 //! The line editor: plain text out, whatever comes in.
 //!
-//! A typed character is echoed as itself, and what is erased is erased by backspaces: no escape
-//! sequence is ever sent, so a program at the other end sees text. CR, LF and CRLF each end a
-//! line. A line that is too long is dropped whole, since half a command is another command.
+//! Characters are echoed as they are and erased with backspaces. No escape sequence is ever sent,
+//! so a program at the other end sees text. CR, LF and CRLF each end a line. A line that is too
+//! long is dropped whole: half a command would be another command.
 
 use alloc::vec::Vec;
 
 use super::history::History;
 use super::input::CTRL_C;
 
-/// Bytes that a line holds.
+/// The most bytes of a line.
 pub(crate) const LINE: usize = 8192;
 
 const BACKSPACE: u8 = 8;
@@ -18,16 +18,16 @@ const CTRL_W: u8 = 0x17;
 const ESCAPE: u8 = 0x1b;
 const DELETE: u8 = 0x7f;
 
-/// What a byte has led to.
+/// What a typed byte did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum Edit {
     /// The line is still being typed.
     None,
     /// The line is finished.
     Line,
     /// The line is finished, and was too long.
     TooLong,
-    /// The line was given up by Ctrl-C.
+    /// The line was dropped by Ctrl-C.
     Dropped,
 }
 
@@ -66,12 +66,12 @@ impl Editor {
         }
     }
 
-    /// The line as it is now. After [`Event::TooLong`] as much of it as a line holds.
+    /// The line as it is now. After [`Edit::TooLong`] as much of it as a line holds.
     pub(crate) fn line(&self) -> &[u8] {
         &self.line
     }
 
-    /// What is to be echoed since it was cleared.
+    /// What is to be echoed, since [`Editor::clear_echo`].
     pub(crate) fn echo(&self) -> &[u8] {
         &self.echo
     }
@@ -87,10 +87,10 @@ impl Editor {
     }
 
     /// Takes a typed byte.
-    pub(crate) fn take(&mut self, byte: u8) -> Event {
+    pub(crate) fn take(&mut self, byte: u8) -> Edit {
         let after_cr = core::mem::replace(&mut self.after_cr, byte == b'\r');
         if self.in_escape(byte) {
-            return Event::None;
+            return Edit::None;
         }
         match byte {
             b'\n' if after_cr => {}
@@ -98,7 +98,7 @@ impl Editor {
             CTRL_C => {
                 self.show(b"^C\n");
                 self.history.rewind();
-                return Event::Dropped;
+                return Edit::Dropped;
             }
             BACKSPACE | DELETE => self.erase_to(last_char(&self.line)),
             CTRL_U => self.erase_to(0),
@@ -107,17 +107,17 @@ impl Editor {
             ..=0x1f => {}
             _ => self.insert(byte),
         }
-        Event::None
+        Edit::None
     }
 
-    fn finish(&mut self) -> Event {
+    fn finish(&mut self) -> Edit {
         self.show(b"\n");
         if self.too_long {
             self.history.rewind();
-            return Event::TooLong;
+            return Edit::TooLong;
         }
         self.history.add(&self.line);
-        Event::Line
+        Edit::Line
     }
 
     /// Whether the byte belongs to an escape sequence. Of these only up and down mean something.
@@ -128,10 +128,10 @@ impl Editor {
             (Escape::Started, b'[' | b'O') => self.escape = Escape::Sequence,
             (Escape::Sequence, b'A') => self.recall(History::older),
             (Escape::Sequence, b'B') => self.recall(History::newer),
-            // Parameters; the byte that ends a sequence is none of them.
+            // Parameters: the sequence goes on.
             (Escape::Sequence, 0x20..=0x3f) => self.escape = Escape::Sequence,
             (Escape::Sequence, 0x40..=0x7e) => {}
-            // A key that only looked like the start of one.
+            // Not a sequence after all: the byte is a key of its own.
             _ => return false,
         }
         true
@@ -156,7 +156,7 @@ impl Editor {
 
     /// Cuts the line at `len` bytes and erases what was there.
     fn erase_to(&mut self, len: usize) {
-        // What was typed beyond the end can't be erased one by one: only all of it.
+        // What was typed beyond the end isn't kept, so only the whole line can be erased.
         if self.too_long && len > 0 {
             return;
         }
@@ -169,7 +169,7 @@ impl Editor {
     }
 
     fn show(&mut self, bytes: &[u8]) {
-        // Without memory a character is not echoed; it was typed all the same.
+        // Without memory the character is in the line and isn't echoed.
         if self.echo.try_reserve(bytes.len()).is_ok() {
             self.echo.extend_from_slice(bytes);
         }

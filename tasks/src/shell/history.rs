@@ -1,9 +1,9 @@
-//! Lines that were typed before: a bounded number of bytes of them.
+//! Lines that were typed before, up to a number of bytes.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// Bytes of lines that are remembered.
+/// The most bytes of all remembered lines.
 const KEPT: usize = 8192;
 
 /// Earlier lines, oldest first.

@@ -1,8 +1,8 @@
-//! What was typed and not yet looked at: taken off the console at once, kept until it's its turn.
+//! Typed input: read from the console at once, kept until the shell asks for it.
 //!
 //! Reading the console never waits for a command, so a Ctrl-C is seen while one runs. Beyond
-//! [`KEPT`] bytes the rest stays where it is, in the ring and in front of it: nothing is lost, and
-//! a Ctrl-C among it is seen once there is room.
+//! [`KEPT`] bytes, input stays in the console's ring and with whoever sends it. Nothing is lost,
+//! and a Ctrl-C there is seen once there is room.
 
 use alloc::collections::VecDeque;
 use core::cell::RefCell;
@@ -16,17 +16,17 @@ use embassy_futures::select::select;
 use embassy_sync::waitqueue::WakerRegistration;
 use embedded_io_async::Write;
 
-/// Bytes that are kept.
+/// The most bytes that are kept.
 pub(crate) const KEPT: usize = 16 * 1024;
 /// What Ctrl-C sends.
 pub(crate) const CTRL_C: u8 = 3;
 
 /// Typed bytes in order.
 #[derive(Debug)]
-pub(crate) struct Input(RefCell<Queue>);
+pub(crate) struct Input(RefCell<Kept>);
 
 #[derive(Debug)]
-struct Queue {
+struct Kept {
     bytes: VecDeque<u8>,
     /// The shell, which waits for bytes.
     reader: WakerRegistration,
@@ -36,14 +36,14 @@ struct Queue {
 
 impl Input {
     pub(crate) fn new() -> Self {
-        Self(RefCell::new(Queue {
+        Self(RefCell::new(Kept {
             bytes: VecDeque::with_capacity(KEPT),
             reader: WakerRegistration::new(),
             pump: WakerRegistration::new(),
         }))
     }
 
-    /// Takes over what is typed, for ever.
+    /// Reads what is typed, for ever.
     pub(crate) async fn pump<X: Platform>(&self, console: &Console<X>) -> Infallible {
         let mut bytes = [0; 128];
         loop {
@@ -67,7 +67,7 @@ impl Input {
                 room => Poll::Ready(room),
             }
         });
-        // Reading is also what passes output on once there is room for it.
+        // Until then output must still move on, which reading does otherwise.
         let mut console = console.clone();
         let output = async {
             let Ok(()) = console.flush().await;
@@ -99,8 +99,8 @@ impl Input {
         .await;
     }
 
-    /// Waits for a Ctrl-C, wherever it stands among what was typed. It's taken out, together with
-    /// the unfinished line in front of it; lines that were finished stay.
+    /// Waits for a Ctrl-C anywhere in the kept input. It is removed, together with the unfinished
+    /// line before it; finished lines stay.
     pub(crate) async fn interrupted(&self) {
         poll_fn(|cx| {
             let queue = &mut *self.0.borrow_mut();

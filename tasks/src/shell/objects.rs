@@ -1,4 +1,4 @@
-//! What the shell holds on to, by id: shares and maps.
+//! The shares and maps that the shell holds, by id.
 //!
 //! Ids count up from 1 over both kinds and are never used again.
 
@@ -8,7 +8,7 @@ use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadOnly, ReadWrite};
 use drivers::memory::Platform;
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Errno, Error, PeerState};
+use drivers::{Access, ClaimedDomId, Errno, Error, Pages, PeerState};
 
 use super::reply::Failure;
 
@@ -26,10 +26,10 @@ pub(crate) enum Object<X: Platform> {
 pub(crate) struct Map<X: Platform> {
     pub(crate) mapping: AnyMapping<X>,
     /// The granter's number.
-    pub(crate) peer: u16,
+    pub(crate) peer: ClaimedDomId,
     /// When it was mapped, in nanoseconds of Xen's time.
     pub(crate) since: u64,
-    /// Whether its granter was seen to be there.
+    /// Whether its granter had a state node in xenstore when it was mapped.
     pub(crate) seen: bool,
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum AnyMapping<X: Platform> {
     Ro(Mapping<X, ReadOnly>),
 }
 
-/// Does the same with a mapping, whatever it allows.
+/// Evaluates an expression for a mapping of either kind.
 macro_rules! with_mapping {
     ($mapping:expr, $name:ident => $body:expr) => {
         match $mapping {
@@ -59,7 +59,7 @@ impl<X: Platform> AnyMapping<X> {
         }
     }
 
-    pub(crate) fn pages(&self) -> u32 {
+    pub(crate) fn pages(&self) -> Pages {
         with_mapping!(self, mapping => mapping.pages())
     }
 
@@ -114,19 +114,25 @@ impl<X: Platform> Objects<X> {
         Ok(self.next)
     }
 
-    /// Adds an object under the id that [`Objects::reserve`] told.
+    /// Adds an object under the id that [`Objects::reserve`] gave.
     pub(crate) fn add(&mut self, object: Object<X>) {
         self.list.push((self.next, object));
         self.next += 1;
     }
 
-    /// The object with an id.
+    /// The object with this id, or ENOENT.
     pub(crate) fn get(&self, id: u64) -> Result<&Object<X>, Failure> {
         let at = self.find(id).ok_or_else(|| unknown(id))?;
         Ok(&self.list[at].1)
     }
 
-    /// The share with an id.
+    /// The same, to change it.
+    pub(crate) fn get_mut(&mut self, id: u64) -> Result<&mut Object<X>, Failure> {
+        let at = self.find(id).ok_or_else(|| unknown(id))?;
+        Ok(&mut self.list[at].1)
+    }
+
+    /// The share with this id, or ENOENT.
     pub(crate) fn share(&self, id: u64) -> Result<&Export<X>, Failure> {
         match self.get(id)? {
             Object::Share(export) => Ok(export),
@@ -134,7 +140,7 @@ impl<X: Platform> Objects<X> {
         }
     }
 
-    /// Takes a share away.
+    /// Removes a share.
     pub(crate) fn remove_share(&mut self, id: u64) -> Result<Export<X>, Failure> {
         self.share(id)?;
         match self.remove(id) {
@@ -143,7 +149,7 @@ impl<X: Platform> Objects<X> {
         }
     }
 
-    /// Takes a map away.
+    /// Removes a map.
     pub(crate) fn remove_map(&mut self, id: u64) -> Result<Map<X>, Failure> {
         if let Object::Share(_) = self.get(id)? {
             return Err(other_kind(id, "a share, not a map"));
@@ -159,7 +165,7 @@ impl<X: Platform> Objects<X> {
         self.list.iter().map(|(id, object)| (*id, object))
     }
 
-    /// Lets go of all, the newest first: a map of a share of our own goes before the share.
+    /// Drops all, the newest first: a map of our own share goes before the share.
     pub(crate) fn clear(&mut self) {
         while self.list.pop().is_some() {}
     }

@@ -4,8 +4,8 @@ use drivers::Services;
 use drivers::memory::Platform;
 use log::LevelFilter;
 
-use super::args;
 use super::reply::{Done, Failure};
+use super::words;
 use crate::Machine;
 
 /// Sets an option.
@@ -29,7 +29,7 @@ pub(crate) fn set<X: Platform, M: Machine>(
 }
 
 fn number(option: &str, value: &str) -> Result<u32, Failure> {
-    let number = args::number(value).and_then(|number| u32::try_from(number).ok());
+    let number = words::number(value).and_then(|number| u32::try_from(number).ok());
     number.ok_or_else(|| {
         Failure::invalid(format_args!(
             "{option} {value:?} is no number of 32 bits, decimal or 0x-hex"

@@ -1,4 +1,4 @@
-//! How a command ends: a line of keys, or an error line with an errno and Xen's status.
+//! A command's result: a line of keys, or an error line with an errno and Xen's status.
 
 use core::fmt::{self, Write};
 
@@ -17,13 +17,13 @@ pub(crate) struct Failure {
     words: Text,
 }
 
-/// How a command ends. What it has to say it has appended to its `ok` line.
+/// How a command ends. A successful one has appended its keys to its `ok` line.
 pub(crate) type Done = Result<(), Failure>;
 
 impl Failure {
     pub(crate) fn new(errno: Errno, words: fmt::Arguments<'_>) -> Self {
         let mut text = Text::new();
-        // Without memory for words, the errno has to do.
+        // Without memory for words there is just the errno.
         let _ = text.write_fmt(words);
         Self { errno, status: "-", words: text }
     }
@@ -63,8 +63,8 @@ impl From<fmt::Error> for Failure {
     }
 }
 
-/// Lines for people before the result, passed on in pieces: each piece is an event for the
-/// console daemon.
+/// Lines for people before the result. They are printed in pieces of 1 KiB, since each piece is
+/// an event for the console daemon.
 #[derive(Debug)]
 pub(crate) struct Lines<'a, X: Platform> {
     console: &'a Console<X>,
@@ -72,7 +72,7 @@ pub(crate) struct Lines<'a, X: Platform> {
 }
 
 impl<'a, X: Platform> Lines<'a, X> {
-    /// Bytes from which on a piece is passed on.
+    /// A piece is printed once it has this many bytes.
     const PIECE: usize = 1024;
 
     pub(crate) fn new(console: &'a Console<X>) -> Self {
@@ -90,7 +90,7 @@ impl<'a, X: Platform> Lines<'a, X> {
         Ok(())
     }
 
-    /// Passes the last piece on.
+    /// Prints the last piece.
     pub(crate) async fn flush(&mut self) {
         self.console.print(self.piece.as_str().as_bytes()).await;
         self.piece.clear();

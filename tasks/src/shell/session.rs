@@ -1,20 +1,56 @@
-//! The shell's course: options, script, then line by line what is typed.
+//! A session: options, script, then what is typed, line by line.
+
+use core::fmt::Write;
 
 use drivers::Errno;
 use drivers::memory::Platform;
 
-use super::editor::{Editor, Event, LINE};
+use super::command::Found;
+use super::editor::{Edit, Editor, LINE};
+use super::options;
 use super::reply::Failure;
-use super::table::{self, Found};
-use super::{Shell, options};
-use crate::Machine;
+use super::state::Shell;
+use super::table::COMMANDS;
 use crate::cmdline::{self, CommandLine};
+use crate::machine::{Ending, Machine};
 use crate::text::Text;
 
+/// How long the end waits for a console that nobody reads: 2 s.
+const DRAIN_NS: u64 = 2_000_000_000;
 const PROMPT: &[u8] = b"grantkit> ";
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
-    /// Everything from the boot to the guest's end.
+    /// Prints how much processor time the boot took, which other guests have no part in.
+    pub(super) fn say_ready(&self) {
+        let (mut line, us) = (Text::new(), self.machine.cpu() / 1_000);
+        // Without memory for a line there is none.
+        if write!(line, "ready after {}.{} ms of cpu", us / 1_000, us % 1_000 / 100).is_ok() {
+            self.services.console.line_now(line.as_str());
+        }
+    }
+
+    /// Ends the guest, if a command asked for it; whether it did, for machines that return.
+    pub(super) fn ended(&mut self) -> bool {
+        let Some(ending) = self.ending.take() else {
+            return false;
+        };
+        if !matches!(ending, Ending::Crash(_)) {
+            // This sends peers their notifications.
+            self.objects.clear();
+            self.ports.clear();
+        }
+        // What is still in the ring when the guest ends is lost.
+        let deadline = self.services.system.now() + DRAIN_NS;
+        self.services.console.drain(deadline);
+        match ending {
+            Ending::Poweroff => self.machine.poweroff(),
+            Ending::Reboot => self.machine.reboot(),
+            Ending::Crash(kind) => self.machine.crash(kind),
+        }
+        true
+    }
+
+    /// Runs everything, from the boot to the guest's end.
     pub(super) async fn session(&mut self, command_line: &str) {
         let line = CommandLine::parse(command_line);
         self.apply_options(&line).await;
@@ -27,12 +63,12 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let mut editor = Editor::new();
         loop {
             match self.read_line(&mut editor).await {
-                Event::TooLong => self.refuse_long(editor.line()).await,
-                Event::Line => match str::from_utf8(editor.line()) {
+                Edit::TooLong => self.refuse_long(editor.line()).await,
+                Edit::Line => match str::from_utf8(editor.line()) {
                     Ok(line) => self.execute(line).await,
                     Err(error) => self.refuse_bytes(editor.line(), error).await,
                 },
-                Event::None | Event::Dropped => {}
+                Edit::None | Edit::Dropped => {}
             }
             if self.ended() {
                 return;
@@ -40,7 +76,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         }
     }
 
-    /// Sets what the command line says. What is wrong with it is an error line each.
+    /// Sets the options of the command line. Each wrong one is an error line.
     async fn apply_options(&mut self, line: &CommandLine<'_>) {
         if line.is_cut_off() {
             let failure = Failure::new(
@@ -66,28 +102,28 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 
     /// Prompts, and reads until a line is finished.
-    async fn read_line(&self, editor: &mut Editor) -> Event {
+    async fn read_line(&self, editor: &mut Editor) -> Edit {
         self.start_line().await;
         self.services.console.print(PROMPT).await;
         editor.begin();
         loop {
-            let mut event = Event::None;
+            let mut event = Edit::None;
             // Echoed together: each piece of output is an event for the console daemon.
-            while event == Event::None
+            while event == Edit::None
                 && let Some(byte) = self.input.take()
             {
                 event = editor.take(byte);
             }
             self.services.console.print(editor.echo()).await;
             editor.clear_echo();
-            if event != Event::None {
+            if event != Edit::None {
                 return event;
             }
             self.input.typed().await;
         }
     }
 
-    /// A line that is too long is not carried out in pieces.
+    /// A line that is too long isn't run, not even in part.
     async fn refuse_long(&self, line: &[u8]) {
         let failure = Failure::new(
             Errno::E2BIG,
@@ -109,7 +145,7 @@ fn command_of(line: &[u8]) -> &str {
         Ok(text) => text,
         Err(error) => str::from_utf8(&line[..error.valid_up_to()]).unwrap_or_default(),
     };
-    match table::find(text) {
+    match COMMANDS.find(text) {
         Found::Command(command, _) => command.name,
         Found::Group(word) | Found::Unknown(word) => {
             if word.is_empty() {

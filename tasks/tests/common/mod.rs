@@ -5,15 +5,21 @@
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::future::{Future, poll_fn};
+use std::ops::Deref;
 use std::rc::Rc;
 use std::task::Poll;
 
-use drivers::{Hypervisor, Limits, Services};
-use fake_xen::{Config, FakeXen, Task, World};
+use fake_xen::{Config, Guest, Task, World};
 use log::LevelFilter;
 use tasks::{CrashKind, DemoPlan, HeapUsage, Machine, shell};
 
+/// Nanoseconds of a millisecond, in which Xen counts.
 pub const MS: u64 = 1_000_000;
+/// Milliseconds of a second, in which tests pause.
+pub const SEC: u64 = 1000;
+/// The results of the demo's granter and mapper when all goes well.
+pub const DEMO_OK: [&str; 2] =
+    ["ok demo granter passed=7 failed=0", "ok demo mapper passed=7 failed=0"];
 
 /// A machine that writes down what it was told.
 #[derive(Clone, Debug, Default)]
@@ -63,23 +69,48 @@ impl Machine for Notes {
     }
 }
 
-/// A guest that is up.
+/// A guest that is up and can run the shell, and whoever sits at its console.
 #[derive(Debug)]
-pub struct Guest {
-    pub xen: FakeXen,
-    pub services: Services<FakeXen>,
+pub struct ShellGuest {
+    guest: Guest,
     pub notes: Notes,
 }
 
-impl Guest {
+impl Deref for ShellGuest {
+    type Target = Guest;
+
+    fn deref(&self) -> &Guest {
+        &self.guest
+    }
+}
+
+impl ShellGuest {
     pub fn new(world: &World, domid: u16) -> Self {
         Self::with(world, domid, Config::default())
     }
 
     pub fn with(world: &World, domid: u16, config: Config) -> Self {
-        let xen = world.domain(domid, config);
-        let services = Services::bring_up(&xen, Limits::default()).expect("a guest that comes up");
-        Self { xen, services, notes: Notes::default() }
+        Self { guest: world.guest(domid, config), notes: Notes::default() }
+    }
+
+    /// Domain 1, in a world of its own.
+    pub fn alone() -> Self {
+        Self::new(&World::new(), 1)
+    }
+
+    /// The only domain of a world, of this size.
+    pub fn alone_with(domid: u16, config: Config) -> Self {
+        Self::with(&World::new(), domid, config)
+    }
+
+    /// Runs the shell to its end, with nobody at the console.
+    pub fn run(&self, line: &str) {
+        self.run_beside(line, async {});
+    }
+
+    /// The same, with what somebody does at the console.
+    pub fn run_beside(&self, line: &str, beside: impl Future<Output = ()>) {
+        self.xen.world().run([self.task(line, beside)]);
     }
 
     /// Runs the shell, and beside it what a person or a program does at the console.
@@ -159,13 +190,13 @@ impl Guest {
     }
 
     pub async fn pause(&self, ms: u64) {
-        self.xen.sleep_until(self.xen.now() + ms * MS).await;
+        self.system.sleep_until(self.system.now() + ms * MS).await;
     }
 
     /// Asserts that nothing of it is left.
     pub fn end(self) {
         self.services.gntalloc.reap(u32::MAX);
-        let Guest { xen, services, .. } = self;
+        let Guest { xen, services } = self.guest;
         drop(services);
         xen.assert_clean();
     }
@@ -173,6 +204,11 @@ impl Guest {
     /// All that was printed, by line.
     pub fn lines(&self) -> Vec<String> {
         self.xen.console_output().lines().map(str::to_owned).collect()
+    }
+
+    /// Those that begin in this way.
+    pub fn lines_of(&self, beginning: &str) -> Vec<String> {
+        self.lines().into_iter().filter(|line| line.starts_with(beginning)).collect()
     }
 
     /// All result lines.
@@ -190,15 +226,38 @@ pub fn value<'a>(line: &'a str, key: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("{line:?} has no {key}")).1
 }
 
+/// A world with two guests, domains 1 and 2: a granter and a mapper, or whatever they are called.
+pub fn pair() -> (World, ShellGuest, ShellGuest) {
+    let world = World::new();
+    let (one, two) = (ShellGuest::new(&world, 1), ShellGuest::new(&world, 2));
+    (world, one, two)
+}
+
 /// Runs a script in a domain of its own; the result lines but the last, that of poweroff.
 pub fn script(commands: &str) -> Vec<String> {
-    let world = World::new();
-    let guest = Guest::new(&world, 1);
-    let line = format!("-- {commands}; poweroff");
-    world.run([guest.task(&line, async {})]);
+    let guest = ShellGuest::alone();
+    guest.run(&format!("-- {commands}; poweroff"));
     let mut results = guest.results();
     assert_eq!(results.pop().as_deref(), Some("ok poweroff"));
     assert_eq!(guest.notes.all().last().map(String::as_str), Some("\"poweroff\""));
     guest.end();
     results
+}
+
+/// The one result line of one command.
+pub fn one(command: &str) -> String {
+    let results = script(command);
+    assert_eq!(results.len(), 1, "{results:?}");
+    results[0].clone()
+}
+
+/// Errno and status of the one line of a command that fails.
+pub fn refusal(command: &str) -> String {
+    of_error(&one(command))
+}
+
+/// Errno and status of an error line.
+pub fn of_error(line: &str) -> String {
+    assert!(line.starts_with("error "), "{line}");
+    format!("{} {}", value(line, "errno"), value(line, "status"))
 }

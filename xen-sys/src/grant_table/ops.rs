@@ -69,8 +69,9 @@ layout!(GnttabMapGrantRef: 32 {
 
 /// Ends one mapping.
 ///
-/// Xen doesn't check that `host_addr` is the address of *this* mapping: whoever maps one frame twice
-/// and mixes up the handles loses the wrong one. `host_addr` 0 is okay and leaves the mapping alone.
+/// Xen doesn't check that `host_addr` is the address of *this* mapping: whoever maps one frame
+/// twice and mixes up the handles loses the wrong one. `host_addr` 0 is okay and leaves the mapping
+/// alone.
 #[doc(alias = "gnttab_unmap_grant_ref")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +87,9 @@ pub struct GnttabUnmapGrantRef {
     /// Zero.
     pub _pad: u16,
 }
-layout!(GnttabUnmapGrantRef: 24 { host_addr: 0, dev_bus_addr: 8, handle: 16, status: 20, _pad: 22 });
+layout!(GnttabUnmapGrantRef: 24 {
+    host_addr: 0, dev_bus_addr: 8, handle: 16, status: 20, _pad: 22,
+});
 
 /// Grows the table to `nr_frames` frames and tells where they are.
 #[doc(alias = "gnttab_setup_table")]
@@ -97,7 +100,7 @@ pub struct GnttabSetupTable {
     pub dom: u16,
     /// Zero.
     pub _pad0: u16,
-    /// In: frames wanted; 512 entries each in version 1.
+    /// In: frames wanted, of [`GrantEntryV1::PER_FRAME`](super::GrantEntryV1::PER_FRAME) entries.
     pub nr_frames: u32,
     /// Out: the outcome. [`GrantStatus::GENERAL_ERROR`] beyond the maximum.
     pub status: GrantStatus,

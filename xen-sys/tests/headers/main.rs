@@ -1,10 +1,13 @@
-//! Compares this crate with Xen's C headers, as a C compiler sees them.
+//! Compares this crate with Xen's and Linux's C headers, as a C compiler sees them.
 //!
-//! `table` names every struct, field and constant once in Rust and once in C. From it this test
-//! writes a C program that prints the C values, and lists all that differ from the Rust values.
-//! Needs `cc` and the headers of Debian's libxen-dev; `XEN_HEADERS` names another directory that
-//! contains `xen/xen.h`. Without them the test fails: a check that is skipped checks nothing.
+//! `table` and `linux` name every struct, field and constant once in Rust and once in C. From them
+//! the tests write a C program that prints the C values, and list all that differ from the Rust
+//! values. Needs `cc` and the headers of Debian's linux-libc-dev and libxen-dev; `XEN_HEADERS`
+//! names another directory that contains `xen/xen.h`. Without them the tests fail: a check that is
+//! skipped checks nothing.
 
+mod compare;
+mod linux;
 mod source;
 mod table;
 
@@ -12,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-const INSTALL: &str = "the comparison with Xen's headers needs: apt-get install gcc libc6-dev libxen-dev \
+const INSTALL: &str = "the comparison with the headers needs: \
+                       apt-get install gcc libc6-dev linux-libc-dev libxen-dev \
                        (or XEN_HEADERS=<a directory that contains xen/xen.h>)";
 
 /// What the C program needs before it can name things.
@@ -26,6 +30,8 @@ const PRELUDE: &str = r#"
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <xen/xen.h>
 #include <xen/callback.h>
 #include <xen/elfnote.h>
@@ -37,6 +43,11 @@ const PRELUDE: &str = r#"
 #include <xen/version.h>
 #include <xen/io/console.h>
 #include <xen/io/xs_wire.h>
+
+/* Linux's; they lean on names of Xen's. */
+#include <xen/evtchn.h>
+#include <xen/gntalloc.h>
+#include <xen/gntdev.h>
 
 /* Last, because some numbers are only there for Xen itself. */
 #define __XEN__
@@ -119,17 +130,25 @@ fn differences(rows: &[Row], program: &str) -> Vec<String> {
     rows.iter().zip(&values).filter(differs).map(line).collect()
 }
 
-#[test]
-fn every_value_is_the_headers() {
-    let rows = table::rows();
-    let differences = differences(&rows, "values");
+fn assert_same(rows: &[Row], program: &str) {
+    let differences = differences(rows, program);
     assert!(
         differences.is_empty(),
-        "{} of {} values differ from Xen's headers:\n{}",
+        "{} of {} values differ from the headers:\n{}",
         differences.len(),
         rows.len(),
         differences.join("\n")
     );
+}
+
+#[test]
+fn every_value_is_the_headers() {
+    assert_same(&table::rows(), "values");
+}
+
+#[test]
+fn every_command_and_every_structure_is_that_of_linux_headers() {
+    assert_same(&linux::rows(), "linux");
 }
 
 #[test]
@@ -143,8 +162,8 @@ fn a_wrong_value_is_reported_with_both_values() {
 
 #[test]
 fn every_public_item_is_in_the_table() {
-    let compared: std::collections::BTreeSet<_> =
-        table::rows().into_iter().map(|row| row.item).collect();
+    let rows = table::rows().into_iter().chain(linux::rows());
+    let compared: std::collections::BTreeSet<_> = rows.map(|row| row.item).collect();
     let public = source::public_items();
     let forgotten: Vec<_> = public.difference(&compared).collect();
     assert!(forgotten.is_empty(), "not compared with the headers: {forgotten:?}");

@@ -1,81 +1,12 @@
-//! The table: every struct, field and constant of the crate, and what the headers call it.
+//! The table of Xen's headers: every struct, field and constant, and what C calls it.
 
 use crate::Row;
+use crate::compare::{compare_constants, compare_family, compare_struct};
 use std::mem::{offset_of, size_of};
 use xen_sys::{
     callback::*, elfnote::*, errno::*, event_channel::*, features::*, grant_table::*,
     io::console::*, io::xs_wire::*, sched::*, vcpu::*, version::*, xen::*, xen_x86_64::*,
 };
-
-/// How a family of constants is spelled in C.
-enum Case {
-    Lower,
-    Upper,
-}
-use Case::{Lower, Upper};
-
-impl Case {
-    /// The C name: the exception if there is one, else the prefix and the Rust name in this case.
-    fn spell(self, prefix: &str, rust: &str, exception: &[&str]) -> String {
-        match (exception, self) {
-            ([exception, ..], _) => (*exception).to_owned(),
-            ([], Lower) => format!("{prefix}{}", rust.to_lowercase()),
-            ([], Upper) => format!("{prefix}{rust}"),
-        }
-    }
-}
-
-fn size_of_field<T, F>(_: fn(&T) -> &F) -> usize {
-    size_of::<F>()
-}
-
-/// A struct's size, and each field's offset and size. A field may have another name in C.
-macro_rules! compare_struct {
-    ($rows:ident, $type:ident = $c:literal { $($field:ident $(= $c_field:literal)?),+ $(,)? }) => {
-        let size = size_of::<$type>() as i64;
-        $rows.push(Row { item: stringify!($type).into(), c: format!("sizeof({})", $c), value: size });
-        $(
-            let item = concat!(stringify!($type), ".", stringify!($field)).to_owned();
-            let field = [$($c_field,)? stringify!($field)][0];
-            $rows.push(Row {
-                item: item.clone(),
-                c: format!("offsetof({}, {field})", $c),
-                value: offset_of!($type, $field) as i64,
-            });
-            $rows.push(Row {
-                item,
-                c: format!("sizeof((({} *)0)->{field})", $c),
-                value: size_of_field(|it: &$type| &it.$field) as i64,
-            });
-        )+
-    };
-}
-
-/// Constants without a type of their own.
-macro_rules! compare_constants {
-    ($rows:ident, { $($constant:ident $(= $c:literal)?),+ $(,)? }) => {$(
-        $rows.push(Row {
-            item: stringify!($constant).into(),
-            c: Upper.spell("", stringify!($constant), &[$($c)?]),
-            value: $constant as i64,
-        });
-    )+};
-}
-
-/// The constants of a newtype (`number`) or of a set of flags (`flags`).
-macro_rules! compare_family {
-    ($rows:ident, $kind:ident $type:ident = $case:ident $prefix:literal {
-        $($constant:ident $(= $c:literal)?),+ $(,)?
-    }) => {$(
-        $rows.push(Row {
-            item: concat!(stringify!($type), "::", stringify!($constant)).into(),
-            c: $case.spell($prefix, stringify!($constant), &[$($c)?]),
-            value: compare_family!(@$kind $type::$constant),
-        });
-    )+};
-    (@number $constant:expr) => { $constant.0 as i64 };
-    (@flags $constant:expr) => { $constant.bits() as i64 };
-}
 
 /// All rows.
 pub fn rows() -> Vec<Row> {
@@ -164,7 +95,9 @@ fn xen_x86_64(rows: &mut Vec<Row>) {
         FLAT_KERNEL_DS, FLAT_KERNEL_SS, FIRST_RESERVED_GDT_ENTRY, XEN_LEGACY_MAX_VCPUS,
         VGCF_IN_SYSCALL = "VGCF_in_syscall",
     });
-    compare_family!(rows, number Segbase = Upper "SEGBASE_" { FS, GS_USER, GS_KERNEL, GS_USER_SEL });
+    compare_family!(rows, number Segbase = Upper "SEGBASE_" {
+        FS, GS_USER, GS_KERNEL, GS_USER_SEL,
+    });
     compare_struct!(rows, IretContext = "struct iret_context" {
         rax, r11, rcx, flags, rip, cs, rflags, rsp, ss,
     });
@@ -180,6 +113,9 @@ fn grant_table(rows: &mut Vec<Row>) {
         GNTTAB_NR_RESERVED_ENTRIES, GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE,
     });
     compare_struct!(rows, GrantEntryV1 = "struct grant_entry_v1" { flags, domid, frame });
+    let per_frame = i64::from(GrantEntryV1::PER_FRAME);
+    let c = "4096 / sizeof(struct grant_entry_v1)".into();
+    rows.push(Row { item: "GrantEntryV1::PER_FRAME".into(), c, value: per_frame });
     compare_family!(rows, flags Gtf = Lower "GTF_" {
         READONLY, READING, WRITING, PWT = "GTF_PWT", PCD = "GTF_PCD", PAT = "GTF_PAT", SUB_PAGE,
         TYPE_MASK, INVALID, PERMIT_ACCESS, ACCEPT_TRANSFER, TRANSITIVE,
@@ -264,7 +200,9 @@ fn sched_and_vcpu(rows: &mut Vec<Row>) {
         SET_PERIODIC_TIMER, STOP_PERIODIC_TIMER, SET_SINGLESHOT_TIMER, STOP_SINGLESHOT_TIMER,
         REGISTER_VCPU_INFO, SEND_NMI, GET_PHYSID, REGISTER_VCPU_TIME_MEMORY_AREA,
     });
-    compare_family!(rows, number Runstate = Lower "RUNSTATE_" { RUNNING, RUNNABLE, BLOCKED, OFFLINE });
+    compare_family!(rows, number Runstate = Lower "RUNSTATE_" {
+        RUNNING, RUNNABLE, BLOCKED, OFFLINE,
+    });
     compare_struct!(rows, VcpuRunstateInfo = "struct vcpu_runstate_info" {
         state, state_entry_time, time,
     });

@@ -1,6 +1,7 @@
 //! The line to dom0's agent: frames go out, and come in one after the other.
 //!
-//! What this program reads on its own input can come in among them, so that there is one place to wait at.
+//! What this program reads on its own input can come in among them, so that there is one place to
+//! wait at.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use dom0::frame;
 
-use crate::steps;
+use crate::host::steps;
 
 /// What came in.
 pub enum Incoming {

@@ -1,19 +1,20 @@
-//! Notification of a handle's reservations: what is cleared and sent, and when.
+//! Notification of reservations by index: what is cleared and sent, and when.
 //!
-//! A byte is cleared when its page is unmapped, an event is sent when nothing of the reservation is left; each
-//! once.
+//! A byte is cleared when its page is unmapped, an event is sent when nothing of the reservation is
+//! left; each once.
 
 use core::ops::Range;
 
-use super::{Slot, State, Table, Ticket};
+use super::{IndexEntry, IndexState, Table, Ticket};
 use crate::events::Port;
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::notify;
+use crate::raw::READ_ONLY_BYTE;
 use crate::{Access, Errno, Error};
 
 /// Notification of one reservation: Linux keeps one per MAP_GRANT_REF.
 #[derive(Debug)]
-pub(super) struct Notify<X: Platform> {
+pub(super) struct RunNotice<X: Platform> {
     /// The byte to clear, an offset in the window, when its page is unmapped.
     byte: Option<usize>,
     /// The event to send when nothing of the reservation is left.
@@ -39,16 +40,18 @@ impl<X: Platform> Table<X> {
         byte: Option<usize>,
         event: Option<Port<X>>,
     ) -> Result<(), Error> {
-        let reserved = self.slots.get(index as usize).filter(|slot| slot.state != State::Free);
-        let slot = reserved.ok_or(Error::Invalid(Errno::ENOENT, "nothing is reserved there"))?;
+        let reserved =
+            self.entries.get(index as usize).filter(|entry| entry.state != IndexState::Free);
+        let entry = reserved.ok_or(Error::Local(Errno::ENOENT, "nothing is reserved there"))?;
         if byte.is_some() && self.window.mapped(index) == Some(Access::ReadOnly) {
-            return Err(Error::Invalid(Errno::EINVAL, "can't clear a byte of a read-only mapping"));
+            return Err(READ_ONLY_BYTE);
         }
         self.notifies.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-        let run = &self.slots[slot.first as usize..(slot.first + slot.len) as usize];
-        let ours = |other: &&Slot| other.ticket == slot.ticket && other.state != State::Free;
+        let run = &self.entries[entry.first as usize..(entry.first + entry.len) as usize];
+        let ours =
+            |other: &&IndexEntry| other.ticket == entry.ticket && other.state != IndexState::Free;
         let left = run.iter().filter(ours).count() as u32;
-        self.notifies.insert(slot.ticket, Notify { byte, event, left });
+        self.notifies.insert(entry.ticket, RunNotice { byte, event, left });
         Ok(())
     }
 
@@ -59,7 +62,7 @@ impl<X: Platform> Table<X> {
         }
         let mut last = None;
         for index in run.clone() {
-            let ticket = self.slots[index as usize].ticket;
+            let ticket = self.entries[index as usize].ticket;
             // The pages of one reservation mostly stand side by side.
             if last.replace(ticket) == Some(ticket) {
                 continue;
@@ -98,7 +101,7 @@ impl<X: Platform> Table<X> {
         notify.byte.take_if(|byte| page_of(*byte) == index);
         notify.left -= 1;
         if notify.left == 0
-            && let Some(Notify { event: Some(port), .. }) = self.notifies.remove(&ticket)
+            && let Some(RunNotice { event: Some(port), .. }) = self.notifies.remove(&ticket)
         {
             notify::send(&port);
         }

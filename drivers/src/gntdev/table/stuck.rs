@@ -1,6 +1,7 @@
-//! Pages that Xen would not unmap: they stay mapped, in a list through their slots, and are tried again.
+//! Pages that Xen would not unmap: they stay mapped, in a list through their entries, and are tried
+//! again.
 
-use super::{State, Table};
+use super::{IndexEntry, IndexState, Table};
 use crate::memory::Platform;
 
 /// No index.
@@ -8,9 +9,10 @@ pub(super) const NONE: u32 = u32::MAX;
 
 impl<X: Platform> Table<X> {
     /// Keeps an index for another try.
-    pub(super) fn set_stuck(&mut self, index: u32, state: State) {
-        let slot = &mut self.slots[index as usize];
-        (slot.state, slot.start) = (state, core::mem::replace(&mut self.first_stuck, index));
+    pub(super) fn set_stuck(&mut self, index: u32, state: IndexState) {
+        let next_stuck = core::mem::replace(&mut self.first_stuck, index);
+        let entry = &mut self.entries[index as usize];
+        *entry = IndexEntry { state, next_stuck, ..*entry };
         self.usage.stuck += 1;
     }
 
@@ -19,16 +21,16 @@ impl<X: Platform> Table<X> {
         let mut next = core::mem::replace(&mut self.first_stuck, NONE);
         while next != NONE {
             let index = next;
-            let slot = self.slots[index as usize];
-            next = slot.start;
+            let entry = self.entries[index as usize];
+            next = entry.next_stuck;
             self.usage.stuck -= 1;
             if self.window.unmap(index..index + 1).is_err() {
-                self.set_stuck(index, slot.state);
+                self.set_stuck(index, entry.state);
                 continue;
             }
-            self.slots[index as usize].state = State::Reserved;
-            if slot.state == State::StuckOrphan {
-                self.free_slot(index);
+            self.entries[index as usize].state = IndexState::Reserved;
+            if entry.state == IndexState::StuckOrphan {
+                self.free_index(index);
             }
         }
     }

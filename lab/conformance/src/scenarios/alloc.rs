@@ -2,8 +2,15 @@
 
 use super::scenario;
 use crate::Scenario;
-use crate::abi::{self, ALLOC_GREF, WRITABLE};
-use crate::stage::{RO, RW};
+use crate::script::{RO, RW};
+use xen_sys::linux::gntalloc::{
+    GntallocFlag, IOCTL_GNTALLOC_ALLOC_GREF, IOCTL_GNTALLOC_DEALLOC_GREF,
+    IOCTL_GNTALLOC_SET_UNMAP_NOTIFY,
+};
+use xen_sys::linux::gntdev::{
+    IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, IOCTL_GNTDEV_GRANT_COPY, IOCTL_GNTDEV_MAP_GRANT_REF,
+    IOCTL_GNTDEV_SET_MAX_GRANTS, IOCTL_GNTDEV_UNMAP_GRANT_REF,
+};
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("alloc-one", |s| {
@@ -44,17 +51,17 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("alloc-for-reserved-domain", |s| {
         let file = s.gntalloc();
         for domid in [0x7ff0, 0x7ff1, 0x7ff4, 0x7fff, 0x8000, 0xffff] {
-            s.alloc_for(file, domid, WRITABLE, 1);
+            s.alloc_for(file, domid, GntallocFlag::WRITABLE.bits(), 1);
         }
     }),
     scenario("alloc-for-last-ordinary-domain", |s| {
         let file = s.gntalloc();
-        s.alloc_for(file, 0x7fef, WRITABLE, 1);
+        s.alloc_for(file, 0x7fef, GntallocFlag::WRITABLE.bits(), 1);
     }),
     scenario("alloc-for-domain-that-is-not-there", |s| {
         let (dev, file) = (s.gntdev(), s.gntalloc());
-        let page = s.alloc_for(file, 32_000, WRITABLE, 1);
-        let run = s.insert(dev, &page.grants);
+        let page = s.alloc_for(file, 32_000, GntallocFlag::WRITABLE.bits(), 1);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run, 1, RW);
         s.mmap(dev, run, 1, RO);
     }),
@@ -66,14 +73,14 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("alloc-readonly-is-refused-writable", |s| {
         let (dev, page) = (s.gntdev(), s.share_readonly(2));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run, 2, RW);
     }),
     scenario("alloc-readonly-is-the-owners-to-write", |s| {
         let (dev, page) = (s.gntdev(), s.share_readonly(1));
         let local = s.mmap(page.file, page.index, 1, RW);
         s.store(local, 64);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RO);
         s.load(at);
         s.store(local, 65);
@@ -120,11 +127,11 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("gntalloc-commands-of-gntdev", |s| {
         let file = s.gntalloc();
-        s.ioctl(file, "MAP", abi::MAP_GRANT_REF, &mut [0; 24]);
-        s.ioctl(file, "UNMAP", abi::UNMAP_GRANT_REF, &mut [0; 16]);
-        s.ioctl(file, "GET_OFFSET", abi::GET_OFFSET_FOR_VADDR, &mut [0; 24]);
-        s.ioctl(file, "SET_MAX", abi::SET_MAX_GRANTS, &mut [0; 4]);
-        s.ioctl(file, "COPY", abi::GRANT_COPY, &mut [0; 16]);
+        s.ioctl(file, "MAP", IOCTL_GNTDEV_MAP_GRANT_REF, &mut [0; 24]);
+        s.ioctl(file, "UNMAP", IOCTL_GNTDEV_UNMAP_GRANT_REF, &mut [0; 16]);
+        s.ioctl(file, "GET_OFFSET", IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &mut [0; 24]);
+        s.ioctl(file, "SET_MAX", IOCTL_GNTDEV_SET_MAX_GRANTS, &mut [0; 4]);
+        s.ioctl(file, "COPY", IOCTL_GNTDEV_GRANT_COPY, &mut [0; 16]);
     }),
     scenario("gntalloc-command-of-another-size", |s| {
         let file = s.gntalloc();
@@ -132,8 +139,8 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("gntalloc-cut-arguments", |s| {
         let file = s.gntalloc();
-        s.ioctl(file, "DEALLOC(15B)", abi::DEALLOC_GREF, &mut [0; 15]);
-        s.ioctl(file, "NOTIFY(15B)", abi::SET_UNMAP_NOTIFY, &mut [0; 15]);
-        s.ioctl(file, "ALLOC(7B)", ALLOC_GREF, &mut [0; 7]);
+        s.ioctl(file, "DEALLOC(15B)", IOCTL_GNTALLOC_DEALLOC_GREF, &mut [0; 15]);
+        s.ioctl(file, "NOTIFY(15B)", IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &mut [0; 15]);
+        s.ioctl(file, "ALLOC(7B)", IOCTL_GNTALLOC_ALLOC_GREF, &mut [0; 7]);
     }),
 ];

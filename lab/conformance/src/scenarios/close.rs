@@ -1,9 +1,9 @@
 //! close: of files with and without mappings, and calls on what is closed.
 
-use super::scenario;
+use super::{CLEAR_BYTE, scenario};
 use crate::Scenario;
-use crate::abi::CLEAR_BYTE;
-use crate::stage::{RO, RW};
+use crate::names::Mapped;
+use crate::script::{RO, RW};
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("close-gntdev", |s| {
@@ -23,14 +23,14 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("close-reserved", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        s.insert(dev, &page.grants);
+        s.reserve(dev, &page.grants);
         s.close(dev);
         s.dealloc(page.file, page.index, 1);
     }),
     scenario("close-mapped", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         let local = s.mmap(page.file, page.index, 1, RW);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.close(dev);
         s.store(at, 50);
@@ -41,7 +41,7 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("close-mapped-clears-no-byte-yet", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         let local = s.mmap(page.file, page.index, 1, RW);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.notify(dev, run, CLEAR_BYTE, 0);
         s.store(at, 50);
@@ -52,9 +52,9 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("close-then-call-gntdev", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.close(dev);
-        s.insert(dev, &page.grants);
+        s.reserve(dev, &page.grants);
         s.mmap(dev, run, 1, RW);
         s.remove(dev, run, 1);
         s.notify(dev, run, CLEAR_BYTE, 0);
@@ -68,18 +68,16 @@ pub(super) const ALL: &[Scenario] = &[
         s.notify(page.file, page.index, CLEAR_BYTE, 0);
     }),
     scenario("close-the-granter-while-mapped", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RW);
+        let Mapped { pages, at, .. } = s.mapped(1, RW);
         s.store(at, 51);
-        s.close(page.file);
+        s.close(pages.file);
         s.load(at);
         s.store(at, 52);
         s.load(at);
     }),
     scenario("close-the-granter-before-the-map", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.close(page.file);
         s.mmap(dev, run, 1, RW);
     }),
@@ -88,7 +86,7 @@ pub(super) const ALL: &[Scenario] = &[
         let local = s.mmap(page.file, page.index, 1, RW);
         s.close(page.file);
         s.store(local, 53);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RO);
         s.load(at);
         s.munmap(local, 1);
@@ -99,7 +97,7 @@ pub(super) const ALL: &[Scenario] = &[
         let local = s.mmap(page.file, page.index, 1, RW);
         s.close(page.file);
         s.munmap(local, 1);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run, 1, RO);
     }),
     scenario("open-many", |s| {

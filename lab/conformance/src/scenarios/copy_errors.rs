@@ -4,59 +4,59 @@ use super::copy::{memory, target};
 use super::scenario;
 use crate::Scenario;
 use crate::names::Place;
-use crate::stage::{End, RO, Segment};
+use crate::script::{CopySegment, Operand, RO};
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("copy-without-a-grant", |s| {
         let (dev, segments, bytes) = memory(s);
         s.store(bytes, 1);
-        s.copy(dev, segments, &[Segment(End::At(bytes), End::At(bytes.byte(8)), 4)]);
+        s.copy(dev, segments, &[CopySegment(Operand::At(bytes), Operand::At(bytes.byte(8)), 4)]);
         s.load(bytes.byte(8));
     }),
     scenario("copy-without-a-grant-nothing", |s| {
         let (dev, segments, bytes) = memory(s);
-        s.copy(dev, segments, &[Segment(End::At(bytes), End::At(bytes), 0)]);
+        s.copy(dev, segments, &[CopySegment(Operand::At(bytes), Operand::At(bytes), 0)]);
     }),
     scenario("copy-leaves-the-source-page", |s| {
         let ((dev, segments, bytes), (page, _)) = (memory(s), target(s));
-        let from = End::Granted(page.grants[0], 4090);
-        s.copy(dev, segments, &[Segment(from, End::At(bytes), 7)]);
-        s.copy(dev, segments, &[Segment(from, End::At(bytes), 6)]);
+        let from = Operand::Granted(page.grants[0], 4090);
+        s.copy(dev, segments, &[CopySegment(from, Operand::At(bytes), 7)]);
+        s.copy(dev, segments, &[CopySegment(from, Operand::At(bytes), 6)]);
     }),
     scenario("copy-leaves-the-target-page", |s| {
         let ((dev, segments, bytes), (page, _)) = (memory(s), target(s));
-        let to = End::Granted(page.grants[0], 4095);
-        s.copy(dev, segments, &[Segment(End::At(bytes), to, 2)]);
-        s.copy(dev, segments, &[Segment(End::At(bytes), to, 1)]);
+        let to = Operand::Granted(page.grants[0], 4095);
+        s.copy(dev, segments, &[CopySegment(Operand::At(bytes), to, 2)]);
+        s.copy(dev, segments, &[CopySegment(Operand::At(bytes), to, 1)]);
     }),
     scenario("copy-offset-beyond-the-page", |s| {
         let ((dev, segments, bytes), (page, _)) = (memory(s), target(s));
-        let from = |offset| End::Granted(page.grants[0], offset);
-        s.copy(dev, segments, &[Segment(from(4096), End::At(bytes), 0)]);
-        s.copy(dev, segments, &[Segment(from(4097), End::At(bytes), 0)]);
-        s.copy(dev, segments, &[Segment(from(u16::MAX), End::At(bytes), u16::MAX)]);
+        let from = |offset| Operand::Granted(page.grants[0], offset);
+        s.copy(dev, segments, &[CopySegment(from(4096), Operand::At(bytes), 0)]);
+        s.copy(dev, segments, &[CopySegment(from(4097), Operand::At(bytes), 0)]);
+        s.copy(dev, segments, &[CopySegment(from(u16::MAX), Operand::At(bytes), u16::MAX)]);
     }),
     scenario("copy-longer-than-a-page", |s| {
         let ((dev, segments, bytes), (page, _)) = (memory(s), target(s));
-        let from = End::Granted(page.grants[0], 0);
-        s.copy(dev, segments, &[Segment(from, End::At(bytes), 4097)]);
+        let from = Operand::Granted(page.grants[0], 0);
+        s.copy(dev, segments, &[CopySegment(from, Operand::At(bytes), 4097)]);
     }),
     scenario("copy-to-where-nothing-is", |s| {
         let ((dev, segments, _), (page, _)) = (memory(s), target(s));
-        let from = End::Granted(page.grants[0], 0);
-        s.copy(dev, segments, &[Segment(from, End::At(Place::raw(0x1000)), 4)]);
+        let from = Operand::Granted(page.grants[0], 0);
+        s.copy(dev, segments, &[CopySegment(from, Operand::At(Place::raw(0x1000)), 4)]);
     }),
     scenario("copy-from-where-nothing-is", |s| {
         let ((dev, segments, _), (page, local)) = (memory(s), target(s));
         s.store(local, 1);
-        let to = End::Granted(page.grants[0], 0);
-        s.copy(dev, segments, &[Segment(End::At(Place::raw(0x1000)), to, 4)]);
+        let to = Operand::Granted(page.grants[0], 0);
+        s.copy(dev, segments, &[CopySegment(Operand::At(Place::raw(0x1000)), to, 4)]);
         s.load(local);
     }),
     scenario("copy-nothing-from-where-nothing-is", |s| {
         let ((dev, segments, _), (page, _)) = (memory(s), target(s));
-        let to = End::Granted(page.grants[0], 0);
-        s.copy(dev, segments, &[Segment(End::At(Place::raw(0x1000)), to, 0)]);
+        let to = Operand::Granted(page.grants[0], 0);
+        s.copy(dev, segments, &[CopySegment(Operand::At(Place::raw(0x1000)), to, 0)]);
     }),
     scenario("copy-segments-where-nothing-is", |s| {
         let dev = s.gntdev();
@@ -68,51 +68,51 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("copy-segments-read-only", |s| {
         let (dev, page) = (s.gntdev(), s.share(2));
-        let run = s.insert(dev, &page.grants[..1]);
+        let run = s.reserve(dev, &page.grants[..1]);
         let at = s.mmap(dev, run, 1, RO);
         // Zeroes are a segment without a grant.
         s.copy_at(dev, at, 1);
     }),
     scenario("copy-to-a-readonly-mapping", |s| {
         let ((dev, segments, _), (page, local)) = (memory(s), target(s));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RO);
         s.store(local, 9);
-        let from = End::Granted(page.grants[0], 0);
-        s.copy(dev, segments, &[Segment(from, End::At(at.byte(8)), 1)]);
+        let from = Operand::Granted(page.grants[0], 0);
+        s.copy(dev, segments, &[CopySegment(from, Operand::At(at.byte(8)), 1)]);
         s.load(local.byte(8));
     }),
     scenario("copy-from-a-readonly-mapping", |s| {
         let ((dev, segments, _), (page, local)) = (memory(s), target(s));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RO);
         s.store(local, 9);
-        let to = End::Granted(page.grants[0], 8);
-        s.copy(dev, segments, &[Segment(End::At(at), to, 1)]);
+        let to = Operand::Granted(page.grants[0], 8);
+        s.copy(dev, segments, &[CopySegment(Operand::At(at), to, 1)]);
         s.load(local.byte(8));
     }),
     scenario("copy-good-before-a-wrong-one", |s| {
         let ((dev, segments, bytes), (page, local)) = (memory(s), target(s));
         s.store(local, 5);
-        let good = Segment(End::Granted(page.grants[0], 0), End::At(bytes), 1);
-        let wrong = Segment(End::At(bytes), End::At(bytes), 1);
+        let good = CopySegment(Operand::Granted(page.grants[0], 0), Operand::At(bytes), 1);
+        let wrong = CopySegment(Operand::At(bytes), Operand::At(bytes), 1);
         s.copy(dev, segments, &[good, wrong]);
         s.load(bytes);
     }),
     scenario("copy-good-behind-a-wrong-one", |s| {
         let ((dev, segments, bytes), (page, local)) = (memory(s), target(s));
         s.store(local, 5);
-        let good = Segment(End::Granted(page.grants[0], 0), End::At(bytes), 1);
-        let wrong = Segment(End::Granted(page.grants[0], 4096), End::At(bytes), 1);
+        let good = CopySegment(Operand::Granted(page.grants[0], 0), Operand::At(bytes), 1);
+        let wrong = CopySegment(Operand::Granted(page.grants[0], 4096), Operand::At(bytes), 1);
         s.copy(dev, segments, &[wrong, good]);
         s.load(bytes);
     }),
     scenario("copy-seventeen-before-a-wrong-one", |s| {
         let ((dev, segments, bytes), (page, local)) = (memory(s), target(s));
         s.store(local, 5);
-        let good = Segment(End::Granted(page.grants[0], 0), End::At(bytes), 1);
+        let good = CopySegment(Operand::Granted(page.grants[0], 0), Operand::At(bytes), 1);
         let mut all = [good; 18];
-        all[17] = Segment(End::At(bytes), End::At(bytes), 1);
+        all[17] = CopySegment(Operand::At(bytes), Operand::At(bytes), 1);
         s.copy(dev, segments, &all);
         s.load(bytes);
     }),

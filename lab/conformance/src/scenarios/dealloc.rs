@@ -2,14 +2,14 @@
 
 use super::scenario;
 use crate::Scenario;
-use crate::names::Index;
-use crate::stage::{RO, RW};
+use crate::names::{Index, Mapped};
+use crate::script::{RO, RW};
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("dealloc-unmapped", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         s.dealloc(page.file, page.index, 1);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run, 1, RO);
     }),
     scenario("dealloc-twice", |s| {
@@ -66,7 +66,7 @@ pub(super) const ALL: &[Scenario] = &[
         let local = s.mmap(page.file, page.index, 1, RW);
         s.dealloc(page.file, page.index, 1);
         s.store(local, 70);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RO);
         s.load(at);
         s.mmap(page.file, page.index, 1, RW);
@@ -77,28 +77,24 @@ pub(super) const ALL: &[Scenario] = &[
         let local = s.mmap(page.file, page.index, 1, RW);
         s.dealloc(page.file, page.index, 1);
         s.munmap(local, 1);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run, 1, RO);
     }),
     scenario("dealloc-mapped-by-the-peer", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RW);
+        let Mapped { pages, at, .. } = s.mapped(1, RW);
         s.store(at, 71);
-        s.dealloc(page.file, page.index, 1);
+        s.dealloc(pages.file, pages.index, 1);
         s.load(at);
         s.store(at, 72);
         s.load(at);
         s.munmap(at, 1);
     }),
     scenario("dealloc-mapped-by-the-peer-is-gone-here", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        s.mmap(dev, run, 1, RW);
-        s.dealloc(page.file, page.index, 1);
-        s.mmap(page.file, page.index, 1, RW);
-        s.dealloc(page.file, page.index, 1);
-        s.notify(page.file, page.index, 0, 0);
+        let Mapped { pages, .. } = s.mapped(1, RW);
+        s.dealloc(pages.file, pages.index, 1);
+        s.mmap(pages.file, pages.index, 1, RW);
+        s.dealloc(pages.file, pages.index, 1);
+        s.notify(pages.file, pages.index, 0, 0);
     }),
     scenario("dealloc-another-files", |s| {
         let (page, other) = (s.share(1), s.gntalloc());

@@ -2,7 +2,8 @@
 
 use super::scenario;
 use crate::Scenario;
-use crate::stage::{RO, RW};
+use crate::names::Mapped;
+use crate::script::{RO, RW};
 
 /// Pages that gntalloc grants at once.
 const LIMIT: u32 = 1024;
@@ -56,7 +57,7 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("limit-counts-what-the-peer-maps", |s| {
         let (dev, file) = (s.gntdev(), s.gntalloc());
         let all = s.alloc(file, LIMIT);
-        let run = s.insert(dev, &all.grants[..1]);
+        let run = s.reserve(dev, &all.grants[..1]);
         let at = s.mmap(dev, run, 1, RO);
         s.dealloc(file, all.index, LIMIT);
         s.alloc(file, LIMIT - 1);
@@ -73,9 +74,7 @@ pub(super) const ALL: &[Scenario] = &[
         s.alloc_cut(file, u32::MAX, 24);
     }),
     scenario("a-thousand-mapped", |s| {
-        let (dev, pages) = (s.gntdev(), s.share(LIMIT));
-        let run = s.insert(dev, &pages.grants);
-        let at = s.mmap(dev, run, LIMIT.into(), RW);
+        let Mapped { dev, run, at, .. } = s.mapped(LIMIT, RW);
         s.store(at.page(1023), 1);
         s.load(at.page(1023));
         s.munmap(at, LIMIT.into());

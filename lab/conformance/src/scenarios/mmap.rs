@@ -2,15 +2,15 @@
 
 use super::{scenario, unused};
 use crate::Scenario;
-use crate::names::{Index, Place};
-use crate::stage::{PRIVATE_RO, PRIVATE_RW, RO, RW};
+use crate::names::{Index, Mapped, Place};
+use crate::script::{PRIVATE_RO, PRIVATE_RW, RO, RW};
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("mmap-shows-the-granters-bytes", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         let local = s.mmap(page.file, page.index, 1, RW);
         s.store(local.byte(17), 171);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.load(at.byte(17));
         s.load(at);
@@ -20,36 +20,32 @@ pub(super) const ALL: &[Scenario] = &[
         s.load(local.byte(4095));
     }),
     scenario("mmap-fresh-page-is-zeroes", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RO);
+        let Mapped { at, .. } = s.mapped(1, RO);
         s.load(at);
         s.load(at.byte(4095));
     }),
     scenario("mmap-readonly-can-be-read-only", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RO);
+        let Mapped { at, .. } = s.mapped(1, RO);
         s.load(at);
         s.store(at, 1);
         s.load(at);
     }),
     scenario("mmap-readonly-grant-readonly", |s| {
         let (dev, page) = (s.gntdev(), s.share_readonly(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RO);
         s.load(at);
         s.store(at, 1);
     }),
     scenario("mmap-readonly-grant-writable", |s| {
         let (dev, page) = (s.gntdev(), s.share_readonly(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run, 1, RW);
         s.remove(dev, run, 1);
     }),
     scenario("mmap-again-after-a-refusal", |s| {
         let (dev, page) = (s.gntdev(), s.share_readonly(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run, 1, RW);
         let at = s.mmap(dev, run, 1, RO);
         s.load(at);
@@ -57,56 +53,52 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("mmap-one-bad-of-three", |s| {
         let (dev, pages) = (s.gntdev(), s.share(2));
         let bad = unused(s);
-        let run = s.insert(dev, &[pages.grants[0], bad, pages.grants[1]]);
+        let run = s.reserve(dev, &[pages.grants[0], bad, pages.grants[1]]);
         s.mmap(dev, run, 3, RW);
         s.remove(dev, run, 3);
-        let run = s.insert(dev, &pages.grants);
+        let run = s.reserve(dev, &pages.grants);
         let at = s.mmap(dev, run, 2, RW);
         s.load(at.page(1));
     }),
     scenario("mmap-last-one-bad", |s| {
         let (dev, pages) = (s.gntdev(), s.share(2));
         let bad = unused(s);
-        let run = s.insert(dev, &[pages.grants[0], pages.grants[1], bad]);
+        let run = s.reserve(dev, &[pages.grants[0], pages.grants[1], bad]);
         s.mmap(dev, run, 3, RO);
         s.dealloc(pages.file, pages.index, 2);
         s.remove(dev, run, 3);
     }),
     scenario("mmap-readonly-of-mixed-grants", |s| {
         let (dev, one, two) = (s.gntdev(), s.share(1), s.share_readonly(1));
-        let run = s.insert(dev, &[one.grants[0], two.grants[0]]);
+        let run = s.reserve(dev, &[one.grants[0], two.grants[0]]);
         let at = s.mmap(dev, run, 2, RO);
         s.load(at.page(1));
         s.store(at, 1);
     }),
     scenario("mmap-writable-of-mixed-grants", |s| {
         let (dev, one, two) = (s.gntdev(), s.share(1), s.share_readonly(1));
-        let run = s.insert(dev, &[one.grants[0], two.grants[0]]);
+        let run = s.reserve(dev, &[one.grants[0], two.grants[0]]);
         s.mmap(dev, run, 2, RW);
     }),
     scenario("mmap-private-writable", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        s.mmap(dev, run, 1, PRIVATE_RW);
+        let Mapped { dev, run, .. } = s.mapped(1, PRIVATE_RW);
         let at = s.mmap(dev, run, 1, RW);
         s.store(at, 1);
     }),
     scenario("mmap-private-readonly", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, PRIVATE_RO);
+        let Mapped { at, .. } = s.mapped(1, PRIVATE_RO);
         s.load(at);
         s.store(at, 1);
     }),
     scenario("mmap-no-length", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run, 0, RW);
         s.mmap(dev, run, 0, PRIVATE_RW);
     }),
     scenario("mmap-length-is-rounded-up", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap_bytes(dev, run, 1, RW);
         s.store(at.byte(4095), 8);
         s.load(at.byte(4095));
@@ -114,7 +106,7 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("mmap-odd-length-of-two", |s| {
         let (dev, pages) = (s.gntdev(), s.share(2));
-        let run = s.insert(dev, &pages.grants);
+        let run = s.reserve(dev, &pages.grants);
         let at = s.mmap_bytes(dev, run, 4097, RW);
         s.store(at.page(1).byte(4095), 8);
         s.load(at.page(1).byte(4095));
@@ -131,7 +123,7 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("mmap-index-within-a-page", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run.byte(1), 1, RW);
         s.mmap(dev, run.byte(2048), 1, PRIVATE_RW);
     }),
@@ -150,29 +142,23 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("mmap-another-files-index", |s| {
         let (dev, other, page) = (s.gntdev(), s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(other, run, 1, RW);
         s.mmap(dev, run, 1, RW);
     }),
     scenario("munmap-twice", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RW);
+        let Mapped { at, .. } = s.mapped(1, RW);
         s.munmap(at, 1);
         s.load(at);
         s.munmap(at, 1);
     }),
     scenario("munmap-not-on-a-page", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RW);
+        let Mapped { at, .. } = s.mapped(1, RW);
         s.munmap(at.byte(1), 1);
         s.load(at);
     }),
     scenario("munmap-no-length", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RW);
+        let Mapped { at, .. } = s.mapped(1, RW);
         s.munmap(at, 0);
         s.load(at);
     }),

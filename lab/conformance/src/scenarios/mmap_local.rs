@@ -3,7 +3,7 @@
 use super::scenario;
 use crate::Scenario;
 use crate::names::Index;
-use crate::stage::{PRIVATE_RO, PRIVATE_RW, RO, RW};
+use crate::script::{PRIVATE_RO, PRIVATE_RW, RO, RW};
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("local-private", |s| {
@@ -101,7 +101,7 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("local-and-peer-see-each-other", |s| {
         let (dev, pages) = (s.gntdev(), s.share(2));
         let local = s.mmap(pages.file, pages.index, 2, RW);
-        let run = s.insert(dev, &pages.grants);
+        let run = s.reserve(dev, &pages.grants);
         let at = s.mmap(dev, run, 2, RW);
         for page in 0..2 {
             s.store(local.page(page), 84);

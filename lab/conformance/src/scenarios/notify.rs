@@ -1,17 +1,19 @@
-//! SET_UNMAP_NOTIFY of gntdev: a byte when its page is unmapped, an event when the reservation is gone.
+//! SET_UNMAP_NOTIFY of gntdev: a byte when its page is unmapped, an event when the reservation is
+//! gone.
 //!
-//! A byte is never asked for before a read-only map: Linux would clear it through a read-only mapping of its own.
+//! A byte is never asked for before a read-only map: Linux would clear it through a read-only
+//! mapping of its own.
 
-use super::scenario;
+use super::{CLEAR_BYTE, SEND_EVENT, scenario};
 use crate::Scenario;
-use crate::abi::{CLEAR_BYTE, SEND_EVENT};
-use crate::stage::{RO, RW};
+use crate::names::Mapped;
+use crate::script::{RO, RW};
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("notify-byte-at-munmap", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         let local = s.mmap(page.file, page.index, 1, RW);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.notify(dev, run.byte(9), CLEAR_BYTE, 0);
         s.store(at.byte(9), 1);
@@ -23,7 +25,7 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("notify-byte-of-the-second-page", |s| {
         let (dev, pages) = (s.gntdev(), s.share(2));
         let local = s.mmap(pages.file, pages.index, 2, RW);
-        let run = s.insert(dev, &pages.grants);
+        let run = s.reserve(dev, &pages.grants);
         let at = s.mmap(dev, run, 2, RW);
         s.notify(dev, run.page(1).byte(4095), CLEAR_BYTE, 0);
         s.store(local.byte(4095), 1);
@@ -35,7 +37,7 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("notify-byte-set-before-mmap", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         let local = s.mmap(page.file, page.index, 1, RW);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run, CLEAR_BYTE, 0);
         let at = s.mmap(dev, run, 1, RW);
         s.store(at, 1);
@@ -45,21 +47,19 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("notify-byte-without-a-map", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         let local = s.mmap(page.file, page.index, 1, RW);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run, CLEAR_BYTE, 0);
         s.store(local, 1);
         s.remove(dev, run, 1);
         s.load(local);
     }),
     scenario("notify-byte-of-a-readonly-map", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        s.mmap(dev, run, 1, RO);
+        let Mapped { dev, run, .. } = s.mapped(1, RO);
         s.notify(dev, run, CLEAR_BYTE, 0);
     }),
     scenario("notify-event-of-a-readonly-map", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RO);
         s.notify(dev, run, SEND_EVENT, channel.sends);
         s.munmap(at, 1);
@@ -69,7 +69,7 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("notify-event-at-remove", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.notify(dev, run, SEND_EVENT, channel.sends);
         s.rang(channel);
@@ -81,21 +81,21 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("notify-event-without-a-map", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run, SEND_EVENT, channel.sends);
         s.remove(dev, run, 1);
         s.rang(channel);
     }),
     scenario("notify-event-at-close", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run, SEND_EVENT, channel.sends);
         s.close(dev);
         s.rang(channel);
     }),
     scenario("notify-event-of-a-closed-file-at-munmap", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.notify(dev, run, SEND_EVENT, channel.sends);
         s.close(dev);
@@ -106,7 +106,7 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("notify-both", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
         let local = s.mmap(page.file, page.index, 1, RW);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.notify(dev, run.byte(3), CLEAR_BYTE | SEND_EVENT, channel.sends);
         s.store(local.byte(3), 1);
@@ -119,7 +119,7 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("notify-fires-once", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         let local = s.mmap(page.file, page.index, 1, RW);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.notify(dev, run, CLEAR_BYTE, 0);
         s.munmap(at, 1);
@@ -130,7 +130,7 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("notify-replaced-byte", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         let local = s.mmap(page.file, page.index, 1, RW);
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.notify(dev, run.byte(1), CLEAR_BYTE, 0);
         s.notify(dev, run.byte(2), CLEAR_BYTE, 0);
@@ -143,7 +143,7 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("notify-replaced-event", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
         let (first, second) = (s.channel(), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run, SEND_EVENT, first.sends);
         s.notify(dev, run, SEND_EVENT, second.sends);
         s.remove(dev, run, 1);
@@ -152,7 +152,7 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("notify-taken-back", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run, SEND_EVENT, channel.sends);
         s.notify(dev, run, 0, 0);
         s.remove(dev, run, 1);
@@ -160,7 +160,7 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("notify-event-of-two-pages", |s| {
         let (dev, pages, channel) = (s.gntdev(), s.share(2), s.channel());
-        let run = s.insert(dev, &pages.grants);
+        let run = s.reserve(dev, &pages.grants);
         let at = s.mmap(dev, run, 2, RW);
         s.notify(dev, run.page(1), SEND_EVENT, channel.sends);
         s.munmap(at, 2);

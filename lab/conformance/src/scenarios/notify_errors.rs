@@ -1,10 +1,9 @@
 //! SET_UNMAP_NOTIFY of gntdev: what is refused, and in which order that is found.
 
-use super::{NO_PORT, scenario};
+use super::{CLEAR_BYTE, NO_PORT, SEND_EVENT, scenario};
 use crate::Scenario;
-use crate::abi::{CLEAR_BYTE, SEND_EVENT};
 use crate::names::Index;
-use crate::stage::RO;
+use crate::script::RO;
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("notify-nothing-reserved", |s| {
@@ -15,25 +14,25 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("notify-after-remove", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.remove(dev, run, 1);
         s.notify(dev, run, CLEAR_BYTE, 0);
     }),
     scenario("notify-one-page-beyond", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run.page(1), CLEAR_BYTE, 0);
         s.notify(dev, run.byte(4095), CLEAR_BYTE, 0);
     }),
     scenario("notify-unknown-action", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run, 4, 0);
         s.notify(dev, run, CLEAR_BYTE | 0x8000_0000, 0);
     }),
     scenario("notify-no-such-port", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run, SEND_EVENT, NO_PORT);
         s.notify(dev, run, SEND_EVENT, u32::MAX);
         s.notify(dev, run, CLEAR_BYTE, NO_PORT);
@@ -48,14 +47,14 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("notify-port-before-byte", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.mmap(dev, run, 1, RO);
         s.notify(dev, run, CLEAR_BYTE | SEND_EVENT, NO_PORT);
         s.notify(dev, run, CLEAR_BYTE | SEND_EVENT, channel.sends);
     }),
     scenario("notify-refused-keeps-the-earlier", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(dev, run, SEND_EVENT, channel.sends);
         s.notify(dev, run, SEND_EVENT, NO_PORT);
         s.remove(dev, run, 1);
@@ -63,7 +62,7 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("notify-another-files-index", |s| {
         let (dev, other, page) = (s.gntdev(), s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.notify(other, run, CLEAR_BYTE, 0);
     }),
 ];

@@ -1,20 +1,17 @@
 //! SET_UNMAP_NOTIFY of gntalloc: when the last local user lets go of a page.
 
-use super::{NO_PORT, scenario};
+use super::{CLEAR_BYTE, NO_PORT, SEND_EVENT, scenario};
 use crate::Scenario;
-use crate::abi::{CLEAR_BYTE, SEND_EVENT};
-use crate::names::Index;
-use crate::stage::{RO, RW};
+use crate::names::{Index, Mapped};
+use crate::script::{RO, RW};
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("local-notify-byte-at-dealloc", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RW);
-        s.notify(page.file, page.index.byte(5), CLEAR_BYTE, 0);
+        let Mapped { pages, at, .. } = s.mapped(1, RW);
+        s.notify(pages.file, pages.index.byte(5), CLEAR_BYTE, 0);
         s.store(at.byte(5), 1);
         s.store(at.byte(6), 1);
-        s.dealloc(page.file, page.index, 1);
+        s.dealloc(pages.file, pages.index, 1);
         s.load(at.byte(5));
         s.load(at.byte(6));
     }),
@@ -28,7 +25,7 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("local-notify-event-while-the-peer-maps", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.notify(page.file, page.index, SEND_EVENT, channel.sends);
         s.dealloc(page.file, page.index, 1);
@@ -57,7 +54,7 @@ pub(super) const ALL: &[Scenario] = &[
     }),
     scenario("local-notify-at-close", |s| {
         let (dev, page, channel) = (s.gntdev(), s.share(1), s.channel());
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.notify(page.file, page.index, CLEAR_BYTE | SEND_EVENT, channel.sends);
         s.store(at, 1);
@@ -75,9 +72,7 @@ pub(super) const ALL: &[Scenario] = &[
         s.rang(channel);
     }),
     scenario("local-notify-of-each-page", |s| {
-        let (dev, pages) = (s.gntdev(), s.share(2));
-        let run = s.insert(dev, &pages.grants);
-        let at = s.mmap(dev, run, 2, RW);
+        let Mapped { pages, at, .. } = s.mapped(2, RW);
         s.notify(pages.file, pages.index, CLEAR_BYTE, 0);
         s.notify(pages.file, pages.index.page(1).byte(1), CLEAR_BYTE, 0);
         s.store(at, 1);

@@ -2,47 +2,39 @@
 
 use super::scenario;
 use crate::Scenario;
-use crate::names::Place;
-use crate::stage::{RO, RW};
+use crate::names::{Mapped, Place};
+use crate::script::{RO, RW};
 
 pub(super) const ALL: &[Scenario] = &[
     scenario("offset-of-a-mapping", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RW);
+        let Mapped { dev, at, .. } = s.mapped(1, RW);
         s.offset(dev, at);
     }),
     scenario("offset-of-three-pages", |s| {
-        let (dev, pages) = (s.gntdev(), s.share(3));
-        let run = s.insert(dev, &pages.grants);
-        let at = s.mmap(dev, run, 3, RO);
+        let Mapped { dev, at, .. } = s.mapped(3, RO);
         s.offset(dev, at);
     }),
     scenario("offset-of-the-second-mapping", |s| {
         let (dev, pages) = (s.gntdev(), s.share(3));
-        let one = s.insert(dev, &pages.grants[..1]);
-        let two = s.insert(dev, &pages.grants[1..]);
+        let one = s.reserve(dev, &pages.grants[..1]);
+        let two = s.reserve(dev, &pages.grants[1..]);
         let (a, b) = (s.mmap(dev, one, 1, RW), s.mmap(dev, two, 2, RW));
         s.offset(dev, b);
         s.offset(dev, a);
     }),
     scenario("offset-of-a-part", |s| {
         let (dev, pages) = (s.gntdev(), s.share(3));
-        let run = s.insert(dev, &pages.grants);
+        let run = s.reserve(dev, &pages.grants);
         let at = s.mmap(dev, run.page(1), 2, RW);
         s.offset(dev, at);
     }),
     scenario("offset-within-the-first-page", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RW);
+        let Mapped { dev, at, .. } = s.mapped(1, RW);
         s.offset(dev, at.byte(1));
         s.offset(dev, at.byte(4095));
     }),
     scenario("offset-of-a-later-page", |s| {
-        let (dev, pages) = (s.gntdev(), s.share(2));
-        let run = s.insert(dev, &pages.grants);
-        let at = s.mmap(dev, run, 2, RW);
+        let Mapped { dev, at, .. } = s.mapped(2, RW);
         s.offset(dev, at.page(1));
     }),
     scenario("offset-of-nothing", |s| {
@@ -56,15 +48,13 @@ pub(super) const ALL: &[Scenario] = &[
         s.offset(dev, Place::raw(1 << 60));
     }),
     scenario("offset-after-munmap", |s| {
-        let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
-        let at = s.mmap(dev, run, 1, RW);
+        let Mapped { dev, at, .. } = s.mapped(1, RW);
         s.munmap(at, 1);
         s.offset(dev, at);
     }),
     scenario("offset-of-another-files-mapping", |s| {
         let (dev, other, page) = (s.gntdev(), s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         let at = s.mmap(dev, run, 1, RW);
         s.offset(other, at);
         s.offset(dev, at);
@@ -89,13 +79,13 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("set-max-is-kept", |s| {
         let (dev, pages) = (s.gntdev(), s.share(5));
         s.set_max(dev, 4);
-        s.insert(dev, &pages.grants);
-        s.insert(dev, &pages.grants[..4]);
-        s.insert(dev, &pages.grants[..1]);
+        s.reserve(dev, &pages.grants);
+        s.reserve(dev, &pages.grants[..4]);
+        s.reserve(dev, &pages.grants[..1]);
     }),
     scenario("set-max-once-in-use", |s| {
         let (dev, page) = (s.gntdev(), s.share(1));
-        let run = s.insert(dev, &page.grants);
+        let run = s.reserve(dev, &page.grants);
         s.set_max(dev, 100);
         s.remove(dev, run, 1);
         s.set_max(dev, 100);
@@ -103,6 +93,6 @@ pub(super) const ALL: &[Scenario] = &[
     scenario("set-max-of-one-file-alone", |s| {
         let (dev, other, pages) = (s.gntdev(), s.gntdev(), s.share(2));
         s.set_max(dev, 1);
-        s.insert(other, &pages.grants);
+        s.reserve(other, &pages.grants);
     }),
 ];

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use drivers::Error;
 use drivers::buffer::Buffer;
 use drivers::gntdev::{CopyEnd, Segment};
 use drivers::shared::{Shared, SharedMut};
+use drivers::{Error, Pages};
 
 use super::{Rig, grants_of};
 use crate::Stage;
@@ -29,8 +29,8 @@ impl<S: Stage> Rig<S> {
         let meant = if domid == 0x7FF0 { id as u16 } else { domid };
         let expected = self.model.xen(id, (meant, gref), to_grant, 0);
         let guest = self.guest(id);
-        let handle = guest.services.gntdev.open().unwrap();
-        let buffer = Buffer::new(&guest.services.xen, 1).unwrap();
+        let device = guest.services.gntdev.open().unwrap();
+        let buffer = Buffer::new(&guest.services.system, Pages(1)).unwrap();
         buffer.write(7, &[e as u8]).unwrap();
         let grant = CopyEnd::Grant(grants_of(&[(domid, gref)])[0], CELLS[place] as u16);
         let (source, dest) = if to_grant {
@@ -39,7 +39,7 @@ impl<S: Stage> Rig<S> {
             (grant, CopyEnd::Buffer(&buffer, 7))
         };
         let mut segment = [Segment::new(source, dest, 1)];
-        handle.grant_copy(&mut segment).unwrap();
+        device.grant_copy(&mut segment).unwrap();
         assert_eq!(segment[0].status.0, expected.err().map_or(0, Why::status), "grant_copy");
         let mut byte = [0];
         buffer.read(7, &mut byte).unwrap();

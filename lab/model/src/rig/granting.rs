@@ -4,9 +4,9 @@ use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use drivers::notify::UnmapNotify;
-use drivers::{GrantRef, PortNumber};
-use linux::ioctl::abi;
+use drivers::notify::NotifyRequest;
+use drivers::{GrantRef, Index, Pages, PortNumber};
+use linux::abi::gntalloc;
 
 use super::{Rig, notify_arg, run_arg};
 use crate::Stage;
@@ -21,16 +21,19 @@ impl<S: Stage> Rig<S> {
         f: usize,
     ) {
         let (peer, flags, count) = (self.domid(b), [1, 1, 1, 0, 1, 0, 2][c % 7], d % 6);
-        let handle = self.file(id, file);
+        let opened = self.file(id, file);
         let mut grefs = vec![GrantRef(0); count];
         let got = if f.is_multiple_of(2) {
-            handle.handle().and_then(|handle| handle.alloc_gref(peer, flags, &mut grefs))
+            opened
+                .device()
+                .and_then(|it| it.alloc_gref(peer, flags, &mut grefs))
+                .map(|index| index.0)
         } else {
             let mut bytes = vec![0; 24.max(16 + 4 * count)];
             bytes[..2].copy_from_slice(&peer.to_ne_bytes());
             bytes[2..4].copy_from_slice(&flags.to_ne_bytes());
             bytes[4..8].copy_from_slice(&(count as u32).to_ne_bytes());
-            let got = handle.ioctl(abi::ALLOC_GREF, &mut bytes);
+            let got = opened.ioctl(gntalloc::IOCTL_GNTALLOC_ALLOC_GREF, &mut bytes);
             for (gref, bytes) in grefs.iter_mut().zip(bytes[16..].chunks_exact(4)) {
                 gref.0 = u32::from_ne_bytes(bytes.try_into().unwrap());
             }
@@ -84,11 +87,11 @@ impl<S: Stage> Rig<S> {
         f: usize,
     ) {
         let (index, count) = self.alloc_run(id, file, b, c);
-        let handle = self.file(id, file);
+        let opened = self.file(id, file);
         let got = if f.is_multiple_of(2) {
-            handle.handle().and_then(|handle| handle.dealloc_gref(index, count))
+            opened.device().and_then(|it| it.dealloc_gref(Index(index), Pages(count)))
         } else {
-            handle.ioctl(abi::DEALLOC_GREF, &mut run_arg(index, count))
+            opened.ioctl(gntalloc::IOCTL_GNTALLOC_DEALLOC_GREF, &mut run_arg(index, count))
         };
         self.model.dealloc_gref(id, file, index, count, answer(got));
     }
@@ -104,12 +107,12 @@ impl<S: Stage> Rig<S> {
         let (index, _) = self.alloc_run(id, file, b, 0);
         let index = index.saturating_add(CELLS[c % CELLS.len()] as u64);
         let (action, port) = ((d % 5) as u32, self.port(id, e));
-        let notify = UnmapNotify { action, port: port.unwrap_or(PortNumber(999)) };
-        let handle = self.file(id, file);
+        let request = NotifyRequest { action, port: port.unwrap_or(PortNumber(999)) };
+        let opened = self.file(id, file);
         let got = if f.is_multiple_of(2) {
-            handle.handle().and_then(|handle| handle.set_unmap_notify(index, notify))
+            opened.device().and_then(|it| it.set_unmap_notify(Index(index), request))
         } else {
-            handle.ioctl(abi::SET_UNMAP_NOTIFY, &mut notify_arg(index, notify))
+            opened.ioctl(gntalloc::IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &mut notify_arg(index, request))
         };
         self.model.alloc_notify(id, file, (index, action, port.is_some()), answer(got));
     }

@@ -4,9 +4,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use drivers::memory::Platform;
-use drivers::notify::UnmapNotify;
-use drivers::{Error, PortNumber};
-use linux::ioctl::{GntdevFile, abi};
+use drivers::notify::NotifyRequest;
+use drivers::{Error, Index, Pages, PortNumber};
+use linux::abi::gntdev;
+use linux::ioctl::GntdevFile;
 
 use super::{Rig, grants_of, notify_arg, run_arg};
 use crate::Stage;
@@ -42,11 +43,14 @@ impl<S: Stage> Rig<S> {
             (pick, n) => offered[pick % n],
         };
         let grants: Vec<_> = (0..count).map(pick).collect();
-        let handle = self.dev(id, dev);
+        let opened = self.dev(id, dev);
         let got = if f.is_multiple_of(2) {
-            handle.handle().and_then(|handle| handle.map_grant_ref(&grants_of(&grants)))
+            opened
+                .device()
+                .and_then(|it| it.map_grant_ref(&grants_of(&grants)))
+                .map(|index| index.0)
         } else {
-            ioctl_map(handle, &grants)
+            ioctl_map(opened, &grants)
         };
         self.model.map_grant_ref(id, dev, &grants, answer(got));
     }
@@ -131,11 +135,11 @@ impl<S: Stage> Rig<S> {
         f: usize,
     ) {
         let (index, count) = self.dev_run(id, dev, b, c);
-        let handle = self.dev(id, dev);
+        let opened = self.dev(id, dev);
         let got = if f.is_multiple_of(2) {
-            handle.handle().and_then(|handle| handle.unmap_grant_ref(index, count))
+            opened.device().and_then(|it| it.unmap_grant_ref(Index(index), Pages(count)))
         } else {
-            handle.ioctl(abi::UNMAP_GRANT_REF, &mut run_arg(index, count))
+            opened.ioctl(gntdev::IOCTL_GNTDEV_UNMAP_GRANT_REF, &mut run_arg(index, count))
         };
         self.model.unmap_grant_ref(id, dev, index, count, answer(got));
     }
@@ -157,13 +161,16 @@ impl<S: Stage> Rig<S> {
             },
             None => [0, usize::MAX, 4096][b % 3],
         };
-        let handle = self.dev(id, dev);
+        let opened = self.dev(id, dev);
         let got = if f.is_multiple_of(2) {
-            handle.handle().and_then(|handle| handle.get_offset_for_vaddr(addr))
+            opened
+                .device()
+                .and_then(|it| it.get_offset_for_vaddr(addr))
+                .map(|(index, count)| (index.0, count.0))
         } else {
             let mut bytes = [0; 24];
             bytes[..8].copy_from_slice(&(addr as u64).to_ne_bytes());
-            let got = handle.ioctl(abi::GET_OFFSET_FOR_VADDR, &mut bytes);
+            let got = opened.ioctl(gntdev::IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &mut bytes);
             let index = u64::from_ne_bytes(bytes[8..16].try_into().unwrap());
             got.map(|()| (index, u32::from_ne_bytes(bytes[16..20].try_into().unwrap())))
         };
@@ -172,8 +179,8 @@ impl<S: Stage> Rig<S> {
 
     pub(super) fn set_max_grants(&mut self, id: DomainId, dev: usize, b: usize) {
         let max = [0, 1, 5, 12, 200, self.model.room.indices, (1 << 18) + 1, u32::MAX][b % 8];
-        let handle = self.dev(id, dev);
-        let got = handle.ioctl(abi::SET_MAX_GRANTS, &mut max.to_ne_bytes());
+        let opened = self.dev(id, dev);
+        let got = opened.ioctl(gntdev::IOCTL_GNTDEV_SET_MAX_GRANTS, &mut max.to_ne_bytes());
         self.model.set_max_grants(id, dev, max, answer(got));
     }
 
@@ -188,12 +195,12 @@ impl<S: Stage> Rig<S> {
         let (index, _) = self.dev_run(id, dev, b, 0);
         let index = index.saturating_add(CELLS[c % CELLS.len()] as u64);
         let (action, port) = ((d % 5) as u32, self.port(id, e));
-        let notify = UnmapNotify { action, port: port.unwrap_or(PortNumber(999)) };
-        let handle = self.dev(id, dev);
+        let request = NotifyRequest { action, port: port.unwrap_or(PortNumber(999)) };
+        let opened = self.dev(id, dev);
         let got = if f.is_multiple_of(2) {
-            handle.handle().and_then(|handle| handle.set_unmap_notify(index, notify))
+            opened.device().and_then(|it| it.set_unmap_notify(Index(index), request))
         } else {
-            handle.ioctl(abi::SET_UNMAP_NOTIFY, &mut notify_arg(index, notify))
+            opened.ioctl(gntdev::IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &mut notify_arg(index, request))
         };
         self.model.dev_notify(id, dev, (index, action, port.is_some()), answer(got));
     }
@@ -206,6 +213,6 @@ fn ioctl_map<X: Platform>(file: &GntdevFile<X>, grants: &[(u16, Gref)]) -> Resul
         entry[..4].copy_from_slice(&u32::from(*domid).to_ne_bytes());
         entry[4..].copy_from_slice(&gref.to_ne_bytes());
     }
-    file.ioctl(abi::MAP_GRANT_REF, &mut bytes)?;
+    file.ioctl(gntdev::IOCTL_GNTDEV_MAP_GRANT_REF, &mut bytes)?;
     Ok(u64::from_ne_bytes(bytes[8..16].try_into().unwrap()))
 }

@@ -1,4 +1,5 @@
-//! Runs the conformance scenarios on our devices and prints their transcript, as dom0's program does on Linux's.
+//! Runs the conformance scenarios on our devices and prints their transcript, as dom0's program
+//! does on Linux's.
 #![no_std]
 #![no_main]
 

@@ -9,10 +9,9 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
-use drivers::gntalloc::Export;
-use drivers::gntdev::{Mapping, ReadWrite};
-use drivers::{Access, Error, ForeignGrant, Services};
-use grantkit::{Guest, Xen, println};
+use grantkit::gntalloc::Export;
+use grantkit::gntdev::{Mapping, ReadWrite};
+use grantkit::{Access, Error, Guest, Pages, Services, Xen, println};
 use tasks::cmdline::CommandLine;
 use trials::cycles;
 
@@ -31,7 +30,7 @@ async fn main(guest: Guest) {
         println!("cycles: ready");
         services.console.input(&mut [0]).await;
     };
-    let said = cycles::run(services, &|| guest.usage().heap as u64, plan, key).await;
+    let said = cycles::run(services, &|| guest.memory_usage().heap as u64, plan, key).await;
     println!("{said}");
     services.console.input(&mut [0]).await;
     match hold(services) {
@@ -46,9 +45,8 @@ async fn main(guest: Guest) {
 /// Three pages, shared by this domain with itself.
 fn hold(services: &Services<Xen>) -> Result<(Export<Xen>, Mapping<Xen, ReadWrite>), Error> {
     let domid = services.domid;
-    let export = services.gntalloc.open()?.alloc(domid, 3, Access::ReadWrite)?;
-    let claim = |gref| ForeignGrant { domid: domid.get(), gref };
-    let grants: Vec<_> = export.grefs().map(claim).collect();
-    let mapping = services.gntdev.open()?.insert(&grants)?.map().map_err(|failed| failed.error)?;
+    let export = services.gntalloc.open().alloc(domid, Pages(3), Access::ReadWrite)?;
+    let grants: Vec<_> = export.grefs().map(|gref| domid.grant(gref)).collect();
+    let mapping = services.gntdev.open()?.reserve(&grants)?.map()?;
     Ok((export, mapping))
 }

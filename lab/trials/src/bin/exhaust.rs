@@ -1,7 +1,9 @@
-//! Uses up grants, mappings and event channels so many times (`rounds=10`), and sees that all else goes on working.
+//! Uses up grants, mappings and event channels so many times (`rounds=10`), and sees that all else
+//! goes on working.
 //!
-//! For a domU with `max_grant_frames = 1`, `max_maptrack_frames = 1` and few event channels. It begins at the first key, stays full
-//! until the second, and ends with the third, so that whoever presses them can look at the domain.
+//! For a domU with `max_grant_frames = 1`, `max_maptrack_frames = 1` and few event channels. It
+//! begins at the first key, stays full until the second, and ends with the third, so that whoever
+//! presses them can look at the domain.
 #![no_std]
 #![no_main]
 
@@ -22,7 +24,7 @@ async fn main(guest: Guest) {
         println!("exhaust: nothing is left");
         console.input(&mut [0]).await;
     };
-    let heap = || guest.usage().heap as u64;
+    let heap = || guest.memory_usage().heap as u64;
     let said = exhaust::run(guest.services(), &heap, rounds, full).await;
     println!("{said}");
     console.input(&mut [0]).await;

@@ -1,13 +1,16 @@
 //! The hostile guest: does what it is told at its console, and nothing that an honest one would do.
 #![no_std]
 #![no_main]
+#![expect(unsafe_code, reason = "a guest that means harm has the raw Xen")]
 
-use grantkit::Crash;
-use grantkit::Guest;
+use grantkit::{Crash, Guest};
 use trials::hostile;
 
 grantkit::entry!(main);
 
 async fn main(guest: Guest) {
-    hostile::run(guest.services(), &|| grantkit::crash(Crash::Null)).await;
+    // SAFETY: it is used for grant entries of this guest's own alone. Those are rewritten with
+    // frames that may be in use, which harms this guest: it is run to be thrown away.
+    let xen = unsafe { grantkit::raw::xen() };
+    hostile::run(guest.services(), &xen, &|| grantkit::crash(Crash::Null)).await;
 }

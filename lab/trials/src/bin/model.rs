@@ -1,6 +1,8 @@
-//! Makes random calls, a guest that grants to itself, and compares Xen and the services with the model after each.
+//! Makes random calls, a guest that grants to itself, and compares Xen and the services with the
+//! model after each.
 //!
-//! Options: `seed=1 operations=2000`. Wants a Xen with `gnttab_max_frames=1 gnttab_max_maptrack_frames=1`.
+//! Options: `seed=1 operations=2000`. Wants a Xen with `gnttab_max_frames=1
+//! gnttab_max_maptrack_frames=1`.
 #![no_std]
 #![no_main]
 
@@ -14,6 +16,6 @@ static PROGRESS: Progress = Progress::new();
 async fn main(guest: Guest) {
     power::on_crash(|| println!("{PROGRESS}"));
     let line = guest.command_line();
-    model::run(guest.services(), &line, &PROGRESS, || guest.usage().heap).await;
+    model::run(guest.services(), &line, &PROGRESS, || guest.memory_usage().heap).await;
     power::reboot()
 }

@@ -3,8 +3,7 @@
 #![no_main]
 
 use embassy_futures::select::select;
-use grantkit::Crash;
-use grantkit::{Guest, println};
+use grantkit::{Crash, Guest, println};
 use tasks::cmdline::CommandLine;
 use tasks::{DemoPlan, Part};
 

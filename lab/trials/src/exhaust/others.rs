@@ -1,4 +1,5 @@
-//! What must go on working while something else is used up: what was there before, and each other thing that is new.
+//! What must go on working while something else is used up: what exists already, and new ones of
+//! everything else.
 
 use drivers::Services;
 use drivers::events::Port;
@@ -8,7 +9,8 @@ use drivers::memory::Platform;
 use drivers::shared::{Shared, SharedMut};
 use embassy_futures::select::{Either, select};
 
-use super::{Domain, Scarce};
+use super::devices::Devices;
+use super::scarce::Scarce;
 use tasks::verdict::{Verdict, Why, equal};
 use tasks::xenstore::persist;
 
@@ -20,7 +22,7 @@ const NODE: &str = "data/exhaust";
 /// A shared page with its mapping, and a pair of ports.
 #[derive(Debug)]
 pub(super) struct Others<'a, X: Platform> {
-    domain: Domain<'a, X>,
+    devices: Devices<'a, X>,
     mapping: Mapping<X, ReadWrite>,
     export: Export<X>,
     rings: Port<X>,
@@ -29,24 +31,24 @@ pub(super) struct Others<'a, X: Platform> {
 
 impl<'a, X: Platform> Others<'a, X> {
     pub(super) fn open(services: &'a Services<X>) -> Result<Self, Why> {
-        let domain = Domain::open(services)?;
-        let export = domain.grant(1)?;
-        let mapping = domain.reserve(&export, 0)?.map()?;
-        let rings = domain.port()?;
+        let devices = Devices::open(services)?;
+        let export = devices.grant(1)?;
+        let mapping = devices.reserve(&export, 0)?.map()?;
+        let rings = devices.port()?;
         let hears = services.events.bind_interdomain(services.domid, rings.number())?;
-        Ok(Self { domain, mapping, export, rings, hears })
+        Ok(Self { devices, mapping, export, rings, hears })
     }
 
-    /// Uses what was there before, and makes and uses one more of all that is not used up.
+    /// Uses what exists already, and makes and uses one more of everything that isn't used up.
     pub(super) async fn go_on(&self, used_up: &[Scarce]) -> Verdict {
         self.old().await?;
         if !used_up.contains(&Scarce::Grants) {
-            let export = self.domain.grant(1)?;
+            let export = self.devices.grant(1)?;
             export.write(0, b"granted")?;
             export.end()?;
         }
         if !used_up.contains(&Scarce::Mappings) {
-            let mapping = self.domain.reserve(&self.export, 0)?.map::<ReadWrite>()?;
+            let mapping = self.devices.reserve(&self.export, 0)?.map::<ReadWrite>()?;
             mapping.write(8, b"mapped")?;
             mapping.unmap()?;
             let mut bytes = [0; 6];
@@ -54,31 +56,31 @@ impl<'a, X: Platform> Others<'a, X> {
             equal("what the granter reads", &bytes, b"mapped")?;
         }
         if !used_up.contains(&Scarce::Ports) {
-            drop(self.domain.port()?);
+            drop(self.devices.port()?);
         }
         Ok(())
     }
 
     async fn old(&self) -> Verdict {
-        let services = self.domain.services;
-        let stamp = services.xen.now().to_le_bytes();
+        let services = self.devices.services;
+        let stamp = services.system.now().to_le_bytes();
         let mut read = [0; 8];
         self.export.write(0, &stamp)?;
         self.mapping.read(0, &mut read)?;
         equal("what the mapper reads", read, stamp)?;
         let mark = self.hears.delivered();
         self.rings.send()?;
-        let late = services.xen.sleep_until(services.xen.now() + PATIENCE_NS);
+        let late = services.system.sleep_until(services.system.now() + PATIENCE_NS);
         if let Either::Second(()) = select(self.hears.wait_beyond(mark), late).await {
             return Err(Why::new(format_args!("an event did not arrive")));
         }
         let Some(store) = &services.xenstore else {
             return Ok(());
         };
-        persist(&services.xen, &|| store.write(NODE, &stamp)).await?;
-        let value = persist(&services.xen, &|| store.read(NODE)).await?;
+        persist(&services.system, &|| store.write(NODE, &stamp)).await?;
+        let value = persist(&services.system, &|| store.read(NODE)).await?;
         equal("what xenstore keeps", &*value, &stamp[..])?;
-        persist(&services.xen, &|| store.remove(NODE)).await?;
+        persist(&services.system, &|| store.remove(NODE)).await?;
         Ok(())
     }
 }

@@ -5,93 +5,80 @@ use core::fmt::Write;
 use drivers::memory::{PAGE_SIZE, Platform};
 use embassy_futures::yield_now;
 
-use crate::Machine;
+use crate::machine::Machine;
 use crate::pattern::{self, SplitMix64};
-use crate::shell::Shell;
+
 use crate::shell::args::Args;
 use crate::shell::reply::Done;
+use crate::shell::state::Shell;
 use crate::text::Text;
 
-/// Bytes that `read` shows at most.
+/// The most bytes that `read` shows.
 const READ: usize = 256;
 /// Pages after which other tasks have their turn.
 const TURN: usize = 64;
 
-/// `read <id> <offset> <len>`
-pub(crate) fn read<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let id = args.number("<id>")?;
-    let (offset, len) = (args.number("<offset>")?, args.number("<len>")?);
-    args.end()?;
-    let object = shell.objects.get(id)?;
-    let mut buffer = [0; READ];
-    let Some(bytes) = buffer.get_mut(..len) else {
-        return Err(args.wrong(format_args!("<len> {len} is more than {READ}")));
-    };
-    object.shared().read(offset, bytes)?;
-    write!(ok, " id={id} offset={offset} len={len} hex=")?;
-    for byte in &*bytes {
-        write!(ok, "{byte:02x}")?;
+impl<X: Platform, M: Machine> Shell<'_, X, M> {
+    /// `read <id> <offset> <len>`
+    pub(crate) fn read(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let id = args.number("<id>")?;
+        let (offset, len) = (args.number("<offset>")?, args.number("<len>")?);
+        args.end()?;
+        let object = self.objects.get(id)?;
+        let mut buffer = [0; READ];
+        let Some(bytes) = buffer.get_mut(..len) else {
+            return Err(args.wrong(format_args!("<len> {len} is more than {READ}")));
+        };
+        object.shared().read(offset, bytes)?;
+        write!(ok, " id={id} offset={offset} len={len} hex=")?;
+        for byte in &*bytes {
+            write!(ok, "{byte:02x}")?;
+        }
+        write!(ok, " text=")?;
+        for byte in &*bytes {
+            let printable = byte.is_ascii_graphic() || *byte == b' ';
+            ok.write_char(if printable { char::from(*byte) } else { '.' })?;
+        }
+        Ok(())
     }
-    write!(ok, " text=")?;
-    for byte in &*bytes {
-        let printable = byte.is_ascii_graphic() || *byte == b' ';
-        ok.write_char(if printable { char::from(*byte) } else { '.' })?;
-    }
-    Ok(())
-}
 
-/// `write <id> <offset> <text>`
-pub(crate) fn write<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let (id, offset) = (args.number("<id>")?, args.number("<offset>")?);
-    let text = args.rest_of_line("<text>")?;
-    let range = shell.objects.get(id)?.shared_mut()?;
-    range.write(offset, text.as_bytes())?;
-    Ok(write!(ok, " id={id} offset={offset} len={}", text.len())?)
-}
-
-/// `fill <id> <seed>`
-pub(crate) async fn fill<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let (id, seed) = (args.number("<id>")?, args.number("<seed>")?);
-    args.end()?;
-    let range = shell.objects.get(id)?.shared_mut()?;
-    let (mut stream, mut crc) = (SplitMix64::new(seed), pattern::crc());
-    let pages = range.size() / PAGE_SIZE;
-    for first in (0..pages).step_by(TURN) {
-        let last = pages.min(first + TURN);
-        pattern::fill(range, first..last, &mut stream, &mut crc)?;
-        yield_now().await;
+    /// `write <id> <offset> <text>`
+    pub(crate) fn write(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let (id, offset) = (args.number("<id>")?, args.number("<offset>")?);
+        let text = args.rest_of_line("<text>")?;
+        let range = self.objects.get(id)?.shared_mut()?;
+        range.write(offset, text.as_bytes())?;
+        Ok(write!(ok, " id={id} offset={offset} len={}", text.len())?)
     }
-    let (bytes, crc) = (range.size(), crc.finalize());
-    Ok(write!(ok, " id={id} bytes={bytes} crc32={crc:08x}")?)
-}
 
-/// `sum <id>`
-pub(crate) async fn sum<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let id = args.number("<id>")?;
-    args.end()?;
-    let range = shell.objects.get(id)?.shared();
-    let mut crc = pattern::crc();
-    let pages = range.size() / PAGE_SIZE;
-    for first in (0..pages).step_by(TURN) {
-        pattern::sum(range, first..pages.min(first + TURN), &mut crc)?;
-        yield_now().await;
+    /// `fill <id> <seed>`
+    pub(crate) async fn fill(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let (id, seed) = (args.number("<id>")?, args.number("<seed>")?);
+        args.end()?;
+        let range = self.objects.get(id)?.shared_mut()?;
+        let (mut stream, mut crc) = (SplitMix64::new(seed), pattern::crc());
+        let pages = range.size() / PAGE_SIZE;
+        for first in (0..pages).step_by(TURN) {
+            let last = pages.min(first + TURN);
+            pattern::fill(range, first..last, &mut stream, &mut crc)?;
+            yield_now().await;
+        }
+        let (bytes, crc) = (range.size(), crc.finalize());
+        Ok(write!(ok, " id={id} bytes={bytes} crc32={crc:08x}")?)
     }
-    let (bytes, crc) = (range.size(), crc.finalize());
-    Ok(write!(ok, " id={id} bytes={bytes} crc32={crc:08x}")?)
+
+    /// `sum <id>`
+    pub(crate) async fn sum(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let id = args.number("<id>")?;
+        args.end()?;
+        let range = self.objects.get(id)?.shared();
+        let mut crc = pattern::crc();
+        let pages = range.size() / PAGE_SIZE;
+        for first in (0..pages).step_by(TURN) {
+            pattern::sum(range, first..pages.min(first + TURN), &mut crc)?;
+            yield_now().await;
+        }
+        let (bytes, crc) = (range.size(), crc.finalize());
+        Ok(write!(ok, " id={id} bytes={bytes} crc32={crc:08x}")?)
+    }
 }

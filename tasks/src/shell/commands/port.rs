@@ -7,80 +7,62 @@ use drivers::events::Port;
 use drivers::memory::Platform;
 use drivers::{Errno, Error, PortNumber};
 
-use crate::Machine;
-use crate::shell::Shell;
+use crate::machine::Machine;
 use crate::shell::args::Args;
 use crate::shell::reply::{Done, Failure};
+use crate::shell::state::Shell;
 use crate::text::Text;
 
-/// `port offer <domid>`
-pub(crate) fn offer<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let peer = args.domid()?;
-    args.end()?;
-    shell.ports.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-    keep(shell, shell.services.events.alloc_unbound(peer)?, ok)
-}
+impl<X: Platform, M: Machine> Shell<'_, X, M> {
+    /// `port offer <domid>`
+    pub(crate) fn port_offer(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let peer = args.domid()?;
+        args.end()?;
+        self.ports.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
+        keep(self, self.services.events.alloc_unbound(peer)?, ok)
+    }
 
-/// `port bind <domid> <port>`
-pub(crate) fn bind<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let (peer, port) = (args.domid()?, PortNumber(args.number("<port>")?));
-    args.end()?;
-    shell.ports.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-    let bound = shell.services.events.bind_interdomain(peer, port)?;
-    keep(shell, bound, ok)
+    /// `port bind <domid> <port>`
+    pub(crate) fn port_bind(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let (peer, port) = (args.domid()?, PortNumber(args.number("<port>")?));
+        args.end()?;
+        self.ports.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
+        let bound = self.services.events.bind_interdomain(peer, port)?;
+        keep(self, bound, ok)
+    }
+
+    /// `port send <port>`
+    pub(crate) fn port_send(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let place = find(self, args)?;
+        args.end()?;
+        let port = &self.ports[place];
+        port.send()?;
+        Ok(write!(ok, " port={}", port.number())?)
+    }
+
+    /// `port wait <port> [ms]`
+    pub(crate) async fn port_wait(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let place = find(self, args)?;
+        let ms = args.optional_number("[ms]")?;
+        args.end()?;
+        let port = &self.ports[place];
+        self.wait_for(ms, pin!(port.wait())).await?;
+        Ok(write!(ok, " port={}", port.number())?)
+    }
+
+    /// `port close <port>`
+    pub(crate) fn port_close(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let place = find(self, args)?;
+        args.end()?;
+        let port = self.ports.swap_remove(place);
+        Ok(write!(ok, " port={}", port.number())?)
+    }
 }
 
 fn keep<X: Platform, M>(shell: &mut Shell<'_, X, M>, port: Port<X>, ok: &mut Text) -> Done {
     write!(ok, " port={}", port.number())?;
     shell.ports.push(port);
     Ok(())
-}
-
-/// `port send <port>`
-pub(crate) fn send<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let place = find(shell, args)?;
-    args.end()?;
-    let port = &shell.ports[place];
-    port.send()?;
-    Ok(write!(ok, " port={}", port.number())?)
-}
-
-/// `port wait <port> [ms]`
-pub(crate) async fn wait<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let place = find(shell, args)?;
-    let ms = args.optional_number("[ms]")?;
-    args.end()?;
-    let port = &shell.ports[place];
-    shell.wait(ms, pin!(port.wait())).await?;
-    Ok(write!(ok, " port={}", port.number())?)
-}
-
-/// `port close <port>`
-pub(crate) fn close<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let place = find(shell, args)?;
-    args.end()?;
-    let port = shell.ports.swap_remove(place);
-    Ok(write!(ok, " port={}", port.number())?)
 }
 
 /// Where the port of the next argument stands among ours.

@@ -5,60 +5,82 @@ use core::fmt::Write;
 
 use drivers::gntdev::{Failed, Reservation};
 use drivers::memory::Platform;
-use drivers::{Access, Error, ForeignGrant, GrantRef};
+use drivers::{
+    Access, ClaimedDomId, ClaimedGrant, Error, GrantRef, GrantStatus, Pages, Services, status_name,
+};
 
-use crate::Machine;
-use crate::shell::Shell;
+use crate::machine::Machine;
 use crate::shell::args::Args;
 use crate::shell::objects::{AnyMapping, Map, Object, with_mapping};
-use crate::shell::reply::Done;
-use crate::text::Text;
+use crate::shell::reply::{Done, Lines};
+use crate::shell::state::Shell;
+use crate::text::{self, Text};
 
-/// `share <domid> <pages> [ro]`
-pub(crate) fn share<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let (peer, pages) = (args.domid()?, args.number("<pages>")?);
-    let access = args.access()?;
-    let id = shell.objects.reserve()?;
-    let export = shell.services.gntalloc.open()?.alloc(peer, pages, access)?;
-    write!(ok, " id={id} domid={peer} pages={pages} access={access} refs=")?;
-    for (page, gref) in export.grefs().enumerate() {
-        let comma = if page > 0 { "," } else { "" };
-        write!(ok, "{comma}{gref}")?;
-    }
-    shell.objects.add(Object::Share(export));
-    Ok(())
-}
+/// The most references that a failed map prints a line for.
+const TOLD: usize = 8;
 
-/// `map <domid> <ref,ref,...> [ro]`
-pub(crate) async fn map<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let peer = args.number("<domid>")?;
-    let list = args.word("<ref,ref,...>")?;
-    let mut grants = Vec::new();
-    let count = list.split(',').count();
-    grants.try_reserve_exact(count).map_err(|_| Error::NO_MEMORY)?;
-    for word in list.split(',') {
-        let gref = GrantRef(args.parse("reference", word)?);
-        grants.push(ForeignGrant { domid: peer, gref });
+impl<X: Platform, M: Machine> Shell<'_, X, M> {
+    /// `share <domid> <pages> [ro]`
+    pub(crate) fn share(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let (peer, pages) = (args.domid()?, Pages(args.number("<pages>")?));
+        let access = args.access()?;
+        let id = self.objects.reserve()?;
+        let export = self.services.gntalloc.open().alloc(peer, pages, access)?;
+        write!(ok, " id={id} domid={peer} pages={pages} access={access} refs=")?;
+        text::list(ok, export.grefs())?;
+        self.objects.add(Object::Share(export));
+        Ok(())
     }
-    let access = args.access()?;
-    // Before there is anything to undo, and before the granter's end could be missed.
-    let seen = shell.sees(peer).await == Some(true);
-    let id = shell.objects.reserve()?;
-    let reservation = shell.gntdev()?.insert(&grants)?;
-    let mapping = map_reservation(reservation, access).map_err(|failed| failed.error)?;
-    let addr = with_mapping!(&mapping, mapping => mapping.addr());
-    write!(ok, " id={id} domid={peer} pages={count} access={access} va={addr:x}")?;
-    let since = shell.services.xen.now();
-    shell.objects.add(Object::Map(Map { mapping, peer, since, seen }));
-    Ok(())
+
+    /// `map <domid> <ref,ref,...> [ro]`
+    pub(crate) async fn map(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let peer = ClaimedDomId(args.number("<domid>")?);
+        let list = args.word("<ref,ref,...>")?;
+        let mut grants = Vec::new();
+        let count = list.split(',').count();
+        grants.try_reserve_exact(count).map_err(|_| Error::NO_MEMORY)?;
+        for word in list.split(',') {
+            let gref = GrantRef(args.parse("reference", word)?);
+            grants.push(ClaimedGrant { domid: peer, gref });
+        }
+        let access = args.access()?;
+        // First, while there is nothing to undo: a granter that ends later is noticed then.
+        let seen = self.sees(peer).await == Some(true);
+        let id = self.objects.reserve()?;
+        let reservation = self.gntdev()?.reserve(&grants)?;
+        let mapping = match map_reservation(reservation, access) {
+            Ok(mapping) => mapping,
+            Err(failed) => {
+                // Without memory for these lines, the result line has the first refusal.
+                let _ = tell_refused(&self.services, &failed).await;
+                return Err(failed.error.into());
+            }
+        };
+        let addr = with_mapping!(&mapping, mapping => mapping.addr());
+        write!(ok, " id={id} domid={peer} pages={count} access={access} va={addr:x}")?;
+        let since = self.services.system.now();
+        self.objects.add(Object::Map(Map { mapping, peer, since, seen }));
+        Ok(())
+    }
+
+    /// `unmap <id>`
+    pub(crate) fn unmap(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let id = args.number("<id>")?;
+        args.end()?;
+        let map = self.objects.remove_map(id)?;
+        // The reservation goes with it.
+        with_mapping!(map.mapping, mapping => drop(mapping.unmap()?));
+        Ok(write!(ok, " id={id} state=unmapped")?)
+    }
+
+    /// `unshare <id>`
+    pub(crate) fn unshare(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let id = args.number("<id>")?;
+        args.end()?;
+        let parked = self.objects.remove_share(id)?.release();
+        let state = if parked > Pages(0) { "parked" } else { "freed" };
+        Ok(write!(ok, " id={id} state={state}")?)
+    }
 }
 
 fn map_reservation<X: Platform>(
@@ -71,29 +93,27 @@ fn map_reservation<X: Platform>(
     })
 }
 
-/// `unmap <id>`
-pub(crate) fn unmap<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
+/// Prints a line for each of the first references that Xen refused, and how many more there are.
+async fn tell_refused<X: Platform>(
+    services: &Services<X>,
+    failed: &Failed<Reservation<X>>,
 ) -> Done {
-    let id = args.number("<id>")?;
-    args.end()?;
-    let map = shell.objects.remove_map(id)?;
-    // The reservation goes with it: nothing of it is left in the handle.
-    with_mapping!(map.mapping, mapping => drop(mapping.unmap()?));
-    Ok(write!(ok, " id={id} state=unmapped")?)
-}
-
-/// `unshare <id>`
-pub(crate) fn unshare<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let id = args.number("<id>")?;
-    args.end()?;
-    let parked = shell.objects.remove_share(id)?.release();
-    let state = if parked > 0 { "parked" } else { "freed" };
-    Ok(write!(ok, " id={id} state={state}")?)
+    if failed.error.status().is_none() {
+        // Xen was not asked, or its statuses say nothing.
+        return Ok(());
+    }
+    let mut lines = Lines::new(&services.console);
+    let refused = || failed.value.statuses().filter(|(_, status)| *status != GrantStatus::OKAY);
+    for (ClaimedGrant { domid, gref }, status) in refused().take(TOLD) {
+        let (name, number) = (status_name(status), status.0);
+        lines
+            .add(|line| write!(line, "refused ref={gref} peer={domid}: {name} ({number})"))
+            .await?;
+    }
+    let more = refused().count().saturating_sub(TOLD);
+    if more > 0 {
+        lines.add(|line| write!(line, "refused {more} more")).await?;
+    }
+    lines.flush().await;
+    Ok(())
 }

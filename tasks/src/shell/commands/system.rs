@@ -3,105 +3,91 @@
 use core::fmt::Write;
 use core::pin::pin;
 
+use drivers::Errno;
 use drivers::memory::Platform;
 
-use crate::shell::args::{Args, first_word};
+use crate::machine::{CrashKind, Ending, Machine};
+use crate::shell::args::Args;
+use crate::shell::command::{Command, Commands};
+use crate::shell::options;
 use crate::shell::reply::{Done, Lines};
-use crate::shell::table::{self, COMMANDS, Command};
-use crate::shell::{Ending, Shell, options};
-use crate::text::Text;
-use crate::{CrashKind, Machine};
+use crate::shell::state::Shell;
+use crate::shell::words::first_word;
+use crate::text::{self, Text};
 
-/// `set <option> <value>`
-pub(crate) fn set<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let (option, value) = (args.word("<option>")?, args.word("<value>")?);
-    args.end()?;
-    write!(ok, " option={option} value={value}")?;
-    options::set(&shell.services, &shell.machine, option, value)
-}
-
-/// `help [command]`
-pub(crate) async fn help<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let word = args.optional();
-    if let Some(word) = word
-        && table::words().all(|known| known != word)
-    {
-        return Err(super::unknown(word).with_errno(drivers::Errno::EINVAL));
+impl<X: Platform, M: Machine> Shell<'_, X, M> {
+    /// `set <option> <value>`
+    pub(crate) fn set(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let (option, value) = (args.word("<option>")?, args.word("<value>")?);
+        args.end()?;
+        write!(ok, " option={option} value={value}")?;
+        options::set(&self.services, &self.machine, option, value)
     }
-    // Both words of a command may be given.
-    args.optional();
-    args.end()?;
-    write!(ok, " commands=")?;
-    let about = |known: &str| word.is_none_or(|word| word == known);
-    for (place, known) in table::words().filter(|known| about(known)).enumerate() {
-        let comma = if place > 0 { "," } else { "" };
-        write!(ok, "{comma}{known}")?;
+
+    /// `help [command]`
+    pub(crate) async fn help(
+        &mut self,
+        args: &mut Args<'_>,
+        ok: &mut Text,
+        commands: Commands,
+    ) -> Done {
+        let word = args.optional();
+        if let Some(word) = word
+            && commands.words().all(|known| known != word)
+        {
+            return Err(commands.unknown(word).with_errno(Errno::EINVAL));
+        }
+        // The second word of a command may follow.
+        args.optional();
+        args.end()?;
+        write!(ok, " commands=")?;
+        let about = |known: &str| word.is_none_or(|word| word == known);
+        text::list(ok, commands.words().filter(|known| about(known)))?;
+        let mut lines = Lines::new(&self.services.console);
+        let named = |command: &&Command| about(first_word(command.name).0);
+        for command in commands.0.iter().filter(named) {
+            let what = command.about;
+            lines.add(|line| write!(line, "  {command}: {what}")).await?;
+        }
+        lines.flush().await;
+        Ok(())
     }
-    let mut lines = Lines::new(&shell.services.console);
-    let named = |command: &&Command| about(first_word(command.name).0);
-    for command in COMMANDS.iter().filter(named) {
-        let what = command.about;
-        lines.add(|line| write!(line, "  {command}: {what}")).await?;
+
+    /// `sleep <ms>`
+    pub(crate) async fn sleep(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let ms = args.number("<ms>")?;
+        args.end()?;
+        self.wait_for(None, pin!(self.pause(ms))).await?;
+        Ok(write!(ok, " ms={ms}")?)
     }
-    lines.flush().await;
-    Ok(())
-}
 
-/// `sleep <ms>`
-pub(crate) async fn sleep<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let ms = args.number("<ms>")?;
-    args.end()?;
-    shell.wait(None, pin!(shell.sleep(ms))).await?;
-    Ok(write!(ok, " ms={ms}")?)
-}
+    /// `crash <how>`
+    pub(crate) fn crash(&mut self, args: &mut Args<'_>) -> Done {
+        let kind = match args.word("how to crash")? {
+            "panic" => CrashKind::Panic,
+            "null" => CrashKind::Null,
+            "text" => CrashKind::Text,
+            "rodata" => CrashKind::Rodata,
+            "exec" => CrashKind::Exec,
+            "stack" => CrashKind::Stack,
+            other => return Err(args.wrong(format_args!("{other:?} is no way to crash"))),
+        };
+        args.end()?;
+        self.ending = Some(Ending::Crash(kind));
+        Ok(())
+    }
 
-/// `crash <how>`
-pub(crate) fn crash<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-) -> Done {
-    let kind = match args.word("how to crash")? {
-        "panic" => CrashKind::Panic,
-        "null" => CrashKind::Null,
-        "text" => CrashKind::Text,
-        "rodata" => CrashKind::Rodata,
-        "exec" => CrashKind::Exec,
-        "stack" => CrashKind::Stack,
-        other => return Err(args.wrong(format_args!("{other:?} is no way to crash"))),
-    };
-    args.end()?;
-    shell.ending = Some(Ending::Crash(kind));
-    Ok(())
-}
+    /// `poweroff`
+    pub(crate) fn poweroff(&mut self, args: &mut Args<'_>) -> Done {
+        args.end()?;
+        self.ending = Some(Ending::Poweroff);
+        Ok(())
+    }
 
-/// `poweroff`
-pub(crate) fn poweroff<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-) -> Done {
-    args.end()?;
-    shell.ending = Some(Ending::Poweroff);
-    Ok(())
-}
-
-/// `reboot`
-pub(crate) fn reboot<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-) -> Done {
-    args.end()?;
-    shell.ending = Some(Ending::Reboot);
-    Ok(())
+    /// `reboot`
+    pub(crate) fn reboot(&mut self, args: &mut Args<'_>) -> Done {
+        args.end()?;
+        self.ending = Some(Ending::Reboot);
+        Ok(())
+    }
 }

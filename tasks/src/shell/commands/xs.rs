@@ -5,74 +5,51 @@ use core::fmt::{self, Write};
 use core::pin::pin;
 
 use drivers::memory::Platform;
-use drivers::xenstore::{Request, XenStore, names};
-use drivers::{Errno, Error};
+use drivers::xenstore::{Request, names};
 
-use crate::Machine;
-use crate::shell::Shell;
+use crate::machine::Machine;
 use crate::shell::args::Args;
 use crate::shell::reply::{Done, Failure};
-use crate::text::Text;
+use crate::shell::state::Shell;
+use crate::text::{self, Text};
+use crate::xenstore::store;
 
 /// How long xenstore may take for an answer.
 const PATIENCE_MS: u64 = 10_000;
 
-/// `xs read <path>`
-pub(crate) async fn read<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let path = args.word("<path>")?;
-    args.end()?;
-    let value = ask(shell, path, store(shell)?.read(path)).await?;
-    Ok(write!(ok, " path={path} value={}", Plain(&value))?)
-}
-
-/// `xs write <path> <value>`
-pub(crate) async fn write<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let path = args.word("<path>")?;
-    let value = args.rest_of_line("<value>")?.as_bytes();
-    ask(shell, path, store(shell)?.write(path, value)).await?;
-    Ok(write!(ok, " path={path} value={}", Plain(value))?)
-}
-
-/// `xs list <path>`
-pub(crate) async fn list<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let path = args.word("<path>")?;
-    args.end()?;
-    let directory = ask(shell, path, store(shell)?.directory(path)).await?;
-    write!(ok, " path={path} names=")?;
-    for (place, name) in names(&directory).enumerate() {
-        let comma = if place > 0 { "," } else { "" };
-        write!(ok, "{comma}{}", Plain(name))?;
+impl<X: Platform, M: Machine> Shell<'_, X, M> {
+    /// `xs read <path>`
+    pub(crate) async fn xs_read(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let path = args.word("<path>")?;
+        args.end()?;
+        let value = ask(self, path, store(&self.services)?.read(path)).await?;
+        Ok(write!(ok, " path={path} value={}", Plain(&value))?)
     }
-    Ok(())
-}
 
-/// `xs rm <path>`
-pub(crate) async fn rm<X: Platform, M: Machine>(
-    shell: &mut Shell<'_, X, M>,
-    args: &mut Args<'_>,
-    ok: &mut Text,
-) -> Done {
-    let path = args.word("<path>")?;
-    args.end()?;
-    ask(shell, path, store(shell)?.remove(path)).await?;
-    Ok(write!(ok, " path={path}")?)
-}
+    /// `xs write <path> <value>`
+    pub(crate) async fn xs_write(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let path = args.word("<path>")?;
+        let value = args.rest_of_line("<value>")?.as_bytes();
+        ask(self, path, store(&self.services)?.write(path, value)).await?;
+        Ok(write!(ok, " path={path} value={}", Plain(value))?)
+    }
 
-fn store<'s, X: Platform, M>(shell: &'s Shell<'_, X, M>) -> Result<&'s XenStore<X>, Error> {
-    let absent = Error::Invalid(Errno::ENODEV, "this domain has no xenstore");
-    shell.services.xenstore.as_ref().ok_or(absent)
+    /// `xs list <path>`
+    pub(crate) async fn xs_list(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let path = args.word("<path>")?;
+        args.end()?;
+        let directory = ask(self, path, store(&self.services)?.directory(path)).await?;
+        write!(ok, " path={path} names=")?;
+        Ok(text::list(ok, names(&directory).map(Plain))?)
+    }
+
+    /// `xs rm <path>`
+    pub(crate) async fn xs_rm(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let path = args.word("<path>")?;
+        args.end()?;
+        ask(self, path, store(&self.services)?.remove(path)).await?;
+        Ok(write!(ok, " path={path}")?)
+    }
 }
 
 async fn ask<X: Platform, M: Machine>(
@@ -81,11 +58,11 @@ async fn ask<X: Platform, M: Machine>(
     request: Request<X>,
 ) -> Result<Vec<u8>, Failure> {
     let mut answer = Ok(Vec::new());
-    shell.wait(Some(PATIENCE_MS), pin!(async { answer = request.await })).await?;
+    shell.wait_for(Some(PATIENCE_MS), pin!(async { answer = request.await })).await?;
     answer.map_err(|error| Failure::new(error.errno(), format_args!("{path:?}: {error}")))
 }
 
-/// Bytes that may not break the line: what is not printable, and the backslash, as `\xNN`.
+/// Bytes printed so that they can't break the line: unprintable ones and backslashes as `\xNN`.
 struct Plain<'a>(&'a [u8]);
 
 impl fmt::Display for Plain<'_> {

@@ -1,7 +1,8 @@
-//! From a bare kernel to Xen's daemons: mounts, modules, xenstored, dom0's own entry, the console daemon.
+//! From a bare kernel to Xen's daemons: mounts, modules, xenstored, dom0's own entry, the console
+//! daemon.
 //!
-//! The kernel's command line may name another xenstore daemon (`xenstore=oxenstored`): the kernel hands words that it
-//! doesn't know to the first process as its environment.
+//! The kernel's command line may name another xenstore daemon (`xenstore=oxenstored`): the kernel
+//! hands words that it doesn't know to the first process as its environment.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;

@@ -1,6 +1,8 @@
-//! The guests' consoles: what they write, from the console daemon's logs; what is typed, to their terminals.
+//! The guests' consoles: what they write, from the console daemon's logs; what is typed, to their
+//! terminals.
 //!
-//! The logs hold every byte from a guest's first to its last, however soon it ends; its terminal would not.
+//! The logs hold every byte from a guest's first to its last, however soon it ends; its terminal
+//! would not.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

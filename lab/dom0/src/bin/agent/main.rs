@@ -1,7 +1,9 @@
-//! The first process of the lab's dom0: brings Xen's daemons up, runs programs, carries the guests' consoles.
+//! The first process of the lab's dom0: brings Xen's daemons up, runs programs, carries the guests'
+//! consoles.
 //!
-//! It is driven by frames on the second serial line (the first is Xen's). When it ends, the kernel panics and the
-//! machine resets, which its driver notices: so it ends on whatever keeps it from serving, and on nothing else.
+//! It is driven by frames on the second serial line (the first is Xen's). When it ends, the kernel
+//! panics and the machine resets, which its driver notices: so it ends on whatever keeps it from
+//! serving, and on nothing else.
 
 mod boot; // from a bare kernel to Xen's daemons
 mod consoles; // what guests write, and what is typed

@@ -1,7 +1,7 @@
 //! Programs that are run for the driver, each with its output and its end reported as they come.
 //!
-//! Output and errors come through one pipe, in the order of writing. A program that leaves a daemon behind, as
-//! `xl create` does, has ended all the same.
+//! Output and errors come through one pipe, in the order of writing. A program that leaves a daemon
+//! behind, as `xl create` does, has ended all the same.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader, Read, Write};

@@ -7,15 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use xen_sys::io::xs_wire::{XENSTORE_PAYLOAD_MAX, XsMessageType};
 
 const SOCKET: &str = "/run/xenstored/socket";
 const PATIENCE: Duration = Duration::from_secs(5);
-
-const DIRECTORY: u32 = 1;
-const READ: u32 = 2;
-const WATCH: u32 = 4;
-const WATCH_EVENT: u32 = 15;
-const ERROR: u32 = 16;
 
 /// A connection to xenstored.
 pub struct Xenstore(UnixStream);
@@ -29,9 +24,12 @@ impl Xenstore {
 
     /// The number of the domain that is called `name`.
     pub fn domid(&mut self, name: &str) -> Result<Option<u32>> {
-        for domid in self.ask(DIRECTORY, "/local/domain\0")?.split_terminator('\0') {
+        for domid in self.ask(XsMessageType::DIRECTORY, "/local/domain\0")?.split_terminator('\0') {
             // A domain may be gone by now.
-            if self.ask(READ, &format!("/local/domain/{domid}/name\0")).is_ok_and(|n| n == name) {
+            if self
+                .ask(XsMessageType::READ, &format!("/local/domain/{domid}/name\0"))
+                .is_ok_and(|n| n == name)
+            {
                 return Ok(domid.parse().ok());
             }
         }
@@ -40,36 +38,39 @@ impl Xenstore {
 
     /// The value of a node, as soon as there is one.
     pub fn wait(&mut self, path: &str) -> Result<String> {
-        self.ask(WATCH, &format!("{path}\0agent\0"))?;
+        self.ask(XsMessageType::WATCH, &format!("{path}\0agent\0"))?;
         loop {
             // A watch fires once when it is set, then at every change.
-            while self.receive()?.0 != WATCH_EVENT {}
-            match self.ask(READ, &format!("{path}\0")) {
+            while self.receive()?.0 != XsMessageType::WATCH_EVENT {}
+            match self.ask(XsMessageType::READ, &format!("{path}\0")) {
                 Ok(value) if !value.is_empty() => return Ok(value),
                 _ => {}
             }
         }
     }
 
-    fn ask(&mut self, kind: u32, payload: &str) -> Result<String> {
-        let header = [kind, 0, 0, u32::try_from(payload.len())?].map(u32::to_le_bytes).concat();
+    fn ask(&mut self, kind: XsMessageType, payload: &str) -> Result<String> {
+        let header = [kind.0, 0, 0, u32::try_from(payload.len())?].map(u32::to_le_bytes).concat();
         self.0.write_all(&[&header, payload.as_bytes()].concat())?;
         loop {
             match self.receive()? {
-                (WATCH_EVENT, _) => {}
-                (ERROR, reason) => bail!("xenstore: {}", reason.trim_end_matches('\0')),
+                (XsMessageType::WATCH_EVENT, _) => {}
+                (XsMessageType::ERROR, reason) => {
+                    bail!("xenstore: {}", reason.trim_end_matches('\0'))
+                }
                 (_, reply) => return Ok(reply),
             }
         }
     }
 
-    fn receive(&mut self) -> Result<(u32, String)> {
+    fn receive(&mut self) -> Result<(XsMessageType, String)> {
         let mut header = [[0; 4]; 4];
         self.0.read_exact(header.as_flattened_mut())?;
         let [kind, _, _, length] = header.map(u32::from_le_bytes);
-        ensure!(length <= 4096, "xenstore: a reply of {length} bytes");
-        let mut payload = vec![0; length as usize];
+        let length = length as usize;
+        ensure!(length <= XENSTORE_PAYLOAD_MAX, "xenstore: a reply of {length} bytes");
+        let mut payload = vec![0; length];
         self.0.read_exact(&mut payload)?;
-        Ok((kind, String::from_utf8_lossy(&payload).into_owned()))
+        Ok((XsMessageType(kind), String::from_utf8_lossy(&payload).into_owned()))
     }
 }

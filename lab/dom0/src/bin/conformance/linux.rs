@@ -1,7 +1,8 @@
 //! Linux's devices, by the system calls that a scenario names.
 //!
-//! No address is dereferenced here: a byte is read and written by the kernel, through a pipe, which answers EFAULT where
-//! the memory would have faulted. An ioctl's argument ends where a page begins that nobody may touch.
+//! No address is dereferenced here: a byte is read and written by the kernel, through a pipe, which
+//! answers EFAULT where the memory would have faulted. An ioctl's argument ends where a page begins
+//! that nobody may touch.
 #![expect(unsafe_code, reason = "system calls that name addresses")]
 
 use std::fs::{File, OpenOptions};
@@ -11,16 +12,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::ptr;
 
 use anyhow::{Context, Result, ensure};
-use conformance::{Device, Errno, System};
+use conformance::{Errno, GrantDevice, System};
+use drivers::memory::PAGE_SIZE;
 use nix::libc;
 use nix::unistd::pipe;
+use xen_sys::linux::evtchn::{
+    IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_BIND_UNBOUND_PORT, IoctlEvtchnBindInterdomain,
+    IoctlEvtchnBindUnboundPort,
+};
 
 /// Room for the longest argument.
 const ROOM: usize = 2 << 20;
-const PAGE: usize = 4096;
-/// `IOCTL_EVTCHN_BIND_UNBOUND_PORT`, `IOCTL_EVTCHN_BIND_INTERDOMAIN`, with their sizes.
-const BIND_UNBOUND: u64 = 4 << 16 | 0x45 << 8 | 2;
-const BIND_INTERDOMAIN: u64 = 8 << 16 | 0x45 << 8 | 1;
 
 /// This domain's devices.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Linux {
         let arguments = unsafe {
             libc::mmap(
                 ptr::null_mut(),
-                ROOM + PAGE,
+                ROOM + PAGE_SIZE,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
@@ -58,7 +60,7 @@ impl Linux {
         let arguments = arguments as usize;
         // SAFETY: the last page of the mapping, which nothing lies in.
         let guarded =
-            unsafe { libc::mprotect((arguments + ROOM) as *mut _, PAGE, libc::PROT_NONE) };
+            unsafe { libc::mprotect((arguments + ROOM) as *mut _, PAGE_SIZE, libc::PROT_NONE) };
         ensure!(guarded == 0, "no guard page: {}", Error::last_os_error());
         Ok(Linux {
             domid: own_domid()?,
@@ -77,11 +79,13 @@ impl Linux {
         file.map(AsRawFd::as_raw_fd).ok_or(Errno(libc::EBADF))
     }
 
-    fn bind(&self, command: u64, argument: &[u32]) -> Result<u32, Errno> {
+    /// A command that binds a port; the port.
+    fn bind<T>(&self, command: u32, argument: &T) -> Result<u32, Errno> {
         let events = self.events.as_ref().ok_or(Errno(libc::EBADF))?;
-        // SAFETY: both commands read an argument of the size that they name, and `argument` has it.
-        check(unsafe { libc::ioctl(events.as_raw_fd(), command as _, argument.as_ptr()) }.into())
-            .map(|port| port as u32)
+        assert_eq!(command >> 16, size_of::<T>() as u32, "the argument is not the command's");
+        // SAFETY: a command of evtchn reads as many bytes as it names, which `argument` has.
+        let port = unsafe { libc::ioctl(events.as_raw_fd(), command as _, &raw const *argument) };
+        check(port.into()).map(|port| port as u32)
     }
 }
 
@@ -112,7 +116,7 @@ impl System for Linux {
         self.domid
     }
 
-    fn open(&mut self, device: Device) -> Result<u32, Errno> {
+    fn open(&mut self, device: GrantDevice) -> Result<u32, Errno> {
         let path = format!("/dev/xen/{}", device.name());
         let file = OpenOptions::new().read(true).write(true).open(path);
         self.files.push(Some(file.map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))?));
@@ -132,8 +136,9 @@ impl System for Linux {
         // SAFETY: `len` bytes at the end of our own mapping, which nothing else refers to.
         let bytes = unsafe { std::slice::from_raw_parts_mut(place, len) };
         bytes.copy_from_slice(argument);
-        // SAFETY: the kernel writes to the argument and no further: behind it no page can be written to. A copy goes to
-        // addresses that the scenario got from mmap, or to none that is mapped.
+        // SAFETY: the kernel writes to the argument and no further: behind it no page can be
+        // written to. A copy goes to addresses that the scenario got from mmap, or to none that is
+        // mapped.
         let done = unsafe { libc::ioctl(fd, command as _, place) };
         let done = check(done.into());
         // SAFETY: the same bytes; the kernel is done with them.
@@ -151,9 +156,9 @@ impl System for Linux {
     ) -> Result<u64, Errno> {
         let fd = self.fd(file)?;
         // Nothing is to lie beside it: what a scenario reads beyond the end has to fault.
-        let room = length.next_multiple_of(PAGE as u64) as usize + 2 * PAGE;
+        let room = length.next_multiple_of(PAGE_SIZE as u64) as usize + 2 * PAGE_SIZE;
         let around = reserve(room)?;
-        let place = (around as usize + PAGE) as *mut _;
+        let place = (around as usize + PAGE_SIZE) as *mut _;
         let (prot, flags) = (prot as i32, flags as i32 | libc::MAP_FIXED);
         // SAFETY: it takes the place of what was just reserved and has no memory.
         let addr = unsafe { libc::mmap(place, length as usize, prot, flags, fd, offset as i64) };
@@ -163,7 +168,8 @@ impl System for Linux {
     }
 
     fn munmap(&mut self, addr: u64, length: u64) -> Result<(), Errno> {
-        // SAFETY: scenarios unmap what mmap returned, or that again at once, before anybody else maps there.
+        // SAFETY: scenarios unmap what mmap returned, or that again at once, before anybody else
+        // maps there.
         check(unsafe { libc::munmap(addr as *mut _, length as usize) }.into()).map(drop)
     }
 
@@ -179,7 +185,8 @@ impl System for Linux {
     fn store(&mut self, addr: u64, value: u8) -> Result<(), Errno> {
         self.writer.write_all(&[value]).map_err(|_| Errno(libc::EIO))?;
         let fd = self.reader.as_raw_fd();
-        // SAFETY: scenarios store to what mmap returned, or to where nothing of this program is; no reference to it exists.
+        // SAFETY: scenarios store to what mmap returned, or to where nothing of this program is; no
+        // reference to it exists.
         let stored = check(unsafe { libc::read(fd, addr as *mut _, 1) } as i64);
         if stored.is_err() {
             // The byte is in the pipe still.
@@ -197,8 +204,10 @@ impl System for Linux {
             self.events = Some(opened?);
         }
         let own = u32::from(self.domid);
-        let sends = self.bind(BIND_UNBOUND, &[own])?;
-        let rings = self.bind(BIND_INTERDOMAIN, &[own, sends])?;
+        let unbound = IoctlEvtchnBindUnboundPort { remote_domain: own };
+        let sends = self.bind(IOCTL_EVTCHN_BIND_UNBOUND_PORT, &unbound)?;
+        let pair = IoctlEvtchnBindInterdomain { remote_domain: own, remote_port: sends };
+        let rings = self.bind(IOCTL_EVTCHN_BIND_INTERDOMAIN, &pair)?;
         Ok((sends, rings))
     }
 
@@ -219,8 +228,9 @@ impl System for Linux {
 
     fn finish(&mut self) {
         for (addr, length) in self.reserved.drain(..) {
-            // SAFETY: what was reserved in this scenario, with what was mapped into it. Where a scenario left a hole in
-            // it, nobody else has mapped: between a scenario's calls this program maps nothing.
+            // SAFETY: what was reserved in this scenario, with what was mapped into it. Where a
+            // scenario left a hole in it, nobody else has mapped: between a scenario's calls this
+            // program maps nothing.
             unsafe { libc::munmap(addr as *mut _, length) };
         }
         self.files.clear();

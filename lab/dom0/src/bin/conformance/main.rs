@@ -1,6 +1,8 @@
-//! The scenarios of the `conformance` crate on Linux's own devices, with grants to this domain itself.
+//! The scenarios of the `conformance` crate on Linux's own devices, with grants to this domain
+//! itself.
 //!
-//! Prints the transcript and its last line. Words, if there are any, choose scenarios by a part of their names.
+//! Prints the transcript and its last line. Words, if there are any, choose scenarios by a part of
+//! their names.
 
 mod linux; // the devices, by system calls
 

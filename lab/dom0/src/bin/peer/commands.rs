@@ -5,38 +5,18 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anyhow::Result;
-use drivers::Access;
 use drivers::shared::{Shared, SharedMut};
-use nix::errno::Errno;
 use tasks::pattern::{self, SplitMix64};
-use tasks::shell::{first_word, number};
+use tasks::shell::first_word;
 
-use crate::libxen::{Libxen, Notify};
+use crate::arguments::{Arguments, CommandError, invalid, parse};
+use crate::libxen::Libxen;
 use crate::region::Region;
 
 /// How long `port wait` waits if it isn't told.
 const PATIENCE_MS: u64 = 10_000;
 /// Bytes that `read` shows at most.
 const READ: usize = 256;
-
-/// Why a command failed: an errno's name, and words.
-struct Failure(String, String);
-
-impl From<Errno> for Failure {
-    fn from(errno: Errno) -> Failure {
-        Failure(format!("{errno:?}"), errno.desc().to_owned())
-    }
-}
-
-impl From<drivers::Error> for Failure {
-    fn from(error: drivers::Error) -> Failure {
-        Failure(error.errno().to_string(), error.to_string())
-    }
-}
-
-fn invalid(words: impl Into<String>) -> Failure {
-    Failure("EINVAL".into(), words.into())
-}
 
 /// Pages in use.
 #[derive(Debug)]
@@ -84,11 +64,13 @@ impl Peer {
         };
         match self.perform(&command, Arguments(rest)) {
             Ok(keys) => format!("ok {command} {keys}"),
-            Err(Failure(errno, words)) => format!("error {command} errno={errno} status=- {words}"),
+            Err(CommandError(errno, words)) => {
+                format!("error {command} errno={errno} status=- {words}")
+            }
         }
     }
 
-    fn perform(&mut self, command: &str, mut rest: Arguments<'_>) -> Result<String, Failure> {
+    fn perform(&mut self, command: &str, mut rest: Arguments<'_>) -> Result<String, CommandError> {
         match command {
             "share" => self.share(rest),
             "map" => self.map(rest),
@@ -96,7 +78,7 @@ impl Peer {
             "write" => self.write(rest),
             "fill" => self.fill(rest),
             "sum" => self.sum(rest),
-            "unmap" | "unshare" => self.let_go(command, rest),
+            "unmap" | "unshare" => self.release(command, rest),
             "port offer" => Ok(format!("port={}", self.libxen.offer(rest.number()?)?)),
             "port bind" => {
                 Ok(format!("port={}", self.libxen.bind(rest.number()?, rest.number()?)?))
@@ -113,11 +95,11 @@ impl Peer {
                 }
                 Ok(format!("port={port}"))
             }
-            _ => Err(Failure("ENOSYS".into(), "no such command".into())),
+            _ => Err(CommandError("ENOSYS".into(), "no such command".into())),
         }
     }
 
-    fn share(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+    fn share(&mut self, mut rest: Arguments<'_>) -> Result<String, CommandError> {
         let (domid, pages) = (rest.number()?, rest.number()?);
         let (access, notify) = rest.manner()?;
         let (refs, region) = self.libxen.share(domid, pages, access, notify)?;
@@ -126,7 +108,7 @@ impl Peer {
         Ok(format!("id={id} domid={domid} pages={pages} access={access} refs={refs}"))
     }
 
-    fn map(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+    fn map(&mut self, mut rest: Arguments<'_>) -> Result<String, CommandError> {
         let domid: u32 = rest.number()?;
         let list = rest.word()?.split(',').map(parse);
         let mut refs = list.collect::<Result<Vec<u32>, _>>()?;
@@ -136,7 +118,7 @@ impl Peer {
         Ok(format!("id={id} domid={domid} pages={} access={access}", refs.len()))
     }
 
-    fn read(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+    fn read(&mut self, mut rest: Arguments<'_>) -> Result<String, CommandError> {
         let (id, offset, len) = (rest.number()?, rest.number()?, rest.number()?);
         let mut bytes = [0; READ];
         let bytes = bytes.get_mut(..len).ok_or_else(|| invalid("more than 256 bytes"))?;
@@ -152,13 +134,13 @@ impl Peer {
         Ok(keys + " text=" + &text.collect::<String>())
     }
 
-    fn write(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+    fn write(&mut self, mut rest: Arguments<'_>) -> Result<String, CommandError> {
         let (id, offset, text) = (rest.number()?, rest.number()?, rest.0);
         self.get_writable(id)?.write(offset, text.as_bytes())?;
         Ok(format!("id={id} offset={offset} len={}", text.len()))
     }
 
-    fn fill(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+    fn fill(&mut self, mut rest: Arguments<'_>) -> Result<String, CommandError> {
         let (id, seed) = (rest.number()?, rest.number()?);
         let pages = self.get(id)?.pages() as usize;
         let mut crc = pattern::crc();
@@ -166,14 +148,14 @@ impl Peer {
         Ok(summed(id, self.get(id)?, crc.finalize()))
     }
 
-    fn sum(&mut self, mut rest: Arguments<'_>) -> Result<String, Failure> {
+    fn sum(&mut self, mut rest: Arguments<'_>) -> Result<String, CommandError> {
         let id = rest.number()?;
         let (region, mut crc) = (self.get(id)?, pattern::crc());
         pattern::sum(region, 0..region.pages() as usize, &mut crc)?;
         Ok(summed(id, region, crc.finalize()))
     }
 
-    fn let_go(&mut self, command: &str, mut rest: Arguments<'_>) -> Result<String, Failure> {
+    fn release(&mut self, command: &str, mut rest: Arguments<'_>) -> Result<String, CommandError> {
         let id = rest.number()?;
         self.get(id)?;
         let state = match (command, self.pages.remove(&id)) {
@@ -187,7 +169,7 @@ impl Peer {
             }
             (_, other) => {
                 self.pages.extend(other.map(|pages| (id, pages)));
-                return Err(Failure("ENOENT".into(), format!("{id} is of the other kind")));
+                return Err(CommandError("ENOENT".into(), format!("{id} is of the other kind")));
             }
         };
         Ok(format!("id={id} state={state}"))
@@ -199,53 +181,17 @@ impl Peer {
         self.ids
     }
 
-    fn get(&self, id: u64) -> Result<&Region, Failure> {
+    fn get(&self, id: u64) -> Result<&Region, CommandError> {
         let pages = self.pages.get(&id).map(Pages::region);
-        pages.ok_or_else(|| Failure("ENOENT".into(), format!("there is no {id}")))
+        pages.ok_or_else(|| CommandError("ENOENT".into(), format!("there is no {id}")))
     }
 
-    fn get_writable(&self, id: u64) -> Result<&dyn SharedMut, Failure> {
+    fn get_writable(&self, id: u64) -> Result<&dyn SharedMut, CommandError> {
         let writable = self.get(id)?.writable();
-        writable.ok_or_else(|| Failure("EACCES".into(), "the map is read-only".into()))
+        writable.ok_or_else(|| CommandError("EACCES".into(), "the map is read-only".into()))
     }
 }
 
 fn summed(id: u64, region: &Region, crc: u32) -> String {
     format!("id={id} bytes={} crc32={crc:08x}", region.size())
-}
-
-/// The arguments that are left.
-struct Arguments<'a>(&'a str);
-
-impl<'a> Arguments<'a> {
-    fn word(&mut self) -> Result<&'a str, Failure> {
-        let (word, rest) = first_word(self.0);
-        self.0 = rest;
-        if word.is_empty() { Err(invalid("an argument is missing")) } else { Ok(word) }
-    }
-
-    fn number<T: TryFrom<u64>>(&mut self) -> Result<T, Failure> {
-        self.word().and_then(parse)
-    }
-
-    /// The words behind the others: read-only or not, and what is to happen at the end.
-    fn manner(&mut self) -> Result<(Access, Option<Notify>), Failure> {
-        let (mut access, mut notify) = (Access::ReadWrite, Notify { byte: None, event: None });
-        while !self.0.is_empty() {
-            let word = self.word()?;
-            match word.split_once('=') {
-                None if word == "ro" => access = Access::ReadOnly,
-                Some(("byte", offset)) => notify.byte = Some(parse(offset)?),
-                Some(("event", port)) => notify.event = Some(parse(port)?),
-                _ => return Err(invalid(format!("{word:?} is too much"))),
-            }
-        }
-        let any = notify.byte.is_some() || notify.event.is_some();
-        Ok((access, any.then_some(notify)))
-    }
-}
-
-fn parse<T: TryFrom<u64>>(word: &str) -> Result<T, Failure> {
-    let number = number(word).and_then(|number| T::try_from(number).ok());
-    number.ok_or_else(|| invalid(format!("{word:?} is no number")))
 }

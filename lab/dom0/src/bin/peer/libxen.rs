@@ -1,7 +1,8 @@
-//! Xen's own libraries, as any program in dom0 uses them: libxengnttab, which has xengntshr too, and libxenevtchn.
+//! Xen's own libraries, as any program in dom0 uses them: libxengnttab, which has xengntshr too,
+//! and libxenevtchn.
 //!
-//! They are opened by name, so that building needs no package of Xen's. What the libraries refuse comes back as the
-//! errno that they left. A port's event is kept until it's waited for.
+//! They are opened by name, so that building needs no package of Xen's. What the libraries refuse
+//! comes back as the errno that they left. A port's event is kept until it's waited for.
 #![expect(unsafe_code, reason = "functions of C libraries")]
 
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ const NONE: u32 = u32::MAX;
 
 /// What is to happen when pages are let go of.
 #[derive(Clone, Copy, Debug)]
-pub struct Notify {
+pub struct AtUnmap {
     /// The byte to be cleared, counted from the first.
     pub byte: Option<u32>,
     /// The port to send an event to.
@@ -54,7 +55,7 @@ macro_rules! library {
     };
 }
 
-library!(Gnttab "libxengnttab.so.1" {
+library!(GnttabLibrary "libxengnttab.so.1" {
     xengnttab_open(*mut c_void, u32) -> *mut c_void;
     xengnttab_close(*mut c_void) -> c_int;
     xengnttab_map_domain_grant_refs(*mut c_void, u32, u32, *mut u32, c_int) -> *mut c_void;
@@ -67,7 +68,7 @@ library!(Gnttab "libxengnttab.so.1" {
     xengntshr_unshare(*mut c_void, *mut c_void, u32) -> c_int;
 });
 
-library!(Evtchn "libxenevtchn.so.1" {
+library!(EvtchnLibrary "libxenevtchn.so.1" {
     xenevtchn_open(*mut c_void, u32) -> *mut c_void;
     xenevtchn_close(*mut c_void) -> c_int;
     xenevtchn_fd(*mut c_void) -> c_int;
@@ -82,8 +83,8 @@ library!(Evtchn "libxenevtchn.so.1" {
 /// The libraries, with one handle of each kind.
 #[derive(Debug)]
 pub struct Libxen {
-    gnttab: Gnttab,
-    evtchn: Evtchn,
+    gnttab: GnttabLibrary,
+    evtchn: EvtchnLibrary,
     maps: *mut c_void,
     shares: *mut c_void,
     events: *mut c_void,
@@ -104,7 +105,7 @@ fn number(returned: c_int) -> Result<u32, Errno> {
 impl Libxen {
     /// Opens everything.
     pub fn open() -> Result<Libxen> {
-        let (gnttab, evtchn) = (Gnttab::open()?, Evtchn::open()?);
+        let (gnttab, evtchn) = (GnttabLibrary::open()?, EvtchnLibrary::open()?);
         // SAFETY: without a logger the library makes one of its own.
         let maps = pointer(unsafe { (gnttab.xengnttab_open)(ptr::null_mut(), 0) });
         // SAFETY: the same.
@@ -137,7 +138,7 @@ impl Libxen {
         domid: u32,
         refs: &mut [u32],
         access: Access,
-        notify: Option<Notify>,
+        notify: Option<AtUnmap>,
     ) -> Result<Region, Errno> {
         let protection = match access {
             Access::ReadWrite => PROT_READ | PROT_WRITE,
@@ -149,14 +150,15 @@ impl Libxen {
         let mapped = match (notify, &*refs) {
             // SAFETY: an open handle, and an array of `count` references.
             (None, _) => unsafe { map(handle, count as u32, domid, refs.as_mut_ptr(), protection) },
-            (Some(Notify { byte, event }), &[gref]) => {
+            (Some(AtUnmap { byte, event }), &[gref]) => {
                 let (byte, event) = (byte.unwrap_or(NONE), event.unwrap_or(NONE));
                 // SAFETY: an open handle.
                 unsafe { map_one(handle, domid, gref, protection, byte, event) }
             }
             _ => return Err(Errno::EINVAL),
         };
-        // SAFETY: the library has mapped so many pages, and they stay until `unmap` takes the region.
+        // SAFETY: the library has mapped so many pages, and they stay until `unmap` takes the
+        // region.
         Ok(unsafe { Region::new(pointer(mapped)?, count * PAGE_SIZE, access) })
     }
 
@@ -173,7 +175,7 @@ impl Libxen {
         domid: u32,
         pages: u32,
         access: Access,
-        notify: Option<Notify>,
+        notify: Option<AtUnmap>,
     ) -> Result<(Vec<u32>, Region), Errno> {
         let count = c_int::try_from(pages).map_err(|_| Errno::EINVAL)?;
         let mut refs = vec![0; pages as usize];
@@ -184,7 +186,7 @@ impl Libxen {
         let shared = match notify {
             // SAFETY: an open handle, and room for `count` references.
             None => unsafe { share(handle, domid, count, refs.as_mut_ptr(), writable) },
-            Some(Notify { byte, event }) if pages == 1 => {
+            Some(AtUnmap { byte, event }) if pages == 1 => {
                 let (byte, event) = (byte.unwrap_or(NONE), event.unwrap_or(NONE));
                 // SAFETY: an open handle, and room for one reference.
                 unsafe { share_one(handle, domid, refs.as_mut_ptr(), writable, byte, event) }
@@ -192,8 +194,8 @@ impl Libxen {
             _ => return Err(Errno::EINVAL),
         };
         let (shared, len) = (pointer(shared)?, refs.len() * PAGE_SIZE);
-        // SAFETY: the library has mapped so many pages, and they stay until `unshare` takes the region. The owner may
-        // write, whatever the other domain may.
+        // SAFETY: the library has mapped so many pages, and they stay until `unshare` takes the
+        // region. The owner may write, whatever the other domain may.
         Ok((refs, unsafe { Region::new(shared, len, Access::ReadWrite) }))
     }
 

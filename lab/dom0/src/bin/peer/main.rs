@@ -1,8 +1,10 @@
-//! The other side of a guest's shares and maps, in dom0: Linux's devices through Xen's own libraries.
+//! The other side of a guest's shares and maps, in dom0: Linux's devices through Xen's own
+//! libraries.
 //!
-//! It reads commands on its input and answers each with one line in the style of the guest's shell, `ok <command>
-//! key=value ...` or `error <command> errno=<NAME> status=- <words>`. It ends at `quit` or with its input, and then closes
-//! its handles and unmaps nothing by itself: that is left to Linux, as when a program is killed.
+//! It reads commands on its input and answers each with one line in the style of the guest's shell,
+//! `ok <command> key=value ...` or `error <command> errno=<NAME> status=- <words>`. It ends at
+//! `quit` or with its input, and then closes its handles and unmaps nothing by itself: that is left
+//! to Linux, as when a program is killed.
 //!
 //! | command | keys of the ok line |
 //! |---|---|
@@ -12,6 +14,7 @@
 //!
 //! `byte` and `event` are the library's notification, which takes a single page.
 
+mod arguments; // what follows a command
 mod commands; // what each does
 mod libxen; // Xen's libraries
 mod region; // shared pages

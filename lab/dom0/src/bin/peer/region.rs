@@ -18,8 +18,8 @@ pub struct Region {
 
 impl Region {
     /// # Safety
-    /// `len` bytes from `start` on, whole pages, are mapped and stay so while this exists; they may be written if
-    /// `access` says so, and this program accesses them through this only.
+    /// `len` bytes from `start` on, whole pages, are mapped and stay so while this exists; they may
+    /// be written if `access` says so, and this program accesses them through this only.
     pub unsafe fn new(start: *mut c_void, len: usize, access: Access) -> Region {
         Region { start: start.cast(), len, access }
     }
@@ -41,16 +41,18 @@ impl Region {
 
     fn byte(&self, offset: usize) -> &AtomicU8 {
         debug_assert!(offset < self.len, "{offset} is outside");
-        // SAFETY: callers have checked that `offset` is inside, and `new` was promised that this is mapped.
+        // SAFETY: callers have checked that `offset` is inside, and `new` was promised that this is
+        // mapped.
         let at = unsafe { self.start.add(offset) };
-        // SAFETY: it's mapped while `self` exists, and accessed by atomics only. A load asks for no more than reading.
+        // SAFETY: it's mapped while `self` exists, and accessed by atomics only. A load asks for no
+        // more than reading.
         unsafe { AtomicU8::from_ptr(at) }
     }
 
     fn word(&self, offset: usize) -> Result<&AtomicU32, Error> {
         self.check(offset, 4)?;
         if !offset.is_multiple_of(4) {
-            return Err(Error::Invalid(Errno::EINVAL, "the offset is no multiple of 4"));
+            return Err(Error::Local(Errno::EINVAL, "the offset is no multiple of 4"));
         }
         let at = self.byte(offset).as_ptr().cast();
         // SAFETY: four bytes that are mapped, at a multiple of 4 from the start of a page.

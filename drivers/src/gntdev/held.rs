@@ -1,0 +1,86 @@
+//! A region in somebody's hands: what a reservation and a mapping have in common.
+//!
+//! Whoever lets go of one gives it to the service, which keeps pages that Xen won't unmap and tries
+//! again.
+
+use super::GntDev;
+use crate::memory::Platform;
+use crate::notify::UnmapNotify;
+use crate::raw::Region;
+use crate::{Access, Errno, Error, Pages};
+
+/// A region, and the device that it is charged to.
+#[derive(Debug)]
+pub(super) struct Held<X: Platform> {
+    service: GntDev<X>,
+    device: u32,
+    /// `None` only while it is being dropped.
+    region: Option<Region<X>>,
+}
+
+impl<X: Platform> Held<X> {
+    pub(super) fn new(service: GntDev<X>, device: u32, region: Region<X>) -> Self {
+        Self { service, device, region: Some(region) }
+    }
+
+    /// The region.
+    ///
+    /// # Errors
+    /// EINVAL while it is being dropped, when nobody can ask.
+    pub(super) fn region(&self) -> Result<&Region<X>, Error> {
+        self.region.as_ref().ok_or(GONE)
+    }
+
+    pub(super) fn pages(&self) -> Pages {
+        self.region.as_ref().map_or(Pages(0), Region::pages)
+    }
+
+    /// Maps all of it, or nothing; first unmaps what an earlier try left.
+    ///
+    /// # Errors
+    /// What Xen said to the first page that it refused to map, or to unmap again.
+    pub(super) fn map(&mut self, access: Access) -> Result<(), Error> {
+        self.service.retry_stuck();
+        let region = self.region.as_mut().ok_or(GONE)?;
+        region.unmap()?;
+        region.map(access)?;
+        self.service.count_mapped(region.pages(), true);
+        Ok(())
+    }
+
+    /// Unmaps it.
+    ///
+    /// # Errors
+    /// What Xen said to the first page that it didn't unmap.
+    pub(super) fn unmap(&mut self) -> Result<(), Error> {
+        let region = self.region.as_mut().ok_or(GONE)?;
+        if region.is_mapped() {
+            self.service.count_mapped(region.pages(), false);
+        }
+        region.unmap()
+    }
+
+    /// Sets what is to happen when it's let go of.
+    ///
+    /// # Errors
+    /// EINVAL for an event on a port that is not open, then for a byte outside or of a read-only
+    /// mapping; ENOMEM.
+    pub(super) fn set_notify(&mut self, notify: UnmapNotify) -> Result<(), Error> {
+        let event = notify.hold(&self.service.0.events)?;
+        self.region.as_mut().ok_or(GONE)?.set_notice(notify.byte, event)
+    }
+}
+
+impl<X: Platform> Drop for Held<X> {
+    fn drop(&mut self) {
+        if let Some(region) = self.region.take() {
+            if region.is_mapped() {
+                self.service.count_mapped(region.pages(), false);
+            }
+            // What Xen won't unmap is kept by the service.
+            self.service.let_go(region, self.device);
+        }
+    }
+}
+
+const GONE: Error = Error::Local(Errno::EINVAL, "it is being dropped");

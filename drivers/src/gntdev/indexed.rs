@@ -1,0 +1,310 @@
+//! The device by plain indices: the calls of the seed, and mappings named by their address.
+//!
+//! For code that was written for Linux's device and for the ioctl face. An address means something
+//! only inside a mapping of the device that is asked; every other one is EFAULT, and nothing is
+//! read or written then.
+
+use core::ops::Range;
+
+use super::device::IN_USE;
+use super::table::{Table, Ticket};
+use super::{GntDev, Usage, check_limit};
+use crate::memory::{PAGE_SIZE, Platform};
+use crate::notify::{NotifyRequest, UnmapNotify};
+use crate::raw::READ_ONLY_BYTE;
+use crate::shared::check_range;
+use crate::{Access, ClaimedGrant, Errno, Error, Index, Pages};
+
+/// A gntdev that is used by plain indices: an index space, and what is reserved and mapped in it.
+///
+/// Dropping the last clone closes it, which unmaps all.
+#[derive(Debug)]
+pub struct IndexDevice<X: Platform> {
+    service: GntDev<X>,
+    number: u32,
+}
+
+/// An opened device.
+#[derive(Debug)]
+pub(super) struct Opened<X: Platform> {
+    /// Clones of the device; without any it's closed, and here only for pages that Xen would not
+    /// unmap.
+    holders: u64,
+    pub(super) table: Table<X>,
+}
+
+impl<X: Platform> Opened<X> {
+    /// Whether it's closed, with nothing left in it.
+    pub(super) fn is_over(&self) -> bool {
+        self.holders == 0 && self.table.is_empty()
+    }
+}
+
+impl<X: Platform> GntDev<X> {
+    /// A device by plain indices, with an index space of its own.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn open_indexed(&self) -> Result<IndexDevice<X>, Error> {
+        let table = Table::new(&self.0.xen, self.limit())?;
+        let opened = self.0.books.lock().indexed.insert(Opened { holders: 1, table });
+        // Outside the lock, where a table that found no room is dropped.
+        let number = opened.map_err(|_| Error::NO_MEMORY)?;
+        Ok(IndexDevice { service: self.clone(), number })
+    }
+}
+
+impl<X: Platform> IndexDevice<X> {
+    /// MAP_GRANT_REF: reserves a run of indices for references of any domains, repeated ones
+    /// included. Returns the index of the first. Whether they exist shows when they are mapped.
+    ///
+    /// # Errors
+    /// EINVAL for no references, ENOMEM for more than the index space has room for. Nothing
+    /// changes then.
+    pub fn map_grant_ref(&self, grants: &[ClaimedGrant]) -> Result<Index, Error> {
+        self.reserve(grants).map(|(first, _)| Index::of_page(first.into()))
+    }
+
+    fn reserve(&self, grants: &[ClaimedGrant]) -> Result<(u32, Ticket), Error> {
+        if grants.is_empty() {
+            return Err(Error::Local(Errno::EINVAL, "at least 1 reference can be reserved"));
+        }
+        self.with(|table| table.reserve(grants))
+    }
+
+    /// UNMAP_GRANT_REF: removes `count` indices from `index` on, of one reservation or of several.
+    ///
+    /// # Errors
+    /// EINVAL for an index that is not reserved, EBUSY for one that is mapped. Nothing changes
+    /// then. For no indices it succeeds.
+    pub fn unmap_grant_ref(&self, index: Index, count: Pages) -> Result<(), Error> {
+        if count.0 == 0 {
+            return Ok(());
+        }
+        let run = page_run(index, count)
+            .ok_or(Error::Local(Errno::EINVAL, "outside the device's index space"))?;
+        self.with(|table| table.remove(run))
+    }
+
+    /// mmap: maps `count` reserved indices from `index` on with one hypercall, all or none. `shared`
+    /// is false for a private mapping, which can't be writable. Returns the address.
+    ///
+    /// # Errors
+    /// In this order: ENXIO for no pages or outside the index space; EINVAL for private and
+    /// writable; EINVAL for an index that is not reserved or is mapped; EINVAL where Xen refuses,
+    /// or ENOMEM for its status no_space. The indices stay reserved.
+    pub fn mmap(
+        &self,
+        index: Index,
+        count: Pages,
+        shared: bool,
+        access: Access,
+    ) -> Result<usize, Error> {
+        self.with(|table| {
+            let run = page_run(index, count)
+                .filter(|run| !run.is_empty() && run.end <= table.limit())
+                .ok_or(Error::Local(Errno::ENXIO, "no pages, or outside the index space"))?;
+            if !shared && access == Access::ReadWrite {
+                return Err(Error::Local(Errno::EINVAL, "a writable mapping must be shared"));
+            }
+            table.map(run.clone(), None, access)?;
+            Ok(table.addr(run.start))
+        })
+    }
+
+    /// munmap: ends the mapping of `pages` pages that starts at `addr`; its indices stay reserved.
+    ///
+    /// # Errors
+    /// EINVAL, with nothing changed, unless it is all of one mapping of this device; else what Xen
+    /// says to the first page that it won't unmap: such a page is no more accessible, and is tried
+    /// again by the service.
+    pub fn munmap(&self, addr: usize, pages: Pages) -> Result<(), Error> {
+        self.with(|table| {
+            let run = table.whole_mapping(addr, pages)?;
+            table.unmap(run)
+        })
+    }
+
+    /// [`IndexDevice::munmap`], and removes what was reserved there, as `xengnttab_unmap` does.
+    ///
+    /// # Errors
+    /// As [`IndexDevice::munmap`]; a page that Xen won't unmap is removed once it will.
+    pub fn munmap_and_remove(&self, addr: usize, pages: Pages) -> Result<(), Error> {
+        self.with(|table| {
+            let run = table.whole_mapping(addr, pages)?;
+            let unmapped = table.unmap(run.clone());
+            table.discard(run, None);
+            unmapped
+        })
+    }
+
+    /// Reserves `grants`, asks for `notify` and maps, all of it or nothing, as
+    /// `xengnttab_map_grant_ref_notify` does. Returns the address.
+    ///
+    /// # Errors
+    /// EINVAL for a port that is not open, then for a byte outside or of a read-only mapping; as
+    /// [`IndexDevice::map_grant_ref`] and [`IndexDevice::mmap`]; ENOMEM. Nothing is left reserved,
+    /// and nobody is notified.
+    pub fn map_grants(
+        &self,
+        grants: &[ClaimedGrant],
+        access: Access,
+        notify: UnmapNotify,
+    ) -> Result<usize, Error> {
+        let event = notify.hold(&self.service.0.events)?;
+        if notify.byte.is_some() && access == Access::ReadOnly {
+            return Err(READ_ONLY_BYTE);
+        }
+        if let Some(byte) = notify.byte {
+            check_range(grants.len().saturating_mul(PAGE_SIZE), byte, 1)?;
+        }
+        let (first, ticket) = self.reserve(grants)?;
+        let run = first..first + grants.len() as u32;
+        let byte = notify.byte.map(|byte| first as usize * PAGE_SIZE + byte);
+        self.with(|table| {
+            let mut mapped = Ok(());
+            if byte.is_some() || event.is_some() {
+                mapped = table.set_notify(first, byte, event);
+            }
+            mapped = mapped.and_then(|()| table.map(run.clone(), Some(ticket), access));
+            if let Err(error) = mapped {
+                // Nothing was mapped, so there is no end to announce.
+                table.forget_notify(ticket);
+                table.discard(run, Some(ticket));
+                return Err(error);
+            }
+            Ok(table.addr(first))
+        })
+    }
+
+    /// GET_OFFSET_FOR_VADDR: the index and the number of pages of the mapping at `addr`.
+    ///
+    /// # Errors
+    /// EFAULT if no mapping is there, EINVAL inside one but not at its start, and for a mapping of
+    /// another device by plain indices.
+    pub fn get_offset_for_vaddr(&self, addr: usize) -> Result<(Index, Pages), Error> {
+        if let Some((run, start)) = self.with(|table| table.mapping_at(addr)) {
+            if addr != start {
+                return Err(Error::Local(Errno::EINVAL, "inside a mapping, not at its start"));
+            }
+            return Ok((Index::of_page(run.start.into()), Pages(run.end - run.start)));
+        }
+        let books = &mut *self.service.0.books.lock();
+        let elsewhere = books.indexed.iter_mut().any(|(_, it)| it.table.mapping_at(addr).is_some());
+        Err(if elsewhere {
+            Error::Local(Errno::EINVAL, "a mapping of another device")
+        } else {
+            Error::Local(Errno::EFAULT, "no mapping is there")
+        })
+    }
+
+    /// SET_MAX_GRANTS: lowers or raises the device's limit, at most to 2^18.
+    ///
+    /// # Errors
+    /// EBUSY once anything is reserved, EINVAL for 0 or too many, ENOMEM.
+    pub fn set_max_grants(&self, grants: u32) -> Result<(), Error> {
+        self.with(|table| {
+            if table.usage().reserved > 0 {
+                return Err(IN_USE);
+            }
+            check_limit(grants)?;
+            *table = Table::new(&self.service.0.xen, grants)?;
+            Ok(())
+        })
+    }
+
+    /// SET_UNMAP_NOTIFY, for the reservation that byte `index` lies in: the byte is cleared when
+    /// its page is unmapped, the event is sent when nothing of the reservation is left. A later
+    /// call replaces an earlier one; each fires once.
+    ///
+    /// # Errors
+    /// EINVAL for an unknown action, EINVAL for an event on a port that is not open, ENOENT if
+    /// nothing is reserved there, EINVAL for a byte of a page that is mapped read-only.
+    pub fn set_unmap_notify(&self, index: Index, request: NotifyRequest) -> Result<(), Error> {
+        let notify = request.decode(index.0 as usize)?;
+        let event = notify.hold(&self.service.0.events)?;
+        let page = u32::try_from(index.page()).unwrap_or(u32::MAX);
+        self.with(|table| table.set_notify(page, notify.byte, event))
+    }
+
+    /// Copies bytes out of mappings of this device.
+    ///
+    /// # Errors
+    /// EFAULT if part of the range is not mapped; nothing is read then.
+    pub fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        self.with(|table| table.read(addr, bytes))
+    }
+
+    /// Copies bytes into writable mappings of this device.
+    ///
+    /// # Errors
+    /// EFAULT if part of the range is not mapped writable; nothing is written then.
+    pub fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.with(|table| table.write(addr, bytes))
+    }
+
+    /// Whether a range lies in mappings of this device.
+    ///
+    /// # Errors
+    /// EFAULT if not.
+    pub fn check(&self, addr: usize, len: usize, access: Access) -> Result<(), Error> {
+        self.with(|table| table.offset_at(addr, len, access == Access::ReadWrite)).map(drop)
+    }
+
+    /// What Xen said to the last map of an index; `None` if it's not reserved.
+    pub fn status(&self, index: Index) -> Option<xen_sys::grant_table::GrantStatus> {
+        let page = u32::try_from(index.page()).ok()?;
+        self.with(|table| table.status(page))
+    }
+
+    /// What is in use in this device.
+    pub fn usage(&self) -> Usage {
+        self.with(|table| table.usage())
+    }
+
+    /// The service that it is a device of.
+    pub fn service(&self) -> &GntDev<X> {
+        &self.service
+    }
+
+    /// Looks at the device's index space, alone.
+    fn with<R>(&self, look: impl FnOnce(&mut Table<X>) -> R) -> R {
+        let books = &mut *self.service.0.books.lock();
+        let opened = books.indexed.get_mut(self.number);
+        look(&mut opened.expect("open as long as anybody holds it").table)
+    }
+}
+
+impl<X: Platform> Clone for IndexDevice<X> {
+    fn clone(&self) -> Self {
+        if let Some(opened) = self.service.0.books.lock().indexed.get_mut(self.number) {
+            opened.holders += 1;
+        }
+        Self { service: self.service.clone(), number: self.number }
+    }
+}
+
+impl<X: Platform> Drop for IndexDevice<X> {
+    fn drop(&mut self) {
+        let over = {
+            let books = &mut *self.service.0.books.lock();
+            let Some(opened) = books.indexed.get_mut(self.number) else {
+                return;
+            };
+            opened.holders -= 1;
+            if opened.holders > 0 {
+                return;
+            }
+            opened.table.close();
+            // With pages that Xen would not unmap it stays, and is tried again.
+            if opened.is_over() { books.indexed.remove(self.number) } else { None }
+        };
+        drop(over);
+    }
+}
+
+/// The pages of a run of bytes; `None` for an index that is not a page's or wraps.
+fn page_run(index: Index, count: Pages) -> Option<Range<u32>> {
+    let first = u32::try_from(index.page()).ok().filter(|_| index.is_of_page())?;
+    Some(first..first.checked_add(count.0)?)
+}

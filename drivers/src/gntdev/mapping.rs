@@ -1,0 +1,125 @@
+//! Pages of another domain, mapped.
+//!
+//! A [`Mapping`] owns its addresses and its map operations, so that between it and its memory there
+//! is a bounds check and nothing else. Unmapping consumes it: unmapping twice and reading what is
+//! unmapped don't compile.
+
+use core::marker::PhantomData;
+
+use super::Reservation;
+use super::held::Held;
+use crate::memory::Platform;
+use crate::notify::UnmapNotify;
+use crate::raw::Region;
+use crate::shared::{Shared, SharedMut};
+use crate::{Access, ClaimedGrant, Error, Pages};
+
+/// What a mapping can do, as a type.
+pub trait MapAccess: sealed::Sealed + core::fmt::Debug + 'static {
+    /// The same as a value.
+    const ACCESS: Access;
+}
+
+/// A mapping that can be written.
+#[derive(Debug)]
+pub enum ReadWrite {}
+
+/// A mapping that can only be read: it has no `write`.
+#[derive(Debug)]
+pub enum ReadOnly {}
+
+impl MapAccess for ReadWrite {
+    const ACCESS: Access = Access::ReadWrite;
+}
+
+impl MapAccess for ReadOnly {
+    const ACCESS: Access = Access::ReadOnly;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::ReadWrite {}
+    impl Sealed for super::ReadOnly {}
+}
+
+/// Mapped pages of another domain, at contiguous addresses. Dropping it unmaps them, and removes
+/// the reservation that it was made from.
+#[derive(Debug)]
+pub struct Mapping<X: Platform, A: MapAccess> {
+    held: Held<X>,
+    access: PhantomData<A>,
+}
+
+impl<X: Platform, A: MapAccess> Mapping<X, A> {
+    /// For a region that is mapped as `A` says.
+    pub(super) fn new(held: Held<X>) -> Self {
+        Self { held, access: PhantomData }
+    }
+
+    /// The address of its first byte.
+    pub fn addr(&self) -> usize {
+        self.held.region().map_or(0, Region::addr)
+    }
+
+    /// How many pages it has.
+    pub fn pages(&self) -> Pages {
+        self.held.pages()
+    }
+
+    /// The references it maps, in page order.
+    pub fn grants(&self) -> impl Iterator<Item = ClaimedGrant> {
+        self.held.region().into_iter().flat_map(|region| region.statuses()).map(|(grant, _)| grant)
+    }
+
+    /// Unmaps all of it with one hypercall. The reservation it was made from comes back, and can be
+    /// mapped again.
+    ///
+    /// # Errors
+    /// What Xen says to the first page it won't unmap. The service keeps such pages and tries again;
+    /// until then they count as stuck, and none of it can be used.
+    pub fn unmap(mut self) -> Result<Reservation<X>, Error> {
+        self.held.unmap()?;
+        Ok(Reservation(self.held))
+    }
+
+    /// Sets what is to happen when it's unmapped and removed, as [`Reservation::set_notify`] does.
+    ///
+    /// # Errors
+    /// As [`Reservation::set_notify`]; EINVAL for a byte of a read-only mapping.
+    pub fn set_notify(&mut self, notify: UnmapNotify) -> Result<(), Error> {
+        self.held.set_notify(notify)
+    }
+
+    /// Tries to store one byte at `offset`, whether the mapping allows it or not. Whether it was
+    /// stored: a fault is caught.
+    ///
+    /// # Errors
+    /// EINVAL outside the mapping.
+    pub fn probe_write(&self, offset: usize, value: u8) -> Result<bool, Error> {
+        self.held.region()?.probe_write(offset, value)
+    }
+}
+
+impl<X: Platform, A: MapAccess> Shared for Mapping<X, A> {
+    fn size(&self) -> usize {
+        self.pages().bytes()
+    }
+
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        self.held.region()?.read(offset, bytes)
+    }
+
+    fn load_u32(&self, offset: usize) -> Result<u32, Error> {
+        self.held.region()?.load_u32(offset)
+    }
+}
+
+impl<X: Platform> SharedMut for Mapping<X, ReadWrite> {
+    fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.held.region()?.write(offset, bytes)
+    }
+
+    fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
+        self.held.region()?.store_u32(offset, value)
+    }
+}

@@ -1,0 +1,125 @@
+//! Which references are free, and what is known of those that are not: one dense table.
+
+use alloc::vec::Vec;
+
+use xen_sys::grant_table::GNTTAB_NR_RESERVED_ENTRIES;
+
+use crate::Error;
+
+/// No reference. Those below 8 are Xen's own, so that 0 is none of ours.
+const NONE: u32 = 0;
+
+/// What is known of a reference besides its entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Free; the next free reference below `fresh`, or [`NONE`].
+    Free(u32),
+    /// Granted at this time, in nanoseconds of Xen's system time.
+    Granted(u64),
+    /// The same, and nobody here holds it any more.
+    Parked(u64),
+}
+
+/// The references of a table.
+#[derive(Debug)]
+pub(super) struct References {
+    /// By reference, for every entry there is.
+    lives: Vec<Life>,
+    /// The lowest reference never used so far.
+    fresh: u32,
+    /// The free one that was used last, or [`NONE`].
+    first_free: u32,
+    /// References granted now.
+    in_use: u32,
+}
+
+impl References {
+    /// Of a table without entries.
+    pub(super) const fn new() -> Self {
+        let fresh = GNTTAB_NR_RESERVED_ENTRIES;
+        Self { lives: Vec::new(), fresh, first_free: NONE, in_use: 0 }
+    }
+
+    /// Makes room for a table of `entries` entries, which is not yet there.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(super) fn reserve(&mut self, entries: u32) -> Result<(), Error> {
+        let more = (entries as usize).saturating_sub(self.lives.len());
+        self.lives.try_reserve(more).map_err(|_| Error::NO_MEMORY)
+    }
+
+    /// The table has so many entries now, for which there is room.
+    pub(super) fn grow(&mut self, entries: u32) {
+        self.lives.resize((entries as usize).max(self.lives.len()), Life::Free(NONE));
+    }
+
+    /// References granted now.
+    pub(super) fn in_use(&self) -> u32 {
+        self.in_use
+    }
+
+    /// How many entries `n` more take, Xen's own included.
+    pub(super) fn needed(&self, n: u32) -> u64 {
+        u64::from(GNTTAB_NR_RESERVED_ENTRIES) + u64::from(self.in_use) + u64::from(n)
+    }
+
+    /// A free reference, granted from now on. `None` if there is none.
+    pub(super) fn take(&mut self, now: u64) -> Option<u32> {
+        let reused = self.first_free != NONE;
+        let gref = if reused { self.first_free } else { self.fresh };
+        let life = self.lives.get_mut(gref as usize)?;
+        match core::mem::replace(life, Life::Granted(now)) {
+            Life::Free(next) if reused => self.first_free = next,
+            _ => self.fresh += 1,
+        }
+        self.in_use += 1;
+        Some(gref)
+    }
+
+    /// Takes a reference back.
+    pub(super) fn give(&mut self, gref: u32) {
+        if let Some(life) = self.lives.get_mut(gref as usize) {
+            *life = Life::Free(self.first_free);
+            self.first_free = gref;
+            self.in_use -= 1;
+        }
+    }
+
+    /// Nobody here holds it any more.
+    pub(super) fn park(&mut self, gref: u32) {
+        if let Some(life) = self.lives.get_mut(gref as usize)
+            && let Life::Granted(since) = *life
+        {
+            *life = Life::Parked(since);
+        }
+    }
+
+    /// What is known of a reference; `None` beyond the table.
+    pub(super) fn get(&self, gref: u32) -> Option<Life> {
+        self.lives.get(gref as usize).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_serves_again_before_a_new_one_does_and_none_is_beyond_the_table() {
+        let mut references = References::new();
+        assert_eq!(references.take(0), None);
+        references.reserve(11).unwrap();
+        references.grow(11);
+        assert_eq!([5, 6, 7].map(|now| references.take(now)), [Some(8), Some(9), Some(10)]);
+        assert_eq!(references.take(8), None);
+        references.park(9);
+        assert_eq!(references.get(9), Some(Life::Parked(6)));
+        references.give(9);
+        references.give(8);
+        assert_eq!(references.in_use(), 1);
+        assert_eq!([1, 2].map(|now| references.take(now)), [Some(8), Some(9)]);
+        assert_eq!(references.get(9), Some(Life::Granted(2)));
+        assert_eq!((references.get(11), references.needed(1)), (None, 12));
+    }
+}

@@ -1,0 +1,250 @@
+//! Pages of other domains side by side, mapped as a whole: what a reservation owns.
+//!
+//! A region has its own addresses and its own map operations. Once it's mapped, an access is a
+//! bounds check and a copy.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use xen_sys::grant_table::{GnttabMapGrantRef, GrantStatus};
+
+use super::batch;
+use super::notices::NoticeId;
+use super::space::{Part, Space};
+use crate::events::Port;
+use crate::memory::{PAGE_SIZE, Platform};
+use crate::shared::{check_range, check_word};
+use crate::{Access, ClaimedGrant, Counters, Errno, Error, Pages};
+
+/// Addresses, and what is mapped there.
+#[derive(Debug)]
+pub(crate) struct Region<X: Platform> {
+    space: Arc<Space<X>>,
+    /// `None` only while it is being dropped.
+    part: Option<Part>,
+    addr: usize,
+    ops: Vec<GnttabMapGrantRef>,
+    /// How all of its pages are mapped. `None` while they are not; some may be, after Xen would not
+    /// unmap them.
+    whole: Option<Access>,
+    notice: Option<RegionNotice>,
+}
+
+/// The notice of a region.
+#[derive(Debug)]
+struct RegionNotice {
+    id: NoticeId,
+    /// The byte to clear when it's unmapped, until it was.
+    byte: Option<u32>,
+}
+
+impl<X: Platform> Region<X> {
+    /// Addresses and operations for `grants`, at least one. Nothing is asked of Xen.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn new(space: &Arc<Space<X>>, grants: &[ClaimedGrant]) -> Result<Self, Error> {
+        let pages = u32::try_from(grants.len()).map_err(|_| Error::NO_MEMORY)?;
+        let mut ops = Vec::new();
+        ops.try_reserve_exact(grants.len()).map_err(|_| Error::NO_MEMORY)?;
+        let (part, addr) = space.take(Pages(pages))?;
+        let hosts = space.host_addrs(&part);
+        ops.extend(grants.iter().zip(hosts).map(|(grant, host)| batch::operation(*grant, host)));
+        let (space, part) = (space.clone(), Some(part));
+        Ok(Self { space, part, addr, ops, whole: None, notice: None })
+    }
+
+    /// The address of its first byte.
+    pub(crate) fn addr(&self) -> usize {
+        self.addr
+    }
+
+    pub(crate) fn pages(&self) -> Pages {
+        Pages(self.ops.len() as u32)
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.ops.len() * PAGE_SIZE
+    }
+
+    /// Each reference, and what Xen said to it the last time it was mapped.
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = (ClaimedGrant, GrantStatus)> {
+        self.ops.iter().map(|op| (batch::grant(op), op.status))
+    }
+
+    /// Whether all of it is mapped.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// Pages that are mapped now.
+    pub(crate) fn mapped(&self) -> u32 {
+        self.ops.iter().filter(|op| batch::mapped(op).is_some()).count() as u32
+    }
+
+    /// Maps all of it with one hypercall, or nothing.
+    ///
+    /// # Errors
+    /// EINVAL if anything of it is mapped; what Xen said to the first page it refused. A page that did
+    /// map and can't be unmapped again stays so, until [`Region::unmap`] has unmapped it.
+    pub(crate) fn map(&mut self, access: Access) -> Result<(), Error> {
+        if self.mapped() > 0 {
+            return Err(Error::Local(Errno::EINVAL, "a page of it is still mapped"));
+        }
+        // SAFETY: the addresses are this region's, prepared, and hold nothing: seen just now.
+        unsafe { batch::map(self.space.xen(), &mut self.ops, &mut self.space.unmaps(), access) }?;
+        self.whole = Some(access);
+        self.notice.iter().for_each(|pending| self.arm(pending));
+        Ok(())
+    }
+
+    /// Unmaps what is mapped with one hypercall, and clears the byte of the notice before.
+    ///
+    /// # Errors
+    /// What Xen said to the first page it didn't unmap. None of it is accessible any more; asking
+    /// again asks for the rest.
+    pub(crate) fn unmap(&mut self) -> Result<(), Error> {
+        if let Some(pending) = &mut self.notice
+            && self.whole.is_some()
+        {
+            self.space.notices().clear_byte(&pending.id);
+            pending.byte = None;
+        }
+        self.whole = None;
+        batch::unmap(self.space.xen(), &mut self.ops, &mut self.space.unmaps())
+    }
+
+    /// Sets what is to be done: the byte at an offset cleared when it's unmapped, the event sent when
+    /// it's gone. Takes the place of what was set before.
+    ///
+    /// # Errors
+    /// EINVAL for a byte outside, or of a read-only mapping; ENOMEM.
+    pub(crate) fn set_notice(
+        &mut self,
+        byte: Option<usize>,
+        event: Option<Port<X>>,
+    ) -> Result<(), Error> {
+        if let Some(byte) = byte {
+            check_range(self.size(), byte, 1)?;
+            if self.whole == Some(Access::ReadOnly) {
+                return Err(READ_ONLY_BYTE);
+            }
+        }
+        let new = match (byte, &event) {
+            (None, None) => None,
+            _ => {
+                // A region has fewer than 2^20 pages.
+                let byte = byte.map(|byte| byte as u32);
+                Some(RegionNotice { id: self.space.notices().add(event)?, byte })
+            }
+        };
+        new.iter().for_each(|pending| self.arm(pending));
+        if let Some(old) = core::mem::replace(&mut self.notice, new) {
+            self.space.notices().remove(old.id);
+        }
+        Ok(())
+    }
+
+    /// From now on the byte is cleared even if the guest dies, if it can be written.
+    fn arm(&self, pending: &RegionNotice) {
+        if self.whole == Some(Access::ReadWrite)
+            && let Some(byte) = pending.byte
+        {
+            // SAFETY: in this region, which is mapped writable; `unmap` takes it back first.
+            unsafe { self.space.notices().arm(&pending.id, self.addr + byte as usize) };
+        }
+    }
+
+    /// Copies `bytes` out, from `offset` on.
+    ///
+    /// # Errors
+    /// EINVAL outside, or while it is not mapped.
+    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        self.check(offset, bytes.len())?;
+        Counters::add(&self.space.xen().counters().copied, bytes.len() as u64);
+        // SAFETY: inside, and all of it is mapped: checked above.
+        unsafe { self.space.xen().read(self.addr + offset, bytes) };
+        Ok(())
+    }
+
+    /// Copies `bytes` in, from `offset` on.
+    ///
+    /// # Errors
+    /// EINVAL outside, or while it is not mapped writable.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.check(offset, bytes.len())?;
+        self.check_writable()?;
+        Counters::add(&self.space.xen().counters().copied, bytes.len() as u64);
+        // SAFETY: inside, and all of it is mapped writable: checked above.
+        unsafe { self.space.xen().write(self.addr + offset, bytes) };
+        Ok(())
+    }
+
+    /// Reads an aligned 32-bit word.
+    ///
+    /// # Errors
+    /// EINVAL outside, for an offset that is no multiple of 4, or while it is not mapped.
+    pub(crate) fn load_u32(&self, offset: usize) -> Result<u32, Error> {
+        check_word(self.size(), offset)?;
+        self.check_mapped()?;
+        // SAFETY: aligned, inside, and all of it is mapped: checked above.
+        Ok(unsafe { self.space.xen().load_u32(self.addr + offset) })
+    }
+
+    /// Writes an aligned 32-bit word.
+    ///
+    /// # Errors
+    /// EINVAL outside, for an offset that is no multiple of 4, or while it is not mapped writable.
+    pub(crate) fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
+        check_word(self.size(), offset)?;
+        self.check_writable()?;
+        // SAFETY: aligned, inside, and all of it is mapped writable: checked above.
+        unsafe { self.space.xen().store_u32(self.addr + offset, value) };
+        Ok(())
+    }
+
+    /// Tries to store one byte, whatever the mapping allows; whether it was stored.
+    ///
+    /// # Errors
+    /// EINVAL outside, or while it is not mapped.
+    pub(crate) fn probe_write(&self, offset: usize, value: u8) -> Result<bool, Error> {
+        self.check(offset, 1)?;
+        // SAFETY: inside, and all of it is mapped: checked above.
+        Ok(unsafe { self.space.xen().probe_write(self.addr + offset, value) })
+    }
+
+    fn check(&self, offset: usize, len: usize) -> Result<(), Error> {
+        check_range(self.size(), offset, len)?;
+        self.check_mapped()
+    }
+
+    fn check_mapped(&self) -> Result<(), Error> {
+        self.whole.map(drop).ok_or(NOT_MAPPED)
+    }
+
+    fn check_writable(&self) -> Result<(), Error> {
+        if self.whole == Some(Access::ReadWrite) { Ok(()) } else { Err(NOT_MAPPED) }
+    }
+}
+
+impl<X: Platform> Drop for Region<X> {
+    /// Unmaps what is mapped, tells whom it has to tell, and gives the addresses back.
+    fn drop(&mut self) {
+        let unmapped = self.unmap();
+        if let Some(pending) = self.notice.take() {
+            self.space.notices().fire(pending.id);
+        }
+        // Addresses with a page that Xen will not unmap are never used again.
+        if let Some(part) = self.part.take()
+            && unmapped.is_ok()
+        {
+            self.space.give(part);
+        }
+    }
+}
+
+/// What is wrong with a byte to clear in pages that can't be written.
+pub(crate) const READ_ONLY_BYTE: Error =
+    Error::Local(Errno::EINVAL, "can't clear a byte of a read-only mapping");
+const NOT_MAPPED: Error = Error::Local(Errno::EINVAL, "not mapped so");

@@ -1,0 +1,129 @@
+//! Address space of which every reservation has a part of its own.
+//!
+//! One slot for all of a service, so that a part costs no call of the seam. Parts are taken lowest
+//! first: the page tables that were made once serve again. Room for a batch of unmaps is shared by
+//! all parts, too, and is as long as the longest that was taken.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use spin::{Mutex, MutexGuard};
+use xen_sys::grant_table::GnttabUnmapGrantRef;
+
+use super::notices::Notices;
+
+use crate::memory::{HostAddr, PAGE_SIZE, PageSlot, Platform};
+use crate::run_tree::RunTree;
+use crate::{Errno, Error, Pages};
+
+/// Pages that a space has: 16 GiB of addresses.
+const SIZE: u32 = 1 << 22;
+
+/// Address space, and which parts of it are taken.
+#[derive(Debug)]
+pub(crate) struct Space<X: Platform> {
+    xen: X,
+    notices: Arc<Notices<X>>,
+    parts: Mutex<Parts>,
+    unmaps: Mutex<Vec<GnttabUnmapGrantRef>>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    /// `None` until the first part is taken.
+    slot: Option<PageSlot>,
+    free: RunTree,
+    /// Pages from the start that can be mapped into.
+    prepared: u32,
+}
+
+/// A part of a space: nobody else has it. Dropping it loses the addresses.
+#[derive(Debug)]
+#[must_use = "addresses that are dropped are lost; give them back"]
+pub(super) struct Part {
+    /// In pages, from the start of the space.
+    run: Range<u32>,
+}
+
+impl<X: Platform> Space<X> {
+    /// A space with nothing taken. `notices`: those of whatever is mapped in it.
+    pub(crate) fn new(xen: &X, notices: Arc<Notices<X>>) -> Self {
+        let parts = Mutex::new(Parts { slot: None, free: RunTree::new(SIZE), prepared: 0 });
+        Self { xen: xen.clone(), notices, parts, unmaps: Mutex::new(Vec::new()) }
+    }
+
+    pub(super) fn notices(&self) -> &Notices<X> {
+        &self.notices
+    }
+
+    pub(super) fn xen(&self) -> &X {
+        &self.xen
+    }
+
+    /// A part of `pages` pages, at least 1, that can be mapped into, and its address.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(super) fn take(&self, pages: Pages) -> Result<(Part, usize), Error> {
+        let parts = &mut *self.parts.lock();
+        let unmaps = &mut *self.unmaps.lock();
+        let more = (pages.0 as usize).saturating_sub(unmaps.len());
+        unmaps.try_reserve_exact(more).map_err(|_| Error::NO_MEMORY)?;
+        unmaps.resize(unmaps.len() + more, GnttabUnmapGrantRef::default());
+        if parts.slot.is_none() {
+            parts.slot = self.xen.reserve_slot(SIZE);
+        }
+        let slot = parts.slot.as_ref().ok_or(NO_ADDRESS_SPACE)?;
+        let first = parts.free.take(pages.0).ok_or(NO_ADDRESS_SPACE)?;
+        let run = first..first + pages.0;
+        if run.end > parts.prepared {
+            if self.xen.prepare_slot(slot, run.end).is_err() {
+                parts.free.give(run);
+                return Err(NO_ADDRESS_SPACE);
+            }
+            parts.prepared = run.end;
+        }
+        let addr = slot.addr() + first as usize * PAGE_SIZE;
+        Ok((Part { run }, addr))
+    }
+
+    /// Room for a batch of unmaps of any part.
+    pub(super) fn unmaps(&self) -> MutexGuard<'_, Vec<GnttabUnmapGrantRef>> {
+        self.unmaps.lock()
+    }
+
+    /// What a map operation says for each page of a part.
+    pub(super) fn host_addrs(&self, part: &Part) -> impl Iterator<Item = HostAddr> {
+        let (parts, run) = (self.parts.lock(), part.run.clone());
+        run.filter_map(move |page| self.host_addr(&parts, page))
+    }
+
+    fn host_addr(&self, parts: &MutexGuard<'_, Parts>, page: u32) -> Option<HostAddr> {
+        parts.slot.as_ref().map(|slot| self.xen.host_addr(slot, page))
+    }
+
+    /// Takes a part back, in which nothing is mapped.
+    pub(super) fn give(&self, part: Part) {
+        let parts = &mut *self.parts.lock();
+        parts.free.give(part.run);
+        if parts.free.is_all_free() {
+            *self.unmaps.lock() = Vec::new();
+        }
+    }
+}
+
+impl<X: Platform> Drop for Space<X> {
+    fn drop(&mut self) {
+        let parts = self.parts.get_mut();
+        // With a page in it that Xen will not unmap, or a part that was lost, it is never used
+        // again.
+        if let Some(slot) = parts.slot.take().filter(|_| parts.free.is_all_free()) {
+            // SAFETY: every part came back, and each came back with nothing mapped in it.
+            unsafe { self.xen.release_slot(slot) };
+        }
+    }
+}
+
+const NO_ADDRESS_SPACE: Error =
+    Error::Local(Errno::ENOMEM, "no address space, or no frame for its page tables");

@@ -1,0 +1,109 @@
+//! Values by small numbers: a number is free again once its value was taken out.
+//!
+//! Every call costs the same however many there are. Growing can fail and says so. An empty slab
+//! gives its memory back, so that the heap shows what is in use. Nothing here panics.
+
+use alloc::vec::Vec;
+
+/// No place.
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+enum Place<T> {
+    Taken(T),
+    /// The next free place, or [`NONE`].
+    Free(u32),
+}
+
+/// Values by number.
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    places: Vec<Place<T>>,
+    first_free: u32,
+    taken: usize,
+}
+
+impl<T> Slab<T> {
+    /// Empty; asks the heap for nothing yet.
+    pub(crate) const fn new() -> Self {
+        Self { places: Vec::new(), first_free: NONE, taken: 0 }
+    }
+
+    /// Puts a value in; its number.
+    ///
+    /// # Errors
+    /// The value, without memory for one more.
+    pub(crate) fn insert(&mut self, value: T) -> Result<u32, T> {
+        let number = self.first_free;
+        if let Some(place) = self.places.get_mut(number as usize) {
+            if let Place::Free(next) = core::mem::replace(place, Place::Taken(value)) {
+                self.first_free = next;
+            }
+            self.taken += 1;
+            return Ok(number);
+        }
+        if self.places.try_reserve(1).is_err() {
+            return Err(value);
+        }
+        self.places.push(Place::Taken(value));
+        self.taken += 1;
+        Ok(self.places.len() as u32 - 1)
+    }
+
+    /// Takes a value out.
+    pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
+        let place = self.places.get_mut(number as usize)?;
+        if matches!(place, Place::Free(_)) {
+            return None;
+        }
+        let taken = core::mem::replace(place, Place::Free(self.first_free));
+        self.first_free = number;
+        self.taken -= 1;
+        if self.taken == 0 {
+            *self = Self::new();
+        }
+        match taken {
+            Place::Taken(value) => Some(value),
+            Place::Free(_) => None,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        match self.places.get_mut(number as usize) {
+            Some(Place::Taken(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Every value with its number.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        let places = (0..).zip(&mut self.places);
+        places.filter_map(|(number, place)| match place {
+            Place::Taken(value) => Some((number, value)),
+            Place::Free(_) => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_used_again_once_its_value_was_taken_out() {
+        let mut slab = Slab::new();
+        assert_eq!([slab.insert('a'), slab.insert('b'), slab.insert('c')], [Ok(0), Ok(1), Ok(2)]);
+        assert_eq!(slab.remove(1), Some('b'));
+        assert_eq!(slab.remove(1), None);
+        assert_eq!(slab.remove(0), Some('a'));
+        assert_eq!(slab.remove(7), None);
+        assert_eq!([slab.insert('d'), slab.insert('e'), slab.insert('f')], [Ok(0), Ok(1), Ok(3)]);
+        assert_eq!(slab.get_mut(3), Some(&mut 'f'));
+        assert_eq!(slab.get_mut(4), None);
+        assert_eq!(slab.places.len(), 4);
+        let all: Vec<_> = slab.iter_mut().map(|(number, value)| (number, *value)).collect();
+        assert_eq!(all, [(0, 'd'), (1, 'e'), (2, 'c'), (3, 'f')]);
+        (0..4).for_each(|number| assert!(slab.remove(number).is_some()));
+        assert_eq!(slab.places.capacity(), 0, "an empty slab holds no memory");
+    }
+}

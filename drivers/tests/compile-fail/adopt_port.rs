@@ -1,0 +1,11 @@
+//! A port that is somebody's is held, and not taken.
+
+use drivers::PortNumber;
+use drivers::events::Events;
+use fake_xen::FakeXen;
+
+fn taking_the_consoles_port_does_not_compile(events: Events<FakeXen>) {
+    let _ = events.adopt(PortNumber(2));
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! A boot is used up by the services.
+
+use drivers::{Boot, Limits, Services};
+use fake_xen::FakeXen;
+
+fn bringing_services_up_twice_with_one_boot_does_not_compile(boot: Boot<FakeXen>) {
+    let _ = Services::bring_up(boot, Limits::default());
+    let _ = Services::bring_up(boot, Limits::default());
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! Only an implementor of the memory makes a page.
+
+use drivers::memory::Page;
+
+fn making_a_page_without_unsafe_does_not_compile() {
+    let _page = Page::new(0x1000, 1, true);
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! A page of Xen's that stays is a promise.
+
+use drivers::SharedPage;
+use fake_xen::FakeXen;
+use xen_sys::xen::SharedInfo;
+
+fn making_a_shared_page_without_unsafe_does_not_compile(xen: FakeXen, page: &SharedInfo) {
+    let _page = SharedPage::new(xen, page);
+}
+
+fn main() {}

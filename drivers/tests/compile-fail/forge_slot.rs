@@ -1,0 +1,9 @@
+//! Only an implementor of the memory makes address space.
+
+use drivers::memory::PageSlot;
+
+fn making_a_slot_without_unsafe_does_not_compile() {
+    let _slot = PageSlot::new(0x1000, 1);
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! Address space has no fields to fill in.
+
+use drivers::memory::PageSlot;
+
+fn making_a_slot_of_its_parts_does_not_compile() {
+    let _slot = PageSlot { addr: 0x1000, pages: 1 };
+}
+
+fn main() {}

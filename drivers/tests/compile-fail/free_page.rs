@@ -1,0 +1,10 @@
+//! Giving a page back is a promise that no entry names it.
+
+use drivers::memory::{Memory, Page};
+use fake_xen::FakeXen;
+
+fn giving_a_page_back_without_unsafe_does_not_compile(xen: FakeXen, page: Page) {
+    xen.free_page(page);
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! Whoever implements Xen promises what raw relies on.
+
+use drivers::Hypervisor;
+
+struct Mine;
+
+impl Hypervisor for Mine {}
+
+fn implementing_hypervisor_without_unsafe_does_not_compile(_: Mine) {}
+
+fn main() {}

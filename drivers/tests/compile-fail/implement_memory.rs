@@ -1,0 +1,11 @@
+//! Whoever implements memory promises what raw relies on.
+
+use drivers::memory::Memory;
+
+struct Mine;
+
+impl Memory for Mine {}
+
+fn implementing_memory_without_unsafe_does_not_compile(_: Mine) {}
+
+fn main() {}

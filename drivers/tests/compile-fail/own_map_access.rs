@@ -1,0 +1,15 @@
+//! What a mapping can do is one of two things.
+
+use drivers::Access;
+use drivers::gntdev::MapAccess;
+
+#[derive(Debug)]
+enum Mine {}
+
+impl MapAccess for Mine {
+    const ACCESS: Access = Access::ReadWrite;
+}
+
+fn an_access_of_ones_own_does_not_compile(_: Mine) {}
+
+fn main() {}

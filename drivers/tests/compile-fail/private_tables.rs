@@ -1,0 +1,8 @@
+//! What touches addresses and grant entries has no name outside.
+
+use drivers::grant_table::GrantTable;
+use drivers::raw::{Region, Window};
+
+fn reaching_the_tables_behind_the_services_does_not_compile() {}
+
+fn main() {}

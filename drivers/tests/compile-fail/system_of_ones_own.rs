@@ -1,0 +1,10 @@
+//! A system comes from the services.
+
+use drivers::System;
+use fake_xen::FakeXen;
+
+fn making_a_system_of_a_xen_does_not_compile(xen: FakeXen) {
+    let _ = System(xen);
+}
+
+fn main() {}

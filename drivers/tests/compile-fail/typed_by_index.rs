@@ -1,0 +1,14 @@
+//! A typed device has no indices: what it reserved is a value.
+
+use drivers::Pages;
+use drivers::gntdev::{Device, Reservation};
+use fake_xen::FakeXen;
+
+fn removing_part_of_a_reservation_by_its_index_does_not_compile(
+    device: Device<FakeXen>,
+    reservation: Reservation<FakeXen>,
+) {
+    let _ = device.unmap_grant_ref(reservation.index(), Pages(1));
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! What a boot is made of stays in it.
+
+use drivers::Boot;
+use fake_xen::FakeXen;
+
+fn taking_xen_out_of_a_boot_does_not_compile(boot: Boot<FakeXen>) {
+    let _ = boot.shared_info;
+    let _ = boot.xen;
+}
+
+fn main() {}

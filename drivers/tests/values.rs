@@ -1,0 +1,70 @@
+//! What the typed values say of themselves, and what is in their bytes.
+
+mod common;
+
+use common::{BOB, bytes, domid, errno};
+use drivers::gntdev::ReadOnly;
+use drivers::shared::{Shared, SharedMut};
+use drivers::{Access, Errno, Pages};
+use fake_xen::Pair;
+
+#[test]
+fn an_allocation_without_memory_midway_leaves_nothing_behind() {
+    let pair = Pair::new();
+    let device = pair.alice.gntalloc.open();
+    for after in 0..8 {
+        pair.alice.xen.fail_page_after(after);
+        let refused = device.alloc(domid(BOB), Pages(8), Access::ReadWrite);
+        assert_eq!(errno(refused), Errno::ENOMEM);
+        pair.assert_clean();
+    }
+}
+
+#[test]
+fn what_an_object_says_of_itself_is_so() {
+    let pair = Pair::new();
+    let export = pair.alice.share_as(&pair.bob, 3, Access::ReadOnly);
+    assert_eq!((export.peer(), export.access()), (domid(BOB), Access::ReadOnly));
+    assert_eq!((export.pages(), export.size()), (Pages(3), 3 * 4096));
+    let grants = pair.alice.offer(&export);
+    let (first, second) = (pair.bob.reserve(&grants[..1]), pair.bob.reserve(&grants));
+    assert_eq!((first.pages(), second.pages()), (Pages(1), Pages(3)));
+    let (mapped, mapping) = (first.map::<ReadOnly>().unwrap(), second.map::<ReadOnly>().unwrap());
+    assert_eq!((mapping.pages(), mapping.size()), (Pages(3), 3 * 4096));
+    assert_eq!(mapping.grants().collect::<Vec<_>>(), grants);
+    let (low, high) = (mapped.addr().min(mapping.addr()), mapped.addr().max(mapping.addr()));
+    assert!(high - low >= 4096, "each has addresses of its own");
+    assert_eq!(pair.bob.gntdev.limit(), 65_536);
+    assert_eq!(errno(mapping.probe_write(3 * 4096, 0)), Errno::EINVAL);
+}
+
+#[test]
+fn a_view_is_a_window_of_its_own_and_ends_where_it_was_cut() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 2);
+    let view = export.view(4000, 200).unwrap();
+    assert_eq!((view.len(), view.is_empty()), (200, false));
+    assert!(export.view(8192, 0).unwrap().is_empty());
+    view.write(90, b"over the edge").unwrap();
+    assert_eq!(&bytes(&export, 4090), b"over the edge");
+    let mut seen = [0; 13];
+    view.read(90, &mut seen).unwrap();
+    assert_eq!(&seen, b"over the edge");
+    assert_eq!(errno(view.read(188, &mut seen)), Errno::EINVAL);
+    assert_eq!(errno(view.write(200, b"X")), Errno::EINVAL);
+    assert_eq!(errno(view.read(usize::MAX, &mut seen)), Errno::EINVAL);
+    assert_eq!(errno(export.view(8000, 193)), Errno::EINVAL);
+}
+
+#[test]
+fn a_word_of_a_shared_page_is_loaded_and_stored_whole() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 2);
+    export.store_u32(4096, 0x0403_0201).unwrap();
+    assert_eq!(bytes(&export, 4095), [0, 1, 2, 3, 4, 0]);
+    assert_eq!(export.load_u32(4096), Ok(0x0403_0201));
+    for offset in [2, 8192, usize::MAX - 3] {
+        assert_eq!(errno(export.load_u32(offset)), Errno::EINVAL, "{offset}");
+        assert_eq!(errno(export.store_u32(offset, 1)), Errno::EINVAL, "{offset}");
+    }
+}

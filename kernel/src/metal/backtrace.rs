@@ -1,0 +1,57 @@
+//! Who called whom, by the chain of frame pointers.
+//!
+//! Relies on `-Cforce-frame-pointers`: RBP points at the caller's RBP, with the return address
+//! above it; zero ends the chain (boot/entry.rs, memory/stack.rs). Nothing is believed: a frame
+//! must lie in memory that is mapped and above the frame before it.
+#![expect(unsafe_code, reason = "frames are read by address")]
+
+use core::ptr;
+
+use super::memory::translate;
+use super::{image, symbols};
+use crate::println;
+
+/// Frames that are printed at most, so that a dump fits a screen.
+const MAX_FRAMES: usize = 12;
+
+/// Prints the callers, from the frame at `rbp` on.
+pub fn print(mut rbp: usize) {
+    for _ in 0..MAX_FRAMES {
+        if rbp == 0 {
+            return;
+        }
+        let Some((next, caller)) = frame(rbp) else {
+            println!("  (the chain breaks at frame {rbp:016x})");
+            return;
+        };
+        if image::text().contains(&caller) {
+            // One less: a call that never returns may be its function's last instruction.
+            print_function(caller, caller - 1);
+        }
+        if next != 0 && next <= rbp {
+            println!("  (the chain turns back at frame {rbp:016x})");
+            return;
+        }
+        rbp = next;
+    }
+    println!("  ...");
+}
+
+/// Prints one line: `address`, and the function in which `within` lies.
+fn print_function(address: usize, within: usize) {
+    match symbols::lookup(within) {
+        Some(symbol) => println!("  {address:016x} {symbol}"),
+        None => println!("  {address:016x} ?"),
+    }
+}
+
+/// The caller's frame and the return address, if there is a frame at `rbp`.
+fn frame(rbp: usize) -> Option<(usize, usize)> {
+    if !rbp.is_multiple_of(8) || !translate::is_readable(rbp, 16) {
+        return None;
+    }
+    let frame = ptr::with_exposed_provenance::<[usize; 2]>(rbp);
+    // SAFETY: aligned and mapped, as was just seen; any bytes are valid.
+    let [next, caller] = unsafe { frame.read_volatile() };
+    Some((next, caller))
+}

@@ -1,0 +1,66 @@
+//! From the first instruction to the first task.
+#![expect(unsafe_code, reason = "hands over the memory that the builder left free")]
+
+mod entry;
+mod notes;
+
+use xen_sys::xen::StartInfo;
+
+use super::memory::frames::POOL;
+use super::memory::{Pfn, frames, layout, protect, stack, translate};
+use super::{clock, heap, logger, shared_info, start, traps};
+use crate::{power, println};
+
+/// Frames that must be left for the guest's work; with less the boot stops.
+const MIN_FREE: u64 = 16;
+
+/// The first Rust code, on the builder's one-page stack.
+extern "C" fn on_boot_stack(start_info: *const StartInfo, stack_end: usize) -> ! {
+    // SAFETY: what Xen passed in RSI, and RSP at entry.
+    unsafe { layout::init(start_info, stack_end) };
+    if translate::initial_end() < stack::frames().end {
+        out_of_memory();
+    }
+    // SAFETY: this is the boot stack, and nothing on it is needed any more.
+    unsafe { stack::switch(on_main_stack) }
+}
+
+/// The boot as a list; each line relies on those above it.
+extern "C" fn on_main_stack() -> ! {
+    memory(); // free frames to the pool and the heap
+    protect::init(); // W^X
+    stack::guard(); // pages that are not there around the stack
+    if shared_info::init().is_err() {
+        out_of_memory();
+    }
+    traps::init(); // exceptions, the event callback
+    clock::init(); // the ticking stops
+    logger::init(); // log lines to the console
+    start::run() // the services, the executor, the application
+}
+
+/// Shares out the memory that the builder left free.
+fn memory() {
+    let spare = stack::frames().end..translate::initial_end();
+    let reserve = frames::set_aside(heap::pages_for(layout::nr_pages().0), &spare);
+    let beyond = translate::initial_end()..layout::nr_pages();
+    let (mapped, unlinked) = if reserve.start < translate::initial_end() {
+        (spare.start..reserve.start, beyond)
+    } else {
+        (spare, reserve.end..beyond.end)
+    };
+    // SAFETY: behind the boot stack and the main stack nothing lives, and the reserve is left out.
+    unsafe { POOL.lock().init(mapped, unlinked) };
+    // SAFETY: the reserve is in nobody else's hands.
+    unsafe { heap::init(reserve) };
+    if POOL.lock().free() < MIN_FREE {
+        out_of_memory();
+    }
+}
+
+/// Says so and stops.
+fn out_of_memory() -> ! {
+    let Pfn(pages) = layout::nr_pages();
+    println!("grantkit: {} KiB of memory are too little to start", pages * 4);
+    power::poweroff()
+}

@@ -1,0 +1,121 @@
+//! Output that works from the first instruction to the last.
+//!
+//! A domU has a ring, whose page the builder mapped; in dom0's place there is Xen's own console.
+//! Early text is written there at once. When the console service of `drivers` runs, text goes
+//! through its queue, which keeps the order. All of it runs on one vCPU without interrupts, so
+//! each writer finds the ring consistent.
+#![expect(unsafe_code, reason = "the ring's page is found by its address")]
+
+mod ring;
+
+use core::fmt;
+use core::ptr;
+
+use drivers::console::Console;
+use drivers::{ConsoleDevice, Hypervisor, PortNumber, SharedPage};
+use spin::Once;
+use xen_sys::io::console::XenconsInterface;
+use xen_sys::xen::Sif;
+
+use super::clock;
+use super::memory::{Mfn, layout, translate};
+use crate::Xen;
+use ring::EarlyRing;
+
+/// The console of this domain.
+pub fn device() -> ConsoleDevice<Xen> {
+    let start_info = layout::start_info();
+    if start_info.flags.contains(Sif::INITDOMAIN) {
+        return ConsoleDevice::Hypervisor;
+    }
+    match translate::builders_page(Mfn(start_info.console_mfn)) {
+        Some(page) => {
+            let page = ptr::with_exposed_provenance::<XenconsInterface>(page);
+            // SAFETY: the builder's page; all its fields are atomic.
+            let page = unsafe { &*page };
+            // SAFETY: mapped for good.
+            let page = unsafe { SharedPage::new(Xen::HERE, page) };
+            ConsoleDevice::Ring(page, PortNumber(start_info.console_evtchn))
+        }
+        // No ring where the builder puts it: a debug Xen prints for any domain.
+        None => ConsoleDevice::Hypervisor,
+    }
+}
+
+/// Writes all of `bytes` at once.
+fn write(bytes: &[u8]) {
+    match device() {
+        // Refused only where it isn't this domain's console, and there is no other.
+        ConsoleDevice::Hypervisor => drop(Xen::HERE.console_io_write(bytes)),
+        ConsoleDevice::Ring(page, port) => EarlyRing { page: &page, port }.write(bytes),
+    }
+}
+
+/// Waits until the console daemon has taken everything, or stopped taking.
+pub fn drain() {
+    match (service(), device()) {
+        // What it gives up is counted there; there is nobody left to tell.
+        (Some(service), _) => drop(service.drain(clock::now() + 2 * ring::PATIENCE)),
+        (None, ConsoleDevice::Ring(page, port)) => EarlyRing { page: &page, port }.drain(),
+        (None, ConsoleDevice::Hypervisor) => {}
+    }
+}
+
+/// A sink for `write!` that passes text on in pieces of up to 256 bytes: each piece is a hypercall.
+struct Pieces {
+    bytes: [u8; 256],
+    len: usize,
+}
+
+impl Pieces {
+    fn flush(&mut self) {
+        let text = &self.bytes[..self.len];
+        match service() {
+            Some(service) => service.print_now(text),
+            None => write(text),
+        }
+        self.len = 0;
+    }
+}
+
+impl fmt::Write for Pieces {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            if self.len == self.bytes.len() {
+                self.flush();
+            }
+            self.bytes[self.len] = byte;
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The service that queues output, once it runs.
+static SERVICE: Once<Console<Xen>> = Once::new();
+
+/// Passes what is printed from now on to the service, dumps included: it keeps the order.
+pub fn hand_over(service: Console<Xen>) {
+    SERVICE.call_once(|| service);
+}
+
+/// The service, if it runs and is not what was interrupted: a fault in the middle of it would
+/// wait for itself.
+fn service() -> Option<&'static Console<Xen>> {
+    SERVICE.get().filter(|service| !service.is_busy())
+}
+
+/// Ends the line that is being written, if there is one.
+pub fn fresh_line() {
+    if service().is_some_and(|service| !service.at_line_start()) {
+        print(format_args!("\n"));
+    }
+}
+
+/// Prints formatted text. Used by [`crate::print!`].
+pub fn print(text: fmt::Arguments) {
+    let mut pieces = Pieces { bytes: [0; 256], len: 0 };
+    // `Pieces` never fails; an argument's own `Display` may, and then the rest is not printed.
+    let _ = fmt::write(&mut pieces, text);
+    pieces.flush();
+}

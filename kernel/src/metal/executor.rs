@@ -1,0 +1,77 @@
+//! The executor and the idle loop: run to completion, events looked for between tasks.
+//!
+//! embassy-executor's raw executor with a pender of ours. Its tasks can't be generic, so each
+//! spawned future is boxed and run by one task with a pool.
+#![expect(unsafe_code, reason = "polling the raw executor, and its pender's symbol")]
+
+use alloc::boxed::Box;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use drivers::Errno;
+use drivers::events::Events;
+use embassy_executor::raw::Executor;
+use xen_sys::xen::Virq;
+
+use super::memory::frames;
+use super::timers;
+use crate::Xen;
+use crate::future::BoxedFuture;
+use crate::hypercall::system;
+
+/// Futures that can run at once.
+const TASKS: usize = 32;
+
+/// The tasks of the executor that runs.
+#[derive(Clone, Copy)]
+pub struct Tasks(embassy_executor::Spawner);
+
+impl Tasks {
+    /// Starts `future`.
+    ///
+    /// # Errors
+    /// EAGAIN while 32 futures run.
+    pub fn spawn(self, future: BoxedFuture) -> Result<(), Errno> {
+        let token = run_boxed(future).map_err(|_| Errno::EAGAIN)?;
+        self.0.spawn(token);
+        Ok(())
+    }
+}
+
+#[embassy_executor::task(pool_size = TASKS)]
+async fn run_boxed(future: BoxedFuture) {
+    future.await
+}
+
+/// Set when a task became ready.
+static READY: AtomicBool = AtomicBool::new(false);
+
+#[unsafe(export_name = "__pender")]
+fn pender(_: *mut ()) {
+    READY.store(true, Ordering::Relaxed);
+}
+
+/// Starts `first` and runs for ever.
+pub fn run(events: Events<Xen>, first: impl FnOnce(Tasks) -> BoxedFuture) -> ! {
+    let executor: &'static Executor = Box::leak(Box::new(Executor::new(ptr::null_mut())));
+    let tasks = Tasks(executor.spawner());
+    // Held for good: the timer's port must stay open, and its event need not wake anybody.
+    let _timer = events.bind_virq(Virq::TIMER).expect("nobody else binds VIRQ_TIMER");
+    tasks.spawn(first(tasks)).expect("the pool of tasks is empty");
+    loop {
+        // The order of "Running without interrupts" in ARCHITECTURE.md: what is pending is
+        // cleared before its task is woken, and all is looked at again after each sleep.
+        let news = events.dispatch();
+        timers::expire();
+        READY.store(false, Ordering::Relaxed);
+        // SAFETY: only here, so never from within itself.
+        unsafe { executor.poll() };
+        if news > 0 || READY.load(Ordering::Relaxed) {
+            continue;
+        }
+        frames::refill_when_idle();
+        // Returns at once if an event has come since `dispatch`.
+        system::sched_block();
+        timers::mask_upcalls();
+    }
+}

@@ -1,0 +1,98 @@
+//! The seam to memory on metal: [`Memory`] for [`Xen`], one line a method.
+#![expect(unsafe_code, reason = "the seam has unsafe methods")]
+
+use core::ptr;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use drivers::Errno;
+use drivers::memory::{FrameCount, HostAddr, Memory, Page, PageSlot};
+use xen_sys::grant_table::{Gntmap, GrantEntryV1};
+
+use super::frames::{OwnedFrame, POOL};
+use super::{Mfn, PAGE_SIZE, access, translate, window};
+use crate::Xen;
+
+// SAFETY: a page is a frame of the pool, mapped at its address for life and never a table; slots
+// are disjoint ranges of the window.
+unsafe impl Memory for Xen {
+    fn alloc_page(&self) -> Option<Page> {
+        let OwnedFrame { pfn, clean } = POOL.lock().take()?;
+        // A grant names a GFN, which is the MFN for a PV guest. The pool has no holes.
+        let Mfn(gfn) = translate::mfn_of(pfn)?;
+        // SAFETY: out of the pool, so the caller's alone, and mapped.
+        Some(unsafe { Page::new(translate::address_of(pfn), gfn, clean) })
+    }
+
+    unsafe fn free_page(&self, page: Page) {
+        let frame = OwnedFrame { pfn: translate::frame_at(page.addr()), clean: page.is_clean() };
+        // SAFETY: a `Page` owns its frame, which came from the pool; the rest the caller promises.
+        unsafe { POOL.lock().give_back(frame) };
+    }
+
+    fn reserve_slot(&self, pages: u32) -> Option<PageSlot> {
+        let address = window::reserve(pages)?;
+        // SAFETY: reserved, so nobody else's, and nothing is mapped there.
+        Some(unsafe { PageSlot::new(address, pages) })
+    }
+
+    fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
+        window::prepare(slot.addr(), pages.min(slot.pages()))
+    }
+
+    fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr {
+        // A page that was not prepared has no L1 table, or an empty place in one that an earlier
+        // slot left. Beyond the slot: address 0, which never has one, so that Xen refuses it.
+        let inside = page < slot.pages();
+        let addr = if inside { slot.addr() + page as usize * PAGE_SIZE } else { 0 };
+        HostAddr { addr: addr as u64, flags: Gntmap::empty() }
+    }
+
+    unsafe fn release_slot(&self, slot: PageSlot) {
+        window::release(slot.addr(), slot.pages());
+    }
+
+    unsafe fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno> {
+        window::map_grant_frames(first as usize, frames.iter().copied().map(Mfn))
+    }
+
+    unsafe fn grant_entries(&self) -> &[GrantEntryV1] {
+        window::grant_entries()
+    }
+
+    fn frames(&self) -> FrameCount {
+        let pool = POOL.lock();
+        FrameCount { total: pool.total() as u32, free: pool.free() as u32 }
+    }
+
+    unsafe fn read(&self, src: usize, dst: &mut [u8]) {
+        // SAFETY: `src` is the caller's promise; `dst` is a slice, and not shared with anybody.
+        unsafe { access::copy(dst.as_mut_ptr().expose_provenance(), src, dst.len()) };
+    }
+
+    unsafe fn write(&self, dst: usize, src: &[u8]) {
+        // SAFETY: `dst` is the caller's promise; `src` is a slice.
+        unsafe { access::copy(dst, src.as_ptr().expose_provenance(), src.len()) };
+    }
+
+    unsafe fn load_u32(&self, addr: usize) -> u32 {
+        let word = ptr::with_exposed_provenance_mut(addr);
+        // SAFETY: aligned and mapped, as the caller promises; whoever else uses it, as an atomic.
+        unsafe { AtomicU32::from_ptr(word) }.load(Ordering::Acquire)
+    }
+
+    unsafe fn store_u32(&self, addr: usize, value: u32) {
+        let word = ptr::with_exposed_provenance_mut(addr);
+        // SAFETY: aligned and mapped, as the caller promises; whoever else uses it, as an atomic.
+        unsafe { AtomicU32::from_ptr(word) }.store(value, Ordering::Release);
+    }
+
+    unsafe fn zero_page(&self, addr: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { access::zero_page(addr) };
+    }
+
+    unsafe fn probe_write(&self, addr: usize, value: u8) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { access::probe_write(addr, value) }
+    }
+}

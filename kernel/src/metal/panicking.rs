@@ -1,0 +1,37 @@
+//! What a panic does: says where, shows the callers, and ends the domain as crashed.
+#![expect(unsafe_code, reason = "RBP is read by an instruction")]
+
+use core::arch::asm;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::{backtrace, console};
+use crate::{power, println};
+
+/// Set by the first panic or fatal trap. A second one stops at once.
+static DYING: AtomicBool = AtomicBool::new(false);
+
+/// Whether this is the first thing that goes fatally wrong; if not, nothing more is printed than
+/// a line, since printing may be what goes wrong.
+pub fn first_fatality() -> bool {
+    !DYING.swap(true, Ordering::Relaxed)
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    console::fresh_line();
+    if !first_fatality() {
+        println!("panicked while dying: {}", info.message());
+        power::crash();
+    }
+    match info.location() {
+        Some(location) => println!("panicked at {location}: {}", info.message()),
+        None => println!("panicked: {}", info.message()),
+    }
+    println!("backtrace:");
+    let rbp: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rbp", out(reg) rbp, options(nomem, nostack, preserves_flags)) };
+    backtrace::print(rbp);
+    power::crash();
+}

@@ -1,0 +1,12 @@
+//! The last hypercall.
+
+use xen_sys::sched::ShutdownReason;
+
+use super::console;
+use crate::hypercall::system;
+
+/// Ends the domain for `reason`, once the console daemon has taken what was printed.
+pub fn shutdown(reason: ShutdownReason) -> ! {
+    console::drain();
+    system::sched_shutdown(reason)
+}

@@ -1,0 +1,70 @@
+//! The last step of the boot: the services, the executor, the application.
+#![expect(
+    unsafe_code,
+    reason = "the boot is a promise, and the application is found by its symbol"
+)]
+
+use alloc::boxed::Box;
+use core::ptr;
+
+use drivers::{Boot, Limits, PortNumber, Services, SharedPage, XenstoreDevice};
+use spin::Once;
+use xen_sys::io::xs_wire::XenstoreDomainInterface;
+use xen_sys::xen::Sif;
+
+use super::memory::{Mfn, layout, translate};
+use super::{console, executor, shared_info};
+use crate::future::BoxedFuture;
+use crate::{Guest, Spawner, Xen, power, println};
+
+/// For the end of a guest that crashes, which has nobody to hand it anything.
+static SERVICES: Once<Services<Xen>> = Once::new();
+
+unsafe extern "Rust" {
+    /// The application, by [`crate::entry!`].
+    safe fn grantkit_main(guest: Guest) -> BoxedFuture;
+}
+
+/// Brings the services up and runs the application.
+pub fn run() -> ! {
+    let shared_info = shared_info::get().expect("a line above this one in the boot maps it");
+    // SAFETY: mapped for good.
+    let shared_info = unsafe { SharedPage::new(Xen::HERE, shared_info) };
+    // SAFETY: the boot comes here once, and what it did so far neither grants nor maps.
+    let boot = unsafe { Boot::new(Xen::HERE, shared_info, console::device(), xenstore()) };
+    let services = match Services::bring_up(boot, Limits::default()) {
+        Ok(services) => services,
+        Err(error) => {
+            println!("grantkit: {error}");
+            power::poweroff()
+        }
+    };
+    console::hand_over(services.console.clone());
+    SERVICES.call_once(|| services.clone());
+    power::on_crash_of_any_guest(|| SERVICES.get().into_iter().for_each(Services::last_words));
+    executor::run(services.events.clone(), |tasks| {
+        Box::pin(async move {
+            let spawner = Spawner(tasks);
+            let reaper = services.clone();
+            let reaping = spawner.spawn(async move { reaper.reap_forever().await });
+            reaping.expect("the pool of tasks is empty");
+            grantkit_main(Guest::new(services, spawner)).await;
+            power::poweroff()
+        })
+    })
+}
+
+/// The ring that the builder made for xenstore; in dom0's place there is none.
+fn xenstore() -> Option<XenstoreDevice<Xen>> {
+    let start_info = layout::start_info();
+    if start_info.flags.contains(Sif::INITDOMAIN) {
+        return None;
+    }
+    let page = translate::builders_page(Mfn(start_info.store_mfn))?;
+    let page = ptr::with_exposed_provenance::<XenstoreDomainInterface>(page);
+    // SAFETY: the builder's page; all its fields are atomic.
+    let page = unsafe { &*page };
+    // SAFETY: mapped for good.
+    let ring = unsafe { SharedPage::new(Xen::HERE, page) };
+    Some(XenstoreDevice { ring, port: PortNumber(start_info.store_evtchn) })
+}

@@ -1,0 +1,87 @@
+//! Timers of tasks: the driver behind the crate embassy-time.
+//!
+//! One tick is one nanosecond of system time. The queue takes wakers of any kind (not only those
+//! of embassy's executor), up to its 64 places; a timer that finds none is woken early, and asks
+//! again. The earliest deadline is Xen's one-shot timer.
+#![expect(unsafe_code, reason = "the macros define symbols that other crates link to")]
+
+use core::cell::RefCell;
+use core::sync::atomic::Ordering;
+use core::task::Waker;
+
+use critical_section::Mutex;
+use embassy_time_driver::{Driver, time_driver_impl};
+use embassy_time_queue_utils::Queue;
+
+use super::{clock, shared_info};
+
+/// An alarm that rings within this many nanoseconds may have rung already; it's set anew.
+const NEAR: u64 = 1_000_000;
+
+struct Timers(Mutex<RefCell<Schedule>>);
+
+struct Schedule {
+    queue: Queue,
+    /// When Xen will ring next, as far as it was told.
+    alarm: u64,
+}
+
+time_driver_impl!(static TIMERS: Timers = Timers(Mutex::new(RefCell::new(Schedule {
+    queue: Queue::new(),
+    alarm: 0,
+}))));
+
+impl Driver for Timers {
+    fn now(&self) -> u64 {
+        clock::now()
+    }
+
+    fn schedule_wake(&self, at: u64, waker: &Waker) {
+        critical_section::with(|cs| {
+            let mut schedule = self.0.borrow_ref_mut(cs);
+            if schedule.queue.schedule_wake(at, waker) {
+                schedule.wake_and_set_alarm();
+            }
+        });
+    }
+}
+
+/// Wakes the tasks whose deadline has passed.
+pub fn expire() {
+    critical_section::with(|cs| TIMERS.0.borrow_ref_mut(cs).wake_and_set_alarm());
+}
+
+impl Schedule {
+    /// Wakes what is due, and has Xen ring for what is due next. An alarm that is set for earlier
+    /// stays: it costs a spurious wake-up, not a hypercall for each timeout that is put off.
+    fn wake_and_set_alarm(&mut self) {
+        let now = clock::now();
+        let next = self.queue.next_expiration(now);
+        let is_set = now + NEAR < self.alarm && self.alarm <= next;
+        if next != u64::MAX && !is_set {
+            clock::set_alarm(next);
+            self.alarm = next;
+        }
+    }
+}
+
+struct UpcallMask;
+critical_section::set_impl!(UpcallMask);
+
+// SAFETY: one vCPU, and upcalls are the only thing that could interrupt it. They are masked while
+// any code runs, and the handler does nothing, so this only keeps what is.
+unsafe impl critical_section::Impl for UpcallMask {
+    unsafe fn acquire() -> bool {
+        mask_upcalls()
+    }
+
+    unsafe fn release(was_masked: bool) {
+        debug_assert!(was_masked, "upcalls are masked while code runs");
+    }
+}
+
+/// Masks event upcalls; whether they were masked.
+pub fn mask_upcalls() -> bool {
+    // Before shared_info is mapped they are, as at entry.
+    shared_info::vcpu().is_none_or(|vcpu| vcpu.evtchn_upcall_mask.swap(1, Ordering::SeqCst) != 0)
+}

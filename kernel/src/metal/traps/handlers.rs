@@ -1,0 +1,28 @@
+//! What happens when Xen enters the guest.
+//!
+//! An exception at an instruction that has a fix-up goes on there; any other is fatal: a dump, the
+//! hooks of `power::on_crash`, SHUTDOWN_crash.
+
+use super::frame::TrapFrame;
+use super::{dump, fixup};
+use crate::metal::panicking;
+use crate::{power, println};
+
+/// Every exception comes here, from its stub, and goes on at `frame.rip` when this returns.
+pub extern "C" fn on_trap(frame: &mut TrapFrame) {
+    if let Some(resume) = fixup::find(frame.rip) {
+        frame.rip = resume;
+        return;
+    }
+    if panicking::first_fatality() {
+        dump::print(frame);
+    } else {
+        println!("TRAP {} at {:016x} while dying", frame.vector, frame.rip);
+    }
+    power::crash()
+}
+
+/// Xen could not load a segment register, or an `iret` of its own on our behalf failed.
+pub extern "C" fn on_failsafe() -> ! {
+    panic!("failsafe callback: Xen could not load a segment register of ours")
+}

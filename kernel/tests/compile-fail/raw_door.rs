@@ -1,0 +1,5 @@
+//! The door to the seam is unsafe to go through.
+
+fn main() {
+    let _ = grantkit::raw::xen();
+}

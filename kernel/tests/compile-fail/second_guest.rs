@@ -1,0 +1,9 @@
+//! A `Guest` comes from the kernel alone.
+
+use grantkit::{Guest, Services, Spawner, Xen};
+
+fn guest(services: Services<Xen>, spawner: Spawner) -> Guest {
+    Guest { services, spawner }
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+//! A `Spawner` comes with the `Guest`.
+#![allow(unreachable_code)]
+
+fn main() {
+    let _ = grantkit::Spawner(unimplemented!());
+}

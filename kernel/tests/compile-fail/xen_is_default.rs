@@ -1,0 +1,5 @@
+//! A `Xen` doesn't come out of nothing.
+
+fn main() {
+    let _: grantkit::Xen = Default::default();
+}

@@ -1,0 +1,67 @@
+//! A command's arguments, and why one fails.
+
+use drivers::Access;
+use nix::errno::Errno;
+use tasks::shell::{first_word, number};
+
+use crate::libxen::AtUnmap;
+
+/// Why a command failed: an errno's name, and words.
+#[derive(Debug)]
+pub struct CommandError(pub String, pub String);
+
+impl From<Errno> for CommandError {
+    fn from(errno: Errno) -> CommandError {
+        CommandError(format!("{errno:?}"), errno.desc().to_owned())
+    }
+}
+
+impl From<drivers::Error> for CommandError {
+    fn from(error: drivers::Error) -> CommandError {
+        CommandError(error.errno().to_string(), error.to_string())
+    }
+}
+
+/// An argument that can't be used.
+pub fn invalid(words: impl Into<String>) -> CommandError {
+    CommandError("EINVAL".into(), words.into())
+}
+
+/// The arguments that are left.
+pub struct Arguments<'a>(pub &'a str);
+
+impl<'a> Arguments<'a> {
+    /// The next one.
+    pub fn word(&mut self) -> Result<&'a str, CommandError> {
+        let (word, rest) = first_word(self.0);
+        self.0 = rest;
+        if word.is_empty() { Err(invalid("an argument is missing")) } else { Ok(word) }
+    }
+
+    /// The next one, a number.
+    pub fn number<T: TryFrom<u64>>(&mut self) -> Result<T, CommandError> {
+        self.word().and_then(parse)
+    }
+
+    /// The words behind the others: read-only or not, and what is to happen at the end.
+    pub fn manner(&mut self) -> Result<(Access, Option<AtUnmap>), CommandError> {
+        let (mut access, mut notify) = (Access::ReadWrite, AtUnmap { byte: None, event: None });
+        while !self.0.is_empty() {
+            let word = self.word()?;
+            match word.split_once('=') {
+                None if word == "ro" => access = Access::ReadOnly,
+                Some(("byte", offset)) => notify.byte = Some(parse(offset)?),
+                Some(("event", port)) => notify.event = Some(parse(port)?),
+                _ => return Err(invalid(format!("{word:?} is too much"))),
+            }
+        }
+        let any = notify.byte.is_some() || notify.event.is_some();
+        Ok((access, any.then_some(notify)))
+    }
+}
+
+/// A word that is a number.
+pub fn parse<T: TryFrom<u64>>(word: &str) -> Result<T, CommandError> {
+    let number = number(word).and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| invalid(format!("{word:?} is no number")))
+}

@@ -1,0 +1,175 @@
+//! Finding a command by its name, and similar names where there is none.
+
+use core::fmt::{self, Write};
+
+use drivers::Errno;
+
+use super::reply::Failure;
+use super::words::first_word;
+use crate::text::Text;
+
+/// A command, as help shows it.
+#[derive(Debug)]
+pub(crate) struct Command {
+    /// The word or words before the arguments.
+    pub(crate) name: &'static str,
+    /// The arguments.
+    pub(crate) arguments: &'static str,
+    /// What it does, in a few words.
+    pub(crate) about: &'static str,
+}
+
+/// How to use it.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        if !self.arguments.is_empty() {
+            write!(f, " {}", self.arguments)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the first words of a line mean.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    /// A command, and the rest of the line.
+    Command(&'static Command, &'a str),
+    /// The first word of several commands, and no second one of theirs.
+    Group(&'static str),
+    /// A word that no command has.
+    Unknown(&'a str),
+}
+
+/// All commands, in the order in which help lists them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Commands(pub(crate) &'static [Command]);
+
+impl Commands {
+    /// Finds the command of a line.
+    pub(crate) fn find(self, line: &str) -> Found<'_> {
+        let (first, after_first) = first_word(line);
+        let (second, after_second) = first_word(after_first);
+        let mut group = None;
+        for command in self.0 {
+            match command.name.split_once(' ') {
+                None if command.name == first => return Found::Command(command, after_first),
+                Some((one, two)) if one == first => {
+                    if two == second {
+                        return Found::Command(command, after_second);
+                    }
+                    group = Some(one);
+                }
+                _ => {}
+            }
+        }
+        group.map_or(Found::Unknown(first), Found::Group)
+    }
+
+    /// The first words of all commands, each once.
+    pub(crate) fn words(self) -> impl Iterator<Item = &'static str> {
+        let mut last = "";
+        self.0
+            .iter()
+            .map(|command| first_word(command.name).0)
+            .filter(move |word| core::mem::replace(&mut last, word) != *word)
+    }
+
+    /// Words of commands that somebody may have meant with `word`, the nearest first.
+    fn near(self, word: &str) -> impl Iterator<Item = &'static str> {
+        let at = move |wanted| self.words().filter(move |known| distance(word, known) == wanted);
+        (1..=2).flat_map(at)
+    }
+
+    /// ENOSYS for a word that no command has, with words that are near it.
+    pub(crate) fn unknown(self, word: &str) -> Failure {
+        let mut words = Text::new();
+        let mut told = write!(words, "no such command");
+        for (place, near) in self.near(word).enumerate() {
+            let joint = if place == 0 { "; did you mean" } else { "," };
+            told = told.and_then(|()| write!(words, "{joint} {near}"));
+        }
+        match told {
+            Ok(()) => {
+                Failure::new(Errno::ENOSYS, format_args!("{}; help lists all", words.as_str()))
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    /// EINVAL for the first word of commands that have two, with no second one of theirs.
+    pub(crate) fn not_in_group(self, word: &str) -> Failure {
+        let mut words = Text::new();
+        let group = |name: &&str| name.split_once(' ').is_some_and(|(one, _)| one == word);
+        let mut told = write!(words, "the commands of this word are");
+        for name in self.0.iter().map(|command| command.name).filter(group) {
+            told = told.and_then(|()| write!(words, " {name:?}"));
+        }
+        match told {
+            Ok(()) => Failure::invalid(format_args!("{}", words.as_str())),
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// The edit distance: how many characters have to be changed, added or left out. Words of more
+/// than 16 bytes are far from everything.
+fn distance(word: &str, known: &str) -> usize {
+    const LONGEST: usize = 16;
+    if word.len() > LONGEST || known.len() > LONGEST {
+        return usize::MAX;
+    }
+    let mut row: [usize; LONGEST + 1] = core::array::from_fn(|column| column);
+    for (line, a) in word.bytes().enumerate() {
+        let mut diagonal = core::mem::replace(&mut row[0], line + 1);
+        for (column, b) in known.bytes().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[known.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    const fn named(name: &'static str) -> Command {
+        Command { name, arguments: "", about: "" }
+    }
+
+    const SOME: Commands = Commands(&[
+        named("share"),
+        named("map"),
+        named("state"),
+        named("unshare"),
+        named("port offer"),
+        named("port bind"),
+        named("status"),
+        named("set"),
+    ]);
+
+    #[test]
+    fn a_word_that_is_nearly_a_command_finds_it() {
+        let near = |word| SOME.near(word).collect::<Vec<_>>();
+        assert_eq!(near("shre"), ["share"]);
+        assert_eq!(near("maps"), ["map"]);
+        assert_eq!(near("unshared"), ["unshare"]);
+        assert_eq!(near("stat"), ["state", "status", "set"]);
+        assert!(near("xyzzy").is_empty());
+        assert!(near(&"x".repeat(8000)).is_empty());
+    }
+
+    #[test]
+    fn a_command_of_two_words_is_found_by_both() {
+        assert!(matches!(
+            SOME.find("port  offer 1"),
+            Found::Command(Command { name: "port offer", .. }, "1")
+        ));
+        assert!(matches!(SOME.find("port"), Found::Group("port")));
+        assert!(matches!(SOME.find("port shut 1"), Found::Group("port")));
+        assert!(matches!(SOME.find("vchan cat"), Found::Unknown("vchan")));
+    }
+}

@@ -1,0 +1,104 @@
+//! What commands work on, and how they wait.
+
+use alloc::vec::Vec;
+use core::pin::Pin;
+
+use drivers::events::Port;
+use drivers::memory::Platform;
+use drivers::{ClaimedDomId, Errno, Error, Services, gntdev};
+use embassy_futures::select::{Either, Either3, select, select3};
+
+use super::input::Input;
+use super::objects::Objects;
+use super::reply::{Done, Failure};
+use crate::demo::Granter;
+use crate::machine::{Ending, Machine};
+use crate::manners;
+
+/// How long a map or its state waits for xenstore.
+const SIGHT_MS: u64 = 1_000;
+
+/// The state that commands work on.
+#[derive(Debug)]
+pub(crate) struct Shell<'a, X: Platform, M> {
+    pub(crate) services: Services<X>,
+    pub(crate) machine: M,
+    pub(crate) input: &'a Input,
+    pub(crate) granter: &'a Granter,
+    pub(crate) objects: Objects<X>,
+    /// Ports that the shell opened.
+    pub(crate) ports: Vec<Port<X>>,
+    /// The device for maps, and the limit it was opened with.
+    gntdev: Option<(u32, gntdev::Device<X>)>,
+    /// Xen's time when the shell was started.
+    pub(crate) started: u64,
+    pub(crate) ending: Option<Ending>,
+}
+
+impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
+    pub(crate) fn new(
+        services: Services<X>,
+        machine: M,
+        input: &'a Input,
+        granter: &'a Granter,
+    ) -> Self {
+        Self {
+            started: services.system.now(),
+            services,
+            machine,
+            input,
+            granter,
+            objects: Objects::new(),
+            ports: Vec::new(),
+            gntdev: None,
+            ending: None,
+        }
+    }
+
+    /// Waits for `until`, for at most `ms` milliseconds: ETIMEDOUT. A Ctrl-C ends it: EINTR.
+    pub(crate) async fn wait_for(
+        &self,
+        ms: Option<u64>,
+        until: Pin<&mut dyn Future<Output = ()>>,
+    ) -> Done {
+        let late = async {
+            match ms {
+                Some(ms) => self.pause(ms).await,
+                None => core::future::pending().await,
+            }
+        };
+        match select(select(until, late), self.input.interrupted()).await {
+            Either::First(Either::First(())) => Ok(()),
+            Either::First(Either::Second(())) => Err(Failure::new(
+                Errno::ETIMEDOUT,
+                format_args!("waited {} ms", ms.unwrap_or_default()),
+            )),
+            Either::Second(()) => Err(Failure::new(Errno::EINTR, format_args!("interrupted"))),
+        }
+    }
+
+    /// Whether a peer's state can be read in xenstore; `None` if that is not known in time.
+    pub(crate) async fn sees(&self, peer: ClaimedDomId) -> Option<bool> {
+        let sees = manners::is_there(&self.services, peer);
+        match select3(sees, self.pause(SIGHT_MS), self.input.interrupted()).await {
+            Either3::First(sees) => sees,
+            Either3::Second(()) | Either3::Third(()) => None,
+        }
+    }
+
+    pub(crate) async fn pause(&self, ms: u64) {
+        let xen = &self.services.system;
+        let deadline = xen.now().saturating_add(ms.saturating_mul(1_000_000));
+        xen.sleep_until(deadline).await;
+    }
+
+    /// A device for maps, with the limit as it is set now.
+    pub(crate) fn gntdev(&mut self) -> Result<&gntdev::Device<X>, Error> {
+        let limit = self.services.gntdev.limit();
+        let opened = match self.gntdev.take() {
+            Some(opened) if opened.0 == limit => opened,
+            _ => (limit, self.services.gntdev.open()?),
+        };
+        Ok(&self.gntdev.insert(opened).1)
+    }
+}

@@ -1,0 +1,11 @@
+//! `linux/mman.h` and `asm-generic/mman-common.h`: arguments of `mmap`.
+
+/// Protection: the memory can be read.
+pub const PROT_READ: u32 = 1;
+/// Protection: the memory can be written.
+pub const PROT_WRITE: u32 = 2;
+
+/// Flag: stores reach what is mapped. One of this and [`MAP_PRIVATE`] must be given.
+pub const MAP_SHARED: u32 = 1;
+/// Flag: stores stay private. gntdev takes it for a read-only mapping, gntalloc never.
+pub const MAP_PRIVATE: u32 = 2;

@@ -1,0 +1,175 @@
+//! The command line: a word for each command, and one for each tier.
+
+mod attach; // a person at the guests' consoles
+mod check; // the whole test: format, lints, documentation, host tests, Miri, the tiers
+mod demo; // two guests share memory, and the report
+mod run; // a guest of a name, with the console on the terminal
+mod shell; // two guests at their prompts
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::guests::image;
+use crate::tiers::{self, Extent, TIERS, Tier};
+
+/// A command that is no tier.
+struct Word {
+    name: &'static str,
+    about: &'static str,
+    arguments: fn() -> Vec<Arg>,
+    run: fn(&ArgMatches) -> Result<()>,
+}
+
+const WORDS: &[Word] = &[
+    Word {
+        name: "demo",
+        about: "Two guests that xl creates share memory (what happens without a word)",
+        arguments: Vec::new,
+        run: |_| demo::command(),
+    },
+    Word {
+        name: "shell",
+        about: "Two guests at their prompts, one of them on this terminal",
+        arguments: Vec::new,
+        run: |_| shell::command(),
+    },
+    Word {
+        name: "run",
+        about: "Build a guest by its name and boot it with the console on this terminal",
+        arguments: run::arguments,
+        run: run::command,
+    },
+    Word {
+        name: "build",
+        about: "Build the image and put it into target/xen, beside its xl configurations",
+        arguments: Vec::new,
+        run: |_| image::build(),
+    },
+    Word {
+        name: "test",
+        about: "Everything: format, lints, documentation, host tests, Miri, every tier",
+        arguments: Vec::new,
+        run: |_| check::everything(),
+    },
+    Word {
+        name: "soak",
+        about: "Every tier in full, which takes long",
+        arguments: Vec::new,
+        run: |_| soak(),
+    },
+];
+
+/// The words that are understood.
+pub fn line() -> Command {
+    let words = WORDS
+        .iter()
+        .map(|word| Command::new(word.name).about(word.about).args((word.arguments)()))
+        .chain(TIERS.iter().map(tier));
+    let line = Command::new("./run.sh").bin_name("./run.sh").subcommands(words);
+    line.about("Builds, boots and tests Grantkit.")
+}
+
+/// Does what the words say.
+pub fn perform(matches: &ArgMatches) -> Result<()> {
+    let Some((name, matches)) = matches.subcommand() else { return demo::command() };
+    if let Some(tier) = TIERS.iter().find(|tier| tier.name == name) {
+        let full = tier.full.is_some() && matches.get_flag("full");
+        return tier.command(if full { Extent::Full } else { Extent::Small });
+    }
+    let word = WORDS.iter().find(|word| word.name == name);
+    word.map_or(Ok(()), |word| (word.run)(matches))
+}
+
+/// An unknown word gets one line with the known ones that are near; the rest is clap's own message.
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    match unknown(error) {
+        Some(line) => eprintln!("error: {line}"),
+        None => drop(error.print()),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+fn tier(tier: &Tier) -> Command {
+    let full = tier.full.map(|full| {
+        let help = format!("As much as `soak` runs: {full}, not {}", tier.small);
+        Arg::new("full").long("full").action(ArgAction::SetTrue).help(help)
+    });
+    Command::new(tier.name).about(tier.about).args(full)
+}
+
+fn unknown(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => word.clone(),
+        Some(ContextValue::Strings(words)) => {
+            // The nearest comes last.
+            words.iter().rev().map(String::as_str).collect::<Vec<_>>().join(" or ")
+        }
+        _ => String::new(),
+    };
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let word = text(ContextKind::InvalidSubcommand);
+    Some(match text(ContextKind::SuggestedSubcommand) {
+        near if near.is_empty() => format!("no command `{word}`; ./run.sh --help lists them"),
+        near => format!("no command `{word}`; did you mean {near}?"),
+    })
+}
+
+/// `./run.sh soak`
+fn soak() -> Result<()> {
+    image::build()?;
+    tiers::run_all(Extent::Full)?.verdict("soak")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<ArgMatches, clap::Error> {
+        line().try_get_matches_from([&["./run.sh"], words].concat())
+    }
+
+    #[test]
+    fn the_command_line_contradicts_nothing() {
+        line().debug_assert();
+    }
+
+    #[test]
+    fn every_tier_is_a_command_and_has_a_full_form_where_the_table_says_so() {
+        for tier in TIERS {
+            assert!(parsed(&[tier.name]).is_ok(), "{}", tier.name);
+            assert_eq!(
+                parsed(&[tier.name, "--full"]).is_ok(),
+                tier.full.is_some(),
+                "{}",
+                tier.name
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_is_refused_with_those_that_are_near() {
+        let line = |word| unknown(&parsed(&[word]).unwrap_err()).unwrap();
+        assert_eq!(line("smok"), "no command `smok`; did you mean smoke or soak?");
+        assert_eq!(line("exhaust"), "no command `exhaust`; did you mean exhaustion?");
+        assert_eq!(line("zzz"), "no command `zzz`; ./run.sh --help lists them");
+    }
+
+    #[test]
+    fn other_mistakes_are_claps_to_tell() {
+        assert_eq!(unknown(&parsed(&["smoke", "--full"]).unwrap_err()), None);
+        assert_eq!(unknown(&parsed(&["run"]).unwrap_err()), None);
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_the_guests() {
+        let matches = parsed(&["run", "hello", "--domu", "--", "--x", "y"]).unwrap();
+        let (name, matches) = matches.subcommand().unwrap();
+        assert_eq!(name, "run");
+        assert_eq!(run::words(matches), "--x y");
+    }
+}

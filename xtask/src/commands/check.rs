@@ -1,0 +1,173 @@
+//! The whole test: format, lints, documentation, host tests, Miri, every tier on Xen in its small
+//! form.
+//!
+//! A failed step does not keep the others from running. The last line counts the Rust tests and the
+//! checks on Xen that were really run; each other step that fails adds one to the failed ones.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::guests::image::{self, TARGET};
+use crate::host::cargo::{self, BUILD_LIMIT};
+use crate::host::steps::{logged, say, step};
+use crate::host::{children, paths};
+use crate::judge::tally::Tally;
+use crate::lab::{apt, packages};
+use crate::tiers::{self, Extent};
+
+/// What the host tests may take.
+const TEST_LIMIT: Duration = Duration::from_secs(60);
+
+/// All that builds on the host.
+const HOST: [&str; 1] = ["--workspace"];
+const KERNEL: [&str; 4] = ["-p", "grantkit", "--target", TARGET];
+const GUESTS: [&str; 6] = ["-p", "image", "-p", "trials", "--target", TARGET];
+const LIBRARIES: [&str; 12] = [
+    "-p", "drivers", "-p", "linux", "-p", "trials", "-p", "tasks", "-p", "xen-sys", "--target",
+    TARGET,
+];
+const DENY: [&str; 3] = ["--", "-D", "warnings"];
+
+/// What must pass without running anything: a name, and cargo's arguments.
+const BUILDS: [(&str, &[&[&str]]); 7] = [
+    ("fmt", &[&["fmt", "--check", "--", "--color", "never"]]),
+    ("clippy host", &[&["clippy", "--all-targets"], &HOST, &DENY]),
+    ("clippy kernel", &[&["clippy", "--examples", "--lib"], &KERNEL, &DENY]),
+    ("clippy guests", &[&["clippy", "--bins"], &GUESTS, &DENY]),
+    ("clippy libraries", &[&["clippy", "--lib"], &LIBRARIES, &DENY]),
+    ("doc host", &[&["doc", "--no-deps"], &HOST]),
+    ("doc kernel", &[&["doc", "--no-deps"], &KERNEL]),
+];
+
+/// `./run.sh test`
+pub fn everything() -> Result<()> {
+    let mut tally = Tally::default();
+    for (name, arguments) in BUILDS {
+        let passed = step(name, || {
+            let mut cargo = cargo::command(&arguments.concat());
+            cargo.env("RUSTDOCFLAGS", "-D warnings");
+            logged(&name.replace(' ', "-"), cargo, BUILD_LIMIT)
+        });
+        tally.failed += u64::from(passed.is_err());
+        stop_if_interrupted()?;
+    }
+    host_tests(&mut tally);
+    stop_if_interrupted()?;
+    tally.failed += u64::from(miri().is_err());
+    stop_if_interrupted()?;
+    match image::build().and_then(|()| tiers::run_all(Extent::Small)) {
+        Ok(checks) => tally.add(checks),
+        Err(_) => tally.failed += 1,
+    }
+    stop_if_interrupted()?;
+    tally.verdict("the test")
+}
+
+/// Builds and runs the tests of all host crates, and counts them.
+fn host_tests(tally: &mut Tally) {
+    let before = tally.failed;
+    let passed = step("build host tests", || {
+        apt::installed("cc", &["gcc", "libc6-dev"])?;
+        let headers = packages::unpacked("libxen-dev")?.join("usr/include");
+        logged("build-host-tests", cargo_test(&["--no-run"], &headers), BUILD_LIMIT)?;
+        Ok(headers)
+    })
+    .and_then(|headers| step("host tests", || run_host_tests(&headers, tally)));
+    tally.failed += u64::from(passed.is_err() && tally.failed == before);
+}
+
+fn run_host_tests(headers: &Path, tally: &mut Tally) -> Result<()> {
+    let started = Instant::now();
+    let result = logged("host-tests", cargo_test(&["--no-fail-fast"], headers), 5 * TEST_LIMIT);
+    let took = started.elapsed();
+    let counted = results(&fs::read_to_string(paths::lab().join("host-tests.log"))?);
+    tally.passed += counted.passed;
+    tally.failed += counted.failed;
+    say(&format!("        {} tests passed, {} failed", counted.passed, counted.failed));
+    result?;
+    if took > TEST_LIMIT {
+        bail!("the tests took {:.0} s, more than {}", took.as_secs_f64(), TEST_LIMIT.as_secs());
+    }
+    Ok(())
+}
+
+/// The test of xen-sys compares the ABI with Xen's own headers, which the environment names.
+fn cargo_test(more: &[&str], headers: &Path) -> Command {
+    let mut cargo = cargo::command(&[&["test"], more, &HOST[..]].concat());
+    cargo.env("XEN_HEADERS", headers);
+    cargo
+}
+
+/// drivers under Miri, where a nightly toolchain is at hand: the project itself needs stable only.
+fn miri() -> Result<()> {
+    let rustup = |words: &[&str]| {
+        let mut rustup = children::command("rustup");
+        rustup.args(words);
+        rustup
+    };
+    let run = |command: Command| logged("miri", command, BUILD_LIMIT);
+    let there = || run(rustup(&["run", "nightly", "cargo", "miri", "--version"])).is_ok();
+    if !run(rustup(&["toolchain", "list"])).is_ok_and(|list| list.contains("nightly")) {
+        say("skipped miri: no nightly toolchain is installed");
+        return Ok(());
+    }
+    if !there()
+        && (run(rustup(&["component", "add", "miri", "rust-src", "--toolchain", "nightly"]))
+            .is_err()
+            || !there())
+    {
+        say("skipped miri: the nightly toolchain has no miri");
+        return Ok(());
+    }
+    step("miri drivers", || {
+        // The unit tests and the tests of notification: between them they map, read, write, unmap
+        // and end. All of the crate takes Miri longer than a test run may.
+        let mut miri = rustup(&["run", "nightly", "cargo", "miri", "test", "-p", "drivers"]);
+        miri.args(["--lib", "--test", "notify"]);
+        // Property tests read the clock and the environment.
+        miri.env("MIRIFLAGS", "-Zmiri-disable-isolation");
+        run(miri).map(drop)
+    })
+}
+
+/// Adds up the lines `test result: ok. 12 passed; 0 failed; ...`.
+fn results(said: &str) -> Tally {
+    let mut tally = Tally::default();
+    for line in said.lines().filter(|line| line.starts_with("test result: ")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        for pair in words.windows(2) {
+            let count = || pair[0].parse().unwrap_or(0);
+            match pair[1] {
+                "passed;" => tally.passed += count(),
+                "failed;" => tally.failed += count(),
+                _ => {}
+            }
+        }
+    }
+    tally
+}
+
+fn stop_if_interrupted() -> Result<()> {
+    match children::interrupted() {
+        true => bail!("interrupted"),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_add_up_and_nothing_else_does() {
+        let said = "test result: ok. 12 passed; 0 failed; 1 ignored; finished in 0.1s\n\
+                    note: test result: ok. 9 passed; 9 failed;\n\
+                    test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured\n";
+        let tally = results(said);
+        assert_eq!((tally.passed, tally.failed), (15, 2));
+    }
+}

@@ -1,0 +1,88 @@
+//! xl configurations, all of which are written here, but for the three in xen-config.
+//!
+//! Settings stand in a file, or behind a file's name on xl's command line, where they overrule it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::image;
+use crate::host::paths;
+
+/// Settings of a guest, in xl's own syntax.
+#[derive(Clone, Default)]
+pub struct Settings(Vec<String>);
+
+impl Settings {
+    /// None at all.
+    pub fn none() -> Settings {
+        Settings::default()
+    }
+
+    /// Sets a text, whatever is in it.
+    pub fn text(mut self, key: &str, value: &str) -> Settings {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+        self.0.push(format!("{key} = \"{value}\""));
+        self
+    }
+
+    /// Sets a number.
+    pub fn number(mut self, key: &str, value: u64) -> Settings {
+        self.0.push(format!("{key} = {value}"));
+        self
+    }
+
+    /// The guest's memory in MiB.
+    pub fn memory(self, mib: u64) -> Settings {
+        self.number("memory", mib)
+    }
+
+    /// The guest's command line.
+    pub fn extra(self, words: &str) -> Settings {
+        self.text("extra", words)
+    }
+
+    /// What xl does when the guest crashes: `destroy` or `preserve`.
+    pub fn on_crash(self, action: &str) -> Settings {
+        self.text("on_crash", action)
+    }
+
+    /// One setting each, as words of xl's command line.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    fn file(&self) -> String {
+        self.0.iter().map(|setting| format!("{setting}\n")).collect()
+    }
+}
+
+/// Builds the guest `name`, and writes `<name>.cfg` for it.
+///
+/// Both files are for dom0's working directory. The kernel gets a name of its own, since a program
+/// of dom0's may have the guest's.
+pub fn files(name: &str, settings: Settings) -> Result<[PathBuf; 2]> {
+    let built = image::guest(name)?;
+    let folder = paths::target().join("dom0");
+    fs::create_dir_all(&folder)?;
+    let (kernel, config) =
+        (folder.join(format!("{name}-guest")), folder.join(format!("{name}.cfg")));
+    fs::copy(&built, &kernel).with_context(|| format!("no {}", paths::shown(&built)))?;
+    let own = Settings::none().text("name", name).text("type", "pv");
+    let own = own.text("kernel", &format!("{name}-guest")).number("vcpus", 1);
+    fs::write(&config, own.file() + &settings.file())?;
+    Ok([kernel, config])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_keeps_its_quotes_and_backslashes() {
+        let settings = Settings::none().memory(8).extra(r#"-- write 1 0 "\""#);
+        assert_eq!(settings.file(), "memory = 8\nextra = \"-- write 1 0 \\\"\\\\\\\"\"\n");
+        assert_eq!(settings.words().next(), Some("memory = 8"));
+    }
+}

@@ -1,0 +1,84 @@
+//! The demo's steps, made by two guests and told of one by one.
+//!
+//! The guests make all steps but one by themselves, and each says so on its console. The report's
+//! words are the granter's. Ending the mapper while it maps is dom0's part. A step that nobody told
+//! of was not made.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::config::Settings;
+use super::life::{self, PAIR};
+use super::survive::survive;
+use crate::host::children;
+use crate::host::steps::{clocked, say};
+use crate::judge::demo::{self, CLEAN, SURVIVE, Step};
+use crate::lab::{Lab, PATIENCE};
+
+/// What the guests' own steps may take, together.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Creates the guests in this order, and tells of every step as it is made.
+pub fn prove(lab: &mut Lab, order: [&str; 2]) -> Result<Vec<Step>> {
+    for guest in order {
+        create(lab, guest)?;
+    }
+    let mut steps = Vec::new();
+    let mut tell = |step: Step| {
+        say(&step.shown());
+        steps.push(step);
+    };
+    let mut next = 1;
+    let (in_time, _) = clocked("demo", || {
+        lab.until(LIMIT, |lab| {
+            let said = PAIR.map(|guest| lab.lines(guest));
+            while next < SURVIVE && said.iter().all(|lines| demo::told(next, lines)) {
+                tell(demo::both(next, [&said[0], &said[1]]));
+                next += 1;
+            }
+            said.iter().all(|lines| demo::over(lines)).then_some(())
+        })
+    });
+    if children::interrupted() {
+        bail!("interrupted");
+    }
+    let said = PAIR.map(|guest| lab.lines(guest));
+    for number in next..SURVIVE {
+        tell(demo::both(number, [&said[0], &said[1]]));
+    }
+    let ended = in_time.map_err(|error| format!("{error:#}")).and_then(|()| {
+        PAIR.iter().zip(&said).try_for_each(|(guest, lines)| demo::ended(guest, lines))
+    });
+    let survived = match &ended {
+        Ok(()) => clocked("survive", || survive(lab)).0.map_err(|error| format!("{error:#}")),
+        Err(why) => Err(format!("not tried: {why}")),
+    };
+    tell(Step { number: SURVIVE, outcome: survived });
+    let clean = demo::both(CLEAN, [&said[0], &said[1]]);
+    tell(Step { outcome: clean.outcome.and_then(|words| ended.map(|()| words)), ..clean });
+    Ok(steps)
+}
+
+fn create(lab: &mut Lab, guest: &str) -> Result<()> {
+    timed(guest, || {
+        let domid = life::create(lab, guest, guest, &Settings::none())?;
+        let kib = lab.node(&format!("/local/domain/{domid}/memory/target"))?.parse::<u64>()?;
+        let ready = |lab: &Lab| demo::ready(&lab.lines(guest));
+        let ms = lab.until(PATIENCE, ready).context("it never said that it is ready")?;
+        Ok((format!("domain {domid}, {} MiB, prompt after {ms} ms of cpu", kib / 1024), ()))
+    })
+}
+
+/// A line of the report with what was done and how long it took.
+pub fn timed<T>(name: &str, work: impl FnOnce() -> Result<(String, T)>) -> Result<T> {
+    let (result, seconds) = clocked(name, work);
+    let mut line = format!("  {name:<10}");
+    match &result {
+        Ok((words, _)) => write!(line, "{words:<64}{seconds:>5.1} s")?,
+        Err(error) => write!(line, "FAILED: {error:#}")?,
+    }
+    say(&line);
+    result.map(|(_, value)| value).with_context(|| format!("{name} failed"))
+}

@@ -1,0 +1,141 @@
+//! The guests' ELF files, and `target/xen`: the image and its xl configurations, side by side.
+//!
+//! The symbol table stays in a file, because backtraces take their names from it; debug information
+//! goes. A guest that takes more than 256 KiB of memory is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::host::steps::{say, step};
+use crate::host::{cargo, paths};
+
+/// The one target that guests are built for.
+pub const TARGET: &str = "x86_64-unknown-none";
+/// What a guest's file may take of its memory, in KiB.
+const LIMIT_KIB: u64 = 256;
+
+/// `./run.sh build`
+pub fn build() -> Result<()> {
+    let built = guest_of("grantkit", "release", &["-p", "image", "--bin", "grantkit"])?;
+    step("image", || {
+        let folder = paths::image();
+        let shown = paths::shown(&folder);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {shown}"))?;
+        copy(&built, &folder)?;
+        let configs = fs::read_dir(paths::root().join("xen-config"));
+        for entry in configs.context("no folder xen-config")? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "cfg") {
+                copy(&path, &folder)?;
+            }
+        }
+        say(&format!("        {shown}: the kernel and its xl configurations"));
+        Ok(())
+    })
+}
+
+/// The files that `build` makes.
+pub fn files() -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(paths::image()).context("there is no image")?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
+}
+
+/// Builds a guest by its name: one of lab/trials, or an example of the crate `grantkit`.
+pub fn guest(name: &str) -> Result<PathBuf> {
+    let trial = paths::root().join("lab/trials/src/bin").join(name).with_extension("rs");
+    if trial.exists() {
+        guest_of(name, "release", &["-p", "trials", "--bin", name])
+    } else {
+        guest_of(name, "release/examples", &["-p", "grantkit", "--example", name])
+    }
+}
+
+/// Builds what cargo finds by `which` and puts into `folder`, and refuses it if it is too large.
+fn guest_of(name: &str, folder: &str, which: &[&str]) -> Result<PathBuf> {
+    step(&format!("build {name}"), || {
+        let strip = ["--config", "profile.release.strip='debuginfo'"];
+        cargo::release("build", TARGET, &[which, &strip].concat())?;
+        let built = paths::target().join(TARGET).join(folder).join(name);
+        check(&built)?;
+        Ok(built)
+    })
+}
+
+fn copy(from: &Path, folder: &Path) -> Result<()> {
+    let to = folder.join(from.file_name().unwrap_or_default());
+    fs::copy(from, &to).with_context(|| format!("cannot write {}", paths::shown(&to)))?;
+    Ok(())
+}
+
+fn check(elf: &Path) -> Result<()> {
+    let bytes = fs::read(elf).with_context(|| format!("cannot read {}", paths::shown(elf)))?;
+    let kib = memory(&bytes)
+        .with_context(|| format!("{} is no 64-bit ELF file", paths::shown(elf)))?
+        .div_ceil(1024);
+    say(&format!("        {}: {kib} KiB of memory", elf.file_name().unwrap_or_default().display()));
+    if kib > LIMIT_KIB {
+        bail!("it takes {kib} KiB of memory, more than {LIMIT_KIB}");
+    }
+    Ok(())
+}
+
+/// The sum of all PT_LOAD segments' sizes in memory; `None` if this is no little-endian 64-bit ELF
+/// file.
+fn memory(elf: &[u8]) -> Option<u64> {
+    if !elf.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, size, count) =
+        (number(elf, 0x20, 8)?, number(elf, 0x36, 2)?, number(elf, 0x38, 2)?);
+    let mut sum: u64 = 0;
+    for index in 0..count {
+        let header = usize::try_from(table.checked_add(index * size)?).ok()?;
+        if number(elf, header, 4)? == 1 {
+            sum = sum.checked_add(number(elf, header.checked_add(0x28)?, 8)?)?;
+        }
+    }
+    Some(sum)
+}
+
+/// A little-endian number of `len` bytes.
+fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at.checked_add(len)?)?;
+    Some(bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ELF header and one program header per (type, size in memory).
+    fn elf(segments: &[(u32, u64)]) -> Vec<u8> {
+        let mut elf = vec![0; 64 + 56 * segments.len()];
+        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        elf[0x20] = 64;
+        elf[0x36] = 56;
+        elf[0x38] = u8::try_from(segments.len()).unwrap();
+        for (header, (kind, size)) in elf[64..].chunks_mut(56).zip(segments) {
+            header[..4].copy_from_slice(&kind.to_le_bytes());
+            header[0x28..0x30].copy_from_slice(&size.to_le_bytes());
+        }
+        elf
+    }
+
+    #[test]
+    fn only_loaded_segments_count() {
+        assert_eq!(memory(&elf(&[(1, 0x1234), (4, 99), (1, 0x10_0000)])), Some(0x10_1234));
+        assert_eq!(memory(&elf(&[])), Some(0));
+    }
+
+    #[test]
+    fn a_damaged_file_is_none() {
+        let whole = elf(&[(1, 1), (1, 2)]);
+        assert_eq!(memory(&whole[..whole.len() - 20]), None);
+        assert_eq!(memory(b"MZ"), None);
+        assert_eq!(memory(&elf(&[(1, u64::MAX), (1, 1)])), None);
+    }
+}

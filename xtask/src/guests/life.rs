@@ -1,0 +1,72 @@
+//! A guest's life: created by xl, at its prompt, gone.
+
+use anyhow::{Context, Result};
+
+use super::config::Settings;
+use crate::lab::{Lab, PATIENCE};
+
+/// The demo's two guests.
+pub const PAIR: [&str; 2] = ["granter", "mapper"];
+/// The one guest of checks that need no other.
+pub const GUEST: &str = "guest";
+/// The configuration of a guest that waits at its prompt.
+pub const PLAIN: &str = "grantkit";
+
+/// What is seen once a guest's shell waits.
+const PROMPT: &[u8] = b"grantkit> ";
+
+/// Creates a guest from `<config>.cfg`, which `settings` overrule; its domid.
+pub fn create(lab: &mut Lab, guest: &str, config: &str, settings: &Settings) -> Result<u32> {
+    let (file, name) = (format!("{config}.cfg"), Settings::none().text("name", guest));
+    let words: Vec<&str> =
+        ["create", &file].into_iter().chain(name.words()).chain(settings.words()).collect();
+    lab.xl(&words)?;
+    lab.domid(guest)?.with_context(|| format!("{guest} ended at once"))
+}
+
+/// Creates [`GUEST`], and waits until it is at its prompt; its domid.
+pub fn at_prompt(lab: &mut Lab, settings: &Settings) -> Result<u32> {
+    let domid = create(lab, GUEST, PLAIN, settings)?;
+    prompt(lab, 0)?;
+    Ok(domid)
+}
+
+/// Waits for a prompt of [`GUEST`]'s behind `mark`.
+pub fn prompt(lab: &mut Lab, mark: usize) -> Result<()> {
+    let at_prompt = |lab: &Lab| lab.said(GUEST)[mark..].ends_with(PROMPT).then_some(());
+    lab.until(PATIENCE, at_prompt).context("no prompt")
+}
+
+/// Removes whichever guests of these names there are.
+pub fn clear(lab: &mut Lab) -> Result<()> {
+    PAIR.into_iter().chain([GUEST]).try_for_each(|guest| remove(lab, guest))
+}
+
+/// Destroys a guest if there is one, and forgets what it said.
+pub fn remove(lab: &mut Lab, guest: &str) -> Result<()> {
+    if lab.domid(guest)?.is_some() {
+        let _ = lab.xl(&["destroy", guest]); // it may be ending by itself
+    } else if lab.toolstack(guest).is_empty() {
+        return Ok(());
+    }
+    forget(lab, guest)
+}
+
+/// Forgets what a guest said, once its toolstack has had its last word.
+pub fn forget(lab: &mut Lab, guest: &str) -> Result<()> {
+    gone(lab, guest)?;
+    lab.forget(guest);
+    Ok(())
+}
+
+/// Waits until the toolstack has cleared a guest away.
+pub fn gone(lab: &mut Lab, guest: &str) -> Result<()> {
+    let gone = |lab: &Lab| lab.ended(guest).then_some(());
+    lab.until(PATIENCE, gone).with_context(|| format!("{guest} is still there"))
+}
+
+/// Waits until the toolstack has seen a guest crash.
+pub fn crashed(lab: &mut Lab, guest: &str) -> Result<()> {
+    let crashed = |lab: &Lab| lab.crashed(guest).then_some(());
+    lab.until(PATIENCE, crashed).context("it did not end as crashed")
+}

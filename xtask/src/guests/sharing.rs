@@ -1,0 +1,51 @@
+//! The demo's two guests share pages at their prompts, and each sees what the other wrote.
+
+use anyhow::{Context, Result, ensure};
+
+use super::life::PAIR;
+use crate::judge::reply::{number, same_bytes, value};
+use crate::lab::Lab;
+
+/// Pages that the granter shares and the mapper maps: the id that each has for them.
+pub struct Sharing {
+    /// The granter's.
+    pub share: u64,
+    /// The mapper's.
+    pub map: u64,
+}
+
+impl Sharing {
+    /// The granter shares so many pages, and the mapper maps them.
+    pub fn start(lab: &mut Lab, pages: u32) -> Result<Sharing> {
+        let [granter, mapper] = PAIR;
+        let to = lab.domid(mapper)?.context("no mapper")?;
+        let from = lab.domid(granter)?.context("no granter")?;
+        let shared = lab.ask(granter, &format!("share {to} {pages}"))?;
+        let mapped = lab.ask(mapper, &format!("map {from} {}", value(&shared, "refs")?))?;
+        Ok(Sharing { share: number(&shared, "id")?, map: number(&mapped, "id")? })
+    }
+
+    /// Each sees what the other wrote.
+    pub fn both_ways(&self, lab: &mut Lab) -> Result<()> {
+        let (ours, theirs) = ((PAIR[0], self.share), (PAIR[1], self.map));
+        for (seed, writer, reader) in [(1, ours, theirs), (2, theirs, ours)] {
+            let filled = lab.ask(writer.0, &format!("fill {} {seed}", writer.1))?;
+            let summed = lab.ask(reader.0, &format!("sum {}", reader.1))?;
+            same_bytes(&filled, &summed)?;
+        }
+        Ok(())
+    }
+
+    /// Both let go, the mapper first.
+    pub fn end(self, lab: &mut Lab) -> Result<()> {
+        lab.ask(PAIR[1], &format!("unmap {}", self.map))?;
+        self.unshare(lab)
+    }
+
+    /// The granter lets go of what nobody maps any more.
+    pub fn unshare(self, lab: &mut Lab) -> Result<()> {
+        let ended = lab.ask(PAIR[0], &format!("unshare {}", self.share))?;
+        ensure!(value(&ended, "state")? == "freed", "not freed: {ended}");
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! This machine: nothing in here knows of Xen or of guests.
+
+pub mod cargo; // cargo, called from inside cargo
+pub mod children; // every process that the tool starts, and how it ends
+pub mod paths; // where things lie
+pub mod random; // the seed of a run, and what is drawn from it
+pub mod steps; // one line as a step starts and as it ends
+pub mod terminal; // the terminal that a person sits at

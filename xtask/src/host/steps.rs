@@ -1,0 +1,138 @@
+//! One line as a step starts and as it ends, with its duration.
+//!
+//! On a terminal a clock runs in between; anywhere else no control character is written. What a
+//! step's command says goes to `target/lab/<step>.log`; a failure shows the end of it. A failed
+//! step is told once, here.
+
+use std::fs::{self, File};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::children::{Child, Event};
+use super::paths;
+
+/// How many lines of a log a failure shows.
+const TAIL: usize = 25;
+/// How much of each line.
+const WIDTH: usize = 240;
+
+/// The clock of the step that runs.
+static CLOCK: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Prints one line, above a running clock; a reader who has gone away is no reason to fail.
+pub fn say(line: &str) {
+    let print = || drop(writeln!(std::io::stdout(), "{line}"));
+    match clock().as_ref() {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
+
+/// Runs `work` as the step `name`.
+pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    say(&format!("start   {name}"));
+    let (result, seconds) = clocked(name, work);
+    match &result {
+        Ok(_) => say(&format!("passed  {name} ({seconds:.1} s)")),
+        Err(error) => say(&format!("FAILED  {name} ({seconds:.1} s): {error:#}")),
+    }
+    result.map_err(|_| anyhow!("{name} failed"))
+}
+
+/// Runs `work` while a clock runs, and returns how many seconds it took, too.
+pub fn clocked<T>(name: &str, work: impl FnOnce() -> T) -> (T, f64) {
+    let started = Instant::now();
+    *clock() = Some(started_clock(name));
+    let result = work();
+    if let Some(bar) = clock().take() {
+        bar.finish_and_clear();
+    }
+    (result, started.elapsed().as_secs_f64())
+}
+
+/// Runs one command to its end, its output into `target/lab/<log>.log`; returns what it said.
+pub fn logged(log: &str, mut command: Command, limit: Duration) -> Result<String> {
+    let path = paths::lab().join(format!("{log}.log"));
+    let mut file = create(&path)?;
+    let mut said = Vec::new();
+    command.stdin(Stdio::null());
+    if command.get_current_dir().is_none() {
+        command.current_dir(paths::root());
+    }
+    let mut child = Child::start(command)?;
+    let until = Instant::now() + limit;
+    let trouble = loop {
+        match child.next(until)? {
+            Event::Output(bytes) => {
+                file.write_all(&bytes)
+                    .with_context(|| format!("cannot write {}", paths::shown(&path)))?;
+                said.extend(bytes);
+            }
+            Event::Exited(status) if status.success() => {
+                return Ok(String::from_utf8_lossy(&said).into_owned());
+            }
+            Event::Exited(status) => break status.to_string(),
+            Event::TimedOut => break format!("no end after {} s", limit.as_secs()),
+        }
+    };
+    let said = String::from_utf8_lossy(&said);
+    let full =
+        if said.contains("No space left on device") { ": no space left on device" } else { "" };
+    bail!("{trouble}{full}\n{}", excerpt(&said, &path))
+}
+
+/// Creates a log, and the folder for it.
+pub fn create(path: &Path) -> Result<File> {
+    fs::create_dir_all(path.parent().unwrap_or(path))
+        .and_then(|()| File::create(path))
+        .with_context(|| format!("cannot write {}", paths::shown(path)))
+}
+
+/// The end of a log, indented and without control characters, and where the whole is.
+pub fn excerpt(text: &str, log: &Path) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut shown = String::new();
+    for line in &lines[lines.len().saturating_sub(TAIL)..] {
+        let plain = line.chars().filter(|c| !c.is_control() || *c == '\t');
+        shown.extend("    ".chars().chain(plain.take(WIDTH)).chain(['\n']));
+    }
+    shown + &format!("    (all of it: {})", paths::shown(log))
+}
+
+fn clock() -> MutexGuard<'static, Option<ProgressBar>> {
+    CLOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn started_clock(name: &str) -> ProgressBar {
+    let target = if std::io::stdout().is_terminal() {
+        ProgressDrawTarget::stdout()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(None, target).with_message(name.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("        {msg}: {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_the_end_without_control_characters() {
+        let text: String = (0..100).map(|i| format!("\x1b[1mline {i}\r\n")).collect();
+        let shown = excerpt(&text, Path::new("x.log"));
+        assert_eq!(shown.lines().count(), TAIL + 1);
+        assert!(shown.starts_with("    [1mline 75\n"));
+        assert!(shown.ends_with("(all of it: x.log)"));
+    }
+}

@@ -1,0 +1,68 @@
+//! What a guest counts, before and after: what is the same has left nothing behind.
+
+use anyhow::{Result, ensure};
+
+use super::reply::number;
+
+/// What must be as before once everything is let go, as `status` names it.
+const KEYS: [&str; 8] =
+    ["grants", "parked", "maps", "reserved", "ports", "frames", "frames_free", "heap"];
+
+/// Counts of one guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts(Vec<(&'static str, u64)>);
+
+impl Counts {
+    /// The counts in the result line of `status`.
+    pub fn of(status: &str) -> Result<Counts> {
+        let count = |key| Ok((key, number(status, key)?));
+        KEYS.into_iter().map(count).collect::<Result<_>>().map(Counts)
+    }
+
+    /// Without the heap, which holds the history of what is typed.
+    pub fn but_heap(mut self) -> Counts {
+        self.0.retain(|(key, _)| *key != "heap");
+        self
+    }
+
+    /// Nothing is another than it was; the error names the first that is.
+    pub fn same(&self, before: &Counts) -> Result<()> {
+        for ((key, is), (_, was)) in self.0.iter().zip(&before.0) {
+            ensure!(was == is, "{key} was {was} and is {is}");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = "ok status grants=1 parked=2 maps=3 reserved=4 ports=5 frames=6 \
+                          frames_free=7 heap=8 heap_free=9 stack=10 hypercalls=11 uptime=12";
+
+    #[test]
+    fn a_count_that_differs_is_named() {
+        let before = Counts::of(STATUS).unwrap();
+        for (count, named) in [("parked=2", "parked was 2 and is 9"), ("heap=8", "heap was 8")] {
+            let (key, _) = count.split_once('=').unwrap();
+            let after = Counts::of(&STATUS.replace(count, &format!("{key}=9"))).unwrap();
+            assert!(after.same(&before).unwrap_err().to_string().starts_with(named));
+        }
+        let later = Counts::of(&STATUS.replace("uptime=12", "uptime=13")).unwrap();
+        assert!(later.same(&before).is_ok());
+    }
+
+    #[test]
+    fn the_heap_can_be_left_out() {
+        let before = Counts::of(STATUS).unwrap().but_heap();
+        let after = Counts::of(&STATUS.replace("heap=8", "heap=9")).unwrap().but_heap();
+        assert_eq!(before, after);
+    }
+
+    #[test]
+    fn a_missing_count_is_an_error() {
+        assert!(Counts::of(&STATUS.replace(" ports=5", "")).is_err());
+        assert!(Counts::of("error status errno=EINVAL status=- x").is_err());
+    }
+}

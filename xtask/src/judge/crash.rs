@@ -1,0 +1,159 @@
+//! The dump that a crash leaves on a console.
+
+/// A way to crash, and the words its dump must contain; the first of them begins the dump.
+pub struct Crash {
+    /// The word after `crash`.
+    pub word: &'static str,
+    /// Empty if there can be no dump: Xen itself ends the domain.
+    pub signs: &'static [&'static str],
+}
+
+/// All ways to crash. The first four are one exception; what was tried, and where, shows which
+/// protection held.
+pub const CRASHES: [Crash; 6] = [
+    Crash::new("null", &["page fault", "CR2 0000000000000000: write where nothing is mapped"]),
+    Crash::new(
+        "text",
+        &["page fault", "CR2 ffffffff8", ": write of a page that does not allow it"],
+    ),
+    Crash::new(
+        "rodata",
+        &["page fault", "CR2 ffffffff8", ": write of a page that does not allow it"],
+    ),
+    Crash::new("exec", &["page fault", "CR2 ", ": execution of a page that does not allow it"]),
+    Crash::new("panic", &["panicked at "]),
+    Crash::new("stack", &[]),
+];
+
+impl Crash {
+    const fn new(word: &'static str, signs: &'static [&'static str]) -> Crash {
+        Crash { word, signs }
+    }
+}
+
+/// A dump must fit on one screen of an old terminal.
+const DUMP_LINES: usize = 24;
+
+/// What Xen says last when the domain in dom0's place has crashed.
+pub fn crashed(xen: &[String]) -> bool {
+    xen.iter().any(|line| line.starts_with("Hardware Dom0 crashed"))
+}
+
+/// What Xen says when it ended the domain itself.
+fn ended_by_xen(xen: &[String]) -> bool {
+    xen.iter().any(|line| line.starts_with("Domain 0 (vcpu#0) crashed"))
+}
+
+/// The crash went as it must: a short dump with a named backtrace, or none at all where there can
+/// be none.
+pub fn crash(crash: &Crash, guest: &[String], xen: &[String]) -> Result<(), String> {
+    if !crashed(xen) {
+        return Err("the domain did not end as crashed".into());
+    }
+    let Some((first, others)) = crash.signs.split_first() else {
+        return match (ended_by_xen(xen), guest.iter().any(|line| names_crash(line))) {
+            (true, false) => Ok(()),
+            (true, true) => Err("a dump came from a stack that was used up".into()),
+            (false, _) => Err("Xen did not report a crashed domain".into()),
+        };
+    };
+    if ended_by_xen(xen) {
+        return Err("Xen had to end the domain: the guest's own handler did not".into());
+    }
+    dump(first, others, guest)
+}
+
+/// A dump that begins with `first`, has the other signs and names what crashed.
+fn dump(first: &str, others: &[&str], guest: &[String]) -> Result<(), String> {
+    let start = guest
+        .iter()
+        .position(|line| line.contains(first))
+        .ok_or(format!("no `{first}` in its output"))?;
+    let dump = &guest[start..];
+    if let Some(sign) = others.iter().find(|sign| !dump.iter().any(|line| line.contains(*sign))) {
+        return Err(format!("no `{sign}` in the dump"));
+    }
+    if !dump.iter().any(|line| names_crash(line)) {
+        return Err("no backtrace line names a function `crash`".into());
+    }
+    if dump.len() > DUMP_LINES {
+        return Err(format!("the dump has {} lines, more than {DUMP_LINES}", dump.len()));
+    }
+    Ok(())
+}
+
+/// A guest that `xl` started left the dump of this crash on its console.
+pub fn dumped(word: &str, guest: &[String]) -> Result<(), String> {
+    let signs = CRASHES.iter().find(|crash| crash.word == word).map_or(&[][..], |c| c.signs);
+    let (first, others) = signs.split_first().ok_or("this crash leaves no dump")?;
+    dump(first, others, guest)
+}
+
+/// A backtrace line: an address in the kernel, and a demangled name with `crash` in it.
+fn names_crash(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let address = |word: &str| {
+        let digits = word.trim_start_matches("0x").trim_end_matches(':');
+        digits.len() == 16
+            && digits.starts_with("ffffffff")
+            && u64::from_str_radix(digits, 16).is_ok()
+    };
+    let name =
+        |word: &str| word.contains("crash") && !word.starts_with("_ZN") && !word.starts_with("_R");
+    words.clone().any(address) && words.any(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::text::lines;
+
+    const DUMP: &str = "TRAP #PF page fault, vector 14, error code 0x2
+CR2 0000000000000000: write where nothing is mapped
+RIP ffffffff80101234 grantkit::crash::write_to+0x4
+backtrace:
+  ffffffff80101234 grantkit::crash::crash+0x14";
+    const GONE: &str = "Hardware Dom0 crashed: rebooting machine in 5 seconds.";
+    const KILLED: &str = "Domain 0 (vcpu#0) crashed on cpu#0:\n\
+                          Hardware Dom0 crashed: rebooting machine in 5 seconds.";
+
+    fn judged(word: &str, guest: &str, xen: &str) -> Result<(), String> {
+        let expected = CRASHES.iter().find(|c| c.word == word).unwrap();
+        crash(expected, &lines(guest), &lines(xen))
+    }
+
+    #[test]
+    fn a_whole_dump_is_accepted() {
+        assert_eq!(judged("null", DUMP, GONE), Ok(()));
+        let panic = "panicked at kernel/src/x.rs:1:2: hm\nbacktrace:\n  \
+                     ffffffff80101234 grantkit::crash::crash+0x2";
+        assert_eq!(judged("panic", panic, GONE), Ok(()));
+    }
+
+    #[test]
+    fn a_dump_lacking_anything_is_not() {
+        assert!(judged("null", DUMP, "").is_err());
+        assert!(judged("null", DUMP, KILLED).is_err());
+        assert!(judged("null", "", GONE).is_err());
+        assert!(judged("null", &DUMP.replace("CR2", "cr3"), GONE).is_err());
+        assert!(
+            judged("null", &DUMP.replace("crash::", "x::").replace("::crash", "::x"), GONE)
+                .is_err()
+        );
+        assert!(
+            judged("null", &DUMP.replace("grantkit::crash", "_ZN8grantkit5crash"), GONE).is_err()
+        );
+        assert!(judged("null", &format!("{DUMP}{}", "\nmore".repeat(20)), GONE).is_err());
+        assert!(judged("panic", DUMP, GONE).is_err());
+        assert!(judged("text", DUMP, GONE).is_err());
+        assert!(judged("exec", DUMP, GONE).is_err());
+    }
+
+    #[test]
+    fn a_crashed_stack_is_xens_to_report() {
+        assert_eq!(judged("stack", "", KILLED), Ok(()));
+        assert!(judged("stack", DUMP, KILLED).is_err());
+        assert!(judged("stack", "", GONE).is_err());
+        assert!(judged("stack", "", "").is_err());
+    }
+}

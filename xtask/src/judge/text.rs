@@ -1,0 +1,6 @@
+//! What a console said, for tests.
+
+/// The lines of a text.
+pub fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,154 @@
+//! The lab's dom0: Debian's Linux, and an initramfs of a few MB with Xen's daemons, xl, our agent
+//! and the guests.
+//!
+//! Programs and libraries come from unpacked packages, never from this machine. Only what is
+//! reached from the programs goes in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::cpio::Archive;
+use super::packages::find;
+use super::{debian, libraries, qemu};
+use crate::host::steps::step;
+use crate::host::{cargo, paths};
+
+/// What runs in dom0, from the package of Xen's tools.
+const PROGRAMS: [&str; 6] =
+    ["xenstored", "oxenstored", "xen-init-dom0", "xenconsoled", "xenconsole", "xl"];
+/// Libraries that programs open by themselves: xl ends without the first when a thread of its ends;
+/// the others are opened by programs of ours.
+const OPENED: [&str; 3] = ["libgcc_s.so.1", "libxengnttab.so.1", "libxenevtchn.so.1"];
+/// What dom0's memory is, is settled; and oxenstored wants to be told where Linux shows dom0's
+/// ring.
+const SETTINGS: [(&str, &str); 2] = [
+    ("xl.conf", "autoballoon=\"off\"\n"),
+    ("oxenstored.conf", "xenstored-kva = /proc/xen/xsd_kva\nxenstored-port = /proc/xen/xsd_port\n"),
+];
+/// Where libraries lie in Debian's packages.
+const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
+/// Our programs' target: linked statically, so that they run beside any C library, unless they open
+/// libraries.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+const STATIC: &str = "target.x86_64-unknown-linux-gnu.rustflags=['-Ctarget-feature=+crt-static']";
+
+/// What dom0 is booted from. QEMU takes a module's name to end at a blank, so names are relative to
+/// cargo's target directory, where all of them are our own.
+pub struct Dom0 {
+    /// The hypervisor.
+    pub xen: PathBuf,
+    /// Linux.
+    pub linux: PathBuf,
+    /// The initramfs.
+    pub initramfs: PathBuf,
+    /// Linux's command line, as far as the files decide it.
+    pub arguments: String,
+}
+
+/// Puts dom0 together; `guests` are the files that its programs find in their working directory.
+pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
+    let agent = program("agent")?;
+    step("prepare dom0", || {
+        let xen = qemu::prepare()?;
+        let (linux, tools) = (debian::linux()?, debian::tools()?);
+        let bin = find(&tools.join("usr/lib"), |name| name.starts_with("xen-"))
+            .context("no usr/lib/xen-* among the tools")?
+            .join("bin");
+        let mut archive = Archive::default();
+        archive.file("init", &read(&agent)?);
+        for folder in ["var/lock", "var/lib/xen", "var/lib/xenstored", "tmp"] {
+            archive.folder(folder);
+        }
+        for (file, lines) in SETTINGS {
+            archive.file(&format!("etc/xen/{file}"), lines.as_bytes());
+        }
+        modules(&linux, &mut archive)?;
+        let programs = programs(&tools, &bin, &mut archive)?;
+        shared(&tools, &programs, &mut archive)?;
+        for guest in guests {
+            archive.file(&format!("guests/{}", name(guest)), &read(guest)?);
+        }
+        let kernel = find(&linux.join("boot"), |name| name.starts_with("vmlinu"))
+            .context("no boot/vmlinu* in Debian's Linux")?;
+        let target = paths::target();
+        let initramfs = Path::new("dom0").join("initramfs.cpio");
+        keep(&target.join(&initramfs), &archive.finish())?;
+        let path = bin.strip_prefix(&tools)?.display();
+        Ok(Dom0 {
+            xen,
+            linux: kernel.strip_prefix(&target)?.to_owned(),
+            initramfs,
+            arguments: format!("PATH=/{path}"),
+        })
+    })
+}
+
+/// Builds a program that runs in dom0.
+pub fn program(name: &str) -> Result<PathBuf> {
+    build(name, &["--config", STATIC])
+}
+
+/// Builds a program that opens libraries of dom0's.
+pub fn program_with_libraries(name: &str) -> Result<PathBuf> {
+    build(name, &[])
+}
+
+fn build(name: &str, linking: &[&str]) -> Result<PathBuf> {
+    step(&format!("build {name} for dom0"), || {
+        let which = ["-p", "dom0", "--bin", name, "--config", "profile.release.strip=true"];
+        cargo::release(&format!("build-{name}"), TARGET, &[&which, linking].concat())?;
+        Ok(paths::target().join(TARGET).join("release").join(name))
+    })
+}
+
+fn modules(linux: &Path, archive: &mut Archive) -> Result<()> {
+    let folder = linux.join("xen-modules");
+    for name in ["xen-privcmd", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xenfs/xenfs"] {
+        let file = folder.join(format!("{name}.ko"));
+        archive.file(&format!("modules/{}", self::name(&file)), &read(&file)?);
+    }
+    Ok(())
+}
+
+fn programs(tools: &Path, bin: &Path, archive: &mut Archive) -> Result<Vec<PathBuf>> {
+    let programs: Vec<PathBuf> = PROGRAMS.iter().map(|program| bin.join(program)).collect();
+    for program in &programs {
+        archive.file(&program.strip_prefix(tools)?.to_string_lossy(), &read(program)?);
+    }
+    Ok(programs)
+}
+
+fn shared(tools: &Path, programs: &[PathBuf], archive: &mut Archive) -> Result<()> {
+    let folders = LIBRARIES.map(|folder| tools.join(folder));
+    let place = |name: &str| {
+        let place = folders.iter().map(|folder| folder.join(name)).find(|place| place.exists());
+        place.with_context(|| format!("no {name}"))
+    };
+    let opened = OPENED.iter().map(|name| place(name)).collect::<Result<Vec<_>>>()?;
+    let mut all = libraries::needed(&[programs, &opened].concat(), &folders)?;
+    all.extend(OPENED.map(str::to_owned).into_iter().zip(opened));
+    for (name, place) in &all {
+        let folder = if name.starts_with("ld-linux") { "lib64" } else { LIBRARIES[0] };
+        archive.file(&format!("{folder}/{name}"), &read(place)?);
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", paths::shown(path)))
+}
+
+/// Writes a file under its name only when it is whole: another run may be booting from it.
+fn keep(path: &Path, contents: &[u8]) -> Result<()> {
+    let part = path.with_extension(format!("part-{}", std::process::id()));
+    fs::create_dir_all(path.parent().unwrap_or(path))
+        .and_then(|()| fs::write(&part, contents))
+        .and_then(|()| fs::rename(&part, path))
+        .with_context(|| format!("cannot write {}", paths::shown(path)))
+}
+
+fn name(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}

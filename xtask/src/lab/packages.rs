@@ -1,0 +1,174 @@
+//! Packages that are unpacked, never installed.
+//!
+//! Installing a hypervisor package would rewire the boot loader. So packages of Xen's are
+//! downloaded and unpacked under `target/packages/<name>_<version>`. A folder there is whole,
+//! because it gets its name last; with it neither network nor root is needed.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::apt;
+use crate::host::steps::{self, say};
+use crate::host::{children, paths};
+
+/// The hypervisor, ready for QEMU to load: the one in the cache, else the one that Debian's
+/// xen-system depends on.
+pub fn xen() -> Result<PathBuf> {
+    let is_hypervisor =
+        |name: &str| name.starts_with("xen-hypervisor-") && name.ends_with("-amd64");
+    let boot = depended("xen-system-amd64", is_hypervisor, &|_| Ok(()))?.join("boot");
+    find(&boot, |file| file.starts_with("xen-") && file.ends_with("-amd64"))
+        .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
+}
+
+/// The folder of the package that is `wanted`: the one in the cache, else the one that package
+/// `parent` depends on.
+pub fn depended(
+    parent: &str,
+    wanted: impl Fn(&str) -> bool,
+    trim: &dyn Fn(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    if let Some(folder) = cached(&folders(), &wanted) {
+        return Ok(paths::packages().join(folder));
+    }
+    let names = apt::depends(&[parent.to_owned()])?;
+    let name = names.into_iter().find(|name| wanted(name));
+    let name = name.with_context(|| format!("{parent} depends on nothing that will do"))?;
+    together(&name, std::slice::from_ref(&name), trim)
+}
+
+/// The folder with the contents of package `name`, downloaded if need be.
+pub fn unpacked(name: &str) -> Result<PathBuf> {
+    match in_cache(name) {
+        Some(folder) => Ok(folder),
+        None => together(name, &[name.to_owned()], &|_| Ok(())),
+    }
+}
+
+/// The folder of this name in the cache.
+pub fn in_cache(name: &str) -> Option<PathBuf> {
+    Some(paths::packages().join(cached(&folders(), |cached| cached == name)?))
+}
+
+/// Downloads packages and unpacks them into one folder, whose version is that of the first;
+/// `boot/*.gz` in it is unpacked, too, and `trim` takes away what nobody needs.
+pub fn together(
+    name: &str,
+    packages: &[String],
+    trim: &dyn Fn(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let all = packages.join(" ");
+    let place = paths::packages();
+    say(&format!("        downloading {all}, to be unpacked under {}", paths::shown(&place)));
+    let part = Part::create()?;
+    apt::download(packages, &part.0)?;
+    let root = part.0.join("root");
+    let mut version = None;
+    for package in packages {
+        let start = format!("{package}_");
+        let archive = find(&part.0, |file| file.starts_with(&start) && file.ends_with(".deb"))
+            .with_context(|| format!("apt-get download left no {package}"))?;
+        run("dpkg-deb", &["-x".as_ref(), archive.as_ref(), root.as_ref()], package)?;
+        fs::remove_file(&archive)?;
+        let file = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        version = version.or(file.split('_').nth(1).map(str::to_owned));
+    }
+    while let Some(packed) = find(&root.join("boot"), |file| file.ends_with(".gz")) {
+        run("gunzip", &[packed.as_ref()], name)?;
+    }
+    trim(&root)?;
+    let folder = place.join(format!("{name}_{}", version.unwrap_or_default()));
+    match fs::rename(&root, &folder) {
+        Err(_) if folder.is_dir() => Ok(folder), // another run was faster
+        result => result.map(|()| folder).with_context(|| format!("cannot keep {name}")),
+    }
+}
+
+/// Runs a program that unpacks.
+pub fn run(program: &str, arguments: &[&OsStr], package: &str) -> Result<()> {
+    let mut unpack = children::command(program);
+    unpack.args(arguments);
+    steps::logged("packages", unpack, apt::LIMIT)
+        .with_context(|| format!("cannot unpack {package}"))?;
+    Ok(())
+}
+
+/// The newest folder whose package name is `wanted`; folders are named `<name>_<version>`.
+fn cached(folders: &[String], wanted: impl Fn(&str) -> bool) -> Option<String> {
+    let named = |folder: &&String| folder.split_once('_').is_some_and(|(name, _)| wanted(name));
+    folders.iter().filter(named).max().cloned()
+}
+
+fn folders() -> Vec<String> {
+    names(&paths::packages())
+}
+
+/// Some file in `folder` whose name is `wanted`.
+pub fn find(folder: &Path, wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
+    names(folder).iter().find(|name| wanted(name)).map(|name| folder.join(name))
+}
+
+/// The names in a folder; none if there is no such folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+}
+
+/// A folder to work in, beside those it is to become one of; dropping it removes it.
+struct Part(PathBuf);
+
+impl Part {
+    fn create() -> Result<Part> {
+        let all = paths::packages();
+        for left in folders().iter().filter(|name| abandoned(name)) {
+            let _ = fs::remove_dir_all(all.join(left));
+        }
+        let part = Part(all.join(format!(".part-{}", std::process::id())));
+        fs::create_dir_all(&part.0)
+            .with_context(|| format!("cannot create {}", paths::shown(&part.0)))?;
+        Ok(part)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Was this folder left behind by a run that is no more?
+fn abandoned(name: &str) -> bool {
+    name.strip_prefix(".part-").is_some_and(|process| !Path::new("/proc").join(process).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_cache_is_searched_by_whole_names() {
+        let folders = owned(&[
+            "libxen-dev_4.17.7",
+            "libxen_4.17.7",
+            ".part-77",
+            "xen-hypervisor-4.17-amd64_4.17.7",
+        ]);
+        assert_eq!(cached(&folders, |name| name == "libxen").as_deref(), Some("libxen_4.17.7"));
+        assert_eq!(cached(&folders, |name| name == "xen"), None);
+        assert_eq!(cached(&folders, |_| true).as_deref(), Some("xen-hypervisor-4.17-amd64_4.17.7"));
+    }
+
+    #[test]
+    fn only_a_dead_runs_folder_is_abandoned() {
+        assert!(!abandoned(&format!(".part-{}", std::process::id())));
+        assert!(abandoned(".part-4194305"));
+        assert!(!abandoned("libxen-dev_4.17.7"));
+    }
+}

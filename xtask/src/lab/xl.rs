@@ -1,0 +1,82 @@
+//! Programs that run in dom0, `xl` above all, and what dom0 knows of guests.
+
+use anyhow::{Context, Result, ensure};
+
+use super::console::whole_lines;
+use super::running::{Lab, PATIENCE};
+
+impl Lab {
+    /// Runs `xl` in the folder with the guests' files; its output if it succeeded.
+    pub fn xl(&mut self, words: &[&str]) -> Result<String> {
+        let program = self.start(&[&["xl"], words].concat())?;
+        self.finish(program).with_context(|| format!("`xl {}`", words.join(" ")))
+    }
+
+    /// Starts a program, and returns the number that stands for it.
+    pub fn start(&mut self, words: &[&str]) -> Result<u32> {
+        let program = self.new_program();
+        self.send(&format!("run.{program}"), words.join("\0").as_bytes())?;
+        Ok(program)
+    }
+
+    /// Types on the input of a program that runs.
+    pub fn feed(&mut self, program: u32, bytes: &[u8]) -> Result<()> {
+        self.send(&format!("feed.{program}"), bytes)
+    }
+
+    /// What a program wrote so far.
+    pub fn output(&self, program: u32) -> String {
+        String::from_utf8_lossy(self.heard(&format!("out.{program}"))).trim().to_owned()
+    }
+
+    /// The whole lines that a program wrote so far.
+    pub fn written(&self, program: u32) -> Vec<String> {
+        whole_lines(self.heard(&format!("out.{program}")))
+    }
+
+    /// Ends a program that runs with SIGKILL.
+    pub fn kill(&mut self, program: u32) -> Result<()> {
+        self.send(&format!("kill.{program}"), b"")?;
+        let status = self.reply(&format!("done.{program}"), PATIENCE)?;
+        ensure!(status == "137", "the program ended with status {status}");
+        Ok(())
+    }
+
+    /// Waits for the end of a program; its output if it succeeded.
+    pub fn finish(&mut self, program: u32) -> Result<String> {
+        let status = self.reply(&format!("done.{program}"), PATIENCE)?;
+        let output = self.output(program);
+        ensure!(status == "0", "it ended with status {status}: {output}");
+        Ok(output)
+    }
+
+    /// The domid of the guest with this name, if there is one.
+    pub fn domid(&mut self, guest: &str) -> Result<Option<u32>> {
+        let channel = format!("domid.{guest}");
+        self.send(&channel, b"")?;
+        Ok(self.reply(&channel, PATIENCE)?.parse().ok())
+    }
+
+    /// The value of a xenstore node, as soon as there is one.
+    pub fn node(&mut self, path: &str) -> Result<String> {
+        let channel = format!("node.{path}");
+        self.send(&channel, b"")?;
+        self.reply(&channel, PATIENCE).with_context(|| format!("no {path}"))
+    }
+
+    /// What the toolstack of a guest wrote to its log.
+    pub fn toolstack(&self, guest: &str) -> String {
+        String::from_utf8_lossy(self.heard(&format!("log.xl-{guest}"))).into_owned()
+    }
+
+    /// Did the toolstack see this guest crash?
+    pub fn crashed(&self, guest: &str) -> bool {
+        self.toolstack(guest).contains("Action for shutdown reason code 3")
+    }
+
+    /// Has the toolstack cleared this guest away for good?
+    pub fn ended(&self, guest: &str) -> bool {
+        let said = self.toolstack(guest);
+        ["Done. Exiting now", "has been destroyed."].iter().any(|sign| said.contains(sign))
+    }
+}

@@ -1,0 +1,230 @@
+//! The two sides: a guest of ours at its prompt, and dom0's program on Linux's devices.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::grammar;
+use crate::guests::life::GUEST;
+use crate::judge::counts::Counts;
+use crate::judge::reply::{Reply, number, same_bytes, value};
+use crate::lab::{Lab, PATIENCE};
+
+/// A name, and what is done with a guest that is as before at the end.
+pub type Check = (&'static str, fn(&mut Sides<'_>) -> Result<()>);
+/// A name, and what is done with guests of its own.
+pub type Last = (&'static str, fn(&mut Lab) -> Result<()>);
+
+/// The longest line. Typed with blanks at its end, it's also all that the shell remembers of its
+/// history, without which the heap could not be compared.
+pub const LINE: usize = 8192;
+
+/// A side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Ours.
+    Guest,
+    /// Linux's.
+    Linux,
+}
+
+/// Pages that one side shares and the other maps: the number that each has for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    pub granter: Side,
+    pub share: u64,
+    pub map: u64,
+}
+
+/// How Linux's program lets go of pages.
+#[derive(Clone, Copy, Debug)]
+pub enum Leave {
+    /// By this command.
+    By(&'static str),
+    /// It ends with everything open, mapped and shared.
+    Ends,
+    /// It's killed.
+    Killed,
+}
+
+/// An event channel: the port of each side.
+#[derive(Clone, Copy, Debug)]
+pub struct Channel {
+    pub guest: u64,
+    pub linux: u64,
+}
+
+/// A guest and a program of dom0's.
+pub struct Sides<'a> {
+    pub lab: &'a mut Lab,
+    /// The guest's number.
+    pub domid: u32,
+    program: u32,
+    /// How many commands the program was given.
+    asked: usize,
+}
+
+impl Sides<'_> {
+    /// The guest that is there, and a new program.
+    pub fn meet(lab: &mut Lab) -> Result<Sides<'_>> {
+        let domid = lab.domid(GUEST)?.context("there is no guest")?;
+        let program = lab.start(&["./peer"])?;
+        Ok(Sides { lab, domid, program, asked: 0 })
+    }
+
+    /// Gives one side a command; its `ok` line.
+    pub fn ask(&mut self, side: Side, command: &str) -> Result<String> {
+        let line = self.answer(side, command)?;
+        ensure!(line.starts_with("ok "), "{side:?} answered `{command}` with: {line}");
+        Ok(line)
+    }
+
+    /// Gives one side a command that it must refuse; its `error` line.
+    pub fn refused(&mut self, side: Side, command: &str, errno: &str) -> Result<String> {
+        let line = self.answer(side, command)?;
+        let refused = line.starts_with("error ") && value(&line, "errno")? == errno;
+        ensure!(refused, "{side:?} answered `{command}` with: {line}");
+        Ok(line)
+    }
+
+    fn answer(&mut self, side: Side, command: &str) -> Result<String> {
+        let line = match side {
+            Side::Guest => self.lab.answered(GUEST, command),
+            Side::Linux => {
+                self.lab.feed(self.program, format!("{command}\n").as_bytes())?;
+                self.asked += 1;
+                let (program, asked) = (self.program, self.asked);
+                let answer = |lab: &Lab| {
+                    let lines = lab.written(program);
+                    lines.into_iter().filter(|line| Reply::parse(line).is_some()).nth(asked - 1)
+                };
+                self.lab.until(PATIENCE, answer)
+            }
+        };
+        let line = line.with_context(|| format!("{side:?} has no answer to `{command}`"))?;
+        grammar::check(&line)?;
+        Ok(line)
+    }
+
+    /// What the guest answered to so many commands typed since `mark`.
+    pub fn answers(&mut self, mark: usize, count: usize) -> Result<Vec<String>> {
+        let answers = |lab: &Lab| {
+            let lines = lab.lines_from(GUEST, mark).into_iter();
+            let answers = lines.filter(|line| Reply::parse(line).is_some());
+            let answers: Vec<String> = answers.take(count).collect();
+            (answers.len() == count).then_some(answers)
+        };
+        let answers = self.lab.until(PATIENCE, answers);
+        let answers = answers.with_context(|| format!("the guest did not answer {count} times"))?;
+        answers.iter().try_for_each(|line| grammar::check(line))?;
+        Ok(answers)
+    }
+
+    /// One side shares, the other maps; `share` and `map` are more words for the commands.
+    pub fn pages(&mut self, granter: Side, pages: u32, share: &str, map: &str) -> Result<Pages> {
+        let (mapper, to, from) = match granter {
+            Side::Guest => (Side::Linux, 0, self.domid),
+            Side::Linux => (Side::Guest, self.domid, 0),
+        };
+        let shared = self.ask(granter, &format!("share {to} {pages}{share}"))?;
+        let refs = value(&shared, "refs")?;
+        ensure!(refs.split(',').count() == pages as usize, "not {pages} references: {shared}");
+        let mapped = self.ask(mapper, &format!("map {from} {refs}{map}"))?;
+        Ok(Pages { granter, share: number(&shared, "id")?, map: number(&mapped, "id")? })
+    }
+
+    /// One side fills the pages from `seed`, and the other must see them; the checksum.
+    pub fn cross(&mut self, pages: Pages, writer: Side, seed: u64) -> Result<String> {
+        let id = |side| if side == pages.granter { pages.share } else { pages.map };
+        let reader = other(writer);
+        let filled = self.ask(writer, &format!("fill {} {seed}", id(writer)))?;
+        let summed = self.ask(reader, &format!("sum {}", id(reader)))?;
+        same_bytes(&filled, &summed)?;
+        Ok(value(&filled, "crc32")?.to_owned())
+    }
+
+    /// Both let go, the mapper first.
+    pub fn part(&mut self, pages: Pages) -> Result<()> {
+        self.ask(other(pages.granter), &format!("unmap {}", pages.map))?;
+        let ended = self.ask(pages.granter, &format!("unshare {}", pages.share))?;
+        ensure!(value(&ended, "state")? != "parked", "nobody maps it any more: {ended}");
+        Ok(())
+    }
+
+    /// A channel between the two, on which nothing is pending.
+    pub fn channel(&mut self) -> Result<Channel> {
+        let linux = number(&self.ask(Side::Linux, &format!("port offer {}", self.domid))?, "port")?;
+        let bound = self.ask(Side::Guest, &format!("port bind 0 {linux}"))?;
+        let guest = number(&bound, "port")?;
+        // Xen rings once when a port is bound.
+        self.ask(Side::Guest, &format!("port wait {guest} 5000"))?;
+        Ok(Channel { guest, linux })
+    }
+
+    /// Nothing rang on the guest's port.
+    pub fn silent(&mut self, channel: Channel) -> Result<()> {
+        self.refused(Side::Guest, &format!("port wait {} 1", channel.guest), "ETIMEDOUT").map(drop)
+    }
+
+    /// The byte at an offset, as one side sees it.
+    pub fn byte(&mut self, side: Side, id: u64, offset: u32) -> Result<String> {
+        let read = self.ask(side, &format!("read {id} {offset} 1"))?;
+        Ok(value(&read, "hex")?.to_owned())
+    }
+
+    /// The guest says that its share is in this state, page by page.
+    pub fn state(&mut self, share: u64, states: &str) -> Result<()> {
+        let line = self.ask(Side::Guest, &format!("state {share}"))?;
+        ensure!(value(&line, "states")? == states, "not {states}: {line}");
+        Ok(())
+    }
+
+    /// Linux's program ends with everything open, mapped and shared.
+    pub fn close_linux(&mut self) -> Result<()> {
+        self.lab.feed(self.program, b"quit\n")?;
+        self.lab.finish(self.program).map(drop)
+    }
+
+    /// Linux's program lets go; if that is its end, another one is started.
+    pub fn leave(&mut self, how: Leave) -> Result<()> {
+        match how {
+            Leave::By(command) => return self.ask(Side::Linux, command).map(drop),
+            Leave::Ends => self.close_linux()?,
+            Leave::Killed => self.lab.kill(self.program)?,
+        }
+        (self.program, self.asked) = (self.lab.start(&["./peer"])?, 0);
+        Ok(())
+    }
+
+    /// A new program is served, as granter and as mapper.
+    pub fn served(&mut self) -> Result<()> {
+        for granter in [Side::Guest, Side::Linux] {
+            let pages = self.pages(granter, 4, "", "")?;
+            self.cross(pages, Side::Guest, 5)?;
+            self.cross(pages, Side::Linux, 6)?;
+            self.part(pages)?;
+        }
+        Ok(())
+    }
+
+    /// What the guest counts.
+    pub fn counts(&mut self) -> Result<Counts> {
+        Counts::of(&self.ask(Side::Guest, &format!("{:LINE$}", "status"))?)
+    }
+
+    /// A wait of the guest's ends soon.
+    pub fn wait(&mut self, share: u64) -> Result<()> {
+        let mark = self.lab.command(GUEST, &format!("wait {share} 10000"))?;
+        let line = self.lab.answer(GUEST, mark, Duration::from_secs(15))?;
+        ensure!(line.starts_with("ok wait "), "the guest answered: {line}");
+        Ok(())
+    }
+}
+
+/// The other side.
+pub fn other(side: Side) -> Side {
+    match side {
+        Side::Guest => Side::Linux,
+        Side::Linux => Side::Guest,
+    }
+}

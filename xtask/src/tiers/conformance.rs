@@ -1,0 +1,110 @@
+//! Linux's grant devices and ours: the same scenarios on both, under one Xen, compared line by
+//! line.
+//!
+//! dom0 runs them on Linux's devices, then a guest of ours on its own. Every difference must be an
+//! expected one, and every expected one must appear. Both transcripts are kept in
+//! `target/lab/conformance`.
+
+mod compare; // two transcripts, and what may differ
+
+use std::fs;
+use std::time::Duration;
+
+use ::conformance::differences;
+use anyhow::{Context, Result};
+
+use self::compare::{compare, whole};
+use crate::guests::config::{self, Settings};
+use crate::guests::life;
+use crate::host::paths;
+use crate::host::steps::{say, step};
+use crate::judge::tally::Tally;
+use crate::lab::{Lab, dom0};
+
+/// What all scenarios may take on one system.
+const LIMIT: Duration = Duration::from_secs(120);
+/// The guest's name.
+const GUEST: &str = "conformance";
+
+/// Both transcripts and their comparison; counts scenarios, a line that differs as one of them
+/// failed.
+pub fn run() -> Result<Tally> {
+    let mut files = vec![dom0::program("conformance")?];
+    files.extend(config::files(GUEST, Settings::none().memory(32).on_crash("preserve"))?);
+    let dom0 = dom0::prepare(&files)?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "conformance", ""))?;
+    let linux = step("scenarios on Linux", || on_linux(&mut lab))?;
+    let ours = step("scenarios on Grantkit", || on_grantkit(&mut lab))?;
+    let outcome = compare(&linux, &ours, &differences::expected());
+    for problem in &outcome.problems {
+        say(problem);
+    }
+    let (xen, kernel) = lab.versions();
+    let scenarios = ::conformance::all().count() as u64;
+    let failed = outcome.problems.len() as u64;
+    say(&format!(
+        "conformance with Linux {kernel} under Xen {xen}: scenarios={scenarios} equal={} \
+         expected={} unexplained={failed}",
+        outcome.equal, outcome.expected
+    ));
+    Ok(Tally { passed: scenarios.saturating_sub(failed), failed })
+}
+
+fn on_linux(lab: &mut Lab) -> Result<Vec<String>> {
+    let program = lab.start(&["./conformance"])?;
+    let lines = |lab: &Lab| lab.output(program).lines().map(str::to_owned).collect();
+    until_whole(lab, "linux", lines)
+}
+
+fn on_grantkit(lab: &mut Lab) -> Result<Vec<String>> {
+    life::create(lab, GUEST, GUEST, &Settings::none())?;
+    until_whole(lab, "grantkit", |lab| lab.lines(GUEST))
+}
+
+/// Waits for a whole transcript, and keeps what there is of it.
+fn until_whole(
+    lab: &mut Lab,
+    name: &str,
+    lines: impl Fn(&Lab) -> Vec<String>,
+) -> Result<Vec<String>> {
+    let complete = |lab: &Lab| {
+        let lines = lines(lab);
+        whole(&lines).map(<[String]>::to_vec)
+    };
+    let result = lab.until(LIMIT, complete);
+    let kept = paths::lab().join("conformance").join(format!("{name}.txt"));
+    fs::write(&kept, lines(lab).join("\n") + "\n")?;
+    result.with_context(|| {
+        format!("no whole transcript: {}\n{}", paths::shown(&kept), lab.excerpts())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The first cells of the contract's rows whose Linux column says that Linux differs.
+    fn marked(contract: &str) -> BTreeSet<&str> {
+        let row = |line| {
+            let cells: Vec<&str> = str::split(line, '|').map(str::trim).collect();
+            cells.get(4)?.starts_with('≠').then_some(cells[1])
+        };
+        contract.lines().filter_map(row).collect()
+    }
+
+    #[test]
+    fn the_contract_marks_what_is_expected_to_differ_and_nothing_else() {
+        let contract = fs::read_to_string(paths::root().join("docs/contract.md")).unwrap();
+        let expected = differences::expected();
+        let rows: BTreeSet<&str> = expected.iter().map(|difference| difference.row).collect();
+        assert_eq!(rows, marked(&contract));
+    }
+
+    #[test]
+    fn only_a_mark_in_the_column_of_linux_counts() {
+        let text = "| a | ok | – | ≠ EINVAL | `t` |\n| b | ≠ | – | EINVAL | `t` |\n≠ begins\n";
+        assert_eq!(marked(text), BTreeSet::from(["a"]));
+    }
+}

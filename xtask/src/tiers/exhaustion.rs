@@ -1,0 +1,111 @@
+//! The last grant, mapping and event channel of a guest that xl gave small tables.
+//!
+//! The guest judges the errors, what goes on working and its own counts. Here its figures must be
+//! those that xl's settings leave, and Xen's own tables must show them: 255 mappings while all is
+//! used up, and afterwards what was there before.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::extent::Extent;
+use crate::guests::config::{self, Settings};
+use crate::guests::life;
+use crate::host::steps::{say, step};
+use crate::judge::reply::Reply;
+use crate::judge::tally::Tally;
+use crate::lab::view::{self, Active};
+use crate::lab::{Lab, dom0};
+
+const GUEST: &str = "exhaust";
+/// One frame each of 512 entries and of 256 mappings; ports 1 to 20.
+const SETTINGS: [(&str, u64); 3] =
+    [("max_grant_frames", 1), ("max_maptrack_frames", 1), ("max_event_channels", 20)];
+/// What these leave: references 0 to 7 are Xen's, and one mapping is never given.
+const LEFT: [(&str, u64); 3] = [("grants", 504), ("mappings", 255), ("ports", 20)];
+/// What all rounds may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Boots a lab, and runs the rounds in it.
+pub fn run(extent: Extent) -> Result<Tally> {
+    let rounds = extent.of(2, 10);
+    let settings = Settings::none().memory(8).extra(&format!("rounds={rounds}"));
+    let settings =
+        SETTINGS.into_iter().fold(settings, |settings, (key, value)| settings.number(key, value));
+    let dom0 = dom0::prepare(&config::files(GUEST, settings)?)?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "exhaustion", ""))?;
+    let mut tally = Tally::default();
+    let name = "the last grant, mapping and port give their errors, and all else goes on";
+    tally.check(&mut lab, name, |lab| check(lab, rounds))?;
+    Ok(tally)
+}
+
+fn check(lab: &mut Lab, rounds: u64) -> Result<()> {
+    let domid = life::create(lab, GUEST, GUEST, &Settings::none())?;
+    lab.says(GUEST, 0, "exhaust: ready")?;
+    let before = view::grants(lab)?;
+
+    lab.type_on(GUEST, b"\r")?;
+    lab.says(GUEST, 0, "exhaust: nothing is left")?;
+    let full = mappings(&view::grants(lab)?, domid);
+    ensure!(full == LEFT[1].1, "while nothing is left, Xen shows {full} mappings");
+
+    lab.type_on(GUEST, b"\r")?;
+    let line = lab.answer(GUEST, 0, LIMIT)?;
+    say(&format!("        {line}"));
+    judged(&line, rounds)?;
+    let after = view::grants(lab)?;
+    ensure!(after == before, "Xen's grants were {before:?} and are {after:?}");
+
+    lab.type_on(GUEST, b"\r")?;
+    view::gone(lab, domid)
+}
+
+/// The guest's last line says that all rounds were made, with what xl left it.
+fn judged(line: &str, rounds: u64) -> Result<()> {
+    let reply = Reply::parse(line).filter(|reply| reply.ok && reply.command == "exhaust");
+    let reply = reply.context("not every round went as it must")?;
+    for (key, value) in LEFT.into_iter().chain([("rounds", rounds)]) {
+        ensure!(reply.number(key) == Some(value), "its line does not say {key}={value}");
+    }
+    Ok(())
+}
+
+/// How many mappings of its own grants a domain has, by Xen's counts: a byte each for writing and
+/// reading, by the processor and by devices.
+fn mappings(grants: &[Active], domid: u32) -> u64 {
+    let own = grants.iter().filter(|entry| entry.granter == domid && entry.mapper == domid);
+    let pins = own.map(|entry| u32::from_str_radix(entry.pin.trim_start_matches("0x"), 16));
+    pins.map(|pin| pin.unwrap_or(0).to_ne_bytes().map(u64::from).iter().sum::<u64>()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_of_all_kinds_are_mappings_of_the_domain_itself_and_of_no_other() {
+        let active =
+            |granter, mapper, pin: &str| Active { granter, gref: 8, mapper, pin: pin.into() };
+        let grants =
+            [active(3, 3, "0x00000080"), active(3, 3, "0x0000017f"), active(3, 0, "0x00000001")];
+        assert_eq!(mappings(&grants, 3), 256);
+        assert_eq!(mappings(&grants, 0), 0);
+    }
+
+    #[test]
+    fn a_line_counts_only_with_all_rounds_and_xls_figures() {
+        let line = "ok exhaust rounds=10 grants=504 mappings=255 ports=20";
+        assert!(judged(line, 10).is_ok());
+        assert!(judged(line, 9).is_err());
+        for (is, should_not_be) in [
+            ("504", "503"),
+            ("=255", "=256"),
+            (" ports=20", ""),
+            ("ok exhaust", "ok cycles"),
+            ("ok", "error"),
+        ] {
+            assert!(judged(&line.replace(is, should_not_be), 10).is_err(), "{should_not_be}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A guest that means harm, and the guests that it does none to.
+//!
+//! Three domains: `hostile` (lab/trials/src/bin/hostile.rs), and the demo's `granter` and `mapper`,
+//! the normal image, which are victims and each other's honest peer. Every attack is one check with
+//! one line: what was tried, what was said to it, that both victims are what they were, and that
+//! they have served each other meanwhile or right afterwards.
+
+mod demo; // false peers in the demo
+mod grants; // references, entries, mappings
+mod nonsense; // nodes of xenstore that nobody can read
+mod rest; // events, watches, sudden ends
+mod victims; // the three domains, and what the victims were before
+
+use anyhow::{Context, Result, ensure};
+
+use self::victims::{Attack, HOSTILE, Victims, bring_hostile, honest, whole_run};
+use super::extent::Extent;
+use crate::guests::config::{self, Settings};
+use crate::guests::image;
+use crate::host::steps::step;
+use crate::judge::tally::Tally;
+use crate::lab::{Lab, dom0, view};
+
+/// Attacks after which the hostile guest is still there.
+const ATTACKS: [&[Attack]; 4] = [grants::ATTACKS, demo::LURES, demo::CALLS, rest::ATTACKS];
+
+/// Every attack, once in a test run and twice in full, with a built image.
+pub fn run(extent: Extent) -> Result<Tally> {
+    let mut files = image::files()?;
+    files.extend(config::files(HOSTILE, Settings::none().memory(8).on_crash("destroy"))?);
+    let dom0 = dom0::prepare(&files)?;
+    let mut tally = Tally::default();
+    for _ in 0..extent.of(1, 2) {
+        let mut lab = step("boot the lab", || Lab::boot(&dom0, "hostile", ""))?;
+        let mut victims = step("a hostile guest and two honest ones", || {
+            Victims::bring(&mut lab, extent.of(2_000, 10_000))
+        })?;
+        for (name, attack) in ATTACKS.concat() {
+            tally.told(&mut lab, name, |lab| {
+                let words = attack(lab, &victims)?;
+                unharmed(lab, &victims)?;
+                Ok(words)
+            })?;
+        }
+        for (name, attack) in rest::ENDS {
+            tally.told(&mut lab, name, |lab| {
+                let words = attack(lab, &victims)?;
+                view::gone(lab, victims.hostile)?;
+                unharmed(lab, &victims)?;
+                victims.hostile = bring_hostile(lab)?;
+                Ok(words)
+            })?;
+        }
+        tally.told(&mut lab, "in the end", |lab| in_the_end(lab, &victims))?;
+    }
+    Ok(tally)
+}
+
+fn unharmed(lab: &mut Lab, victims: &Victims) -> Result<()> {
+    victims.unharmed(lab)?;
+    honest(lab).context("the honest peer afterwards")
+}
+
+fn in_the_end(lab: &mut Lab, victims: &Victims) -> Result<String> {
+    whole_run(lab)?;
+    victims.unharmed(lab)?;
+    lab.xl(&["destroy", HOSTILE])?;
+    view::gone(lab, victims.hostile)?;
+    let (before, after) = (&victims.entries, victims.grants(lab)?);
+    ensure!(&after == before, "Xen's view was {before:?}, is {after:?}");
+    Ok("a whole run of the demo, Xen's entries as in the beginning, no zombie".into())
+}

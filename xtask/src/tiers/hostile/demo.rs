@@ -1,0 +1,91 @@
+//! False peers in the demo, each of which costs its victim one line.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::nonsense;
+use super::victims::{Attack, HOSTILE, Victims, honest, parked};
+use crate::judge::demo;
+use crate::lab::{Lab, PATIENCE};
+
+/// Granters, in the order of running.
+pub const LURES: &[Attack] = &[
+    ("a granter that offers a reference that is none", |lab, _| lure(lab, "refs")),
+    ("a granter that offers a port that is none", |lab, _| lure(lab, "port")),
+    ("a granter that does not answer", |lab, _| lure(lab, "silence")),
+    ("a granter whose letter has a wild number", |lab, _| lure(lab, "number")),
+    ("a granter that asks for what nobody knows", |lab, _| lure(lab, "kind")),
+    ("a granter that claims 4,294,967,295 references", |lab, _| lure(lab, "count")),
+    ("a granter that shares what it never granted", |lab, _| lure(lab, "letter")),
+    ("a granter whose ring has a wild index", |lab, _| lure(lab, "ring")),
+    ("a granter's node full of nonsense", nonsense::granters),
+];
+/// Mappers. A granter holds its peace after eight lines, until a whole run.
+pub const CALLS: &[Attack] = &[
+    ("a mapper that calls and does not come", |lab, v| call(lab, v, "absent")),
+    ("a mapper whose letter has a wild number", |lab, v| call(lab, v, "number")),
+    ("a mapper that answers what was not asked", |lab, v| call(lab, v, "kind")),
+    ("a mapper whose sums are wrong", |lab, v| call(lab, v, "sum")),
+    ("a mapper that says nothing", |lab, v| call(lab, v, "silence")),
+    ("a mapper that keeps all pages of the demo", |lab, v| call(lab, v, "keep")),
+    ("a mapper's node full of nonsense", nonsense::mappers),
+];
+
+/// Pages that a mapper is shown until the first answer: the control page and those of step 1.
+pub const SHOWN: u64 = 65;
+
+/// The hostile guest offers itself to the mapper, which looks there first.
+fn lure(lab: &mut Lab, how: &str) -> Result<String> {
+    let (line, ends) = match how {
+        "refs" => ("bad_gntref", false),
+        "port" => ("event_channel_op.bind_interdomain", false),
+        "silence" => ("does not answer", false),
+        "number" => ("the peer's letter has number 12345", false),
+        "kind" => ("asks for 99, which nobody knows", true),
+        "count" => ("claims 4294967295 references", true),
+        "letter" => ("step 1 share FAILED: Xen refused reference 500", true),
+        "ring" => ("step 4 ring FAILED: ", true),
+        other => bail!("no lure {other}"),
+    };
+    let theirs = lab.command(HOSTILE, &format!("lure {how}"))?;
+    let mark = lab.command("mapper", "demo mapper")?;
+    let said = lab.says("mapper", mark, line)?;
+    if !ends {
+        // It goes on by itself, to the honest one.
+        let shared = |lab: &Lab| demo::told(1, &lab.lines_from("mapper", mark)).then_some(());
+        lab.until(PATIENCE, shared).context("the honest granter is not found")?;
+        lab.type_on("mapper", b"\x03")?;
+    }
+    let answer = lab.answer("mapper", mark, PATIENCE)?;
+    let last = if ends { "errno=EIO status=- passed=0 failed=1" } else { "errno=EINTR" };
+    ensure!(answer.contains(last), "{answer}");
+    let theirs = lab.answer(HOSTILE, theirs, Duration::from_secs(30))?;
+    ensure!(theirs.starts_with("ok lure "), "the hostile guest: {theirs}");
+    Ok(format!("the mapper: `{said}`"))
+}
+
+/// The hostile guest calls the granter.
+fn call(lab: &mut Lab, victims: &Victims, how: &str) -> Result<String> {
+    let line = match how {
+        "absent" => "called and did not come",
+        "number" => "the peer's letter has number 12345",
+        "kind" => "the peer's answer is of kind 77",
+        "sum" => "the CRC-32 that the mapper has",
+        "silence" => "says nothing any more",
+        "keep" => "the peer can't",
+        other => bail!("no call {other}"),
+    };
+    let mark = lab.said("granter").len();
+    let theirs = lab.command(HOSTILE, &format!("call {} {how}", victims.granter))?;
+    let said = lab.says("granter", mark, line)?;
+    let theirs = lab.answer(HOSTILE, theirs, Duration::from_secs(30))?;
+    ensure!(theirs.starts_with("ok call "), "the hostile guest: {theirs}");
+    if how == "keep" {
+        parked(lab, SHOWN)?;
+        honest(lab)?;
+        lab.ask(HOSTILE, "drop")?;
+        return Ok(format!("the granter: `{said}`; {SHOWN} pages parked, and back when it let go"));
+    }
+    Ok(format!("the granter: `{said}`"))
+}

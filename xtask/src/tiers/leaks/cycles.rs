@@ -1,0 +1,56 @@
+//! Thousands of cycles of sharing in one guest, whose own counts, Xen's grant tables and `xl list`
+//! must all be as before.
+//!
+//! So that equal views mean something, the guest then maps three pages of its own for good, and Xen
+//! must show them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::guests::config::{self, Settings};
+use crate::guests::life;
+use crate::host::steps::{say, step};
+use crate::judge::reply::Reply;
+use crate::judge::tally::Tally;
+use crate::lab::{Lab, dom0, view};
+
+const GUEST: &str = "cycles";
+/// What all cycles may take.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Boots a lab, and runs so many cycles in it.
+pub fn run(cycles: u32, seed: u64) -> Result<Tally> {
+    let settings = Settings::none().memory(8).extra(&format!("seed={seed} cycles={cycles}"));
+    let dom0 = dom0::prepare(&config::files(GUEST, settings)?)?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "leaks-cycles", ""))?;
+    let mut tally = Tally::default();
+    tally.check(&mut lab, "cycles of sharing leave nothing", |lab| check(lab, cycles))?;
+    Ok(tally)
+}
+
+fn check(lab: &mut Lab, cycles: u32) -> Result<()> {
+    let domid = life::create(lab, GUEST, GUEST, &Settings::none())?;
+    lab.says(GUEST, 0, "cycles: ready")?;
+    let before = view::grants(lab)?;
+
+    lab.type_on(GUEST, b"\r")?;
+    let line = lab.answer(GUEST, 0, LIMIT)?;
+    say(&format!("        {line}"));
+    let reply =
+        Reply::parse(&line).filter(|reply| reply.ok).context("not every cycle was clean")?;
+    ensure!(reply.number("cycles") == Some(u64::from(cycles)), "not so many cycles as asked for");
+    let after = view::grants(lab)?;
+    ensure!(after == before, "Xen's grants were {before:?} and are {after:?}");
+
+    lab.type_on(GUEST, b"\r")?;
+    lab.says(GUEST, 0, "cycles: 3 pages are mapped")?;
+    let held = view::grants(lab)?;
+    ensure!(
+        held.len() == before.len() + 3,
+        "three mapped pages more are not what Xen shows: {held:?}"
+    );
+
+    lab.xl(&["destroy", GUEST])?;
+    view::gone(lab, domid)
+}

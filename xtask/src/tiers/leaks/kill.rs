@@ -1,0 +1,129 @@
+//! How and when a victim is ended.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::guests::config::Settings;
+use crate::guests::life;
+use crate::host::random::Draw;
+use crate::judge::demo;
+use crate::lab::{Lab, PATIENCE};
+
+/// What the steps up to one may take.
+const STEPS: Duration = Duration::from_secs(90);
+/// A step, 0 for none, and at most how many milliseconds behind it a victim is ended: about what
+/// the next step takes.
+const MOMENTS: [(u32, u64); 7] =
+    [(0, 1200), (1, 100), (2, 3000), (3, 3000), (4, 150), (5, 150), (6, 300)];
+
+/// What ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// `xl destroy`.
+    Destroy,
+    /// It crashes at a key, which lab/trials/src/bin/mortal.rs waits for beside the demo;
+    /// `on_crash` destroys it then.
+    Crash,
+    /// `xl pause`, until the survivor gives it up, and then `xl destroy`.
+    Pause,
+}
+
+/// The first five kills are of these means, and so on.
+const MEANS: [Means; 5] =
+    [Means::Destroy, Means::Crash, Means::Destroy, Means::Pause, Means::Destroy];
+
+/// One kill.
+pub struct Kill {
+    /// What ends it.
+    pub means: Means,
+    /// The step that it has told of before; 0 for none.
+    step: u32,
+    /// The time since.
+    delay: Duration,
+    /// A mapper that survives is not interrupted, and finds the next by itself.
+    pub looks_on: bool,
+}
+
+impl Kill {
+    /// The kill with this number.
+    pub fn draw(number: u32, draw: &mut Draw) -> Kill {
+        let (step, delay) = MOMENTS[draw.below(MOMENTS.len() as u64) as usize];
+        Kill {
+            means: MEANS[number as usize % MEANS.len()],
+            step,
+            delay: Duration::from_millis(draw.below(delay)),
+            looks_on: draw.below(2) == 0,
+        }
+    }
+
+    /// Waits for its moment. Whether the victim was in the middle of a run then.
+    pub fn wait(&self, lab: &mut Lab, victim: &str) -> Result<bool> {
+        let told = |lab: &Lab| {
+            let lines = lab.lines(victim);
+            (self.step == 0 || demo::told(self.step, &lines)).then_some(())
+        };
+        lab.until(STEPS, told).with_context(|| format!("{victim} made no step {}", self.step))?;
+        let moment = Instant::now() + self.delay;
+        while Instant::now() < moment {
+            lab.step(moment)?;
+        }
+        let lines = lab.lines(victim);
+        Ok(demo::told(1, &lines) && !demo::over(&lines))
+    }
+
+    /// Ends it; the moment is when its toolstack began to destroy the domain.
+    pub fn end(&self, lab: &mut Lab, victim: &str) -> Result<Ended> {
+        if self.means == Means::Crash {
+            lab.type_on(victim, b"x")?;
+            life::crashed(lab, victim)?;
+            return Ok(Ended { at: Instant::now(), program: None });
+        }
+        // Only a talkative xl tells when it comes to the domain itself.
+        let program = lab.start(&["xl", "-vvv", "destroy", victim])?;
+        let begun = |lab: &Lab| lab.output(program).contains("for destroy of domain").then_some(());
+        lab.until(PATIENCE, begun).context("xl destroys nothing")?;
+        Ok(Ended { at: Instant::now(), program: Some(program) })
+    }
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let means = match self.means {
+            Means::Destroy => "destroyed",
+            Means::Crash => "crashed",
+            Means::Pause => "paused, then destroyed,",
+        };
+        let (delay, step) = (self.delay.as_millis(), self.step);
+        match step {
+            0 => write!(f, "{means} {delay} ms after its start"),
+            _ => write!(f, "{means} {delay} ms after step {step}"),
+        }
+    }
+}
+
+/// An end that has begun.
+pub struct Ended {
+    /// When.
+    pub at: Instant,
+    program: Option<u32>,
+}
+
+impl Ended {
+    /// Waits until the toolstack is done.
+    pub fn finish(&self, lab: &mut Lab) -> Result<()> {
+        self.program.map_or(Ok(()), |program| lab.finish(program).map(drop))
+    }
+}
+
+/// Creates a victim; its domid.
+pub fn create(lab: &mut Lab, victim: &str, means: Means) -> Result<u32> {
+    match means {
+        Means::Crash => {
+            let part = Settings::none().extra(&format!("part={victim}"));
+            life::create(lab, victim, "mortal", &part)
+        }
+        _ => life::create(lab, victim, victim, &Settings::none().on_crash("destroy")),
+    }
+}

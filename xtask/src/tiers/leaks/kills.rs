@@ -1,0 +1,65 @@
+//! One of the demo's two guests stays, the other is ended again and again at a random moment.
+//!
+//! After each end the survivor must be what it was; after a few it must make a whole run with a new
+//! peer.
+
+use anyhow::{Result, ensure};
+
+use super::kill::Kill;
+use super::survivor::Survivor;
+use crate::guests::config::{self, Settings};
+use crate::guests::life::PAIR;
+use crate::guests::{image, life};
+use crate::host::random::Draw;
+use crate::host::steps::{say, step};
+use crate::judge::tally::Tally;
+use crate::lab::{Lab, dom0, view};
+
+/// How many ends lie between two whole runs: the survivor tells of so many that are gone, and then
+/// holds its peace.
+const IN_A_ROW: u32 = 7;
+
+/// Boots a lab, and ends so many peers in each role.
+pub fn run(kills: u32, draw: &mut Draw) -> Result<Tally> {
+    let mut files = image::files()?;
+    files.extend(config::files("mortal", Settings::none().memory(8).on_crash("destroy"))?);
+    let dom0 = dom0::prepare(&files)?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "leaks-kills", ""))?;
+    let mut tally = Tally::default();
+    let [granter, mapper] = PAIR;
+    for (name, victim) in [(granter, mapper), (mapper, granter)] {
+        let mut survivor = None;
+        tally.check(&mut lab, &format!("{name}: a whole run before"), |lab| {
+            survivor = Some(Survivor::start(lab, name, victim)?);
+            Ok(())
+        })?;
+        let Some(mut survivor) = survivor else { return Ok(tally) };
+        for number in 0..kills {
+            let kill = Kill::draw(number, draw);
+            let before = tally.failed;
+            tally.check(&mut lab, &format!("{name}: {victim} {kill}"), |lab| {
+                survivor.outlive(lab, &kill)
+            })?;
+            if tally.failed > before {
+                break; // what comes after it would say nothing new
+            }
+            if number % IN_A_ROW == IN_A_ROW - 1 || number + 1 == kills {
+                tally.check(&mut lab, &format!("{name}: a whole run after"), |lab| {
+                    survivor.serve(lab)
+                })?;
+            }
+        }
+        say(&format!("        {name}: {}", survivor.times()));
+        tally.check(&mut lab, &format!("{name}: no domain is left"), |lab| {
+            for guest in [victim, name] {
+                let domid = lab.domid(guest)?;
+                life::remove(lab, guest)?;
+                domid.map_or(Ok(()), |domid| view::gone(lab, domid))?;
+            }
+            let listed = lab.xl(&["list"])?;
+            ensure!(listed.lines().count() == 2, "xl lists more than dom0:\n{listed}");
+            Ok(())
+        })?;
+    }
+    Ok(tally)
+}

@@ -1,0 +1,136 @@
+//! The pair tier: all that needs `xl` and two guests.
+//!
+//! One lab for each of Xen's two xenstore daemons. In each the demo, with the guests in either
+//! order, then checks of what a toolstack does to a guest. Each destroys what it left behind, so
+//! that the next one begins with no guest.
+
+use anyhow::{Context, Result, ensure};
+
+use super::extent::Extent;
+use crate::guests::config::Settings;
+use crate::guests::life::{GUEST, PLAIN, at_prompt, clear, create, gone, prompt};
+use crate::guests::{demo, image, life};
+use crate::host::steps::step;
+use crate::judge::crash;
+use crate::judge::reply::same_bytes;
+use crate::judge::tally::Tally;
+use crate::lab::{Lab, PATIENCE, dom0};
+
+/// A name, and what is done.
+type Check = (&'static str, fn(&mut Lab) -> Result<()>);
+
+/// A xenstore daemon, and which guest the demo begins with.
+const LABS: [(&str, [&str; 2]); 2] =
+    [("xenstored", ["granter", "mapper"]), ("oxenstored", ["mapper", "granter"])];
+
+const CHECKS: [Check; 8] = [
+    ("a guest of 4 MiB answers", smallest),
+    ("xenstore says that it is ready", ready),
+    ("xl console: prompt and history", console),
+    ("xl pause, xl unpause", paused),
+    ("xl reboot", rebooted),
+    ("xl shutdown", shut_down),
+    ("a crash leaves a dump", crashed),
+    ("a map of a destroyed guest's pages is gone", outlived),
+];
+
+/// The whole tier, in full five times.
+pub fn run(extent: Extent) -> Result<Tally> {
+    let dom0 = dom0::prepare(&image::files()?)?;
+    let mut tally = Tally::default();
+    for (store, order) in (0..extent.of(1, 5)).flat_map(|_| LABS) {
+        let name = format!("pair-{store}");
+        let mut lab = step(&format!("boot with {store}"), || {
+            Lab::boot(&dom0, &name, &format!("xenstore={store}"))
+        })?;
+        for step in demo::prove(&mut lab, order)? {
+            tally.count(step.outcome.is_ok());
+        }
+        clear(&mut lab)?;
+        for (name, check) in CHECKS {
+            tally.check(&mut lab, name, check)?;
+            clear(&mut lab)?;
+        }
+    }
+    Ok(tally)
+}
+
+fn smallest(lab: &mut Lab) -> Result<()> {
+    at_prompt(lab, &Settings::none().memory(4))?;
+    lab.ask(GUEST, "status").map(drop)
+}
+
+fn ready(lab: &mut Lab) -> Result<()> {
+    let domid = at_prompt(lab, &Settings::none())?;
+    let state = lab.node(&format!("/local/domain/{domid}/data/grantkit/state"))?;
+    ensure!(state == "ready", "its state is `{state}`");
+    Ok(())
+}
+
+fn console(lab: &mut Lab) -> Result<()> {
+    let domid = at_prompt(lab, &Settings::none())?.to_string();
+    // What `xl console` turns into; without a terminal it has to be told that somebody types.
+    let console = lab.start(&["xenconsole", "--interactive", &domid])?;
+    let answers = |lab: &Lab| lab.output(console).matches("ok status ").count();
+    lab.until(PATIENCE, |lab| lab.output(console).ends_with("grantkit>").then_some(()))?;
+    for (keys, times) in [(b"status\r".as_slice(), 1), (b"\x1b[A\r", 2)] {
+        lab.feed(console, keys)?;
+        lab.until(PATIENCE, |lab| (answers(lab) == times).then_some(())).context("no answer")?;
+    }
+    lab.feed(console, b"\x1d")?;
+    lab.finish(console).map(drop)
+}
+
+fn paused(lab: &mut Lab) -> Result<()> {
+    at_prompt(lab, &Settings::none())?;
+    lab.xl(&["pause", GUEST])?;
+    let mark = lab.command(GUEST, "status")?;
+    let listed = lab.xl(&["list", GUEST])?;
+    ensure!(listed.contains("--p"), "the guest is not paused: {listed}");
+    ensure!(lab.said(GUEST).len() == mark, "a paused guest said something");
+    lab.xl(&["unpause", GUEST])?;
+    let line = lab.answer(GUEST, mark, PATIENCE)?;
+    ensure!(line.starts_with("ok status "), "the guest answered: {line}");
+    Ok(())
+}
+
+fn rebooted(lab: &mut Lab) -> Result<()> {
+    // What builds the domain again is a daemon, which has no working directory.
+    let first = at_prompt(lab, &Settings::none().text("kernel", "/guests/grantkit"))?;
+    let mark = lab.said(GUEST).len();
+    lab.xl(&["reboot", GUEST])?;
+    prompt(lab, mark)?;
+    lab.ask(GUEST, "status")?;
+    ensure!(lab.domid(GUEST)? != Some(first), "the domain is the same");
+    Ok(())
+}
+
+fn shut_down(lab: &mut Lab) -> Result<()> {
+    at_prompt(lab, &Settings::none())?;
+    lab.xl(&["shutdown", "-w", GUEST])?;
+    gone(lab, GUEST)
+}
+
+fn crashed(lab: &mut Lab) -> Result<()> {
+    at_prompt(lab, &Settings::none().on_crash("destroy"))?;
+    let mark = lab.command(GUEST, "crash null")?;
+    gone(lab, GUEST)?;
+    life::crashed(lab, GUEST)?;
+    crash::dumped("null", &lab.lines_from(GUEST, mark)).map_err(anyhow::Error::msg)
+}
+
+fn outlived(lab: &mut Lab) -> Result<()> {
+    let granter = create(lab, "granter", PLAIN, &Settings::none())?;
+    lab.node(&format!("/local/domain/{granter}/data/grantkit/state"))?;
+    let guest = at_prompt(lab, &Settings::none())?;
+    lab.ask("granter", &format!("share {guest} 2"))?;
+    let filled = lab.ask("granter", "fill 1 42")?;
+    lab.ask(GUEST, &format!("map {granter} 8,9"))?;
+    let state = lab.ask(GUEST, "state 1")?;
+    ensure!(state.ends_with(" states=mapped-rw*2"), "{state}");
+    lab.xl(&["destroy", "granter"])?;
+    let state = lab.ask(GUEST, "state 1")?;
+    ensure!(state.ends_with(" states=gone*2"), "{state}");
+    same_bytes(&filled, &lab.ask(GUEST, "sum 1")?)?;
+    lab.ask(GUEST, "unmap 1").map(drop)
+}
