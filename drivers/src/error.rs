@@ -4,8 +4,9 @@ use core::fmt;
 
 use xen_sys::grant_table::GrantStatus;
 
-use crate::ids::{status_errno, status_name};
-use crate::{Call, Errno, GrantRef};
+use crate::hypervisor::Call;
+use crate::ids::NotADomId;
+use crate::{Errno, GrantRef};
 
 /// Why a call of a service failed. Nothing changed, unless the call's own text says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,3 +66,57 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+impl From<NotADomId> for Error {
+    fn from(_: NotADomId) -> Self {
+        Error::Local(Errno::EINVAL, NotADomId::WORDS)
+    }
+}
+
+/// The name of a `GNTST_*` status in Xen's header, for people.
+pub fn status_name(status: GrantStatus) -> &'static str {
+    match status {
+        GrantStatus::OKAY => "okay",
+        GrantStatus::GENERAL_ERROR => "general_error",
+        GrantStatus::BAD_DOMAIN => "bad_domain",
+        GrantStatus::BAD_GNTREF => "bad_gntref",
+        GrantStatus::BAD_HANDLE => "bad_handle",
+        GrantStatus::BAD_VIRT_ADDR => "bad_virt_addr",
+        GrantStatus::BAD_DEV_ADDR => "bad_dev_addr",
+        GrantStatus::NO_DEVICE_SPACE => "no_device_space",
+        GrantStatus::PERMISSION_DENIED => "permission_denied",
+        GrantStatus::BAD_PAGE => "bad_page",
+        GrantStatus::BAD_COPY_ARG => "bad_copy_arg",
+        GrantStatus::ADDRESS_TOO_BIG => "address_too_big",
+        GrantStatus::EAGAIN => "eagain",
+        GrantStatus::NO_SPACE => "no_space",
+        _ => "unknown",
+    }
+}
+
+/// Judges the status of one entry of a batch. Only `okay` is success: Xen once answered +1
+/// (XSA-316), and a status never written keeps the poison it was given (XSA-318).
+pub fn check_status(status: GrantStatus, gref: GrantRef) -> Result<(), Error> {
+    if status == GrantStatus::OKAY { Ok(()) } else { Err(Error::Refused { status, gref }) }
+}
+
+/// The errno of a status: own memory and the maptrack table are ENOMEM, everything else that Xen
+/// refuses is EINVAL.
+pub fn status_errno(status: GrantStatus) -> Errno {
+    if status == GrantStatus::NO_SPACE { Errno::ENOMEM } else { Errno::EINVAL }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_okay_is_success() {
+        for raw in [1, -1, -13, i16::MIN, i16::MAX] {
+            assert!(check_status(GrantStatus(raw), GrantRef(9)).is_err(), "{raw}");
+        }
+        assert_eq!(check_status(GrantStatus::OKAY, GrantRef(9)), Ok(()));
+        assert_eq!(status_errno(GrantStatus::NO_SPACE), Errno::ENOMEM);
+        assert_eq!(status_errno(GrantStatus(1)), Errno::EINVAL);
+    }
+}

@@ -26,8 +26,8 @@ use xen_sys::grant_table::{
 use xen_sys::xen::DOMID_SELF;
 
 use self::references::{Life, References};
+use crate::error::check_status;
 use crate::events::Port;
-use crate::ids::check_status;
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::raw::{NoticeId, Notices};
 use crate::{Access, Call, ClaimedDomId, DomId, Errno, Error, GrantRef, PeerState};

@@ -9,6 +9,8 @@
 //! part. This file refuses to decide anything: no retry, no clean-up, no flags of its own.
 #![expect(unsafe_code, reason = "methods that name addresses have duties for the caller")]
 
+mod counters;
+
 use core::future::Future;
 
 use xen_sys::event_channel::{
@@ -20,7 +22,8 @@ use xen_sys::grant_table::{
     GnttabUnmapGrantRef,
 };
 
-use crate::{Counters, Errno};
+pub use self::counters::Counters;
+use crate::Errno;
 
 /// What the guest asks of Xen.
 ///

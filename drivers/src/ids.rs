@@ -6,10 +6,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use xen_sys::grant_table::GrantStatus;
 use xen_sys::xen::DOMID_FIRST_RESERVED;
-
-use crate::{Errno, Error};
 
 /// A domain's number, 0 to 0x7FEF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,17 +31,30 @@ impl DomId {
 }
 
 impl FromStr for DomId {
-    type Err = Error;
+    type Err = NotADomId;
 
     /// A decimal number below 32752 (0x7ff0).
-    fn from_str(text: &str) -> Result<Self, Error> {
-        text.parse().ok().and_then(Self::new).ok_or(BAD_DOMID)
+    fn from_str(text: &str) -> Result<Self, NotADomId> {
+        text.parse().ok().and_then(Self::new).ok_or(NotADomId)
     }
 }
 
-/// What is wrong with a number that is no [`DomId`].
-pub(crate) const BAD_DOMID: Error =
-    Error::Local(Errno::EINVAL, "a domain's number is below 32752 (0x7ff0)");
+/// A number, or a text, that is no [`DomId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotADomId;
+
+impl NotADomId {
+    /// What would be right.
+    pub(crate) const WORDS: &'static str = "a domain's number is below 32752 (0x7ff0)";
+}
+
+impl fmt::Display for NotADomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::WORDS)
+    }
+}
+
+impl core::error::Error for NotADomId {}
 
 impl fmt::Display for DomId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,39 +154,6 @@ impl fmt::Display for PeerState {
     }
 }
 
-/// The name of a `GNTST_*` status in Xen's header, for people.
-pub fn status_name(status: GrantStatus) -> &'static str {
-    match status {
-        GrantStatus::OKAY => "okay",
-        GrantStatus::GENERAL_ERROR => "general_error",
-        GrantStatus::BAD_DOMAIN => "bad_domain",
-        GrantStatus::BAD_GNTREF => "bad_gntref",
-        GrantStatus::BAD_HANDLE => "bad_handle",
-        GrantStatus::BAD_VIRT_ADDR => "bad_virt_addr",
-        GrantStatus::BAD_DEV_ADDR => "bad_dev_addr",
-        GrantStatus::NO_DEVICE_SPACE => "no_device_space",
-        GrantStatus::PERMISSION_DENIED => "permission_denied",
-        GrantStatus::BAD_PAGE => "bad_page",
-        GrantStatus::BAD_COPY_ARG => "bad_copy_arg",
-        GrantStatus::ADDRESS_TOO_BIG => "address_too_big",
-        GrantStatus::EAGAIN => "eagain",
-        GrantStatus::NO_SPACE => "no_space",
-        _ => "unknown",
-    }
-}
-
-/// Judges the status of one entry of a batch. Only `okay` is success: Xen once answered +1
-/// (XSA-316), and a status never written keeps the poison it was given (XSA-318).
-pub fn check_status(status: GrantStatus, gref: GrantRef) -> Result<(), Error> {
-    if status == GrantStatus::OKAY { Ok(()) } else { Err(Error::Refused { status, gref }) }
-}
-
-/// The errno of a status: own memory and the maptrack table are ENOMEM, everything else that Xen
-/// refuses is EINVAL.
-pub fn status_errno(status: GrantStatus) -> Errno {
-    if status == GrantStatus::NO_SPACE { Errno::ENOMEM } else { Errno::EINVAL }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,15 +163,5 @@ mod tests {
         assert_eq!(DomId::new(0x7FEF).map(DomId::get), Some(0x7FEF));
         assert_eq!(DomId::new(0x7FF0), None);
         assert_eq!(DomId::new(u16::MAX), None);
-    }
-
-    #[test]
-    fn only_okay_is_success() {
-        for raw in [1, -1, -13, i16::MIN, i16::MAX] {
-            assert!(check_status(GrantStatus(raw), GrantRef(9)).is_err(), "{raw}");
-        }
-        assert_eq!(check_status(GrantStatus::OKAY, GrantRef(9)), Ok(()));
-        assert_eq!(status_errno(GrantStatus::NO_SPACE), Errno::ENOMEM);
-        assert_eq!(status_errno(GrantStatus(1)), Errno::EINVAL);
     }
 }

@@ -13,7 +13,6 @@ extern crate alloc;
 mod boot;
 pub mod buffer;
 pub mod console;
-pub mod counters;
 pub mod events;
 pub mod gntalloc;
 pub mod gntdev;
@@ -35,14 +34,12 @@ mod slab;
 mod system;
 
 pub use boot::{Boot, ConsoleDevice, SharedPage, XenstoreDevice};
-pub use counters::Counters;
 pub use errno::Errno;
-pub use error::Error;
+pub use error::{Error, status_errno, status_name};
 pub use grant_table::GrantInfo;
-pub use hypervisor::{Call, Hypervisor};
+pub use hypervisor::{Call, Counters, Hypervisor};
 pub use ids::{
-    Access, ClaimedDomId, ClaimedGrant, DomId, GrantRef, PeerState, PortNumber, status_errno,
-    status_name,
+    Access, ClaimedDomId, ClaimedGrant, DomId, GrantRef, NotADomId, PeerState, PortNumber,
 };
 pub use memory::{Index, Pages, Platform};
 pub use services::{BringUpError, Limits, Services};

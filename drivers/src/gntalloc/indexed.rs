@@ -8,19 +8,18 @@ use core::ops::Range;
 use hashbrown::HashMap;
 use xen_sys::linux::gntalloc::GntallocFlag;
 
-use super::{GntAlloc, Left, LocalMapping};
+use super::{GntAlloc, Left};
 use crate::grant_table::Granted;
-use crate::ids::BAD_DOMID;
 use crate::memory::{Page, Platform};
 use crate::notify::NotifyRequest;
-use crate::{Access, DomId, Errno, Error, GrantRef, Index, Pages};
+use crate::{Access, DomId, Errno, Error, GrantRef, Index, NotADomId, Pages};
 
 /// `GNTALLOC_FLAG_WRITABLE`: the peer may map the page writable.
 pub const FLAG_WRITABLE: u16 = GntallocFlag::WRITABLE.bits();
 
 /// A gntalloc that is used by plain indices: an index space, and the pages allocated in it.
 ///
-/// Closing is dropping the last of its clones and its [`LocalMapping`]s. Indices are never used
+/// Closing is dropping the last of its clones and its [`super::LocalMapping`]s. Indices are never used
 /// twice.
 #[derive(Debug)]
 pub struct IndexDevice<X: Platform> {
@@ -73,7 +72,7 @@ impl<X: Platform> IndexDevice<X> {
         flags: u16,
         grefs: &mut [GrantRef],
     ) -> Result<Index, Error> {
-        let peer = DomId::new(domid).ok_or(BAD_DOMID)?;
+        let peer = DomId::new(domid).ok_or(NotADomId)?;
         let access = match flags {
             0 => Access::ReadOnly,
             FLAG_WRITABLE => Access::ReadWrite,
@@ -132,24 +131,6 @@ impl<X: Platform> IndexDevice<X> {
         })
     }
 
-    /// mmap: another local user of `count` pages from `index` on, which are freed no sooner than
-    /// it is dropped.
-    ///
-    /// # Errors
-    /// EINVAL unless `shared`, then ENOENT for a run with a page that is not allocated.
-    pub fn mmap(&self, index: Index, count: Pages, shared: bool) -> Result<LocalMapping<X>, Error> {
-        if !shared {
-            return Err(Error::Local(Errno::EINVAL, "a mapping of gntalloc must be shared"));
-        }
-        let run = self.with(|opened| {
-            let run = opened.run(index, count);
-            let run = run.ok_or(Error::Local(Errno::ENOENT, "no such pages are allocated"))?;
-            run.clone().for_each(|page| opened.add_user(page));
-            Ok::<_, Error>(run)
-        })?;
-        Ok(LocalMapping::new(self.clone(), run))
-    }
-
     /// Takes a user from a page; what became of it.
     pub(super) fn drop_user(&self, page: u64) -> Left {
         let Some(mut granted) = self.with(|opened| opened.drop_user(page)) else {
@@ -173,6 +154,19 @@ impl<X: Platform> IndexDevice<X> {
         self.with(|opened| {
             let record = opened.records.get(&page).ok_or(NOT_ALLOCATED)?;
             Ok(look(&self.service.0.xen, record.granted.page()))
+        })
+    }
+
+    /// One user more for each page of a run.
+    ///
+    /// # Errors
+    /// ENOENT for a run with a page that is not allocated.
+    pub(super) fn use_run(&self, index: Index, count: Pages) -> Result<Range<u64>, Error> {
+        self.with(|opened| {
+            let run = opened.run(index, count);
+            let run = run.ok_or(Error::Local(Errno::ENOENT, "no such pages are allocated"))?;
+            run.clone().for_each(|page| opened.add_user(page));
+            Ok(run)
         })
     }
 

@@ -6,7 +6,7 @@ use super::IndexDevice;
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::raw::pages;
 use crate::shared::{Shared, SharedMut, by_page, check_word};
-use crate::{Error, Pages};
+use crate::{Errno, Error, Index, Pages};
 
 /// A local user of some pages of a device. Dropping it is munmap: pages that nobody else here uses
 /// are let go of.
@@ -16,12 +16,22 @@ pub struct LocalMapping<X: Platform> {
     run: Range<u64>,
 }
 
-impl<X: Platform> LocalMapping<X> {
-    /// For pages that count it as a user already.
-    pub(super) fn new(device: IndexDevice<X>, run: Range<u64>) -> Self {
-        Self { device, run }
+impl<X: Platform> IndexDevice<X> {
+    /// mmap: another local user of `count` pages from `index` on, which are freed no sooner than
+    /// it is dropped.
+    ///
+    /// # Errors
+    /// EINVAL unless `shared`, then ENOENT for a run with a page that is not allocated.
+    pub fn mmap(&self, index: Index, count: Pages, shared: bool) -> Result<LocalMapping<X>, Error> {
+        if !shared {
+            return Err(Error::Local(Errno::EINVAL, "a mapping of gntalloc must be shared"));
+        }
+        let run = self.use_run(index, count)?;
+        Ok(LocalMapping { device: self.clone(), run })
     }
+}
 
+impl<X: Platform> LocalMapping<X> {
     /// How many pages it has.
     pub fn pages(&self) -> Pages {
         Pages((self.run.end - self.run.start) as u32)

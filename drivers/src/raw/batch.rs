@@ -8,7 +8,7 @@
 use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
 
 use super::eagain;
-use crate::ids::check_status;
+use crate::error::check_status;
 use crate::memory::{HostAddr, Platform};
 use crate::{Access, Call, ClaimedGrant, Error, GrantRef};
 

@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Call;
+use super::Call;
 
 /// The counts of one guest.
 #[derive(Debug)]
