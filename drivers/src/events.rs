@@ -24,6 +24,7 @@ use xen_sys::xen::{DOMID_SELF, SharedInfo, Virq};
 
 use crate::boot::SharedPage;
 use crate::memory::Platform;
+use crate::waiters::Waiters;
 use crate::{Call, Counters, DomId, Errno, Error, PortNumber};
 
 /// The event channels of this domain. Clones are the same channels.
@@ -45,26 +46,11 @@ struct Entry {
     /// Events delivered since it was opened.
     delivered: u64,
     /// Who waits. Has room before the port is used, so that one waiter costs no allocation.
-    waiters: Vec<Waker>,
+    waiters: Waiters,
 }
 
 impl Entry {
-    const CLOSED: Self = Self { holders: 0, delivered: 0, waiters: Vec::new() };
-
-    fn wake(&mut self) {
-        self.waiters.drain(..).for_each(Waker::wake);
-    }
-
-    fn register(&mut self, waker: &Waker) {
-        if self.waiters.iter().any(|waiting| waiting.will_wake(waker)) {
-            return;
-        }
-        match self.waiters.try_reserve(1) {
-            Ok(()) => self.waiters.push(waker.clone()),
-            // Without memory to remember it by, the waiter looks again at once.
-            Err(_) => waker.wake_by_ref(),
-        }
-    }
+    const CLOSED: Self = Self { holders: 0, delivered: 0, waiters: Waiters::new() };
 }
 
 /// What is at the other end of a port of ours.
@@ -210,7 +196,7 @@ impl<X: Platform> Events<X> {
                 events += 1;
                 if let Some(entry) = ports.get_mut(word * 64 + bit) {
                     entry.delivered += 1;
-                    entry.wake();
+                    entry.waiters.wake();
                 }
             }
         }
@@ -244,7 +230,7 @@ impl<X: Platform> Events<X> {
         let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
         // The number may be given out again; its next owner must not see our last event.
         shared.evtchn_pending[word].fetch_and(!bit, Ordering::SeqCst);
-        entry.wake();
+        entry.waiters.wake();
     }
 }
 
@@ -333,7 +319,7 @@ impl<X: Platform> Port<X> {
         if entry.delivered > mark {
             return Poll::Ready(());
         }
-        entry.register(waker);
+        entry.waiters.register(waker);
         Poll::Pending
     }
 }
@@ -349,7 +335,7 @@ fn make_room(ports: &mut Vec<Entry>, index: usize) -> Result<(), TryReserveError
     let more = (index + 1).saturating_sub(ports.len());
     ports.try_reserve(more)?;
     ports.resize_with(ports.len() + more, || Entry::CLOSED);
-    ports[index].waiters.try_reserve(2)
+    ports[index].waiters.make_room(2)
 }
 
 /// The numbers of the set bits.

@@ -32,6 +32,7 @@ mod raw;
 mod run_tree;
 mod slab;
 mod system;
+mod waiters;
 
 pub use boot::{Boot, ConsoleDevice, SharedPage, XenstoreDevice};
 pub use errno::Errno;

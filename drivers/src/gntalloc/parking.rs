@@ -6,10 +6,9 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use embassy_sync::waitqueue::WakerRegistration;
-
 use crate::Error;
 use crate::grant_table::Granted;
+use crate::waiters::Waiters;
 
 /// What was let go of at once.
 #[derive(Debug)]
@@ -36,12 +35,12 @@ pub(super) struct Parking {
     /// Pieces that may still be parked.
     expected: usize,
     /// Who reaps, to be told when a page is parked.
-    pub(super) on_park: WakerRegistration,
+    pub(super) on_park: Waiters,
 }
 
 impl Parking {
     pub(super) fn new() -> Self {
-        let (queue, on_park) = (VecDeque::new(), WakerRegistration::new());
+        let (queue, on_park) = (VecDeque::new(), Waiters::new());
         Self { queue, pages: 0, expected: 0, on_park }
     }
 
