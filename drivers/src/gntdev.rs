@@ -145,15 +145,17 @@ impl<X: Platform> GntDev<X> {
 
     /// Tries again to unmap what Xen would not.
     pub fn retry_stuck(&self) {
-        let (closing, tries) = {
+        let tries = {
             let books = &mut *self.0.books.lock();
             books.indexed.iter_mut().for_each(|(_, opened)| opened.table.retry_stuck());
-            let gone = books.indexed.iter_mut().find(|(_, opened)| opened.is_over());
-            (gone.map(|(number, _)| number), books.stuck.len())
+            books.stuck.len()
         };
-        if let Some(number) = closing {
-            let over = self.0.books.lock().indexed.remove(number);
-            drop(over);
+        loop {
+            // Out of the books before it is dropped.
+            let over = self.0.books.lock().take_closed();
+            if over.is_none() {
+                break;
+            }
         }
         for _ in 0..tries {
             // Out of the books first: a region that goes sends its event.
@@ -186,6 +188,14 @@ impl<X: Platform> GntDev<X> {
         drop(region);
         let books = &mut *self.0.books.lock();
         books.release_region(device, pages);
+    }
+}
+
+impl<X: Platform> Books<X> {
+    /// A device by plain indices that is closed and has nothing left, to be dropped out of here.
+    fn take_closed(&mut self) -> Option<Opened<X>> {
+        let (number, _) = self.indexed.iter_mut().find(|(_, opened)| opened.is_over())?;
+        self.indexed.remove(number)
     }
 }
 
