@@ -1,0 +1,213 @@
+//! Pages that Xen will not unmap: kept, counted and charged, tried again, and gone at last.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{errno, events, zeroes};
+use drivers::gntdev::{IndexDevice, Mapping, ReadWrite, Usage};
+use drivers::notify::UnmapNotify;
+use drivers::shared::SharedMut;
+use drivers::{Access, Call, ClaimedGrant, Errno, Pages};
+use fake_xen::{FakeXen, Fault, Pair};
+use xen_sys::grant_table::GrantStatus;
+
+/// Xen unmaps nothing of bob's, or does again.
+fn refuse(pair: &Pair, refuses: bool) {
+    pair.bob.xen.deny(Call::GnttabUnmap, refuses.then_some(Errno::EFAULT));
+}
+
+/// A device by index, with a mapping of `grants`.
+fn map_by_index(pair: &Pair, grants: &[ClaimedGrant]) -> (IndexDevice<FakeXen>, usize) {
+    let device = pair.bob.gntdev.open_indexed().unwrap();
+    let index = device.map_grant_ref(grants).unwrap();
+    let pages = Pages(grants.len() as u32);
+    let addr = device.mmap(index, pages, true, Access::ReadWrite).unwrap();
+    (device, addr)
+}
+
+fn stuck(pair: &Pair) -> u32 {
+    pair.bob.gntdev.usage().stuck
+}
+
+#[test]
+fn while_xen_unmaps_nothing_all_is_kept_and_counted_and_then_all_goes() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 6);
+    let grants = pair.alice.offer(&export);
+    let typed: Mapping<_, ReadWrite> = pair.bob.map(&grants[..3]);
+    let (closed, _) = map_by_index(&pair, &grants[3..5]);
+    let (open, addr) = map_by_index(&pair, &grants[5..]);
+    refuse(&pair, true);
+    assert_eq!(errno(typed.unmap()), Errno::EFAULT);
+    drop(closed);
+    assert_eq!(errno(open.munmap_and_remove(addr, Pages(1))), Errno::EFAULT);
+    let all = Usage { reserved: 6, mapped: 0, stuck: 6 };
+    for _ in 0..5 {
+        pair.bob.gntdev.retry_stuck();
+        assert_eq!(pair.bob.gntdev.usage(), all);
+    }
+    assert_eq!(export.release(), Pages(6), "the granter sees them mapped");
+    // The service goes on meanwhile.
+    let other = pair.alice.share(&pair.bob, 1);
+    let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&other));
+    assert_eq!(pair.bob.gntdev.usage(), Usage { reserved: 7, mapped: 1, stuck: 6 });
+    refuse(&pair, false);
+    pair.bob.gntdev.retry_stuck();
+    assert_eq!(pair.bob.gntdev.usage(), Usage { reserved: 1, mapped: 1, stuck: 0 });
+    assert_eq!(pair.alice.gntalloc.reap(u32::MAX), 6);
+    drop((mapping, other, open));
+    pair.assert_clean();
+}
+
+#[test]
+fn any_later_call_of_the_service_tries_again() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 2);
+    let grants = pair.alice.offer(&export);
+    let device = pair.bob.gntdev.open().unwrap();
+    let reserved = device.reserve(&grants).unwrap();
+    for call in 0..2 {
+        let mapping = pair.bob.map::<ReadWrite>(&grants);
+        refuse(&pair, true);
+        drop(mapping);
+        assert_eq!(stuck(&pair), 2);
+        refuse(&pair, false);
+        if call == 0 {
+            drop(device.reserve(&grants).unwrap());
+        } else {
+            drop(pair.bob.map::<ReadWrite>(&grants));
+        }
+        assert_eq!(stuck(&pair), 0, "call {call}");
+    }
+    drop(reserved);
+}
+
+#[test]
+fn stuck_pages_are_charged_to_the_device_they_were_mapped_in() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 3);
+    let grants = pair.alice.offer(&export);
+    let (device, other) = (pair.bob.gntdev.open().unwrap(), pair.bob.gntdev.open().unwrap());
+    device.set_max_grants(4).unwrap();
+    let mapping = device.reserve(&grants).unwrap().map::<ReadWrite>().unwrap();
+    refuse(&pair, true);
+    drop(mapping);
+    for _ in 0..3 {
+        assert_eq!(errno(device.reserve(&grants[..2])), Errno::ENOMEM);
+        drop(device.reserve(&grants[..1]).expect("room for one is left"));
+        drop(other.reserve(&grants).expect("another device's room"));
+        assert_eq!(errno(device.set_max_grants(9)), Errno::EBUSY);
+    }
+    refuse(&pair, false);
+    let grants = [grants[0]; 4];
+    drop(device.reserve(&grants).expect("all of its room is free again"));
+    device.set_max_grants(9).unwrap();
+    assert_eq!(device.limit(), 9);
+}
+
+#[test]
+fn a_device_that_goes_before_its_stuck_pages_takes_no_other_device_along() {
+    let pair = Pair::new();
+    pair.bob.gntdev.set_limit(3).unwrap();
+    let export = pair.alice.share(&pair.bob, 3);
+    let grants = pair.alice.offer(&export);
+    let device = pair.bob.gntdev.open().unwrap();
+    let mapping = device.reserve(&grants).unwrap().map::<ReadWrite>().unwrap();
+    refuse(&pair, true);
+    drop((device, mapping));
+    let next = pair.bob.gntdev.open().unwrap();
+    let kept = next.reserve(&grants).expect("room of its own");
+    refuse(&pair, false);
+    pair.bob.gntdev.retry_stuck();
+    assert_eq!(pair.bob.gntdev.usage(), Usage { reserved: 3, mapped: 0, stuck: 0 });
+    assert_eq!((next.limit(), errno(next.reserve(&grants[..1]))), (3, Errno::ENOMEM));
+    drop(kept);
+    drop(next.reserve(&grants).unwrap());
+    drop((next, export));
+    pair.assert_clean();
+}
+
+#[test]
+fn all_closed_devices_whose_pages_are_unmapped_at_last_go_at_once() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 3);
+    let grants = pair.alice.offer(&export);
+    let typed = pair.bob.map::<ReadWrite>(&grants);
+    let devices: Vec<_> = grants.iter().map(|it| map_by_index(&pair, &[*it])).collect();
+    refuse(&pair, true);
+    drop(devices);
+    refuse(&pair, false);
+    pair.bob.gntdev.retry_stuck();
+    assert_eq!(stuck(&pair), 0);
+    drop((typed, export));
+    // Their address space is given back, too.
+    pair.assert_clean();
+}
+
+#[test]
+fn a_byte_is_cleared_at_the_first_try_and_the_event_comes_when_it_is_gone() {
+    let pair = Pair::new();
+    let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+    let export = pair.alice.share(&pair.bob, 2);
+    export.write(0, &[1; 8192]).unwrap();
+    let mut mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
+    mapping.set_notify(UnmapNotify::clear_byte(4097).and_event(&bob_port)).unwrap();
+    refuse(&pair, true);
+    drop(mapping);
+    assert_eq!((zeroes(&export), events(&pair, &alice_port)), (vec![4097], 0));
+    export.write(0, &[1; 8192]).unwrap();
+    pair.bob.last_words();
+    let said = events(&pair, &alice_port);
+    assert_eq!((zeroes(&export), said), (vec![], 1), "nobody reads there, but they are mapped");
+    refuse(&pair, false);
+    pair.bob.gntdev.retry_stuck();
+    pair.bob.gntdev.retry_stuck();
+    assert_eq!((zeroes(&export), events(&pair, &alice_port)), (vec![], said + 1), "once");
+}
+
+#[test]
+fn one_page_that_stays_stuck_keeps_no_other_from_going() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 8);
+    let mappings: Vec<_> = pair
+        .alice
+        .offer(&export)
+        .iter()
+        .map(|grant| pair.bob.map::<ReadWrite>(&[*grant]))
+        .collect();
+    refuse(&pair, true);
+    drop(mappings);
+    refuse(&pair, false);
+    for (round, left) in [1, 1, 1, 0].into_iter().enumerate() {
+        if left > 0 {
+            let status = GrantStatus::GENERAL_ERROR;
+            pair.bob.xen.inject(Call::GnttabUnmap, Fault::Status { at: 0, status });
+        }
+        pair.bob.gntdev.retry_stuck();
+        assert_eq!(stuck(&pair), left, "round {round}");
+    }
+    drop(export);
+    pair.assert_clean();
+}
+
+#[test]
+fn a_hundred_regions_get_stuck_one_after_the_other_and_all_go_together() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 1);
+    let grant = pair.alice.offer(&export)[0];
+    let regions = if cfg!(miri) { 8 } else { 100 };
+    refuse(&pair, true);
+    let mut addrs = BTreeSet::new();
+    for number in 1..=regions {
+        let mapping = pair.bob.map::<ReadWrite>(&[grant]);
+        assert!(addrs.insert(mapping.addr()), "an address in use was given out");
+        drop(mapping);
+        assert_eq!(stuck(&pair), number);
+    }
+    refuse(&pair, false);
+    pair.bob.gntdev.retry_stuck();
+    assert_eq!(pair.bob.gntdev.usage(), Usage::default());
+    drop(export);
+    pair.assert_clean();
+}
