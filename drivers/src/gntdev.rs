@@ -143,13 +143,9 @@ impl<X: Platform> GntDev<X> {
         }
     }
 
-    /// Tries again to unmap what Xen would not.
+    /// Tries again to unmap what Xen would not, of all devices.
     pub fn retry_stuck(&self) {
-        let tries = {
-            let books = &mut *self.0.books.lock();
-            books.indexed.iter_mut().for_each(|(_, opened)| opened.table.retry_stuck());
-            books.stuck.len()
-        };
+        self.0.books.lock().indexed.iter_mut().for_each(|(_, opened)| opened.table.retry_stuck());
         loop {
             // Out of the books before it is dropped.
             let over = self.0.books.lock().take_closed();
@@ -157,6 +153,12 @@ impl<X: Platform> GntDev<X> {
                 break;
             }
         }
+        self.retry_regions();
+    }
+
+    /// The same for regions alone: what a call of a typed device does first.
+    fn retry_regions(&self) {
+        let tries = self.0.books.lock().stuck.len();
         for _ in 0..tries {
             // Out of the books first: a region that goes sends its event.
             let Some(Stuck { region, device }) = self.0.books.lock().stuck.pop() else {

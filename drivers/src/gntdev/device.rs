@@ -50,7 +50,7 @@ impl<X: Platform> Device<X> {
         if grants.is_empty() {
             return Err(Error::Local(Errno::EINVAL, "at least 1 reference can be reserved"));
         }
-        self.service.retry_stuck();
+        self.service.retry_regions();
         let pages = u32::try_from(grants.len()).map_err(|_| FULL)?;
         self.service.0.books.lock().admit(self.number, pages)?;
         let service = &self.service.0;

@@ -40,7 +40,7 @@ impl<X: Platform> Held<X> {
     /// # Errors
     /// What Xen said to the first page that it refused to map, or to unmap again.
     pub(super) fn map(&mut self, access: Access) -> Result<(), Error> {
-        self.service.retry_stuck();
+        self.service.retry_regions();
         let region = self.region.as_mut().ok_or(GONE)?;
         region.unmap()?;
         region.map(access)?;
