@@ -26,7 +26,7 @@ impl FakeXen {
         domain.ring_keyboard();
     }
 
-    /// Stops the console daemon, or lets it go on.
+    /// Stops the console daemon, or lets it go on: for a ring that is full.
     pub fn console_daemon(&self, running: bool) {
         let state = &mut *self.world.lock();
         let domain = state.domain(self.domid);

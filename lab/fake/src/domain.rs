@@ -32,7 +32,8 @@ pub enum ConsoleKind {
     Hypervisor,
 }
 
-/// What a domain is started with, as in its xl configuration.
+/// What a domain is started with, as in its xl configuration. A test names what it is about and
+/// takes the rest from [`Config::default`].
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Pages of memory for the guest to allocate.
@@ -43,9 +44,9 @@ pub struct Config {
     pub max_maptrack_frames: u32,
     /// Event channels that the domain may have.
     pub max_ports: u32,
-    /// The version of its grant table.
+    /// The version of its grant table; services come up on version 1 alone.
     pub grant_version: u32,
-    /// Its console.
+    /// Its console. In dom0's place there is no xenstore, either.
     pub console: ConsoleKind,
 }
 

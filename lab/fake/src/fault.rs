@@ -1,10 +1,13 @@
-//! Faults that a test asks for: any status at any position of a batch, or the hypercall's own.
+//! Faults that a test asks for: any status at any position of a batch, the hypercall's own, memory
+//! that is short, and a peer who acts in the middle of a call.
 
+use core::sync::atomic::Ordering;
 use std::vec::Vec;
 
 use xen_sys::grant_table::GrantStatus;
 
-use drivers::{Call, Errno};
+use super::FakeXen;
+use drivers::{Call, Errno, GrantRef};
 
 /// Something that goes wrong in one hypercall: see [`crate::FakeXen::inject`].
 ///
@@ -31,6 +34,51 @@ pub enum Fault {
         /// The entry's position, from 0.
         at: usize,
     },
+}
+
+impl FakeXen {
+    /// Makes `fault` happen at this domain's next `call`. Asked for several times, all of it
+    /// happens at that call.
+    pub fn inject(&self, call: Call, fault: Fault) {
+        self.inject_after(0, call, fault);
+    }
+
+    /// The same at the `call` after the next: what a service does about the first fault.
+    pub fn inject_later(&self, call: Call, fault: Fault) {
+        self.inject_after(1, call, fault);
+    }
+
+    /// The same at the `call` that comes after so many others of its kind.
+    pub fn inject_after(&self, calls: u32, call: Call, fault: Fault) {
+        self.world.lock().domain(self.domid).faults.plan(calls, call, fault);
+    }
+
+    /// Makes every `call` fail with `errno`, until that is lifted with `None`: a Xen that lacks the
+    /// operation, or refuses it for a while.
+    pub fn deny(&self, call: Call, errno: Option<Errno>) {
+        self.world.lock().domain(self.domid).faults.deny(call, errno);
+    }
+
+    /// Makes one allocation of a page fail, the one after `successes` more; or a page table's, if
+    /// it comes first.
+    pub fn fail_page_after(&self, successes: u32) {
+        self.world.lock().domain(self.domid).pages_until_failure = Some(successes);
+    }
+
+    /// Pages out what a reference of this domain grants: who maps it or copies from it is answered
+    /// eagain that often, and then finds it back.
+    pub fn page_out(&self, gref: GrantRef, answers: u32) {
+        let state = &mut *self.world.lock();
+        let domain = state.domain(self.domid);
+        let mfn = domain.pages.entry(gref.0).frame.load(Ordering::SeqCst);
+        domain.paged_out.insert(mfn.into(), answers);
+    }
+
+    /// Runs `run` when this domain looks at its grant table for the `looks`th time from now: what a
+    /// peer does just then, between a look at an entry and its end.
+    pub fn interrupt(&self, looks: u64, run: impl FnOnce() + Send + 'static) {
+        self.pages.interrupts.set(self.entry_looks() + looks, run);
+    }
 }
 
 /// The faults of a domain that are still to come.

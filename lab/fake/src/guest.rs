@@ -112,7 +112,8 @@ impl World {
     }
 }
 
-/// A world with two guests, domains 1 and 2.
+/// A world with two guests, domains 1 and 2: what a test of anything shared begins with. A third
+/// comes in by [`World::guest`].
 #[derive(Debug)]
 pub struct Pair {
     /// The world.
@@ -129,7 +130,7 @@ impl Pair {
         Self::of(Config::default(), Config::default())
     }
 
-    /// Two guests of given sizes.
+    /// Two guests of given sizes, for a test in which something is short.
     pub fn of(alice: Config, bob: Config) -> Self {
         let world = World::new();
         let (alice, bob) = (world.guest(1, alice), world.guest(2, bob));

@@ -1,13 +1,94 @@
 //! FakeXen: a Xen for tests on the host, stricter than the real one.
 //!
-//! A [`World`] holds domains; a [`FakeXen`] is a handle on the world *and a domain number*, so two
-//! guests live in one test. Grant entries, pins, maptrack and event channels answer as Xen
-//! answers, in the order in which it finds fault. What Xen lets pass but no honest guest does,
-//! panics here: freeing a page that is mapped or that a live entry names, mapping over a mapping,
-//! unmapping by a handle and an address that don't belong together, giving back address space
-//! with a mapping in it, touching memory that is not mapped so.
+//! A guest of one's own has this crate as its one dev-dependency: what it does with the services is
+//! generic over [`drivers::Platform`], and runs here as it runs on metal. A [`World`] is a machine, a
+//! [`Guest`] a domain in it with its services up, so that both sides of a share live in one test. A
+//! [`Pair`] is what most tests begin with: Alice, who grants, and Bob, who maps.
 //!
-//! Time is virtual and moves only when no guest can run ([`World::run`]).
+//! ```
+//! use drivers::gntalloc::Export;
+//! use drivers::gntdev::ReadOnly;
+//! use drivers::shared::{Shared, SharedMut};
+//! use drivers::{Access, DomId, Error, Pages, Platform, Services};
+//! use fake_xen::Pair;
+//!
+//! // A guest's own: a page with a greeting. (There, `drivers` is `grantkit::drivers`.)
+//! fn greet<X: Platform>(services: &Services<X>, peer: DomId) -> Result<Export<X>, Error> {
+//!     let page = services.gntalloc.open().alloc(peer, Pages(1), Access::ReadOnly)?;
+//!     page.write(0, b"hello")?;
+//!     Ok(page)
+//! }
+//!
+//! // And its test: Bob reads what Alice shares with him, then both let go.
+//! let pair = Pair::new();
+//! let page = greet(&pair.alice, pair.bob.domid)?;
+//! let mapping = pair.bob.map::<ReadOnly>(&pair.alice.offer(&page));
+//! let mut seen = [0; 5];
+//! mapping.read(0, &mut seen)?;
+//! assert_eq!(&seen, b"hello");
+//! drop(mapping);
+//! page.end()?;
+//! // Nothing is granted, mapped or lost anywhere.
+//! pair.assert_clean();
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # What it refuses
+//!
+//! Grant entries, pins, maptrack, event channels and xenstore answer as Xen and its daemons do,
+//! with the statuses and in the order in which they find fault. What Xen lets pass, but no honest
+//! guest does, panics: freeing a page that is mapped or that a live entry names, mapping over a
+//! mapping, unmapping by a handle and an address that don't belong together, giving back address
+//! space with a mapping in it, touching memory that is not mapped so, copying to a page that is
+//! free, a message to xenstore that breaks its protocol. New memory is full of rubbish, so that
+//! whoever takes it for zero is found out.
+//!
+//! # What can go wrong
+//!
+//! Everything that Xen may answer, at any call and any place of a batch: [`FakeXen::inject`] and
+//! its neighbours. Memory that is short: [`Config::pages`], [`FakeXen::fail_page_after`], and
+//! [`heap::refuse`] for the heap. A peer that dies: [`World::destroy`]; one that acts in the middle
+//! of a call: [`FakeXen::interrupt`]. Daemons that sleep, lag, or write nonsense: `console_*` and
+//! `xenstore_*` of [`FakeXen`].
+//!
+//! ```
+//! use drivers::gntdev::ReadWrite;
+//! use drivers::{Call, Errno};
+//! use fake_xen::{Fault, Pair};
+//!
+//! let pair = Pair::new();
+//! let export = pair.alice.share(&pair.bob, 4);
+//! let reserved = pair.bob.reserve(&pair.alice.offer(&export));
+//! // The hypercall fails when it comes to the third page: nothing may stay mapped.
+//! pair.bob.xen.inject(Call::GnttabMap, Fault::Hypercall { at: 2, errno: Errno::EFAULT });
+//! let failed = reserved.map::<ReadWrite>().unwrap_err();
+//! assert_eq!(failed.error.errno(), Errno::EFAULT);
+//! assert!(export.is_idle());
+//! ```
+//!
+//! # Time and tasks
+//!
+//! Time is virtual: it moves while every task of [`World::run`] waits, and then to the next moment
+//! that somebody waits for. A test of an hour takes no time, and a wake-up that gets lost is a
+//! panic and not a test that hangs.
+//!
+//! ```
+//! use fake_xen::{Pair, Task};
+//!
+//! let pair = Pair::new();
+//! let (ours, theirs) = pair.alice.channel(&pair.bob);
+//! let ring = async {
+//!     pair.alice.system.sleep_until(3_600_000_000_000).await;
+//!     ours.send().unwrap();
+//! };
+//! let answer = async {
+//!     theirs.wait().await; // A port that is bound has one event at once.
+//!     theirs.wait().await;
+//!     assert_eq!(pair.bob.system.now(), 3_600_000_000_000);
+//! };
+//! let (alice, bob) = (&pair.alice.events, &pair.bob.events);
+//! pair.world.run([Task::new(bob, answer), Task::new(alice, ring)]);
+//! ```
 
 mod boot;
 mod console;
@@ -37,11 +118,11 @@ use self::domain::{Domain, DomainPages};
 pub use self::fault::Fault;
 pub use self::guest::{Guest, Pair};
 pub use self::run::Task;
-use drivers::{Call, Errno, GrantRef};
+use drivers::{Call, Errno};
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::SharedInfo;
 
-/// A machine with Xen on it.
+/// A machine with Xen on it, its domains, its time and its xenstore. Clones are the same machine.
 #[derive(Clone, Debug, Default)]
 pub struct World(Arc<Mutex<WorldState>>);
 
@@ -53,7 +134,8 @@ struct WorldState {
     store: xenstore::Store,
 }
 
-/// One domain's view of the world.
+/// One domain's view of the world: the implementor of the services' two traits, and what a test
+/// looks at and lets go wrong below them. Clones are the same domain.
 #[derive(Clone, Debug)]
 pub struct FakeXen {
     world: World,
@@ -67,7 +149,11 @@ impl World {
         Self::default()
     }
 
-    /// Starts domain `domid`.
+    /// Starts domain `domid` and brings nothing up in it: for tests of bringing up itself, with
+    /// [`FakeXen::boot`]. All others begin with [`World::guest`].
+    ///
+    /// # Panics
+    /// If the domain is there already.
     pub fn domain(&self, domid: u16, config: Config) -> FakeXen {
         let pages = Arc::new(DomainPages::new(&config));
         let domain = Domain::new(domid, config, pages.clone());
@@ -83,7 +169,11 @@ impl World {
     /// Destroys a domain, as `xl destroy` does: its mappings and ports end, nothing is told to
     /// anybody, and pages that others map stay.
     ///
-    /// Its code runs no more: what its values do when the test drops them changes nothing.
+    /// Its code runs no more: what its values do when the test drops them changes nothing. For a
+    /// peer that dies in the middle of something.
+    ///
+    /// # Panics
+    /// If there is no such domain.
     pub fn destroy(&self, domid: u16) {
         let state = &mut *self.lock();
         state.release_mappings(domid);
@@ -92,7 +182,7 @@ impl World {
         state.release(domid);
     }
 
-    /// Virtual time, in nanoseconds.
+    /// Virtual time, in nanoseconds since the machine booted.
     pub fn now(&self) -> u64 {
         self.lock().now
     }
@@ -159,67 +249,28 @@ impl FakeXen {
         &self.world
     }
 
-    /// Makes `fault` happen at the next `call`.
-    pub fn inject(&self, call: Call, fault: Fault) {
-        self.inject_after(0, call, fault);
-    }
-
-    /// Makes `fault` happen at the `call` after the next.
-    pub fn inject_later(&self, call: Call, fault: Fault) {
-        self.inject_after(1, call, fault);
-    }
-
-    /// Makes `fault` happen at the `call` that comes after so many others of its kind.
-    pub fn inject_after(&self, calls: u32, call: Call, fault: Fault) {
-        self.world.lock().domain(self.domid).faults.plan(calls, call, fault);
-    }
-
-    /// Makes every `call` fail with `errno`, until it's lifted with `None`.
-    pub fn deny(&self, call: Call, errno: Option<Errno>) {
-        self.world.lock().domain(self.domid).faults.deny(call, errno);
-    }
-
-    /// Makes the page allocation after `successes` more fail, once.
-    pub fn fail_page_after(&self, successes: u32) {
-        self.world.lock().domain(self.domid).pages_until_failure = Some(successes);
-    }
-
-    /// Pages out what a reference of this domain grants: it answers eagain that often, and is back.
-    pub fn page_out(&self, gref: GrantRef, answers: u32) {
-        let state = &mut *self.world.lock();
-        let domain = state.domain(self.domid);
-        let mfn = domain.pages.entry(gref.0).frame.load(Ordering::SeqCst);
-        domain.paged_out.insert(mfn.into(), answers);
-    }
-
-    /// Runs `run` when the domain looks at its grant table for the `looks`th time from now: what
-    /// somebody else does just then.
-    pub fn interrupt(&self, looks: u64, run: impl FnOnce() + Send + 'static) {
-        self.pages.interrupts.set(self.entry_looks() + looks, run);
-    }
-
-    /// The page of events and time, as Xen sees it.
+    /// The page of events and time, as Xen sees it: to look at it, or to write what Xen would not.
     pub fn shared_info(&self) -> &SharedInfo {
         &self.pages.shared_info
     }
 
-    /// The console's ring, as its daemon sees it.
+    /// The console's ring, as its daemon sees it: to write indices that can't be.
     pub fn console_ring(&self) -> &XenconsInterface {
         &self.pages.console
     }
 
-    /// How often its grant table was looked at.
+    /// How often its grant table was looked at: what a call on it costs.
     pub fn entry_looks(&self) -> u64 {
         self.pages.entry_looks.load(Ordering::Relaxed)
     }
 
-    /// Entries of all its batches of maps and unmaps.
+    /// Entries of all its batches of maps and unmaps: what Xen was asked to do, and not how often.
     pub fn batched(&self) -> u64 {
         self.pages.batched.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing of this domain is granted, mapped or open, and all its pages are free:
-    /// how a test ends.
+    /// Asserts that Xen sees nothing of this domain granted or mapped, and all its pages free. A
+    /// test ends with [`Guest::assert_clean`], which asks the services, too.
     ///
     /// # Panics
     /// If something is left, with what it is.

@@ -1,4 +1,5 @@
-//! The seam on FakeXen: each method finds the domain in its world, and faults that a test injected come first.
+//! The seam on FakeXen: each method finds the domain in its world, and faults that a test
+//! injected come first.
 //!
 //! What a call does is in the modules beside this one; this file refuses to model anything.
 #![expect(unsafe_code, reason = "implements the methods of the seam that name addresses")]

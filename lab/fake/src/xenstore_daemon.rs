@@ -36,14 +36,14 @@ pub(super) struct Connection {
 }
 
 impl World {
-    /// Writes a node as dom0's tools do.
+    /// Writes a node as dom0's tools do, and tells who watches it.
     pub fn xenstore_write(&self, path: &str, value: &str) {
         let state = &mut *self.lock();
         let changed = state.store.write(0, 0, path, Some(value.as_bytes())).expect("dom0 may");
         state.fire(&changed, &[]);
     }
 
-    /// A node's value.
+    /// A node's value, as dom0 reads it; `None` if it is not there.
     pub fn xenstore_read(&self, path: &str) -> Option<String> {
         let node = self.lock().store.tree.get(path).cloned();
         node.map(|node| String::from_utf8_lossy(&node.value).into_owned())
@@ -59,14 +59,15 @@ impl World {
         state.fire(&changed, &[]);
     }
 
-    /// Stops the daemon, or lets it go on.
+    /// Stops the daemon, or lets it go on: for a guest that waits.
     pub fn xenstore_daemon(&self, running: bool) {
         self.lock().store.running = running;
     }
 }
 
 impl FakeXen {
-    /// Makes the `nth` request from now on, from 1, fail with an error of this name.
+    /// Makes the `nth` request from now on, from 1, fail with an error of this name, such as
+    /// `"EAGAIN"`.
     pub fn xenstore_fail(&self, nth: u64, name: &'static str) {
         self.connection(|connection| {
             connection.failures.insert(connection.requests + nth, name);
@@ -88,17 +89,17 @@ impl FakeXen {
         self.world.lock().store.open_transactions(self.domid)
     }
 
-    /// Moves no more than so many bytes at a time.
+    /// Has the daemon move no more than so many bytes at a time, so that messages come in pieces.
     pub fn xenstore_pace(&self, bytes: usize) {
         self.connection(|connection| connection.pace = bytes);
     }
 
-    /// Puts bytes into the stream of answers.
+    /// Puts bytes into the stream of answers: a daemon that has gone mad.
     pub fn xenstore_garbage(&self, bytes: &[u8]) {
         self.connection(|connection| connection.output.extend(bytes));
     }
 
-    /// Writes an index of the daemon's: of answers put, or of requests taken.
+    /// Writes an index of the daemon's that can't be: of answers put, or else of requests taken.
     pub fn xenstore_index(&self, answers: bool, value: u32) {
         let ring = &self.pages.xenstore;
         let index = if answers { &ring.rsp_prod } else { &ring.req_cons };
