@@ -1,9 +1,9 @@
 //! FakeXen: a Xen for tests on the host, stricter than the real one.
 //!
 //! A guest of one's own has this crate as its one dev-dependency: what it does with the services is
-//! generic over [`drivers::Platform`], and runs here as it runs on metal. A [`World`] is a machine, a
-//! [`Guest`] a domain in it with its services up, so that both sides of a share live in one test. A
-//! [`Pair`] is what most tests begin with: Alice, who grants, and Bob, who maps.
+//! generic over [`drivers::Platform`], and runs here as it runs on metal. A [`World`] is a machine,
+//! a [`Guest`] a domain in it with its services up, so that both sides of a share live in one test.
+//! A [`Pair`] is what most tests begin with: Alice, who grants, and Bob, who maps.
 //!
 //! ```
 //! use drivers::gntalloc::Export;
