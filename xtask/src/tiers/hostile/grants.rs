@@ -1,6 +1,6 @@
 //! Attacks by references, grant entries and mappings.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::victims::{Attack, HOSTILE, Lent, Victims, honest};
 use crate::guests::sharing::Sharing;
@@ -46,7 +46,9 @@ fn guesses(lab: &mut Lab, victims: &Victims) -> Result<String> {
 
 fn maps_more(lab: &mut Lab, victims: &Victims) -> Result<String> {
     let (share, refs) = offered(lab, victims, "4")?;
-    let next: u32 = refs.rsplit(',').next().unwrap_or_default().parse::<u32>()? + 1;
+    // References come in any order: one beyond all of them was not offered.
+    let offered = refs.split(',').map(str::parse::<u32>).collect::<Result<Vec<_>, _>>()?;
+    let next = offered.iter().max().context("nothing is offered")? + 1;
     let words = lab.refused(HOSTILE, &format!("map {} {refs},{next} rw", victims.granter))?;
     let state = lab.ask("granter", &format!("state {share}"))?;
     ensure!(value(&state, "states")? == "idle*4", "{state}");
