@@ -8,8 +8,8 @@
 //! where Xen's own advisories are (XSA-255, 268, 382, 384). A version 1 entry names a 32-bit
 //! frame, 16 TiB of machine memory; a page above is refused.
 //!
-//! Only this file writes grant entries. A page that it grants is in a [`Granted`] until its entry is
-//! invalid again, so that a bare [`Page`] is one that no entry names.
+//! Only this file writes grant entries. A page that it grants is in a [`Granted`] until its entry
+//! is invalid again, so that a bare [`Page`] is one that no entry names.
 #![expect(unsafe_code, reason = "reaches the grant entries")]
 
 mod references;
@@ -219,8 +219,8 @@ impl<X: Platform> GrantTable<X> {
         let wanted = byte.is_some() || event.is_some();
         let new = if wanted { Some(self.notices.add(event)?) } else { None };
         if let (Some(id), Some(byte)) = (&new, byte) {
-            // SAFETY: in a page of ours (the offset is cut to that), which `release` gives back only
-            // after it has taken the notice back.
+            // SAFETY: in a page of ours (the offset is cut to that), which `release` gives back
+            // only after it has taken the notice back.
             unsafe { self.notices.arm(id, granted.page.addr() + byte % PAGE_SIZE) };
         }
         self.forget_notice(granted);

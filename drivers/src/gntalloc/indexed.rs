@@ -19,8 +19,8 @@ pub const FLAG_WRITABLE: u16 = GntallocFlag::WRITABLE.bits();
 
 /// A gntalloc that is used by plain indices: an index space, and the pages allocated in it.
 ///
-/// Closing is dropping the last of its clones and its [`super::LocalMapping`]s. Indices are never used
-/// twice.
+/// Closing is dropping the last of its clones and its [`super::LocalMapping`]s. Indices are never
+/// used twice.
 #[derive(Debug)]
 pub struct IndexDevice<X: Platform> {
     service: GntAlloc<X>,

@@ -86,8 +86,8 @@ impl<X: Platform> IndexDevice<X> {
         self.with(|table| table.remove(run))
     }
 
-    /// mmap: maps `count` reserved indices from `index` on with one hypercall, all or none. `shared`
-    /// is false for a private mapping, which can't be writable. Returns the address.
+    /// mmap: maps `count` reserved indices from `index` on with one hypercall, all or none.
+    /// `shared` is false for a private mapping, which can't be writable. Returns the address.
     ///
     /// # Errors
     /// In this order: ENXIO for no pages or outside the index space; EINVAL for private and

@@ -1,8 +1,9 @@
 //! References reserved, mapped, and given back.
 //!
-//! Mapping consumes a [`Reservation`], unmapping a [`Mapping`]: mapping over a live mapping, removing
-//! what is mapped, unmapping twice and reading what is unmapped don't compile. Where Xen refuses to
-//! map, the reservation comes back with the error, and keeps Xen's status for each reference.
+//! Mapping consumes a [`Reservation`], unmapping a [`Mapping`]: mapping over a live mapping,
+//! removing what is mapped, unmapping twice and reading what is unmapped don't compile. Where Xen
+//! refuses to map, the reservation comes back with the error, and keeps Xen's status for each
+//! reference.
 //!
 //! A mapping owns its addresses and its map operations, so that between it and its memory there is
 //! a bounds check and nothing else.
@@ -119,8 +120,8 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
     /// mapped again.
     ///
     /// # Errors
-    /// What Xen says to the first page it won't unmap. The service keeps such pages and tries again;
-    /// until then they count as stuck, and none of it can be used.
+    /// What Xen says to the first page it won't unmap. The service keeps such pages and tries
+    /// again; until then they count as stuck, and none of it can be used.
     pub fn unmap(mut self) -> Result<Reservation<X>, Error> {
         self.held.unmap()?;
         Ok(Reservation(self.held))

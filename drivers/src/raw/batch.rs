@@ -50,9 +50,9 @@ pub(super) fn mapped(op: &GnttabMapGrantRef) -> Option<Access> {
 /// can't be unmapped again stays [`mapped`].
 ///
 /// # Safety
-/// Nothing is mapped by any of the operations, their `host_addr` and flags are what `host_addr` gave
-/// for prepared pages of a slot that the caller holds, and nothing is mapped there. `scratch` is as
-/// long as `ops`.
+/// Nothing is mapped by any of the operations, their `host_addr` and flags are what `host_addr`
+/// gave for prepared pages of a slot that the caller holds, and nothing is mapped there. `scratch`
+/// is as long as `ops`.
 pub(super) unsafe fn map<X: Platform>(
     xen: &X,
     ops: &mut [GnttabMapGrantRef],

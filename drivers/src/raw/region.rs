@@ -24,8 +24,8 @@ pub(crate) struct Region<X: Platform> {
     part: Option<Part>,
     addr: usize,
     ops: Vec<GnttabMapGrantRef>,
-    /// How all of its pages are mapped. `None` while they are not; some may be, after Xen would not
-    /// unmap them.
+    /// How all of its pages are mapped. `None` while they are not; some may be, after Xen would
+    /// not unmap them.
     whole: Option<Access>,
     notice: Option<RegionNotice>,
 }
@@ -86,8 +86,8 @@ impl<X: Platform> Region<X> {
     /// Maps all of it with one hypercall, or nothing.
     ///
     /// # Errors
-    /// EINVAL if anything of it is mapped; what Xen said to the first page it refused. A page that did
-    /// map and can't be unmapped again stays so, until [`Region::unmap`] has unmapped it.
+    /// EINVAL if anything of it is mapped; what Xen said to the first page it refused. A page that
+    /// did map and can't be unmapped again stays so, until [`Region::unmap`] has unmapped it.
     pub(crate) fn map(&mut self, access: Access) -> Result<(), Error> {
         if self.mapped() > 0 {
             return Err(Error::Local(Errno::EINVAL, "a page of it is still mapped"));
@@ -115,8 +115,8 @@ impl<X: Platform> Region<X> {
         batch::unmap(self.space.xen(), &mut self.ops, &mut self.space.unmaps())
     }
 
-    /// Sets what is to be done: the byte at an offset cleared when it's unmapped, the event sent when
-    /// it's gone. Takes the place of what was set before.
+    /// Sets what is to be done: the byte at an offset cleared when it's unmapped, the event sent
+    /// when it's gone. Takes the place of what was set before.
     ///
     /// # Errors
     /// EINVAL for a byte outside, or of a read-only mapping; ENOMEM.

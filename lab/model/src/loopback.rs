@@ -1,4 +1,5 @@
-//! One guest that grants to itself and maps its own grants: what any Xen can be asked, without a second guest.
+//! One guest that grants to itself and maps its own grants: what any Xen can be asked, without a
+//! second guest.
 //!
 //! Xen goes through the same checks as for a stranger, so statuses and states are the same ones.
 
@@ -17,8 +18,8 @@ pub struct LoopBack<'a, X: Platform> {
 }
 
 impl<'a, X: Platform> LoopBack<'a, X> {
-    /// The largest index space to give to a handle, in grants: few enough that the page tables of all can be
-    /// made beforehand, and counted.
+    /// The largest index space to give to a handle, in grants: few enough that the page tables of
+    /// all can be made beforehand, and counted.
     pub const INDICES: u32 = 1024;
 
     /// The guest and what it has room for. Its limits are changed.
