@@ -222,3 +222,25 @@ fn without_memory_for_the_second_of_everything_the_first_lives_on() {
         }
     }
 }
+
+#[test]
+fn after_a_reservation_that_found_no_memory_no_address_is_anything() {
+    for refused in 0..8 {
+        let pair = Pair::new();
+        let device = pair.bob.gntdev.open_indexed().unwrap();
+        let one = [ClaimedGrant::new(ALICE, 8)];
+        device.map_grant_ref(&one).unwrap();
+        let many = [ClaimedGrant::new(ALICE, 8); 64];
+        let (reserved, was_refused) = heap::refuse(refused, || device.map_grant_ref(&many));
+        assert_eq!(reserved.is_err(), was_refused);
+        // A mapping tells where the window lies.
+        let page = pair.alice.share(&pair.bob, 1);
+        let index = device.map_grant_ref(&pair.alice.offer(&page)).unwrap();
+        let addr = device.mmap(index, Pages(1), true, Access::ReadWrite).unwrap();
+        for page in (0..256).filter(|page| *page != 0) {
+            let at = addr + page * 4096;
+            assert_eq!(device.get_offset_for_vaddr(at).unwrap_err().errno(), Errno::EFAULT);
+            assert_eq!(device.read(at, &mut [0]).unwrap_err().errno(), Errno::EFAULT);
+        }
+    }
+}

@@ -8,7 +8,7 @@ use common::{errno, events, zeroes};
 use drivers::gntdev::{IndexDevice, Mapping, ReadWrite, Usage};
 use drivers::notify::UnmapNotify;
 use drivers::shared::SharedMut;
-use drivers::{Access, Call, ClaimedGrant, Errno, Pages};
+use drivers::{Access, Call, ClaimedGrant, Errno, Index, Pages};
 use fake_xen::{FakeXen, Fault, Pair};
 use xen_sys::grant_table::GrantStatus;
 
@@ -209,5 +209,34 @@ fn a_hundred_regions_get_stuck_one_after_the_other_and_all_go_together() {
     pair.bob.gntdev.retry_stuck();
     assert_eq!(pair.bob.gntdev.usage(), Usage::default());
     drop(export);
+    pair.assert_clean();
+}
+
+#[test]
+fn the_natural_retry_of_a_refused_munmap_is_refused_and_finds_nothing_there() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 3);
+    let (device, addr) = map_by_index(&pair, &pair.alice.offer(&export));
+    let middle = addr + 4096;
+    let fault = Fault::Status { at: 1, status: GrantStatus::GENERAL_ERROR };
+    for recovered in [false, true] {
+        pair.bob.xen.inject(Call::GnttabUnmap, fault);
+        assert_eq!(errno(device.munmap(addr, Pages(3))), Errno::EINVAL);
+        if recovered {
+            pair.bob.gntdev.retry_stuck();
+            assert_eq!(device.usage(), Usage { reserved: 3, mapped: 0, stuck: 0 });
+        }
+        for at in [addr, middle, addr + 8192] {
+            assert_eq!(errno(device.munmap(at, Pages(3))), Errno::EINVAL);
+            assert_eq!(errno(device.munmap_and_remove(at, Pages(1))), Errno::EINVAL);
+            assert_eq!(errno(device.get_offset_for_vaddr(at)), Errno::EFAULT);
+            assert_eq!(errno(device.read(at, &mut [0])), Errno::EFAULT);
+        }
+        let again = device.mmap(Index(0), Pages(3), true, Access::ReadWrite).unwrap();
+        assert_eq!(again, addr, "the same indices, mapped again");
+        assert_eq!(device.get_offset_for_vaddr(addr), Ok((Index(0), Pages(3))));
+    }
+    device.munmap_and_remove(addr, Pages(3)).unwrap();
+    drop((device, export));
     pair.assert_clean();
 }

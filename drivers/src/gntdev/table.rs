@@ -134,9 +134,10 @@ impl<X: Platform> Table<X> {
     }
 
     fn prepare(&mut self, pages: u32) -> Result<(), Error> {
-        self.window.prepare(pages)?;
         let more = (pages as usize).saturating_sub(self.entries.len());
         self.entries.try_reserve(more).map_err(|_| Error::NO_MEMORY)?;
+        // Last, so that window and entries grow together or not at all.
+        self.window.prepare(pages)?;
         self.entries.resize(self.entries.len() + more, IndexEntry::default());
         Ok(())
     }

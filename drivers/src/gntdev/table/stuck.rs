@@ -28,7 +28,10 @@ impl<X: Platform> Table<X> {
                 self.set_stuck(index, entry.state);
                 continue;
             }
-            self.entries[index as usize].state = IndexState::Reserved;
+            let IndexEntry { ticket, first, len, .. } = entry;
+            let state = IndexState::Reserved;
+            self.entries[index as usize] =
+                IndexEntry { state, ticket, first, len, ..IndexEntry::default() };
             if entry.state == IndexState::StuckOrphan {
                 self.free_index(index);
             }
