@@ -19,6 +19,29 @@ pub struct Permission {
     pub write: bool,
 }
 
+impl Permission {
+    /// `domid` may read and write nothing; as the first entry: it owns the node, and no other
+    /// domain may.
+    pub const fn none(domid: DomId) -> Self {
+        Self { domid, read: false, write: false }
+    }
+
+    /// `domid` may read; as the first entry: it owns the node, and all may.
+    pub const fn read(domid: DomId) -> Self {
+        Self { domid, read: true, write: false }
+    }
+
+    /// `domid` may write; as the first entry: it owns the node, and all may.
+    pub const fn write(domid: DomId) -> Self {
+        Self { domid, read: false, write: true }
+    }
+
+    /// `domid` may read and write; as the first entry: it owns the node, and all may.
+    pub const fn both(domid: DomId) -> Self {
+        Self { domid, read: true, write: true }
+    }
+}
+
 /// The list as it's sent: each entry ended by a zero byte.
 pub(super) fn format(list: &[Permission]) -> Result<Vec<u8>, Error> {
     let mut text = Vec::new();

@@ -201,7 +201,7 @@ impl<X: Platform> Hostile<'_, X> {
         let store = self.services.xenstore.as_ref().ok_or(USAGE)?;
         store.write(path, value).await?;
         if open {
-            let all = Permission { domid: self.services.domid, read: true, write: false };
+            let all = Permission::read(self.services.domid);
             store.set_permissions(path, &[all]).await?;
         }
         Ok(format!("bytes={}", value.len()))
