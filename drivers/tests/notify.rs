@@ -162,6 +162,7 @@ fn a_byte_asked_for_once_is_not_cleared_by_the_unmap_after_a_read_only_one() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many channels and bytes take long")]
 fn a_byte_can_be_asked_for_anew_after_each_unmap() {
     let pair = Pair::new();
     let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
@@ -248,6 +249,7 @@ fn a_guest_that_crashes_says_its_last_words_on_both_devices() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many channels and bytes take long")]
 fn last_words_are_those_of_every_value_and_index_that_lives_and_of_none_that_is_gone() {
     let pair = Pair::new();
     let channels: Vec<_> = (0..5).map(|_| pair.alice.channel(&pair.bob)).collect();
