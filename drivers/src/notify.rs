@@ -31,7 +31,8 @@ impl UnmapNotify {
         Self { byte: Some(offset), event: None }
     }
 
-    /// An event is sent through `port`, which stays open until then.
+    /// An event is sent through `port`. Its number is kept: from when the notification is set, that
+    /// number means this channel until the event is sent, even if `port` is dropped.
     pub fn event<X: Platform>(port: &Port<X>) -> Self {
         Self::NONE.and_event(port)
     }
