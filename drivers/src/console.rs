@@ -2,7 +2,8 @@
 //!
 //! Nothing is lost when the ring is full: what doesn't fit waits in a backlog of ours. Who can
 //! wait, waits for room ([`Console::print`]); who can't, such as a log line or a crash dump,
-//! lets other domains run until there is room, for a bounded time ([`Console::print_now`]).
+//! lets other domains run until there is room, for a bounded time ([`Console::print_now`]). What
+//! waits goes on by [`crate::Services::upkeep`], without anybody printing or reading.
 //!
 //! The ring's indices run free and are written by the daemon as well: each is read once, and a
 //! pair that can't be is taken as a full or an empty ring.
@@ -131,6 +132,15 @@ impl<X: Platform> Console<X> {
     /// Bytes given up so far.
     pub fn lost(&self) -> u64 {
         self.0.out.lock().lost
+    }
+
+    /// Moves what waits to the device whenever its daemon makes room. Never completes.
+    pub(crate) async fn flush_forever(&self) {
+        loop {
+            let mark = self.mark();
+            self.flush(&mut self.0.out.lock());
+            self.news(mark).await;
+        }
     }
 
     /// Waits until everything written was taken, at most until `deadline` in nanoseconds of

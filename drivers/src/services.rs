@@ -6,6 +6,8 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use embassy_futures::join::join3;
+
 use crate::console::Console;
 use crate::events::Events;
 use crate::gntalloc::GntAlloc;
@@ -16,8 +18,10 @@ use crate::raw::Notices;
 use crate::xenstore::XenStore;
 use crate::{Boot, DomId, Error, System};
 
-/// How often parked pages are tried again while there are any: every 100 ms.
-const REAP_INTERVAL_NS: u64 = 100_000_000;
+/// How often parked pages and stuck mappings are tried again while there are any: every 100 ms.
+const RETRY_INTERVAL_NS: u64 = 100_000_000;
+/// How often is asked whether a mapping is stuck, which nothing tells: every second.
+const STUCK_INTERVAL_NS: u64 = 1_000_000_000;
 /// Parked pages that one of these tries looks at.
 const REAP_AT_ONCE: u32 = 256;
 
@@ -104,13 +108,31 @@ impl<X: Platform> Services<X> {
         self.gntdev.last_words();
     }
 
+    /// What a guest has to do beside its application, in one task that never ends: it gives parked
+    /// pages back, tries again to unmap what Xen would not, and moves what was printed to the
+    /// console when its daemon makes room. Several at once do no harm.
+    pub async fn upkeep(&self) {
+        join3(self.reap_forever(), self.retry_forever(), self.console.flush_forever()).await;
+    }
+
+    async fn retry_forever(&self) {
+        loop {
+            let any = self.gntdev.usage().stuck > 0;
+            let pause = if any { RETRY_INTERVAL_NS } else { STUCK_INTERVAL_NS };
+            self.system.sleep_until(self.system.now() + pause).await;
+            if any {
+                self.gntdev.retry_stuck();
+            }
+        }
+    }
+
     /// Gives back parked pages once their peers let go. Never completes; without parked pages no
     /// timer runs.
     pub async fn reap_forever(&self) {
         loop {
             self.gntalloc.wait_parked().await;
             while self.gntalloc.parked() > 0 {
-                self.system.sleep_until(self.system.now() + REAP_INTERVAL_NS).await;
+                self.system.sleep_until(self.system.now() + RETRY_INTERVAL_NS).await;
                 self.gntalloc.reap(REAP_AT_ONCE);
             }
         }

@@ -1,6 +1,8 @@
 //! The console: nothing is lost, in both places, whatever the daemon does.
 
-use fake_xen::{Config, ConsoleKind, Task, World};
+use drivers::gntdev::ReadWrite;
+use drivers::{Call, Errno};
+use fake_xen::{Config, ConsoleKind, Pair, Task, World};
 use std::sync::atomic::Ordering;
 
 fn with(console: ConsoleKind) -> Config {
@@ -117,4 +119,50 @@ fn a_line_that_fits_is_written_whole_and_no_message_gets_between() {
     assert!(guest.console.drain(guest.system.now() + 1_000_000_000));
     let output = guest.xen.console_output();
     assert!(output.contains(&line.replace('\n', "\r\n")), "{}", &output[18_000..]);
+}
+
+#[test]
+fn what_was_printed_goes_out_though_nobody_prints_or_reads_any_more() {
+    let world = World::new();
+    let guest = world.guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    let line = "a line of sixty bytes, which the ring has room for 34 times\n";
+    let test = async {
+        for _ in 0..200 {
+            guest.console.print(line.as_bytes()).await;
+        }
+        // It takes a ring's worth at a time.
+        for _ in 0..7 {
+            guest.xen.console_daemon(true);
+            guest.xen.console_daemon(false);
+            guest.system.sleep_until(guest.system.now() + 1_000_000).await;
+        }
+    };
+    let upkeep = async {
+        embassy_futures::select::select(guest.upkeep(), test).await;
+    };
+    world.run([Task::new(&guest.events, upkeep)]);
+    assert_eq!(guest.xen.console_output(), line.replace('\n', "\r\n").repeat(200));
+}
+
+#[test]
+fn upkeep_tries_again_to_unmap_what_xen_would_not() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 1);
+    let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
+    let test = async {
+        pair.bob.xen.deny(Call::GnttabUnmap, Some(Errno::EFAULT));
+        drop(mapping);
+        assert_eq!(pair.bob.gntdev.usage().stuck, 1);
+        pair.bob.system.sleep_until(3_000_000_000).await;
+        pair.bob.xen.deny(Call::GnttabUnmap, None);
+        pair.bob.system.sleep_until(3_200_000_000).await;
+        assert_eq!(pair.bob.gntdev.usage().stuck, 0);
+    };
+    let upkeep = async {
+        embassy_futures::select::select(pair.bob.upkeep(), test).await;
+    };
+    pair.world.run([Task::new(&pair.bob.events, upkeep)]);
+    export.end().unwrap();
+    pair.assert_clean();
 }

@@ -46,7 +46,7 @@ pub fn run() -> ! {
         Box::pin(async move {
             let spawner = Spawner(tasks);
             let reaper = services.clone();
-            let reaping = spawner.spawn(async move { reaper.reap_forever().await });
+            let reaping = spawner.spawn(async move { reaper.upkeep().await });
             reaping.expect("the pool of tasks is empty");
             grantkit_main(Guest::new(services, spawner)).await;
             power::poweroff()
