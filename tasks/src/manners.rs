@@ -6,17 +6,22 @@
 //! `data/grantkit/state` holds `ready` once the guest listens to xl. All domains may read it, so a
 //! peer can tell when this guest is gone.
 
+use alloc::vec::Vec;
 use core::future::pending;
 
 use drivers::memory::Platform;
-use drivers::xenstore::XenStore;
-use drivers::{ClaimedDomId, DomId, Error, Services};
+use drivers::xenstore::{Watch, XenStore};
+use drivers::{ClaimedDomId, DomId, Errno, Error, Services};
+use embassy_futures::select::{Either, select};
 
 use crate::machine::Ending;
 use crate::xenstore::{look, persist, publish};
 
 const SHUTDOWN: &str = "control/shutdown";
 const STATE: &str = "data/grantkit/state";
+
+/// The pause before xenstore is asked again: 100 ms.
+const PAUSE_NS: u64 = 100_000_000;
 
 /// Completes when the toolstack wants the guest to end; how.
 pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
@@ -39,16 +44,16 @@ pub(crate) async fn is_there<X: Platform>(
     Some(look(&services.system, store, domid, STATE).await.ok()?.is_some())
 }
 
+/// Fails only once the connection to xenstore is broken: every other failure may pass, and a word
+/// that is overlooked is lost.
 async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Result<Ending, Error> {
-    let xen = &services.system;
-    let mut watch = store.watch(SHUTDOWN).await?;
+    let mut watch = set_watch(services, store).await?;
     if let Err(error) = publish(services, store, STATE, b"ready").await {
         log::warn!("{STATE}: {error}");
     }
     loop {
         watch.event().await?;
-        // A node that can't be read counts as empty.
-        let word = persist(xen, &|| store.read(SHUTDOWN)).await.unwrap_or_default();
+        let word = read_word(services, store, &mut watch).await?;
         let ending = match &*word {
             b"" => continue,
             b"poweroff" => Ending::Poweroff,
@@ -59,9 +64,49 @@ async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Res
                 continue;
             }
         };
-        if let Err(error) = persist(xen, &|| store.write(SHUTDOWN, b"")).await {
+        if let Err(error) = persist(&services.system, &|| store.write(SHUTDOWN, b"")).await {
             log::warn!("{SHUTDOWN}: {error}");
         }
         return Ok(ending);
+    }
+}
+
+/// Watches for the word, as soon as xenstore lets us.
+async fn set_watch<X: Platform>(
+    services: &Services<X>,
+    store: &XenStore<X>,
+) -> Result<Watch<X>, Error> {
+    let mut told = false;
+    loop {
+        match store.watch(SHUTDOWN).await {
+            Err(error) if error.errno() != Errno::EIO => {
+                if !told {
+                    log::warn!("{SHUTDOWN}: {error}; xl shutdown is not heard yet");
+                }
+                told = true;
+                services.system.sleep_until(services.system.now() + PAUSE_NS).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The word, empty if there is none. Asks until xenstore has said which.
+async fn read_word<X: Platform>(
+    services: &Services<X>,
+    store: &XenStore<X>,
+    watch: &mut Watch<X>,
+) -> Result<Vec<u8>, Error> {
+    loop {
+        match store.read(SHUTDOWN).await {
+            Ok(word) => return Ok(word),
+            Err(Error::XenStore(Errno::ENOENT)) => return Ok(Vec::new()),
+            Err(_) => {}
+        }
+        let pause = services.system.sleep_until(services.system.now() + PAUSE_NS);
+        // The watch fails once the connection is broken.
+        if let Either::First(event) = select(watch.event(), pause).await {
+            event?;
+        }
     }
 }

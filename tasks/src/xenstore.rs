@@ -1,4 +1,4 @@
-//! Requests to xenstore that are tried again while it says EAGAIN.
+//! Requests to xenstore that are tried again while it says EAGAIN, or while memory is short.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -22,14 +22,15 @@ pub fn store<X: Platform>(services: &Services<X>) -> Result<&XenStore<X>, Error>
 
 /// Whether a request that failed `tries` times is to be tried again. Waits out the pause first.
 pub async fn again<X: Platform>(system: &System<X>, error: Error, tries: u32) -> bool {
-    let again = error.errno() == Errno::EAGAIN && tries < TRIES;
+    let passes = matches!(error.errno(), Errno::EAGAIN | Errno::ENOMEM);
+    let again = passes && tries < TRIES;
     if again {
         system.sleep_until(system.now() + PAUSE_NS).await;
     }
     again
 }
 
-/// Makes a request, up to 5 times while xenstore says EAGAIN.
+/// Makes a request, up to 5 times while the answer is EAGAIN or ENOMEM.
 ///
 /// # Errors
 /// The last answer's.

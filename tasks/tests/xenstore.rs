@@ -101,6 +101,29 @@ fn a_guest_that_is_up_says_so_and_obeys_xl() {
 }
 
 #[test]
+fn xl_shutdown_is_obeyed_whatever_xenstore_refuses_before_and_after() {
+    // From the first request on, and from when the word is written.
+    for (early, late) in [(8, 0), (0, 3), (2, 12)] {
+        for name in ["EAGAIN", "EACCES", "ENOSPC", "EQUOTA", "ENOMEM", "EBUSY", "EIO"] {
+            // An EIO for the watch is what a broken connection is.
+            let early = if name == "EIO" { 0 } else { early };
+            let guest = ShellGuest::alone();
+            (1..=early).for_each(|nth| guest.xen.xenstore_fail(nth, name));
+            let xl = async {
+                guest.pause(2000).await;
+                (1..=late).for_each(|nth| guest.xen.xenstore_fail(nth, name));
+                guest.xen.world().xenstore_write(SHUTDOWN, "poweroff");
+            };
+            guest.run_beside("", xl);
+            assert_eq!(guest.notes.all(), ["\"poweroff\""], "{name} {early} {late}");
+            let took = guest.system.now() / common::MS;
+            assert!(took <= 2000 + 100 * late + 200, "{name}: {took} ms");
+            guest.end();
+        }
+    }
+}
+
+#[test]
 fn words_of_xl_that_are_not_obeyed_are_left_alone() {
     let guest = ShellGuest::alone();
     let xl = async {
