@@ -18,7 +18,9 @@ mod typed;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::future::poll_fn;
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::task::Poll;
 
 use spin::Mutex;
 
@@ -32,6 +34,7 @@ use crate::events::Events;
 use crate::memory::Platform;
 use crate::raw::{Notices, Region, Space};
 use crate::slab::Slab;
+use crate::waiters::Waiters;
 use crate::{Errno, Error, Pages, System};
 
 /// The most grants that a device can have room for: Xen's default maptrack table.
@@ -52,6 +55,8 @@ struct GntDevService<X: Platform> {
     /// Pages mapped by typed mappings.
     mapped: AtomicU32,
     books: Mutex<Books<X>>,
+    /// Who waits until a page is stuck.
+    on_stuck: Mutex<Waiters>,
 }
 
 /// What is opened and reserved.
@@ -95,6 +100,7 @@ impl<X: Platform> GntDev<X> {
             space: Arc::new(Space::new(xen, notices)),
             mapped: AtomicU32::new(0),
             books: Mutex::new(Books { devices, indexed, regions: 0, stuck: Vec::new() }),
+            on_stuck: Mutex::new(Waiters::new()),
         }))
     }
 
@@ -156,6 +162,22 @@ impl<X: Platform> GntDev<X> {
         self.retry_regions();
     }
 
+    /// Waits until Xen has refused to unmap a page.
+    pub(crate) async fn wait_stuck(&self) {
+        poll_fn(|cx| {
+            // First, so that a page that gets stuck after the look is heard of.
+            self.0.on_stuck.lock().register(cx.waker());
+            let stuck = self.usage().stuck > 0;
+            if stuck { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// A page is stuck: somebody has to try again.
+    fn tell_stuck(&self) {
+        self.0.on_stuck.lock().wake();
+    }
+
     /// The same for regions alone: what a call of a typed device does first.
     fn retry_regions(&self) {
         let tries = self.0.books.lock().stuck.len();
@@ -182,10 +204,9 @@ impl<X: Platform> GntDev<X> {
     fn let_go(&self, mut region: Region<X>, device: u32) {
         let pages = region.pages().0;
         if region.unmap().is_err() && region.mapped() > 0 {
-            let books = &mut *self.0.books.lock();
             // Never the one that the next try takes first: all get their turn.
-            books.stuck.insert(0, Stuck { region, device });
-            return;
+            self.0.books.lock().stuck.insert(0, Stuck { region, device });
+            return self.tell_stuck();
         }
         drop(region);
         let books = &mut *self.0.books.lock();

@@ -20,8 +20,6 @@ use crate::{Boot, DomId, Error, System};
 
 /// How often parked pages and stuck mappings are tried again while there are any: every 100 ms.
 const RETRY_INTERVAL_NS: u64 = 100_000_000;
-/// How often is asked whether a mapping is stuck, which nothing tells: every second.
-const STUCK_INTERVAL_NS: u64 = 1_000_000_000;
 /// Parked pages that one of these tries looks at.
 const REAP_AT_ONCE: u32 = 256;
 
@@ -110,19 +108,17 @@ impl<X: Platform> Services<X> {
 
     /// What a guest has to do beside its application, in one task that never ends: it gives parked
     /// pages back, tries again to unmap what Xen would not, and moves what was printed to the
-    /// console when its daemon makes room. Several at once do no harm.
+    /// console when its daemon makes room. While there is nothing of that, no timer runs. Several
+    /// at once do no harm.
     pub async fn upkeep(&self) {
         join3(self.reap_forever(), self.retry_forever(), self.console.flush_forever()).await;
     }
 
     async fn retry_forever(&self) {
         loop {
-            let any = self.gntdev.usage().stuck > 0;
-            let pause = if any { RETRY_INTERVAL_NS } else { STUCK_INTERVAL_NS };
-            self.system.sleep_until(self.system.now() + pause).await;
-            if any {
-                self.gntdev.retry_stuck();
-            }
+            self.gntdev.wait_stuck().await;
+            self.system.sleep_until(self.system.now() + RETRY_INTERVAL_NS).await;
+            self.gntdev.retry_stuck();
         }
     }
 

@@ -9,7 +9,8 @@ use drivers::gntdev::{IndexDevice, Mapping, ReadWrite, Usage};
 use drivers::notify::UnmapNotify;
 use drivers::shared::SharedMut;
 use drivers::{Access, Call, ClaimedGrant, Errno, Index, Pages};
-use fake_xen::{FakeXen, Fault, Pair};
+use embassy_futures::select::select;
+use fake_xen::{FakeXen, Fault, Pair, Task};
 use xen_sys::grant_table::GrantStatus;
 
 /// Xen unmaps nothing of bob's, or does again.
@@ -237,6 +238,36 @@ fn the_natural_retry_of_a_refused_munmap_is_refused_and_finds_nothing_there() {
         assert_eq!(device.get_offset_for_vaddr(addr), Ok((Index(0), Pages(3))));
     }
     device.munmap_and_remove(addr, Pages(3)).unwrap();
+    drop((device, export));
+    pair.assert_clean();
+}
+
+#[test]
+fn the_upkeep_tries_again_by_itself_and_runs_no_timer_before() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 3);
+    let grants = pair.alice.offer(&export);
+    let typed: Mapping<_, ReadWrite> = pair.bob.map(&grants[..1]);
+    let (device, addr) = map_by_index(&pair, &grants[1..2]);
+    let (closed, _) = map_by_index(&pair, &grants[2..]);
+    let beside = async {
+        let system = &pair.bob.system;
+        system.sleep_until(system.now() + 10_000_000_000).await;
+        assert_eq!(pair.world.now(), 10_000_000_000);
+        refuse(&pair, true);
+        assert_eq!(errno(typed.unmap()), Errno::EFAULT);
+        assert_eq!(errno(device.munmap(addr, Pages(1))), Errno::EFAULT);
+        drop(closed);
+        system.sleep_until(system.now() + 350_000_000).await;
+        assert_eq!(stuck(&pair), 3);
+        refuse(&pair, false);
+        system.sleep_until(system.now() + 150_000_000).await;
+        assert_eq!(pair.bob.gntdev.usage(), Usage { reserved: 1, mapped: 0, stuck: 0 });
+    };
+    let both = async {
+        select(pair.bob.upkeep(), beside).await;
+    };
+    pair.world.run([Task::new(&pair.bob.events, both)]);
     drop((device, export));
     pair.assert_clean();
 }

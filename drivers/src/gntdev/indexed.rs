@@ -269,9 +269,16 @@ impl<X: Platform> IndexDevice<X> {
 
     /// Looks at the device's index space, alone.
     fn with<R>(&self, look: impl FnOnce(&mut Table<X>) -> R) -> R {
-        let books = &mut *self.service.0.books.lock();
-        let opened = books.indexed.get_mut(self.number);
-        look(&mut opened.expect("open as long as anybody holds it").table)
+        let (result, stuck) = {
+            let books = &mut *self.service.0.books.lock();
+            let opened = books.indexed.get_mut(self.number);
+            let table = &mut opened.expect("open as long as anybody holds it").table;
+            (look(table), table.usage().stuck > 0)
+        };
+        if stuck {
+            self.service.tell_stuck();
+        }
+        result
     }
 }
 
@@ -299,6 +306,9 @@ impl<X: Platform> Drop for IndexDevice<X> {
             // With pages that Xen would not unmap it stays, and is tried again.
             if opened.is_over() { books.indexed.remove(self.number) } else { None }
         };
+        if over.is_none() {
+            self.service.tell_stuck();
+        }
         drop(over);
     }
 }
