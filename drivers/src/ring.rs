@@ -9,6 +9,8 @@
 
 use core::sync::atomic::{Ordering, fence};
 
+use embassy_futures::yield_now;
+
 use crate::events::Port;
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::shared::SharedMut;
@@ -29,6 +31,8 @@ struct RingEnd<'a, X: Platform, S: ?Sized> {
     size: u32,
     /// Our index.
     index: u32,
+    /// Bytes moved since other tasks had their turn.
+    moved: usize,
 }
 
 /// The end that writes.
@@ -43,7 +47,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> RingEnd<'a, X, S> {
     fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
         let size = shared.size().checked_sub(PAGE_SIZE).and_then(|size| u32::try_from(size).ok());
         match size.filter(|size| size.is_power_of_two()) {
-            Some(size) => Ok(Self { shared, port, size, index: 0 }),
+            Some(size) => Ok(Self { shared, port, size, index: 0, moved: 0 }),
             None => Err(Error::Local(Errno::EINVAL, "a ring has 1 page and a power of two more")),
         }
     }
@@ -68,6 +72,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> RingEnd<'a, X, S> {
     /// Publishes our index, and tells the other side if it waits.
     fn publish(&mut self, own: usize, moved: usize, other_waits: usize) -> Result<(), Error> {
         self.index = self.index.wrapping_add(moved as u32);
+        self.moved = self.moved.saturating_add(moved);
         self.shared.store_u32(own, self.index)?;
         // The index before the look at the mark; the other side sets its mark before it looks at
         // the index. One of us sees the other's.
@@ -76,6 +81,15 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> RingEnd<'a, X, S> {
             self.port.send()?;
         }
         Ok(())
+    }
+
+    /// Lets other tasks run after each ring's worth of bytes: a peer that is always ahead would
+    /// keep us from ever waiting.
+    async fn give_way(&mut self) {
+        if self.moved >= self.size as usize {
+            self.moved = 0;
+            yield_now().await;
+        }
     }
 
     /// Says that we wait, or no longer.
@@ -119,6 +133,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
     /// As [`Sender::push`].
     pub async fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
+            self.0.give_way().await;
             let mark = self.0.port.delivered();
             let mut sent = self.push(bytes)?;
             if sent == 0 {
@@ -167,6 +182,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
     /// As [`Receiver::pull`].
     pub async fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         loop {
+            self.0.give_way().await;
             let mark = self.0.port.delivered();
             let mut received = self.pull(bytes)?;
             if received == 0 && !bytes.is_empty() {
