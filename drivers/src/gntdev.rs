@@ -154,7 +154,7 @@ impl<X: Platform> GntDev<X> {
         self.0.books.lock().indexed.iter_mut().for_each(|(_, opened)| opened.table.retry_stuck());
         loop {
             // Out of the books before it is dropped.
-            let over = self.0.books.lock().take_closed();
+            let over = self.0.books.lock().take_over();
             if over.is_none() {
                 break;
             }
@@ -211,14 +211,6 @@ impl<X: Platform> GntDev<X> {
         drop(region);
         let books = &mut *self.0.books.lock();
         books.release_region(device, pages);
-    }
-}
-
-impl<X: Platform> Books<X> {
-    /// A device by plain indices that is closed and has nothing left, to be dropped out of here.
-    fn take_closed(&mut self) -> Option<Opened<X>> {
-        let (number, _) = self.indexed.iter_mut().find(|(_, opened)| opened.is_over())?;
-        self.indexed.remove(number)
     }
 }
 

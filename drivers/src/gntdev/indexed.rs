@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::device::IN_USE;
 use super::table::{Table, Ticket};
-use super::{GntDev, Usage, check_limit};
+use super::{Books, GntDev, Usage, check_limit};
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::notify::{NotifyRequest, UnmapNotify};
 use crate::raw::READ_ONLY_BYTE;
@@ -35,8 +35,16 @@ pub(super) struct Opened<X: Platform> {
 
 impl<X: Platform> Opened<X> {
     /// Whether it's closed, with nothing left in it.
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.holders == 0 && self.table.is_empty()
+    }
+}
+
+impl<X: Platform> Books<X> {
+    /// Takes out a closed device with nothing left in it.
+    pub(super) fn take_over(&mut self) -> Option<Opened<X>> {
+        let over = self.indexed.iter_mut().find(|(_, opened)| opened.is_over())?.0;
+        self.indexed.remove(over)
     }
 }
 

@@ -316,19 +316,18 @@ impl<X: Platform> Table<X> {
     /// won't unmap is stuck, with nobody's reservation.
     pub(crate) fn close(&mut self) {
         let all = 0..self.entries.len() as u32;
-        self.retry_stuck();
         self.clear_bytes(&all);
+        // Stuck pages are tried again together with the rest.
         let _ = self.window.unmap(all.clone());
-        self.usage.mapped = 0;
+        (self.usage.mapped, self.usage.stuck, self.first_stuck) = (0, 0, NONE);
         for index in all {
-            let state = self.entries[index as usize].state;
-            match state {
-                IndexState::Free | IndexState::StuckOrphan => {}
-                IndexState::Stuck => self.entries[index as usize].state = IndexState::StuckOrphan,
-                IndexState::Mapped if self.window.mapped(index).is_some() => {
-                    self.set_stuck(index, IndexState::StuckOrphan);
-                }
-                IndexState::Reserved | IndexState::Mapped => self.free_index(index),
+            if self.entries[index as usize].state == IndexState::Free {
+                continue;
+            }
+            if self.window.mapped(index).is_some() {
+                self.set_stuck(index, IndexState::StuckOrphan);
+            } else {
+                self.free_index(index);
             }
         }
     }
