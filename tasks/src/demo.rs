@@ -22,8 +22,7 @@ mod plan;
 mod report;
 mod stop;
 
-use alloc::format;
-use alloc::string::String;
+use core::fmt;
 
 use drivers::Services;
 use drivers::memory::Platform;
@@ -33,6 +32,7 @@ pub(crate) use self::granter::Granter;
 pub(crate) use self::mapper::run as mapper;
 pub use self::plan::{CLEAN, DemoPlan, PAGES, RING, SEED, STEPS, SURVIVE};
 pub use self::stop::{Stop, Trouble};
+use crate::verdict::Score;
 
 /// Which side of the demo a guest plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,23 +43,35 @@ pub enum Part {
     Mapper,
 }
 
-/// Plays one whole run, for a guest without a shell. Returns the result line that the shell's
-/// command would print.
-pub async fn play<X: Platform>(services: &Services<X>, part: Part, plan: DemoPlan) -> String {
-    let (name, outcome) = match part {
+/// How a run went. It is shown as the result line that the shell's command would print.
+#[derive(Debug)]
+pub struct Played {
+    part: &'static str,
+    outcome: Result<Score, Trouble>,
+}
+
+impl fmt::Display for Played {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = self.part;
+        match &self.outcome {
+            Ok(score) => write!(f, "ok demo {part} {score}"),
+            Err(trouble) => {
+                write!(f, "error demo {part} errno={} status=- {trouble}", trouble.error.errno())
+            }
+        }
+    }
+}
+
+/// Plays one whole run, for a guest without a shell.
+pub async fn play<X: Platform>(services: &Services<X>, part: Part, plan: DemoPlan) -> Played {
+    match part {
         Part::Granter => {
             let granter = Granter::new();
             match select(granter.run(), granter.serve(services, plan)).await {
-                Either::First(outcome) => ("granter", outcome),
+                Either::First(outcome) => Played { part: "granter", outcome },
                 Either::Second(never) => match never {},
             }
         }
-        Part::Mapper => ("mapper", mapper(services).await),
-    };
-    match outcome {
-        Ok(score) => format!("ok demo {name} {score}"),
-        Err(trouble) => {
-            format!("error demo {name} errno={} status=- {trouble}", trouble.error.errno())
-        }
+        Part::Mapper => Played { part: "mapper", outcome: mapper(services).await },
     }
 }

@@ -28,6 +28,7 @@ use drivers::Services;
 use drivers::memory::Platform;
 use embassy_futures::select::{Either3, select, select3};
 
+use self::editor::Editor;
 use self::input::Input;
 use self::state::Shell;
 pub use self::words::{first_word, number};
@@ -39,13 +40,20 @@ use crate::manners;
 ///
 /// Returns only where a method of `machine` that ends the guest does, as in tests.
 pub async fn run<X: Platform, M: Machine>(services: Services<X>, machine: M, command_line: &str) {
-    let input = Input::new();
+    let (Some(input), Some(editor), Some(line)) =
+        (Input::new(), Editor::new(), execute::set_aside())
+    else {
+        services.console.line_now("error shell errno=ENOMEM status=- too little memory to start");
+        return machine.poweroff();
+    };
     let console = services.console.clone();
     let (granter, plan) = (Granter::new(), machine.demo_plan());
-    let mut shell = Shell::new(services.clone(), machine, &input, &granter);
+    let mut shell = Shell::new(services.clone(), machine, &input, &granter, line);
     shell.say_ready();
-    let beside = select(input.pump(&console), granter.serve(&services, plan));
-    let first = select3(shell.session(command_line), manners::mind(&services), beside).await;
+    // The pump goes last: it moves on what the others have printed.
+    let beside = select(granter.serve(&services, plan), input.pump(&console));
+    let first =
+        select3(shell.session(command_line, editor), manners::mind(&services), beside).await;
     if let Either3::Second(ending) = first {
         shell.ending = Some(ending);
         shell.ended();

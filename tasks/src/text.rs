@@ -13,6 +13,18 @@ impl Text {
         Self(String::new())
     }
 
+    /// An empty one with room for `len` bytes; `None` without memory.
+    pub fn with_room(len: usize) -> Option<Self> {
+        let mut text = String::new();
+        text.try_reserve_exact(len).ok()?;
+        Some(Self(text))
+    }
+
+    /// The bytes that it holds before it has to grow.
+    pub fn room(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// What was written so far.
     pub fn as_str(&self) -> &str {
         &self.0

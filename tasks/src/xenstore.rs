@@ -1,11 +1,13 @@
 //! Requests to xenstore that are tried again while it says EAGAIN, or while memory is short.
 
-use alloc::format;
 use alloc::vec::Vec;
+use core::fmt::Write;
 
 use drivers::memory::Platform;
 use drivers::xenstore::{Permission, Request, XenStore};
 use drivers::{DomId, Errno, Error, Services, System};
+
+use crate::text::Text;
 
 /// How often a request is tried, and the pause in between: 20 ms.
 const TRIES: u32 = 5;
@@ -66,15 +68,16 @@ pub async fn publish<X: Platform>(
 /// The value of another domain's node; `None` if there is none that we may read.
 ///
 /// # Errors
-/// Xenstore's, other than ENOENT and EACCES.
+/// Xenstore's, other than ENOENT and EACCES; ENOMEM.
 pub async fn look<X: Platform>(
     system: &System<X>,
     store: &XenStore<X>,
     domid: DomId,
     path: &str,
 ) -> Result<Option<Vec<u8>>, Error> {
-    let node = format!("/local/domain/{domid}/{path}");
-    match persist(system, &|| store.read(&node)).await {
+    let mut node = Text::new();
+    write!(node, "/local/domain/{domid}/{path}").map_err(|_| Error::NO_MEMORY)?;
+    match persist(system, &|| store.read(node.as_str())).await {
         Ok(value) => Ok(Some(value)),
         Err(Error::XenStore(Errno::EACCES | Errno::ENOENT)) => Ok(None),
         Err(error) => Err(error),

@@ -204,6 +204,20 @@ fn input_beyond_what_is_kept_waits_in_front_of_the_ring_and_none_is_lost() {
 }
 
 #[test]
+fn output_goes_on_while_more_is_typed_ahead_than_is_kept() {
+    let guest = ShellGuest::alone();
+    let helps = "help;".repeat(20);
+    let user = async {
+        guest.xen.console_type(&"\r".repeat(20_000));
+        guest.pause(1000).await;
+        assert_eq!(guest.lines_of("ok help").len(), 20);
+        guest.xen.console_type("\x03poweroff\r");
+    };
+    guest.run_beside(&format!("-- sleep 100; {helps} sleep 5000"), user);
+    guest.end();
+}
+
+#[test]
 fn output_that_nobody_takes_waits_and_none_is_lost() {
     let guest = ShellGuest::alone();
     guest.xen.console_daemon(false);

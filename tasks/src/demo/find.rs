@@ -18,6 +18,7 @@ use drivers::memory::Platform;
 use drivers::xenstore::{DomainPath, WatchEvent, XenStore};
 use drivers::{DomId, Error, Services};
 use embassy_futures::select::{Either, select};
+use embassy_futures::yield_now;
 
 use super::stop::Trouble;
 use crate::text::Text;
@@ -164,10 +165,12 @@ impl<'a, X: Platform> Lookout<'a, X> {
         };
         let mut late = core::pin::pin!(late);
         loop {
-            let event = match select(self.watch.event(), late.as_mut()).await {
-                Either::First(event) => event.map_err(|error| Trouble { at: ALL, error })?,
-                Either::Second(()) => return Ok(News::Nothing),
+            // The deadline first, and others their turn: domains may write faster than we read.
+            let event = match select(late.as_mut(), self.watch.event()).await {
+                Either::First(()) => return Ok(News::Nothing),
+                Either::Second(event) => event.map_err(|error| Trouble { at: ALL, error })?,
             };
+            yield_now().await;
             match event {
                 WatchEvent::Lost(_) => return Ok(News::Anywhere),
                 WatchEvent::Changed(path) if path == ALL => return Ok(News::Anywhere),

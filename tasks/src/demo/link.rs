@@ -7,7 +7,6 @@
 //! No wait is endless: the state of our own port shows within half a second that the peer has
 //! died, and a peer that is silent for too long counts as gone.
 
-use alloc::boxed::Box;
 use core::fmt;
 use core::pin::{Pin, pin};
 
@@ -16,6 +15,7 @@ use drivers::memory::Platform;
 use drivers::shared::SharedMut;
 use drivers::{DomId, Error, Services};
 use embassy_futures::select::{Either, select};
+use embassy_futures::yield_now;
 
 use super::letter::{BOXES, Letter, WORDS_AT, kind};
 use super::stop::Stop;
@@ -26,9 +26,6 @@ const LOOK_NS: u64 = 400_000_000;
 /// How long a living peer may be silent: 10 s; and how long one wait may take in all: 5 min.
 const SILENCE_NS: u64 = 10_000_000_000;
 const LONG_NS: u64 = 300_000_000_000;
-
-/// A boxed future: the state machines that wait for it stay small.
-pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// One end of it.
 pub struct Link<'a, X: Platform> {
@@ -64,31 +61,29 @@ impl<'a, X: Platform> Link<'a, X> {
     /// # Errors
     /// [`Stop::Gone`] for a peer that died or is silent; [`Stop::Failed`] for an answer of another
     /// kind or number, [`kind::FAILED`] included.
-    pub fn ask(&mut self, letter: Letter) -> Boxed<'_, Result<Letter, Stop>> {
-        Box::pin(async move {
-            self.number = self.number.wrapping_add(1);
-            self.write(&letter)?;
-            let answer = self.receive().await?;
-            match answer.kind() {
-                kind::FAILED => Err(Why::new(format_args!("the peer can't; it says why")).into()),
-                other if other == letter.kind() => Ok(answer),
-                other => Err(Why::new(format_args!("the peer's answer is of kind {other}")).into()),
-            }
-        })
+    pub async fn ask(&mut self, letter: Letter) -> Result<Letter, Stop> {
+        self.number = self.number.wrapping_add(1);
+        self.write(&letter)?;
+        let answer = self.receive().await?;
+        match answer.kind() {
+            kind::FAILED => Err(Why::new(format_args!("the peer can't; it says why")).into()),
+            other if other == letter.kind() => Ok(answer),
+            other => Err(Why::new(format_args!("the peer's answer is of kind {other}")).into()),
+        }
     }
 
     /// Waits for the next question.
     ///
     /// # Errors
     /// As [`Link::ask`], for a question of another number.
-    pub fn question(&mut self) -> Boxed<'_, Result<Letter, Stop>> {
-        Box::pin(async move {
-            self.number = self.number.wrapping_add(1);
-            self.receive().await
-        })
+    pub async fn question(&mut self) -> Result<Letter, Stop> {
+        self.number = self.number.wrapping_add(1);
+        self.receive().await
     }
 
     async fn receive(&self) -> Result<Letter, Stop> {
+        // A peer that is always ahead makes no wait below wait.
+        yield_now().await;
         let mut letter = Err(Stop::Gone(""));
         self.alive(self.port, pin!(async { letter = self.read().await })).await?;
         letter
@@ -145,24 +140,22 @@ impl<'a, X: Platform> Link<'a, X> {
 
     /// Completes when the peer has closed its end, was silent too long or took too long; what to
     /// print about it.
-    fn watch<'p>(&'p self, port: &'p Port<X>) -> Boxed<'p, &'static str> {
-        Box::pin(async move {
-            let xen = &self.services.system;
-            let began = xen.now();
-            let (mut heard, mut since) = (port.delivered(), began);
-            loop {
-                xen.sleep_until(xen.now() + LOOK_NS).await;
-                if !is_bound(self.port, self.peer) {
-                    return "is gone";
-                }
-                if heard != port.delivered() {
-                    (heard, since) = (port.delivered(), xen.now());
-                }
-                if xen.now() - since > SILENCE_NS || xen.now() - began > LONG_NS {
-                    return "says nothing any more";
-                }
+    async fn watch(&self, port: &Port<X>) -> &'static str {
+        let xen = &self.services.system;
+        let began = xen.now();
+        let (mut heard, mut since) = (port.delivered(), began);
+        loop {
+            xen.sleep_until(xen.now() + LOOK_NS).await;
+            if !is_bound(self.port, self.peer) {
+                return "is gone";
             }
-        })
+            if heard != port.delivered() {
+                (heard, since) = (port.delivered(), xen.now());
+            }
+            if xen.now() - since > SILENCE_NS || xen.now() - began > LONG_NS {
+                return "says nothing any more";
+            }
+        }
     }
 }
 

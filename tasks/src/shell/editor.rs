@@ -55,15 +55,18 @@ pub(crate) struct Editor {
 }
 
 impl Editor {
-    pub(crate) fn new() -> Self {
-        Self {
-            line: Vec::with_capacity(LINE),
+    /// With room for the longest line; `None` without memory.
+    pub(crate) fn new() -> Option<Self> {
+        let mut line = Vec::new();
+        line.try_reserve_exact(LINE).ok()?;
+        Some(Self {
+            line,
             too_long: false,
             echo: Vec::new(),
             escape: Escape::None,
             after_cr: false,
             history: History::new(),
-        }
+        })
     }
 
     /// The line as it is now. After [`Edit::TooLong`] as much of it as a line holds.

@@ -7,12 +7,12 @@
 use alloc::collections::VecDeque;
 use core::cell::RefCell;
 use core::convert::Infallible;
-use core::future::{pending, poll_fn};
+use core::future::poll_fn;
+use core::pin::pin;
 use core::task::Poll;
 
 use drivers::console::Console;
 use drivers::memory::Platform;
-use embassy_futures::select::select;
 use embassy_sync::waitqueue::WakerRegistration;
 use embedded_io_async::Write;
 
@@ -35,12 +35,12 @@ struct Kept {
 }
 
 impl Input {
-    pub(crate) fn new() -> Self {
-        Self(RefCell::new(Kept {
-            bytes: VecDeque::with_capacity(KEPT),
-            reader: WakerRegistration::new(),
-            pump: WakerRegistration::new(),
-        }))
+    /// With all its memory; `None` if there isn't as much.
+    pub(crate) fn new() -> Option<Self> {
+        let mut bytes = VecDeque::new();
+        bytes.try_reserve_exact(KEPT).ok()?;
+        let (reader, pump) = (WakerRegistration::new(), WakerRegistration::new());
+        Some(Self(RefCell::new(Kept { bytes, reader, pump })))
     }
 
     /// Reads what is typed, for ever.
@@ -55,28 +55,22 @@ impl Input {
         }
     }
 
-    /// Waits until there is room; how much.
+    /// Waits until there is room; how much. Until then output still moves on, which reading does
+    /// otherwise: what the shell has printed is looked at whenever its task runs.
     async fn room<X: Platform>(&self, console: &Console<X>) -> usize {
-        let room = poll_fn(|cx| {
-            let queue = &mut *self.0.borrow_mut();
-            match KEPT - queue.bytes.len() {
-                0 => {
-                    queue.pump.register(cx.waker());
-                    Poll::Pending
-                }
-                room => Poll::Ready(room),
-            }
-        });
-        // Until then output must still move on, which reading does otherwise.
         let mut console = console.clone();
-        let output = async {
-            let Ok(()) = console.flush().await;
-            pending().await
-        };
-        match select(room, output).await {
-            embassy_futures::select::Either::First(room) => room,
-            embassy_futures::select::Either::Second(never) => never,
-        }
+        poll_fn(|cx| {
+            let queue = &mut *self.0.borrow_mut();
+            let room = KEPT - queue.bytes.len();
+            if room > 0 {
+                return Poll::Ready(room);
+            }
+            queue.pump.register(cx.waker());
+            // One look, which leaves word for when the console takes more.
+            let _ = pin!(console.flush()).poll(cx);
+            Poll::Pending
+        })
+        .await
     }
 
     /// The next byte, if one was typed.

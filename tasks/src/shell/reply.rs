@@ -45,6 +45,14 @@ impl Failure {
         let (errno, status, words) = (self.errno, self.status, self.words.as_str());
         writeln!(line, "error {command} errno={errno} status={status} {words}")
     }
+
+    /// Appends what follows the command in that line, without the words.
+    ///
+    /// # Errors
+    /// Without memory.
+    pub(crate) fn write_end(&self, line: &mut Text) -> fmt::Result {
+        writeln!(line, " errno={} status={} out of memory", self.errno, self.status)
+    }
 }
 
 impl From<Error> for Failure {

@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use drivers::Errno;
 use drivers::memory::Platform;
+use embassy_futures::yield_now;
 
 use super::command::Found;
 use super::editor::{Edit, Editor, LINE};
@@ -51,7 +52,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 
     /// Runs everything, from the boot to the guest's end.
-    pub(super) async fn session(&mut self, command_line: &str) {
+    pub(super) async fn session(&mut self, command_line: &str, mut editor: Editor) {
         let line = CommandLine::parse(command_line);
         self.apply_options(&line).await;
         for command in line.commands() {
@@ -59,8 +60,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             if self.ended() {
                 return;
             }
+            yield_now().await;
         }
-        let mut editor = Editor::new();
         loop {
             match self.read_line(&mut editor).await {
                 Edit::TooLong => self.refuse_long(editor.line()).await,
@@ -73,6 +74,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             if self.ended() {
                 return;
             }
+            // Lines that were typed ahead are no reason to keep others waiting.
+            yield_now().await;
         }
     }
 
@@ -86,7 +89,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                     cmdline::MAX
                 ),
             );
-            self.finish("cmdline", Text::new(), Err(failure)).await;
+            self.refuse("cmdline", failure).await;
         }
         for option in line.options() {
             let set = match option {
@@ -95,8 +98,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                     "{word:?} is no option; options are key=value, and a script follows \"--\""
                 ))),
             };
-            if set.is_err() {
-                self.finish("cmdline", Text::new(), set).await;
+            if let Err(failure) = set {
+                self.refuse("cmdline", failure).await;
             }
         }
     }
@@ -124,18 +127,18 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 
     /// A line that is too long isn't run, not even in part.
-    async fn refuse_long(&self, line: &[u8]) {
+    async fn refuse_long(&mut self, line: &[u8]) {
         let failure = Failure::new(
             Errno::E2BIG,
             format_args!("the line has more than {LINE} bytes; nothing of it was done"),
         );
-        self.finish(command_of(line), Text::new(), Err(failure)).await;
+        self.refuse(command_of(line), failure).await;
     }
 
-    async fn refuse_bytes(&self, line: &[u8], error: core::str::Utf8Error) {
+    async fn refuse_bytes(&mut self, line: &[u8], error: core::str::Utf8Error) {
         let failure =
             Failure::invalid(format_args!("byte {} of the line is not UTF-8", error.valid_up_to()));
-        self.finish(command_of(line), Text::new(), Err(failure)).await;
+        self.refuse(command_of(line), failure).await;
     }
 }
 

@@ -14,6 +14,7 @@ use super::reply::{Done, Failure};
 use crate::demo::Granter;
 use crate::machine::{Ending, Machine};
 use crate::manners;
+use crate::text::Text;
 
 /// How long a map or its state waits for xenstore.
 const SIGHT_MS: u64 = 1_000;
@@ -25,6 +26,8 @@ pub(crate) struct Shell<'a, X: Platform, M> {
     pub(crate) machine: M,
     pub(crate) input: &'a Input,
     pub(crate) granter: &'a Granter,
+    /// The result line that is being written; it always has the memory that was set aside for it.
+    pub(crate) line: Text,
     pub(crate) objects: Objects<X>,
     /// Ports that the shell opened.
     pub(crate) ports: Vec<Port<X>>,
@@ -41,6 +44,7 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
         machine: M,
         input: &'a Input,
         granter: &'a Granter,
+        line: Text,
     ) -> Self {
         Self {
             started: services.system.now(),
@@ -48,6 +52,7 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
             machine,
             input,
             granter,
+            line,
             objects: Objects::new(),
             ports: Vec::new(),
             gntdev: None,
