@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use drivers::{Limits, Services};
+use drivers::{Call, Errno, GrantStatus, Limits, Services};
 use fake_xen::{Config, ConsoleKind, FakeXen, World};
 
-use crate::{LoopBack, Met, Op, Room, Stage};
+use crate::{Fault, LoopBack, Met, Op, Room, Stage};
 
 /// Guests that live at any time.
 const GUESTS: usize = 3;
@@ -69,6 +69,23 @@ impl Stage for Three {
 
     fn destroy(&mut self, domid: u16) -> bool {
         self.world.destroy(domid);
+        true
+    }
+
+    fn inject(&mut self, domid: u16, calls: u32, call: Call, fault: Fault) -> bool {
+        let fault = match fault {
+            Fault::Hypercall { at, errno } => fake_xen::Fault::Hypercall { at, errno },
+            Fault::Status { at, status } => {
+                fake_xen::Fault::Status { at, status: GrantStatus(status) }
+            }
+            Fault::Untouched { at } => fake_xen::Fault::Untouched { at },
+        };
+        self.started[usize::from(domid)].inject_after(calls, call, fault);
+        true
+    }
+
+    fn deny(&mut self, domid: u16, call: Call, errno: Option<Errno>) -> bool {
+        self.started[usize::from(domid)].deny(call, errno);
         true
     }
 

@@ -24,7 +24,7 @@ mod stage;
 pub mod wild;
 
 pub use loopback::LoopBack;
-pub use reference::Met;
+pub use reference::{Fault, Met};
 pub use rig::{Op, run};
 pub use sequence::{seed_of, sequence};
 pub use shrink::shrink;

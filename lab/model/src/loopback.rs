@@ -5,9 +5,9 @@
 
 use drivers::gntdev::Usage;
 use drivers::memory::Platform;
-use drivers::{Limits, Services};
+use drivers::{Call, Errno, Limits, Services};
 
-use crate::{Room, Stage};
+use crate::{Fault, Room, Stage};
 
 /// A guest that is there already, with nothing granted or mapped.
 #[derive(Debug)]
@@ -46,6 +46,14 @@ impl<X: Platform> Stage for LoopBack<'_, X> {
     }
 
     fn destroy(&mut self, _: u16) -> bool {
+        false
+    }
+
+    fn inject(&mut self, _: u16, _: u32, _: Call, _: Fault) -> bool {
+        false
+    }
+
+    fn deny(&mut self, _: u16, _: Call, _: Option<Errno>) -> bool {
         false
     }
 

@@ -4,8 +4,10 @@
 //! parked pages, which may come back at any call that could make use of them. What the services
 //! are free to choose (references, indices, addresses) the model is told, and checks.
 
+mod faults; // what Xen is made to refuse
 mod granting; // gntalloc
 mod mapping; // gntdev
+mod stuck; // what Xen would not unmap
 mod xen; // what Xen answers
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -13,6 +15,8 @@ use alloc::vec::Vec;
 
 use drivers::{Errno, Error};
 
+pub use self::faults::{Fault, Faults};
+use self::stuck::Places;
 pub use self::xen::{Met, Why};
 use crate::stage::Room;
 
@@ -75,6 +79,24 @@ pub struct Slot {
     /// Which reservation it belongs to.
     pub ticket: usize,
     pub mapped: Option<Mapped>,
+    pub stuck: Option<Stuck>,
+}
+
+impl Slot {
+    /// What is mapped there, accessible or not, and whether writable.
+    pub fn live(&self) -> Option<(FrameId, bool)> {
+        let mapped = self.mapped.map(|mapped| (mapped.frame, mapped.writable));
+        mapped.or(self.stuck.map(|stuck| (stuck.frame, stuck.writable)))
+    }
+}
+
+/// A page that Xen would not unmap.
+#[derive(Clone, Copy, Debug)]
+pub struct Stuck {
+    pub frame: FrameId,
+    pub writable: bool,
+    /// Whether its reservation is gone, so that it's free once it's unmapped.
+    pub orphan: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,10 +111,14 @@ pub struct Mapped {
 #[derive(Clone, Debug)]
 pub struct Dev {
     pub closed: bool,
+    /// Its place among the devices of the service, until it's gone.
+    pub place: Option<usize>,
     pub limit: u64,
     /// By index, in pages.
     pub slots: BTreeMap<u64, Slot>,
     pub notifies: BTreeMap<usize, Notify>,
+    /// Indices that are stuck, in the order in which they are tried again.
+    pub stuck: Vec<u64>,
 }
 
 /// A local mapping of granted pages.
@@ -118,9 +144,19 @@ pub struct Domain {
     pub pages: BTreeMap<Gref, Page>,
     pub files: BTreeMap<usize, AllocFile>,
     pub locals: Vec<Local>,
+    /// By number of their file; those that are closed and not gone, by their place and beyond.
     pub devs: BTreeMap<usize, Dev>,
+    pub places: Places,
+    pub faults: Faults,
     /// Events sent so far.
     pub sent: u64,
+}
+
+impl Domain {
+    /// Every page that it maps, accessible or not, and whether writable.
+    pub fn live(&self) -> impl Iterator<Item = (FrameId, bool)> {
+        self.devs.values().flat_map(|dev| dev.slots.values()).filter_map(Slot::live)
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,11 +1,13 @@
 //! Carries an operation out on the services and on the model, and compares the two.
 //!
 //! An operation is eight bytes, and every eight bytes are one: which call, by whom, and with what,
-//! chosen among what there is at that moment, and now and then among what there is not.
+//! chosen among what there is at that moment, and now and then among what there is not. Three
+//! quarters of the first bytes are calls by index, so that old sequences keep their meaning.
 
 mod access; // bytes of shared pages: copied, loaded and stored
 mod granting; // gntalloc
 mod mapping; // gntdev
+mod refusals; // what Xen is made to refuse
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -17,7 +19,7 @@ use drivers::{Access, Call, ClaimedDomId, ClaimedGrant, Limits, PeerState, PortN
 use linux::ioctl::{GntallocFile, GntdevFile};
 
 use crate::Stage;
-use crate::reference::{AllocFile, Dev, Domain, DomainId, Gref, Met, Model, answer};
+use crate::reference::{AllocFile, Dev, Domain, DomainId, Gref, Met, Model, Slot, answer};
 
 /// Indices of a new gntdev, and pages that a domain may grant at first.
 const INDICES: u32 = 12;
@@ -25,6 +27,11 @@ const LIMIT: u32 = 24;
 /// The gntdevs from this one on have room for more than Xen maps of one reference, and of all together.
 const ROOMY: usize = 1;
 const MANY: u32 = 400;
+
+/// Files of a kind that a guest has open at a time.
+const FILES: usize = 3;
+/// First bytes from this one on: what is not a call by index.
+const OTHERS: usize = 192;
 
 /// One operation.
 pub type Op = [u8; 8];
@@ -47,6 +54,8 @@ struct Guest<S: Stage> {
     services: Services<S::Xen>,
     files: BTreeMap<usize, GntallocFile<S::Xen>>,
     devs: BTreeMap<usize, GntdevFile<S::Xen>>,
+    /// Where the index space of each of them begins, as far as a mapping showed it.
+    addrs: BTreeMap<usize, usize>,
     /// To the guest in each place.
     ports: Vec<Option<Port<S::Xen>>>,
     /// The other end of a port to itself.
@@ -98,16 +107,30 @@ impl<S: Stage> Rig<S> {
             *own = Some(port);
         }
         let sent_before = services.system.counters().calls(Call::EvtchnSend);
-        let (files, devs) = (BTreeMap::new(), BTreeMap::new());
+        let (files, devs, addrs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         // Numbers below that were never started are nobody's.
         self.guests.resize_with(id, || None);
         self.model.domains.resize_with(id, Domain::default);
-        self.guests.push(Some(Guest { services, files, devs, ports, bell, sent_before }));
+        self.guests.push(Some(Guest { services, files, devs, addrs, ports, bell, sent_before }));
         let limit = LIMIT as usize;
         self.model.domains.push(Domain { alive: true, limit, ..Domain::default() });
         match self.places.get_mut(place) {
             Some(place) => *place = id,
             None => self.places.push(id),
+        }
+    }
+
+    fn other(&mut self, id: DomainId, call: usize, args: [usize; 4]) {
+        let [a, b, c, d] = args;
+        match call {
+            0..8 => self.refuse(id, args),
+            8 | 9 => self.deny(id, a, b),
+            10..12 => self.guest(id).services.gntdev.retry_stuck(),
+            12..16 => self.touch_stuck(id, a, (b, c), d),
+            _ => {}
+        }
+        if let 10..12 = call {
+            self.model.retry_all(id);
         }
     }
 
@@ -120,6 +143,7 @@ impl<S: Stage> Rig<S> {
         let place = who % self.places.len();
         let id = self.places[place];
         match call % 32 {
+            _ if call >= OTHERS => self.other(id, call - OTHERS, [a, b, c, d]),
             0 => self.close_alloc(id, a % 3, b),
             1 => self.close_dev(id, a % 3, b),
             2..=5 => self.alloc_gref(id, a % 3, (b, c, d), f),
@@ -179,8 +203,7 @@ impl<S: Stage> Rig<S> {
         let model = &mut self.model.domains[id];
         guest.devs.entry(number).or_insert_with(|| {
             let file = GntdevFile::open(&guest.services.gntdev).unwrap();
-            let (slots, notifies) = (BTreeMap::new(), BTreeMap::new());
-            let mut dev = Dev { closed: false, limit: INDICES.into(), slots, notifies };
+            let mut dev = Dev::new(model.places.take(), INDICES.into());
             if number >= ROOMY {
                 file.device().and_then(|device| device.set_max_grants(MANY)).unwrap();
                 dev.limit = MANY.into();
@@ -205,6 +228,7 @@ impl<S: Stage> Rig<S> {
             let got = answer(self.dev(id, dev).close());
             self.model.dev_close(id, dev, got);
         } else if how % 2 == 1 && self.guest(id).devs.remove(&dev).is_some() {
+            self.guest(id).addrs.remove(&dev);
             self.model.drop_dev(id, dev);
         }
     }
@@ -254,8 +278,10 @@ impl<S: Stage> Rig<S> {
             let mut usage = Usage::default();
             for dev in model.devs.values() {
                 usage.reserved += dev.slots.len() as u32;
-                usage.mapped +=
-                    dev.slots.values().filter(|slot| slot.mapped.is_some()).count() as u32;
+                let mapped = |slot: &&Slot| slot.mapped.is_some();
+                usage.mapped += dev.slots.values().filter(mapped).count() as u32;
+                let stuck = |slot: &&Slot| slot.stuck.is_some();
+                usage.stuck += dev.slots.values().filter(stuck).count() as u32;
             }
             assert_eq!(guest.services.gntdev.usage(), usage);
         }
@@ -268,6 +294,7 @@ impl<S: Stage> Rig<S> {
             guest.files.clear();
             guest.devs.clear();
         }
+        self.allow_all();
         for &id in &self.places {
             let guest = self.guests[id].as_mut().expect("alive");
             guest.services.gntalloc.reap(u32::MAX);

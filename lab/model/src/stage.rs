@@ -1,7 +1,9 @@
 //! Where the calls are made: who is there, and what Xen allows them.
 
 use drivers::memory::Platform;
-use drivers::{Limits, Services};
+use drivers::{Call, Errno, Limits, Services};
+
+use crate::Fault;
 
 /// What each guest has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,14 @@ pub trait Stage {
 
     /// Destroys a guest, if this stage can: whether it did.
     fn destroy(&mut self, domid: u16) -> bool;
+
+    /// Makes `fault` happen to a guest, at the `call` that comes after so many others of its kind, if
+    /// this stage can: whether it will.
+    fn inject(&mut self, domid: u16, calls: u32, call: Call, fault: Fault) -> bool;
+
+    /// Makes every `call` of a guest fail, until it's lifted with `None`, if this stage can: whether it
+    /// does.
+    fn deny(&mut self, domid: u16, call: Call, errno: Option<Errno>) -> bool;
 
     /// Asserts that a guest which has let go of everything has nothing left.
     ///

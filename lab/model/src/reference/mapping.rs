@@ -1,11 +1,10 @@
 //! What gntdev answers, and what it maps.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use drivers::Errno;
 
-use super::{Answer, Dev, DomainId, Gref, Mapped, Model, Notify, PAGE, Slot, cell, refusal};
+use super::{Answer, Dev, DomainId, Gref, Mapped, Model, Notify, PAGE, Slot, Stuck, refusal};
 
 impl Model {
     pub fn map_grant_ref(
@@ -17,8 +16,11 @@ impl Model {
     ) {
         let ticket = self.tickets;
         self.tickets += 1;
-        let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
         let count = grants.len() as u64;
+        if count > 0 && !self.domains[domain].devs[&dev].closed {
+            self.retry_dev(domain, dev);
+        }
+        let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
         let is_free = |first: u64| (first..first + count).all(|i| !d.slots.contains_key(&i));
         let expected = if d.closed {
             Err(refusal(Errno::EBADF))
@@ -36,7 +38,7 @@ impl Model {
         assert_eq!(index % PAGE, 0);
         assert!(is_free(index / PAGE) && index / PAGE + count <= d.limit, "not a free run");
         for (i, (domid, gref)) in grants.iter().enumerate() {
-            let slot = Slot { domid: *domid, gref: *gref, ticket, mapped: None };
+            let slot = Slot { domid: *domid, gref: *gref, ticket, mapped: None, stuck: None };
             d.slots.insert(index / PAGE + i as u64, slot);
         }
     }
@@ -51,25 +53,39 @@ impl Model {
         let d = &self.domains[domain].devs[&dev];
         let (first, count) = (index / PAGE, u64::from(count));
         let run = first..first.saturating_add(count);
-        let reserved = |i| d.slots.get(&i).is_some_and(|slot: &Slot| slot.mapped.is_none());
-        let expected = if d.closed {
-            Err(refusal(Errno::EBADF))
+        let refused = if d.closed {
+            Some(Errno::EBADF)
         } else if count == 0 || !index.is_multiple_of(PAGE) || run.end > d.limit {
-            Err(refusal(Errno::ENXIO))
-        } else if (writable && !shared) || !run.clone().all(reserved) {
-            Err(refusal(Errno::EINVAL))
+            Some(Errno::ENXIO)
+        } else if writable && !shared {
+            Some(Errno::EINVAL)
         } else {
-            self.map_all(domain, dev, run.clone(), writable)
+            self.retry_dev(domain, dev);
+            let d = &self.domains[domain].devs[&dev];
+            let reserved = |i| d.slots.get(&i).is_some_and(|slot: &Slot| slot.live().is_none());
+            (!run.clone().all(reserved)).then_some(Errno::EINVAL)
         };
-        match (got, expected) {
-            (Ok(addr), Ok(frames)) => {
-                for (i, frame) in run.zip(frames) {
-                    let mapped = Mapped { start: first, count, addr, writable, frame };
-                    let d = self.domains[domain].devs.get_mut(&dev).expect("open");
-                    d.slots.get_mut(&i).expect("reserved").mapped = Some(mapped);
+        if let Some(errno) = refused {
+            return assert_eq!(got.map(drop), Err(refusal(errno)), "gntdev mmap");
+        }
+        let slots = &self.domains[domain].devs[&dev].slots;
+        let grants: Vec<_> = slots.range(run.clone()).map(|(_, s)| (s.domid, s.gref)).collect();
+        let (frames, answer) = self.map_all(domain, &grants, writable);
+        assert_eq!(got.map(drop), answer, "gntdev mmap");
+        let d = self.domains[domain].devs.get_mut(&dev).expect("open");
+        for (i, frame) in run.zip(frames) {
+            let (Some(frame), slot) = (frame, d.slots.get_mut(&i).expect("reserved")) else {
+                continue;
+            };
+            match got {
+                Ok(addr) => {
+                    slot.mapped = Some(Mapped { start: first, count, addr, writable, frame });
+                }
+                Err(_) => {
+                    slot.stuck = Some(Stuck { frame, writable, orphan: false });
+                    d.stuck.insert(0, i);
                 }
             }
-            (got, expected) => assert_eq!(got.map(drop), expected.map(drop), "gntdev mmap"),
         }
     }
 
@@ -86,27 +102,9 @@ impl Model {
         let Some(found) = mapped.find(|mapped| mapped.addr == addr && mapped.count == pages) else {
             return assert_eq!(got, Err(refusal(Errno::EINVAL)), "gntdev munmap");
         };
-        assert_eq!(got, Ok(()), "gntdev munmap");
-        self.unmap_run(domain, dev, found.start, found.count);
+        let expected = self.unmap_run(domain, dev, found.start, found.count);
+        assert_eq!(got, expected, "gntdev munmap");
         self.finish_close(domain, dev);
-    }
-
-    /// Clears the bytes that are to be cleared in a run, then takes its pages away.
-    fn unmap_run(&mut self, domain: DomainId, dev: usize, start: u64, count: u64) {
-        let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
-        let run = start..start + count;
-        for notify in d.notifies.values_mut() {
-            let Some(byte) = notify.byte.take_if(|byte| run.contains(&(*byte / PAGE))) else {
-                continue;
-            };
-            let mapped = d.slots[&(byte / PAGE)].mapped.expect("in the run");
-            if let Some(cell) = cell(byte % PAGE).filter(|_| mapped.writable) {
-                self.frames[mapped.frame][cell] = 0;
-            }
-        }
-        for i in run {
-            d.slots.get_mut(&i).expect("reserved").mapped = None;
-        }
     }
 
     pub fn unmap_grant_ref(
@@ -120,9 +118,13 @@ impl Model {
         let d = &self.domains[domain].devs[&dev];
         let first = index / PAGE;
         let run = first..first.saturating_add(count.into());
+        if !d.closed && count > 0 && index.is_multiple_of(PAGE) && run.end <= u32::MAX.into() {
+            self.retry_dev(domain, dev);
+        }
+        let d = &self.domains[domain].devs[&dev];
         let verdict = |i| match d.slots.get(&i) {
             None => Err(refusal(Errno::EINVAL)),
-            Some(slot) if slot.mapped.is_some() => Err(refusal(Errno::EBUSY)),
+            Some(slot) if slot.live().is_some() => Err(refusal(Errno::EBUSY)),
             Some(_) => Ok(()),
         };
         let expected = if d.closed {
@@ -143,16 +145,7 @@ impl Model {
     /// Frees an index; the last one of a reservation rings.
     fn free_slot(&mut self, domain: DomainId, dev: usize, index: u64) {
         let d = &mut self.domains[domain];
-        let handle = d.devs.get_mut(&dev).expect("a device");
-        let ticket = handle.slots.remove(&index).expect("reserved").ticket;
-        if let Some(notify) = handle.notifies.get_mut(&ticket) {
-            notify.byte.take_if(|byte| *byte / PAGE == index);
-        }
-        if handle.slots.values().all(|slot| slot.ticket != ticket)
-            && let Some(notify) = handle.notifies.remove(&ticket)
-        {
-            d.sent += u64::from(notify.event);
-        }
+        d.sent += d.devs.get_mut(&dev).expect("a device").free(index);
     }
 
     pub fn get_offset(&self, domain: DomainId, dev: usize, addr: usize, got: Answer<(u64, u32)>) {
@@ -207,9 +200,7 @@ impl Model {
         } else {
             match slot {
                 None => Err(refusal(Errno::ENOENT)),
-                Some(Slot { mapped: Some(Mapped { writable: false, .. }), .. })
-                    if action & 1 != 0 =>
-                {
+                Some(slot) if action & 1 != 0 && slot.live().is_some_and(|(_, write)| !write) => {
                     Err(refusal(Errno::EINVAL))
                 }
                 Some(_) => Ok(()),
@@ -230,26 +221,17 @@ impl Model {
         self.finish_close(domain, dev);
     }
 
-    /// A closed device's reservations go with its last mapping.
+    /// A closed device goes with its last mapping.
     fn finish_close(&mut self, domain: DomainId, dev: usize) {
         let d = &self.domains[domain].devs[&dev];
         if d.closed && d.slots.values().all(|slot| slot.mapped.is_none()) {
-            for index in d.slots.keys().copied().collect::<Vec<_>>() {
-                self.free_slot(domain, dev, index);
-            }
+            self.end_dev(domain, dev);
         }
     }
 
     /// A file of a process that ended: its mappings go, and it's closed.
     pub fn drop_dev(&mut self, domain: DomainId, dev: usize) {
-        let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
-        d.closed = true;
-        let mapped = d.slots.values().filter_map(|slot| slot.mapped);
-        let starts: BTreeMap<_, _> = mapped.map(|mapped| (mapped.start, mapped.count)).collect();
-        for (start, count) in starts {
-            self.unmap_run(domain, dev, start, count);
-        }
-        self.finish_close(domain, dev);
+        self.end_dev(domain, dev);
         self.domains[domain].devs.remove(&dev);
     }
 }

@@ -1,12 +1,9 @@
 //! What Xen answers to a map or a copy.
 
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
-use core::ops::{AddAssign, Range};
+use core::ops::AddAssign;
 
-use drivers::Errno;
-
-use super::{Answer, DomainId, FrameId, Gref, Mapped, Model, Refusal};
+use super::{Domain, DomainId, FrameId, Gref, Model};
 
 /// Mappings of one kind that one reference takes.
 const PINS: usize = 128;
@@ -52,6 +49,10 @@ pub struct Met {
     pub pinned: u64,
     /// Pages for which no mapping was left.
     pub no_space: u64,
+    /// Maps that failed, for whatever reason.
+    pub maps_refused: u64,
+    /// Unmaps that Xen was made to refuse.
+    pub unmaps_refused: u64,
 }
 
 impl AddAssign for Met {
@@ -62,11 +63,13 @@ impl AddAssign for Met {
         self.not_granted += other.not_granted;
         self.pinned += other.pinned;
         self.no_space += other.no_space;
+        self.maps_refused += other.maps_refused;
+        self.unmaps_refused += other.unmaps_refused;
     }
 }
 
 impl Met {
-    fn count(&mut self, verdict: Result<FrameId, Why>) {
+    pub(super) fn count(&mut self, verdict: Result<FrameId, Why>) {
         *match verdict {
             Ok(_) => &mut self.mapped,
             Err(Why::Domain) => &mut self.bad_domain,
@@ -82,21 +85,22 @@ impl Model {
     /// How often each frame is mapped now, for reading and for writing.
     pub fn pins(&self) -> BTreeMap<FrameId, (usize, usize)> {
         let mut pins = BTreeMap::new();
-        for mapped in self.mapped() {
-            let (readers, writers) = pins.entry(mapped.frame).or_insert((0, 0));
-            *(if mapped.writable { writers } else { readers }) += 1;
+        for (frame, writable) in self.domains.iter().flat_map(Domain::live) {
+            let (readers, writers) = pins.entry(frame).or_insert((0, 0));
+            *(if writable { writers } else { readers }) += 1;
         }
         pins
     }
 
-    fn mapped(&self) -> impl Iterator<Item = Mapped> {
-        let devs = self.domains.iter().flat_map(|domain| domain.devs.values());
-        devs.flat_map(|dev| dev.slots.values()).filter_map(|slot| slot.mapped)
+    /// Pages that a domain maps, stuck ones included.
+    pub fn handles(&self, domain: DomainId) -> usize {
+        self.domains[domain].live().count()
     }
 
     pub fn is_pinned(&self, granter: DomainId, gref: Gref) -> bool {
         let page = self.domains[granter].pages.get(&gref);
-        page.is_some_and(|page| self.mapped().any(|mapped| mapped.frame == page.frame))
+        let mut live = self.domains.iter().flat_map(Domain::live);
+        page.is_some_and(|page| live.any(|(frame, _)| frame == page.frame))
     }
 
     /// What Xen says to an access of `mapper` to a grant; `more` pins come on top of those it has.
@@ -117,51 +121,8 @@ impl Model {
         if page.peer as usize != mapper || (writable && !page.writable) {
             return Err(Why::Grant);
         }
-        let same = |mapped: &Mapped| mapped.frame == page.frame && mapped.writable == writable;
-        let pins = self.mapped().filter(same).count();
+        let live = self.domains.iter().flat_map(Domain::live);
+        let pins = live.filter(|live| *live == (page.frame, writable)).count();
         if pins + more >= PINS { Err(Why::Pins) } else { Ok(page.frame) }
-    }
-
-    /// What Xen says to a batch: all frames, or the first refusal.
-    pub fn map_all(
-        &mut self,
-        domain: DomainId,
-        dev: usize,
-        run: Range<u64>,
-        writable: bool,
-    ) -> Answer<Vec<FrameId>> {
-        let d = &self.domains[domain];
-        let slots = d.devs.values().flat_map(|dev| dev.slots.values());
-        let mut handles = slots.filter(|slot| slot.mapped.is_some()).count();
-        let (mut frames, mut refused) = (Vec::new(), None);
-        let (mut batch, mut met) = (Vec::new(), Met::default());
-        for i in run {
-            let slot = d.devs[&dev].slots[&i];
-            let grant = (slot.domid, slot.gref);
-            let before = batch.iter().filter(|other| **other == grant).count();
-            let known = self.domains.get(usize::from(slot.domid)).is_some_and(|d| d.alive);
-            let verdict = if known && handles >= self.room.mappings {
-                Err(Why::Space)
-            } else {
-                self.xen(domain, grant, writable, before)
-            };
-            met.count(verdict);
-            match verdict {
-                Ok(frame) => {
-                    handles += 1;
-                    batch.push(grant);
-                    frames.push(frame);
-                }
-                Err(why) => refused = refused.or(Some((why.status(), slot.gref))),
-            }
-        }
-        self.met += met;
-        match refused {
-            None => Ok(frames),
-            Some((status, gref)) => {
-                let errno = if status == -13 { Errno::ENOMEM } else { Errno::EINVAL };
-                Err(Refusal { errno, grant: Some((status, gref)) })
-            }
-        }
     }
 }

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use drivers::buffer::Buffer;
 use drivers::gntdev::{CopyEnd, Segment};
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Error, Pages};
+use drivers::{Errno, Error, Pages};
 
 use super::{Rig, grants_of};
 use crate::Stage;
-use crate::reference::{CELLS, DomainId, PAGE, Why};
+use crate::reference::{CELLS, DomainId, PAGE, Why, answer, refusal};
 
 impl<S: Stage> Rig<S> {
     /// Copies one byte from or to some granted page.
@@ -39,11 +39,16 @@ impl<S: Stage> Rig<S> {
             (grant, CopyEnd::Buffer(&buffer, 7))
         };
         let mut segment = [Segment::new(source, dest, 1)];
-        device.grant_copy(&mut segment).unwrap();
-        assert_eq!(segment[0].status.0, expected.err().map_or(0, Why::status), "grant_copy");
-        let mut byte = [0];
+        let got = device.grant_copy(&mut segment);
+        let (status, mut byte) = (segment[0].status.0, [0]);
         buffer.read(7, &mut byte).unwrap();
-        if let Ok(frame) = expected {
+        drop((buffer, device));
+        let said = expected.err().map_or(0, Why::status);
+        let (carried_out, expected_status, called) = self.model.copy_call(id, said);
+        assert_eq!(answer(got), called.map_err(refusal), "grant_copy");
+        assert_eq!(status, expected_status, "grant_copy");
+        if let Ok(frame) = expected.map_err(drop).and_then(|it| carried_out.then_some(it).ok_or(()))
+        {
             let cells = &mut self.model.frames[frame];
             if to_grant {
                 cells[place] = e as u8;
@@ -92,6 +97,28 @@ impl<S: Stage> Rig<S> {
         let got = if d.is_multiple_of(2) { file.read(addr, byte) } else { file.write(addr, byte) };
         let frame = Some(frame).filter(|_| d.is_multiple_of(2) || writable);
         self.check_touch(frame, place, got, (d, byte[0]));
+    }
+
+    /// Tries a byte of a page that Xen would not unmap: nobody can.
+    pub(super) fn touch_stuck(&mut self, id: DomainId, a: usize, (b, c): (usize, usize), d: usize) {
+        let Some((dev, index)) = self.stuck_index(id, a) else {
+            return;
+        };
+        let Some(addr) = self.guest(id).addrs.get(&dev).map(|addr| addr + (index * PAGE) as usize)
+        else {
+            return;
+        };
+        let (file, at) = (self.dev(id, dev), addr + CELLS[c % CELLS.len()]);
+        let byte = &mut [d as u8];
+        let got = if b.is_multiple_of(2) { file.read(at, byte) } else { file.write(at, byte) };
+        assert_eq!(got, Err(Error::BAD_ADDRESS), "a stuck page");
+        // Where no mapping begins any more.
+        if !self.model.domains[id].devs[&dev].closed {
+            let got = self.dev(id, dev).device().and_then(|it| it.get_offset_for_vaddr(addr));
+            assert_eq!(got.map_err(|error| error.errno()), Err(Errno::EFAULT), "a stuck page");
+        }
+        let got = self.dev(id, dev).munmap(addr, PAGE * (1 + b as u64 / 2 % 4));
+        assert_eq!(got.map_err(|error| error.errno()), Err(Errno::EINVAL), "a stuck page");
     }
 
     pub(super) fn check_touch(

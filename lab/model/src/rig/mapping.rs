@@ -95,6 +95,9 @@ impl<S: Stage> Rig<S> {
         let (shared, writable) = (!d.is_multiple_of(8), !e.is_multiple_of(3));
         let (prot, length) = (1 + 2 * u32::from(writable), u64::from(count) * PAGE);
         let got = self.dev(id, dev).mmap(length, prot, shared.into(), index);
+        if let Ok(addr) = got {
+            self.guest(id).addrs.insert(dev, addr - index as usize);
+        }
         self.model.mmap(id, dev, (index, count, shared, writable), answer(got));
     }
 
@@ -181,6 +184,9 @@ impl<S: Stage> Rig<S> {
         let max = [0, 1, 5, 12, 200, self.model.room.indices, (1 << 18) + 1, u32::MAX][b % 8];
         let opened = self.dev(id, dev);
         let got = opened.ioctl(gntdev::IOCTL_GNTDEV_SET_MAX_GRANTS, &mut max.to_ne_bytes());
+        if got.is_ok() {
+            self.guest(id).addrs.remove(&dev);
+        }
         self.model.set_max_grants(id, dev, max, answer(got));
     }
 
