@@ -11,9 +11,8 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::convert::Infallible;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 
-use embassy_futures::yield_now;
 use spin::Mutex;
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::Virq;
@@ -22,11 +21,12 @@ use crate::Error;
 use crate::boot::ConsoleDevice;
 use crate::events::{Events, Port};
 use crate::memory::Platform;
+use crate::turn::Turn;
 
 /// Bytes that wait in our memory for room in the ring.
 const BACKLOG: usize = 16 * 1024;
 /// Bytes after which who prints or reads lets other tasks run: a ring's worth.
-const TURN: usize = 2048;
+const AT_ONCE: usize = 2048;
 /// How long [`Console::print_now`] waits for a daemon that takes nothing: 2 s.
 const PATIENCE_NS: u64 = 2_000_000_000;
 
@@ -41,8 +41,8 @@ struct ConsoleState<X: Platform> {
     /// Rings when there is input or room; `None` where Xen has no such event for us.
     port: Option<Port<X>>,
     out: Mutex<Out>,
-    /// Bytes printed and read since other tasks had their turn.
-    moved: AtomicUsize,
+    /// Of who prints or reads, in bytes.
+    turn: Turn,
 }
 
 #[derive(Debug)]
@@ -72,13 +72,8 @@ impl<X: Platform> Console<X> {
         let mut backlog = VecDeque::new();
         backlog.try_reserve_exact(BACKLOG).map_err(|_| Error::NO_MEMORY)?;
         let out = Mutex::new(Out { backlog, at_line_start: true, lost: 0 });
-        Ok(Self(Arc::new(ConsoleState {
-            xen: xen.clone(),
-            device,
-            port,
-            out,
-            moved: AtomicUsize::new(0),
-        })))
+        let turn = Turn::new(AT_ONCE);
+        Ok(Self(Arc::new(ConsoleState { xen: xen.clone(), device, port, out, turn })))
     }
 }
 
@@ -88,11 +83,11 @@ impl<X: Platform> Console<X> {
     pub async fn print(&self, mut bytes: &[u8]) {
         let whole = 2 * bytes.len() <= BACKLOG;
         loop {
-            self.give_way().await;
+            self.0.turn.give_way().await;
             let mark = self.mark();
             if !whole || self.has_room_for(bytes.len()) {
                 let taken = self.push(bytes);
-                self.0.moved.fetch_add(taken, Ordering::Relaxed);
+                self.0.turn.count(taken);
                 bytes = &bytes[taken..];
             }
             if bytes.is_empty() {
@@ -185,24 +180,16 @@ impl<X: Platform> Console<X> {
     /// Reads what was typed, at least one byte.
     pub async fn input(&self, bytes: &mut [u8]) -> usize {
         loop {
-            self.give_way().await;
+            self.0.turn.give_way().await;
             let mark = self.mark();
             // The daemon rings for room as well: what waits here goes on with it.
             self.flush(&mut self.0.out.lock());
             let len = self.take_input(bytes);
-            self.0.moved.fetch_add(len, Ordering::Relaxed);
+            self.0.turn.count(len);
             if len > 0 || bytes.is_empty() {
                 return len;
             }
             self.news(mark).await;
-        }
-    }
-
-    /// Lets other tasks run now and then, though the daemon is always ahead.
-    async fn give_way(&self) {
-        if self.0.moved.load(Ordering::Relaxed) >= TURN {
-            self.0.moved.store(0, Ordering::Relaxed);
-            yield_now().await;
         }
     }
 

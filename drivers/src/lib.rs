@@ -32,6 +32,7 @@ mod raw;
 mod run_tree;
 mod slab;
 mod system;
+mod turn;
 mod waiters;
 
 pub use boot::{Boot, ConsoleDevice, SharedPage, XenstoreDevice};

@@ -9,11 +9,10 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use embassy_futures::yield_now;
-
 use crate::events::Port;
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::shared::SharedMut;
+use crate::turn::Turn;
 use crate::{Errno, Error};
 
 /// Where in the first page the words are, each in a cache line of its own.
@@ -31,8 +30,8 @@ struct RingEnd<'a, X: Platform, S: ?Sized> {
     size: u32,
     /// Our index.
     index: u32,
-    /// Bytes moved since other tasks had their turn.
-    moved: usize,
+    /// Ends after a ring's worth of bytes.
+    turn: Turn,
 }
 
 /// The end that writes.
@@ -47,7 +46,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> RingEnd<'a, X, S> {
     fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
         let size = shared.size().checked_sub(PAGE_SIZE).and_then(|size| u32::try_from(size).ok());
         match size.filter(|size| size.is_power_of_two()) {
-            Some(size) => Ok(Self { shared, port, size, index: 0, moved: 0 }),
+            Some(size) => Ok(Self { shared, port, size, index: 0, turn: Turn::new(size as usize) }),
             None => Err(Error::Local(Errno::EINVAL, "a ring has 1 page and a power of two more")),
         }
     }
@@ -72,7 +71,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> RingEnd<'a, X, S> {
     /// Publishes our index, and tells the other side if it waits.
     fn publish(&mut self, own: usize, moved: usize, other_waits: usize) -> Result<(), Error> {
         self.index = self.index.wrapping_add(moved as u32);
-        self.moved = self.moved.saturating_add(moved);
+        self.turn.count(moved);
         self.shared.store_u32(own, self.index)?;
         // The index before the look at the mark; the other side sets its mark before it looks at
         // the index. One of us sees the other's.
@@ -81,15 +80,6 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> RingEnd<'a, X, S> {
             self.port.send()?;
         }
         Ok(())
-    }
-
-    /// Lets other tasks run after each ring's worth of bytes: a peer that is always ahead would
-    /// keep us from ever waiting.
-    async fn give_way(&mut self) {
-        if self.moved >= self.size as usize {
-            self.moved = 0;
-            yield_now().await;
-        }
     }
 
     /// Says that we wait, or no longer.
@@ -133,7 +123,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
     /// As [`Sender::push`].
     pub async fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
-            self.0.give_way().await;
+            self.0.turn.give_way().await;
             let mark = self.0.port.delivered();
             let mut sent = self.push(bytes)?;
             if sent == 0 {
@@ -182,7 +172,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
     /// As [`Receiver::pull`].
     pub async fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         loop {
-            self.0.give_way().await;
+            self.0.turn.give_way().await;
             let mark = self.0.port.delivered();
             let mut received = self.pull(bytes)?;
             if received == 0 && !bytes.is_empty() {

@@ -122,9 +122,7 @@ impl<X: Platform> Services<X> {
         }
     }
 
-    /// Gives back parked pages once their peers let go. Never completes; without parked pages no
-    /// timer runs.
-    pub async fn reap_forever(&self) {
+    async fn reap_forever(&self) {
         loop {
             self.gntalloc.wait_parked().await;
             while self.gntalloc.parked() > 0 {

@@ -216,7 +216,7 @@ fn two_who_reap_for_ever_do_not_keep_each_other_awake() {
     // Counted, so that a run without end is a failure and not a hang.
     let reaper = || {
         let reaping = async {
-            let mut reaping = pin!(alice.reap_forever());
+            let mut reaping = pin!(alice.upkeep());
             poll_fn(|cx| {
                 polls.set(polls.get() + 1);
                 assert!(polls.get() < 1000, "they wake each other");

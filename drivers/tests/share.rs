@@ -177,7 +177,7 @@ fn parked_pages_come_back_by_themselves_within_a_tenth_of_a_second() {
         assert_eq!(alice.gntalloc.parked(), 0);
     };
     let task = async {
-        embassy_futures::select::select(alice.reap_forever(), test).await;
+        embassy_futures::select::select(alice.upkeep(), test).await;
     };
     pair.world.run([fake_xen::Task::new(&alice.events, task)]);
 }

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Poll, ready};
 
 use xen_sys::io::xs_wire::XsMessageType;
 
@@ -17,6 +17,7 @@ use super::message::encode;
 use super::{BROKEN, Request, XenStore, path};
 use crate::Error;
 use crate::memory::Platform;
+use crate::turn::Turn;
 
 /// Events that wait for their watcher.
 const EVENTS: usize = 32;
@@ -84,8 +85,8 @@ pub struct Watch<X: Platform> {
     token: u32,
     /// The message that ends it; empty if it was never set.
     end: Vec<u8>,
-    /// Events taken since other tasks had their turn.
-    taken: usize,
+    /// Of who takes events.
+    turn: Turn,
 }
 
 impl<X: Platform> XenStore<X> {
@@ -96,7 +97,8 @@ impl<X: Platform> XenStore<X> {
     pub async fn watch(&self, path: &str) -> Result<Watch<X>, Error> {
         path::check(path)?;
         let token = self.inner.state.lock().add_watch()?;
-        let mut watch = Watch { store: self.clone(), token, end: Vec::new(), taken: 0 };
+        let turn = Turn::new(EVENTS);
+        let mut watch = Watch { store: self.clone(), token, end: Vec::new(), turn };
         let digits = alloc::format!("{token}");
         let parts: [&[u8]; 4] = [path.as_bytes(), b"\0", digits.as_bytes(), b"\0"];
         watch.end = encode(XsMessageType::UNWATCH, 0, &parts)?;
@@ -116,12 +118,7 @@ impl<X: Platform> Watch<X> {
     /// EIO once the ring is broken.
     pub fn event(&mut self) -> impl Future<Output = Result<WatchEvent, Error>> {
         poll_fn(|cx| {
-            // Events that come without end would keep us from ever waiting.
-            if self.taken >= EVENTS {
-                self.taken = 0;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+            ready!(self.turn.poll_give_way(cx));
             let inner = &*self.store.inner;
             loop {
                 let mark = inner.port.delivered();
@@ -129,7 +126,7 @@ impl<X: Platform> Watch<X> {
                 let state = &mut *inner.state.lock();
                 let queue = state.watches.iter_mut().find(|queue| queue.token == self.token);
                 if let Some(event) = queue.and_then(Queue::pop) {
-                    self.taken += 1;
+                    self.turn.count(1);
                     return Poll::Ready(Ok(event));
                 }
                 if state.is_broken() {
