@@ -6,14 +6,13 @@ mod common;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 
-use common::{ALICE, BOB, domid};
-use drivers::gntalloc::Export;
+use common::{ALICE, BOB, claims, domid};
 use drivers::gntdev::ReadWrite;
 use drivers::notify::{CLEAR_BYTE, NotifyRequest, UnmapNotify};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, ClaimedGrant, Errno, GrantRef, Index, Pages, PortNumber};
 use fake_xen::heap::{self, Heap};
-use fake_xen::{Config, FakeXen, Pair};
+use fake_xen::{Config, Pair};
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -105,11 +104,6 @@ fn shares_that_come_and_go_ask_the_heap_for_the_same_every_time() {
             assert_eq!(share(), second, "{pages} pages, cycle {cycle}");
         }
     }
-}
-
-fn claims<const N: usize>(export: &Export<FakeXen>) -> [ClaimedGrant; N] {
-    let mut grefs = export.grefs();
-    std::array::from_fn(|_| domid(ALICE).grant(grefs.next().unwrap()))
 }
 
 /// What an operation costs that can be counted: requests to Xen and what they carry, bytes, and

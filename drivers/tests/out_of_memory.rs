@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{ALICE, BOB, bytes, domid};
+use common::{ALICE, BOB, bytes, claims, domid};
 use drivers::buffer::Buffer;
 use drivers::gntalloc::{self, Export};
 use drivers::gntdev::{self, CopyEnd, Mapping, ReadWrite, Reservation, Segment};
@@ -42,11 +42,6 @@ fn refuse_each(scenario: impl Fn(&Pair) -> Result<(), Error>) -> u32 {
         pair.assert_clean();
     }
     unreachable!()
-}
-
-fn claims<const N: usize>(export: &Export<FakeXen>) -> [ClaimedGrant; N] {
-    let mut grefs = export.grefs();
-    std::array::from_fn(|_| domid(ALICE).grant(grefs.next().unwrap()))
 }
 
 #[test]

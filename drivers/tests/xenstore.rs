@@ -5,9 +5,9 @@ mod common;
 
 use std::pin::pin;
 
-use common::{ALICE, BOB, domid};
+use common::{ALICE, BOB, domid, errno};
+use drivers::Errno;
 use drivers::xenstore::{Permission, WatchEvent, XenStore, names};
-use drivers::{Errno, Error};
 use embassy_futures::join::join_array;
 use embassy_futures::poll_once;
 use embassy_futures::yield_now;
@@ -22,10 +22,6 @@ fn store(guest: &Guest) -> XenStore<FakeXen> {
 /// Runs one guest's future beside nobody else.
 fn run(guest: &Guest, future: impl Future<Output = ()>) {
     guest.xen.world().run([Task::new(&guest.events, future)]);
-}
-
-fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
-    result.expect_err("xenstore refuses").errno()
 }
 
 async fn pause(guest: &Guest, ms: u64) {

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
 use drivers::events::Port;
+use drivers::gntalloc::Export;
 use drivers::shared::Shared;
-use drivers::{DomId, Errno, Error};
+use drivers::{ClaimedGrant, DomId, Errno, Error};
 use fake_xen::{FakeXen, Pair};
 
 /// The granter's number.
@@ -13,6 +14,14 @@ pub const BOB: u16 = 2;
 
 pub fn domid(number: u16) -> DomId {
     DomId::new(number).expect("an ordinary number")
+}
+
+/// What Alice announces to the peer of an export, as [`Guest::offer`] but without the heap.
+///
+/// [`Guest::offer`]: fake_xen::Guest::offer
+pub fn claims<const N: usize>(export: &Export<FakeXen>) -> [ClaimedGrant; N] {
+    let mut grefs = export.grefs();
+    std::array::from_fn(|_| domid(ALICE).grant(grefs.next().expect("a page for each claim")))
 }
 
 /// Why a call was refused.
