@@ -13,7 +13,7 @@
 //!
 //! All of it is safe code over `drivers` and a [`Machine`]. It runs unchanged on metal and on a
 //! fake Xen, where it is tested. A kernel brings the services up, runs [`shell::run`], and beside
-//! it `Services::upkeep`, which frees parked pages.
+//! it `Services::upkeep`, which frees parked pages and moves on what was printed.
 //!
 //! No input makes it panic. Lists whose length a user chooses grow with `try_reserve`.
 #![no_std]

@@ -50,7 +50,6 @@ pub async fn run<X: Platform, M: Machine>(services: Services<X>, machine: M, com
     let (granter, plan) = (Granter::new(), machine.demo_plan());
     let mut shell = Shell::new(services.clone(), machine, &input, &granter, line);
     shell.say_ready();
-    // The pump goes last: it moves on what the others have printed.
     let beside = select(granter.serve(&services, plan), input.pump(&console));
     let first =
         select3(shell.session(command_line, editor), manners::mind(&services), beside).await;

@@ -8,13 +8,11 @@ use alloc::collections::VecDeque;
 use core::cell::RefCell;
 use core::convert::Infallible;
 use core::future::poll_fn;
-use core::pin::pin;
 use core::task::Poll;
 
 use drivers::console::Console;
 use drivers::memory::Platform;
 use embassy_sync::waitqueue::WakerRegistration;
-use embedded_io_async::Write;
 
 /// The most bytes that are kept.
 pub(crate) const KEPT: usize = 16 * 1024;
@@ -47,7 +45,7 @@ impl Input {
     pub(crate) async fn pump<X: Platform>(&self, console: &Console<X>) -> Infallible {
         let mut bytes = [0; 128];
         loop {
-            let room = self.room(console).await.min(bytes.len());
+            let room = self.room().await.min(bytes.len());
             let len = console.input(&mut bytes[..room]).await;
             let queue = &mut *self.0.borrow_mut();
             queue.bytes.extend(&bytes[..len]);
@@ -55,10 +53,8 @@ impl Input {
         }
     }
 
-    /// Waits until there is room; how much. Until then output still moves on, which reading does
-    /// otherwise: what the shell has printed is looked at whenever its task runs.
-    async fn room<X: Platform>(&self, console: &Console<X>) -> usize {
-        let mut console = console.clone();
+    /// Waits until there is room; how much.
+    async fn room(&self) -> usize {
         poll_fn(|cx| {
             let queue = &mut *self.0.borrow_mut();
             let room = KEPT - queue.bytes.len();
@@ -66,8 +62,6 @@ impl Input {
                 return Poll::Ready(room);
             }
             queue.pump.register(cx.waker());
-            // One look, which leaves word for when the console takes more.
-            let _ = pin!(console.flush()).poll(cx);
             Poll::Pending
         })
         .await

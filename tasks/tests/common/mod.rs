@@ -9,6 +9,8 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::task::Poll;
 
+use embassy_futures::join::join;
+use embassy_futures::select::select;
 use fake_xen::{Config, Guest, Task, World};
 use log::LevelFilter;
 use tasks::{CrashKind, DemoPlan, HeapUsage, Machine, shell};
@@ -113,11 +115,16 @@ impl ShellGuest {
         self.xen.world().run([self.task(line, beside)]);
     }
 
+    /// What a kernel runs: the shell, and the upkeep until it ends.
+    async fn shell(&self, line: &str) {
+        let shell = shell::run(self.services.clone(), self.notes.clone(), line);
+        select(shell, self.services.upkeep()).await;
+    }
+
     /// Runs the shell, and beside it what a person or a program does at the console.
     pub fn task<'a>(&'a self, line: &'a str, beside: impl Future<Output = ()> + 'a) -> Task<'a> {
-        let shell = shell::run(self.services.clone(), self.notes.clone(), line);
         Task::new(&self.services.events, async {
-            embassy_futures::join::join(shell, beside).await;
+            join(self.shell(line), beside).await;
         })
     }
 
@@ -144,8 +151,7 @@ impl ShellGuest {
         line: &'a str,
         mut over: impl FnMut() -> bool + 'a,
     ) -> Task<'a> {
-        let shell = shell::run(self.services.clone(), self.notes.clone(), line);
-        let mut shell = Some(Box::pin(shell));
+        let mut shell = Some(Box::pin(self.shell(line)));
         let life = poll_fn(move |cx| {
             let Some(living) = &mut shell else {
                 return Poll::Ready(());
