@@ -1,5 +1,8 @@
 //! Cargo, called from inside cargo.
 
+use std::env;
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -22,6 +25,37 @@ pub fn command(arguments: &[&str]) -> Command {
 /// Builds for `target`, in the release profile.
 pub fn release(log: &str, target: &str, which: &[&str]) -> Result<()> {
     let mut command = command(&["build", "--release", "--target", target]);
-    command.args(which);
+    command.args(which).args(["--config", &flags(target, &sources())]);
     steps::logged(log, command, BUILD_LIMIT).map(drop)
+}
+
+/// Where cargo keeps the sources of libraries: one folder per registry.
+fn sources() -> Vec<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    registries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Flags beside those of .cargo/config.toml: a panic in a library names its file from the library's
+/// own folder on, wherever the builder keeps it.
+fn flags(target: &str, sources: &[PathBuf]) -> String {
+    let remap = |folder: &PathBuf| format!("--remap-path-prefix={}=", folder.join("").display());
+    let flags: Vec<_> = sources.iter().map(|folder| format!("{:?}", remap(folder))).collect();
+    format!("target.{target}.rustflags=[{}]", flags.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_of_sources_is_cut_off() {
+        let folders = ["/a b/one", "/two"].map(PathBuf::from);
+        assert_eq!(
+            flags("any", &folders),
+            r#"target.any.rustflags=["--remap-path-prefix=/a b/one/=", "--remap-path-prefix=/two/="]"#
+        );
+        assert_eq!(flags("any", &[]), "target.any.rustflags=[]");
+    }
 }
