@@ -45,7 +45,8 @@ struct Entry {
     holders: u32,
     /// Events delivered since it was opened.
     delivered: u64,
-    /// Who waits. Has room before the port is used, so that one waiter costs no allocation.
+    /// Who waits. Has room before the port is used, so that one waiter costs no allocation. Of a
+    /// closed port: who waited there once.
     waiters: Waiters,
 }
 
@@ -130,18 +131,25 @@ impl<X: Platform> Events<X> {
     /// ENOMEM; the port is closed then. EINVAL for a number that no port has.
     pub(crate) fn adopt(&self, number: PortNumber) -> Result<Port<X>, Error> {
         let words = &self.0.shared_info.evtchn_mask;
-        let ports = &mut *self.0.ports.lock();
+        let mut ports = self.0.ports.lock();
         let index = number.0 as usize;
         if number.0 == 0 || index / 64 >= words.len() {
             return Err(Error::Local(Errno::EINVAL, "no port has that number"));
         }
-        if make_room(ports, index).is_err() {
+        // Wakers of the channel that had the number before; dropped outside the lock.
+        let closed = ports.get_mut(index).filter(|entry| entry.holders == 0);
+        let stale = closed.map(|entry| entry.waiters.take());
+        if make_room(&mut ports, index).is_err() {
+            drop(ports);
             let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
             return Err(Error::NO_MEMORY);
         }
         ports[index].holders += 1;
         self.unmask(number);
-        Ok(Port { events: self.clone(), number, seen: AtomicU64::new(ports[index].delivered) })
+        let seen = AtomicU64::new(ports[index].delivered);
+        drop(ports);
+        drop(stale);
+        Ok(Port { events: self.clone(), number, seen })
     }
 
     /// Our own domain number, without xenstore: a port that is offered to DOMID_SELF reports it.
@@ -186,7 +194,6 @@ impl<X: Platform> Events<X> {
         // announced again, since Xen rings only when it sets the selector bit itself.
         vcpu.evtchn_upcall_pending.store(0, Ordering::SeqCst);
         let words = vcpu.evtchn_pending_sel.swap(0, Ordering::SeqCst);
-        let ports = &mut *self.0.ports.lock();
         let mut events = 0;
         for word in bits(words) {
             let masked = shared.evtchn_mask[word].load(Ordering::SeqCst);
@@ -194,14 +201,25 @@ impl<X: Platform> Events<X> {
                 // Cleared before the wake-up: what is sent from now on sets it again.
                 shared.evtchn_pending[word].fetch_and(!(1 << bit), Ordering::SeqCst);
                 events += 1;
-                if let Some(entry) = ports.get_mut(word * 64 + bit) {
-                    entry.delivered += 1;
-                    entry.waiters.wake();
-                }
+                self.deliver(word * 64 + bit);
             }
         }
         Counters::add(&self.0.xen.counters().events_in, events as u64);
         events
+    }
+
+    /// One event of a port: wakes who waits for it, outside the lock.
+    fn deliver(&self, port: usize) {
+        let Some(mut waiters) = self.0.ports.lock().get_mut(port).map(|entry| {
+            entry.delivered += 1;
+            entry.waiters.take()
+        }) else {
+            return;
+        };
+        waiters.wake();
+        if let Some(entry) = self.0.ports.lock().get_mut(port) {
+            entry.waiters.put_back(waiters);
+        }
     }
 
     /// Lets Xen announce the port's events, and announces one that came while it was masked.
@@ -216,6 +234,9 @@ impl<X: Platform> Events<X> {
     }
 
     /// One holder less; the last one closes.
+    ///
+    /// Runs nobody's code, so that a port may be dropped under any lock. Wakers of futures that
+    /// were given up stay until the number is used again; nobody waits without a holder.
     fn release(&self, number: PortNumber) {
         let ports = &mut *self.0.ports.lock();
         let entry = &mut ports[number.0 as usize];
@@ -230,7 +251,6 @@ impl<X: Platform> Events<X> {
         let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
         // The number may be given out again; its next owner must not see our last event.
         shared.evtchn_pending[word].fetch_and(!bit, Ordering::SeqCst);
-        entry.waiters.wake();
     }
 }
 
@@ -315,11 +335,15 @@ impl<X: Platform> Port<X> {
 
     /// The same for a hand-written future.
     pub(crate) fn poll_beyond(&self, mark: u64, waker: &Waker) -> Poll<()> {
-        let entry = &mut self.events.0.ports.lock()[self.number.0 as usize];
-        if entry.delivered > mark {
-            return Poll::Ready(());
-        }
-        entry.waiters.register(waker);
+        let waker = waker.clone();
+        let unkept = {
+            let entry = &mut self.events.0.ports.lock()[self.number.0 as usize];
+            if entry.delivered > mark {
+                return Poll::Ready(());
+            }
+            entry.waiters.register(waker)
+        };
+        unkept.settle();
         Poll::Pending
     }
 }

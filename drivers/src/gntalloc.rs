@@ -34,6 +34,7 @@ use crate::grant_table::{GrantInfo, GrantTable, Granted};
 use crate::memory::Platform;
 use crate::raw::pages;
 use crate::slab::Slab;
+use crate::waiters::WaitList;
 use crate::{Access, DomId, Errno, Error, Pages};
 
 /// The service. Clones are the same service.
@@ -48,6 +49,8 @@ struct GntAllocService<X: Platform> {
     /// Pages over all devices, parked ones included.
     limit: AtomicU32,
     parking: Mutex<Parking>,
+    /// Who waits until a page is parked.
+    on_park: WaitList,
     indexed: Mutex<Slab<OpenedAlloc>>,
 }
 
@@ -71,6 +74,7 @@ impl<X: Platform> GntAlloc<X> {
             events,
             limit: AtomicU32::new(limit),
             parking: Mutex::new(Parking::new()),
+            on_park: WaitList::new(),
             indexed: Mutex::new(Slab::new()),
         }))
     }
@@ -98,12 +102,9 @@ impl<X: Platform> GntAlloc<X> {
     /// Waits until there is a parked page.
     pub(crate) async fn wait_parked(&self) {
         poll_fn(|cx| {
-            let parking = &mut self.0.parking.lock();
-            if parking.pages() > 0 {
-                return Poll::Ready(());
-            }
-            parking.on_park.register(cx.waker());
-            Poll::Pending
+            // First, so that a page that is parked after the look is heard of.
+            self.0.on_park.register(cx.waker());
+            if self.parked() > 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -191,7 +192,7 @@ impl<X: Platform> GntAlloc<X> {
         }
         let parked = run.len() as u32;
         run.iter().for_each(|granted| self.0.table.mark_parked(granted));
-        self.0.parking.lock().park(Parked::run(run));
+        self.park(Parked::run(run));
         parked
     }
 
@@ -205,9 +206,17 @@ impl<X: Platform> GntAlloc<X> {
             }
             Err(granted) => {
                 self.0.table.mark_parked(&granted);
-                self.0.parking.lock().park(Parked::Page(granted));
+                self.park(Parked::Page(granted));
                 Left::Parked
             }
+        }
+    }
+
+    /// Keeps a piece, for which there is room, and tells who reaps.
+    fn park(&self, parked: Parked) {
+        let kept = self.0.parking.lock().park(parked);
+        if kept {
+            self.0.on_park.wake();
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::events::Events;
 use crate::memory::Platform;
 use crate::raw::{Notices, Region, Space};
 use crate::slab::Slab;
-use crate::waiters::Waiters;
+use crate::waiters::WaitList;
 use crate::{Errno, Error, Pages, System};
 
 /// The most grants that a device can have room for: Xen's default maptrack table.
@@ -56,7 +56,7 @@ struct GntDevService<X: Platform> {
     mapped: AtomicU32,
     books: Mutex<Books<X>>,
     /// Who waits until a page is stuck.
-    on_stuck: Mutex<Waiters>,
+    on_stuck: WaitList,
 }
 
 /// What is opened and reserved.
@@ -100,7 +100,7 @@ impl<X: Platform> GntDev<X> {
             space: Arc::new(Space::new(xen, notices)),
             mapped: AtomicU32::new(0),
             books: Mutex::new(Books { devices, indexed, regions: 0, stuck: Vec::new() }),
-            on_stuck: Mutex::new(Waiters::new()),
+            on_stuck: WaitList::new(),
         }))
     }
 
@@ -166,7 +166,7 @@ impl<X: Platform> GntDev<X> {
     pub(crate) async fn wait_stuck(&self) {
         poll_fn(|cx| {
             // First, so that a page that gets stuck after the look is heard of.
-            self.0.on_stuck.lock().register(cx.waker());
+            self.0.on_stuck.register(cx.waker());
             let stuck = self.usage().stuck > 0;
             if stuck { Poll::Ready(()) } else { Poll::Pending }
         })
@@ -175,7 +175,7 @@ impl<X: Platform> GntDev<X> {
 
     /// A page is stuck: somebody has to try again.
     fn tell_stuck(&self) {
-        self.0.on_stuck.lock().wake();
+        self.0.on_stuck.wake();
     }
 
     /// The same for regions alone: what a call of a typed device does first.

@@ -34,6 +34,7 @@ pub use self::watch::{Watch, WatchEvent};
 use crate::boot::XenstoreDevice;
 use crate::events::{Events, Port};
 use crate::memory::Platform;
+use crate::waiters::WaitList;
 use crate::{Errno, Error};
 
 /// The connection of this domain to xenstore. Clones are the same connection.
@@ -47,6 +48,8 @@ struct Connection<X: Platform> {
     device: XenstoreDevice<X>,
     port: Port<X>,
     state: Mutex<State>,
+    /// Who waits for an answer, a watch's event, or room for a request.
+    waiters: WaitList,
 }
 
 impl<X: Platform> XenStore<X> {
@@ -56,7 +59,8 @@ impl<X: Platform> XenStore<X> {
     /// ENOMEM; EINVAL for a page without a port.
     pub(crate) fn bring_up(device: XenstoreDevice<X>, events: &Events<X>) -> Result<Self, Error> {
         let state = Mutex::new(State::new(&device.ring));
-        let inner = Connection { port: events.adopt(device.port)?, device, state };
+        let waiters = WaitList::new();
+        let inner = Connection { port: events.adopt(device.port)?, device, state, waiters };
         Ok(Self { inner: Arc::new(inner), transaction: 0 })
     }
 
@@ -141,15 +145,27 @@ impl<X: Platform> XenStore<X> {
 
     /// Sends a request whose answer nobody waits for.
     fn post(&self, kind: XsMessageType, message: Vec<u8>) {
-        self.inner.state.lock().post(kind, message);
+        self.inner.with(|state| state.post(kind, message));
         self.inner.pump();
     }
 }
 
 impl<X: Platform> Connection<X> {
+    /// Looks at the state, alone, and wakes who waits if there is news.
+    fn with<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
+        let (result, news) = {
+            let state = &mut *self.state.lock();
+            (look(state), state.take_news())
+        };
+        if news {
+            self.waiters.wake();
+        }
+        result
+    }
+
     /// Moves what can be moved on the rings, and tells the daemon.
     fn pump(&self) {
-        if self.state.lock().pump(&self.device.ring) {
+        if self.with(|state| state.pump(&self.device.ring)) {
             // A daemon that can't be rung looks by itself, or never: nothing can be done here.
             let _ = self.port.send();
         }

@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 
 use crate::Error;
 use crate::grant_table::Granted;
-use crate::waiters::Waiters;
 
 /// What was let go of at once.
 #[derive(Debug)]
@@ -34,14 +33,11 @@ pub(super) struct Parking {
     pages: u32,
     /// Pieces that may still be parked.
     expected: usize,
-    /// Who reaps, to be told when a page is parked.
-    pub(super) on_park: Waiters,
 }
 
 impl Parking {
     pub(super) fn new() -> Self {
-        let (queue, on_park) = (VecDeque::new(), Waiters::new());
-        Self { queue, pages: 0, expected: 0, on_park }
+        Self { queue: VecDeque::new(), pages: 0, expected: 0 }
     }
 
     /// Pages that are parked.
@@ -73,19 +69,20 @@ impl Parking {
         }
     }
 
-    /// Keeps a piece, for which there is room; an empty one is none.
-    pub(super) fn park(&mut self, parked: Parked) {
+    /// Keeps a piece, for which there is room; whether it was one, since an empty one is none.
+    pub(super) fn park(&mut self, parked: Parked) -> bool {
         let pages = match &parked {
             Parked::Page(_) => 1,
             Parked::Run(run) => run.len() as u32,
         };
         if pages == 0 {
-            return self.give_room(1);
+            self.give_room(1);
+            return false;
         }
         self.expected -= 1;
         self.pages += pages;
         self.queue.push_back(parked);
-        self.on_park.wake();
+        true
     }
 
     /// Has `end` try at most `max` pages; those that it gives back stay. Returns how many went.

@@ -44,16 +44,16 @@ impl<X: Platform> Request<X> {
     /// Goes as far as it can; the answer, if it's there.
     fn step(&mut self) -> Option<Answer> {
         self.inner.pump();
-        let state = &mut *self.inner.state.lock();
-        match &mut self.stage {
+        let (kind, stage) = (self.kind, &mut self.stage);
+        self.inner.with(|state| match stage {
             Stage::New(Err(error)) => Some(Err(*error)),
             Stage::New(Ok(message)) => {
                 if !state.has_room() && !state.is_broken() {
                     return None;
                 }
-                match state.issue(self.kind, core::mem::take(message)) {
+                match state.issue(kind, core::mem::take(message)) {
                     Ok(id) => {
-                        self.stage = Stage::Issued(id);
+                        *stage = Stage::Issued(id);
                         None
                     }
                     Err(error) => Some(Err(error)),
@@ -61,7 +61,7 @@ impl<X: Platform> Request<X> {
             }
             Stage::Issued(id) => state.take(*id),
             Stage::Done => None,
-        }
+        })
     }
 }
 
@@ -70,8 +70,9 @@ impl<X: Platform> Future for Request<X> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         loop {
-            // What comes after this mark is heard of, even if it comes before we wait.
+            // Before the look, so that what comes after it is heard of.
             let mark = self.inner.port.delivered();
+            self.inner.waiters.register(cx.waker());
             let was_new = matches!(self.stage, Stage::New(_));
             if let Some(answer) = self.step() {
                 self.stage = Stage::Done;
@@ -80,7 +81,6 @@ impl<X: Platform> Future for Request<X> {
             if was_new && matches!(self.stage, Stage::Issued(_)) {
                 continue;
             }
-            self.inner.state.lock().register(cx.waker());
             if self.inner.port.poll_beyond(mark, cx.waker()).is_pending() {
                 return Poll::Pending;
             }
@@ -91,7 +91,7 @@ impl<X: Platform> Future for Request<X> {
 impl<X: Platform> Drop for Request<X> {
     fn drop(&mut self) {
         if let Stage::Issued(id) = self.stage {
-            self.inner.state.lock().abandon(id);
+            self.inner.with(|state| state.abandon(id));
             self.inner.pump();
         }
     }

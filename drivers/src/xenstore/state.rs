@@ -1,4 +1,4 @@
-//! The connection's state: what is to be sent, what is being received, who waits for what.
+//! The connection's state: what is to be sent, what is being received, what was answered.
 //!
 //! Nothing here waits. [`State::pump`] moves bytes as far as the rings let it, and is called by
 //! everybody who waits. The daemon's indices are read once in each pass and checked; our own are
@@ -7,14 +7,13 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
-use core::task::Waker;
 
 use xen_sys::io::xs_wire::{
     XENSTORE_PAYLOAD_MAX, XENSTORE_RING_SIZE, XenstoreDomainInterface, XsMessageType, XsdSockmsg,
 };
 
 use super::message::{self, HEADER, encode};
-use super::watch::Queue;
+use super::watch::{Queue, WatchEvent};
 use super::{BROKEN, GARBAGE};
 use crate::Error;
 
@@ -37,7 +36,8 @@ pub(super) struct State {
     last_token: u32,
     /// Watches and transactions that are open: each may post one more request when it's dropped.
     open: usize,
-    waiters: Vec<Waker>,
+    /// Something that somebody may wait for has come since [`State::take_news`].
+    news: bool,
 }
 
 /// A request under way.
@@ -76,7 +76,7 @@ impl State {
             watches: Vec::new(),
             last_token: 0,
             open: 0,
-            waiters: Vec::new(),
+            news: false,
         }
     }
 
@@ -122,7 +122,7 @@ impl State {
         let at = self.requests.iter().position(|request| request.id == id)?;
         self.requests[at].answer.as_ref()?;
         let done = self.requests.remove(at)?;
-        self.wake();
+        self.news = true;
         done.answer
     }
 
@@ -186,20 +186,16 @@ impl State {
         self.close();
     }
 
-    /// Wakes `waker` when anything changes here.
-    pub(super) fn register(&mut self, waker: &Waker) {
-        if self.waiters.iter().any(|waiting| waiting.will_wake(waker)) {
-            return;
-        }
-        match self.waiters.try_reserve(1) {
-            Ok(()) => self.waiters.push(waker.clone()),
-            // Without memory to remember it by, the waiter looks again at once.
-            Err(_) => waker.wake_by_ref(),
-        }
+    /// The next event of a watch; EIO once the ring is broken and none is left.
+    pub(super) fn next_event(&mut self, token: u32) -> Option<Result<WatchEvent, Error>> {
+        let queue = self.watches.iter_mut().find(|queue| queue.token == token);
+        let event = queue.and_then(Queue::pop).map(Ok);
+        event.or(self.broken.then_some(Err(BROKEN)))
     }
 
-    fn wake(&mut self) {
-        self.waiters.drain(..).for_each(Waker::wake);
+    /// Whether those who wait are to be woken, which is not done under the lock.
+    pub(super) fn take_news(&mut self) -> bool {
+        core::mem::take(&mut self.news)
     }
 
     /// Moves what can be moved; whether the daemon has to be told.
@@ -305,7 +301,7 @@ impl State {
             }
         }
         // An answer to nothing is nobody's.
-        self.wake();
+        self.news = true;
     }
 
     fn deliver_event(&mut self, payload: Answer) {
@@ -330,6 +326,6 @@ impl State {
             request.message = Vec::new();
             request.answer.get_or_insert(Err(BROKEN));
         }
-        self.wake();
+        self.news = true;
     }
 }

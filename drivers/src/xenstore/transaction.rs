@@ -6,6 +6,7 @@ use core::ops::Deref;
 use xen_sys::io::xs_wire::XsMessageType;
 
 use super::message::{decimal, encode};
+use super::state::State;
 use super::{GARBAGE, Request, XenStore};
 use crate::Error;
 use crate::memory::Platform;
@@ -29,7 +30,7 @@ impl<X: Platform> XenStore<X> {
         let digits = answer.strip_suffix(b"\0").unwrap_or(&answer);
         let id = decimal(digits).filter(|id| *id > 0).ok_or(GARBAGE)?;
         let end = encode(XsMessageType::TRANSACTION_END, id, &[b"F\0"])?;
-        self.inner.state.lock().open()?;
+        self.inner.with(State::open)?;
         Ok(Transaction { store: XenStore { inner: self.inner.clone(), transaction: id }, end })
     }
 }
@@ -60,7 +61,7 @@ impl<X: Platform> Deref for Transaction<X> {
 impl<X: Platform> Drop for Transaction<X> {
     fn drop(&mut self) {
         let end = core::mem::take(&mut self.end);
-        self.store.inner.state.lock().close();
+        self.store.inner.with(State::close);
         if !end.is_empty() {
             self.store.post(XsMessageType::TRANSACTION_END, end);
         }

@@ -14,7 +14,8 @@ use core::task::{Poll, ready};
 use xen_sys::io::xs_wire::XsMessageType;
 
 use super::message::encode;
-use super::{BROKEN, Request, XenStore, path};
+use super::state::State;
+use super::{Request, XenStore, path};
 use crate::Error;
 use crate::memory::Platform;
 use crate::turn::Turn;
@@ -69,7 +70,7 @@ impl Queue {
         self.lost += 1;
     }
 
-    fn pop(&mut self) -> Option<WatchEvent> {
+    pub(super) fn pop(&mut self) -> Option<WatchEvent> {
         if let Some(path) = self.events.pop_front() {
             self.bytes -= path.capacity();
             return Some(WatchEvent::Changed(path));
@@ -96,7 +97,7 @@ impl<X: Platform> XenStore<X> {
     /// As [`XenStore::read`]; a quota on watches is E2BIG, ENOSPC or EDQUOT.
     pub async fn watch(&self, path: &str) -> Result<Watch<X>, Error> {
         path::check(path)?;
-        let token = self.inner.state.lock().add_watch()?;
+        let token = self.inner.with(State::add_watch)?;
         let turn = Turn::new(EVENTS);
         let mut watch = Watch { store: self.clone(), token, end: Vec::new(), turn };
         let digits = alloc::format!("{token}");
@@ -121,18 +122,14 @@ impl<X: Platform> Watch<X> {
             ready!(self.turn.poll_give_way(cx));
             let inner = &*self.store.inner;
             loop {
+                // Before the look, so that what comes after it is heard of.
                 let mark = inner.port.delivered();
+                inner.waiters.register(cx.waker());
                 inner.pump();
-                let state = &mut *inner.state.lock();
-                let queue = state.watches.iter_mut().find(|queue| queue.token == self.token);
-                if let Some(event) = queue.and_then(Queue::pop) {
+                if let Some(event) = inner.with(|state| state.next_event(self.token)) {
                     self.turn.count(1);
-                    return Poll::Ready(Ok(event));
+                    return Poll::Ready(event);
                 }
-                if state.is_broken() {
-                    return Poll::Ready(Err(BROKEN));
-                }
-                state.register(cx.waker());
                 if inner.port.poll_beyond(mark, cx.waker()).is_pending() {
                     return Poll::Pending;
                 }
@@ -144,7 +141,7 @@ impl<X: Platform> Watch<X> {
 impl<X: Platform> Drop for Watch<X> {
     fn drop(&mut self) {
         let end = core::mem::take(&mut self.end);
-        self.store.inner.state.lock().remove_watch(self.token);
+        self.store.inner.with(|state| state.remove_watch(self.token));
         if !end.is_empty() {
             self.store.post(XsMessageType::UNWATCH, end);
         }

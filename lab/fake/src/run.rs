@@ -42,11 +42,13 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // A waker's code may call in: cloned before the lock, dropped after it.
+        let waker = cx.waker().clone();
         let state = &mut *self.world.lock();
         if state.now >= self.deadline {
             return Poll::Ready(());
         }
-        state.timers.entry(self.deadline).or_default().push(cx.waker().clone());
+        state.timers.entry(self.deadline).or_default().push(waker);
         Poll::Pending
     }
 }

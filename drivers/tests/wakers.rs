@@ -1,0 +1,339 @@
+//! Wakers are somebody else's code: whatever one calls when it's cloned, woken or dropped, nothing
+//! hangs and nobody misses what he waits for.
+#![expect(unsafe_code, reason = "a waker that calls in when it's cloned or dropped needs a vtable")]
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::thread;
+use std::time::Duration;
+
+use common::{BOB, domid};
+use drivers::gntdev::ReadWrite;
+use drivers::notify::{NotifyRequest, SEND_EVENT};
+use drivers::xenstore::XenStore;
+use drivers::{Access, Call, Errno, GrantRef, Index, Pages};
+use embassy_futures::yield_now;
+use fake_xen::{FakeXen, Guest, Pair, Task};
+
+/// What is done with a waker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Cloned,
+    Woken,
+    Dropped,
+}
+
+/// What all clones of a hostile waker have in common.
+struct Hostile {
+    call: Box<dyn Fn(Done)>,
+    /// It calls in, and is not called from there again.
+    inside: Cell<bool>,
+    woken: Cell<u32>,
+    /// Clones that live.
+    clones: Cell<usize>,
+    seen: RefCell<Vec<Done>>,
+}
+
+impl Hostile {
+    fn new(call: impl Fn(Done) + 'static) -> Rc<Self> {
+        let (inside, woken, clones) = (Cell::new(false), Cell::new(0), Cell::new(0));
+        Rc::new(Self { call: Box::new(call), inside, woken, clones, seen: RefCell::default() })
+    }
+
+    /// A waker of one thread: whoever makes it takes care that it stays there.
+    fn waker(self: &Rc<Self>) -> Waker {
+        self.clones.set(self.clones.get() + 1);
+        let data = Rc::into_raw(self.clone()).cast();
+        // SAFETY: the vtable counts references as Rc does; the tests use it on one thread.
+        unsafe { Waker::from_raw(RawWaker::new(data, &VTABLE)) }
+    }
+
+    fn called(&self, done: Done) {
+        if done == Done::Woken {
+            self.woken.set(self.woken.get() + 1);
+        }
+        self.seen.borrow_mut().push(done);
+        if !self.inside.replace(true) {
+            (self.call)(done);
+            self.inside.set(false);
+        }
+    }
+}
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(
+    |data| {
+        let hostile = borrow(data);
+        hostile.clones.set(hostile.clones.get() + 1);
+        hostile.called(Done::Cloned);
+        RawWaker::new(Rc::into_raw(hostile).cast(), &VTABLE)
+    },
+    |data| {
+        borrow(data).called(Done::Woken);
+        release(data);
+    },
+    |data| borrow(data).called(Done::Woken),
+    release,
+);
+
+/// One reference more to what a waker points at.
+fn borrow(data: *const ()) -> Rc<Hostile> {
+    // SAFETY: every waker's data is from `Rc::into_raw`, and the waker lives.
+    unsafe { Rc::increment_strong_count(data.cast::<Hostile>()) };
+    // SAFETY: the reference that was just counted.
+    unsafe { Rc::from_raw(data.cast()) }
+}
+
+fn release(data: *const ()) {
+    // SAFETY: the waker's own reference, which ends with it.
+    let hostile: Rc<Hostile> = unsafe { Rc::from_raw(data.cast()) };
+    hostile.clones.set(hostile.clones.get() - 1);
+    hostile.called(Done::Dropped);
+}
+
+/// Runs a test, which has failed if it hangs: whoever waits for his own lock spins for ever.
+fn in_time(test: impl FnOnce() + Send + 'static) {
+    let (done, wait) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    match wait.recv_timeout(Duration::from_secs(20)) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
+        // Over, by its end or by a panic.
+        _ => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+    }
+}
+
+fn poll(future: Pin<&mut impl Future>, waker: &Waker) -> bool {
+    future.poll(&mut Context::from_waker(waker)).is_ready()
+}
+
+#[test]
+fn a_waker_at_a_port_may_do_anything_with_ports() {
+    in_time(|| {
+        let pair = Pair::new();
+        let (alice, bob) = pair.alice.channel(&pair.bob);
+        let (events, number) = (pair.alice.events.clone(), alice.number());
+        let hostile = Hostile::new(move |_| {
+            assert!(events.open_ports() > 0);
+            let other = events.alloc_unbound(domid(BOB)).unwrap();
+            drop((events.hold(number).unwrap(), other));
+            events.dispatch();
+        });
+        let waker = hostile.waker();
+        for round in 1..=5 {
+            let mut wait = pin!(alice.wait());
+            assert!(!poll(wait.as_mut(), &waker));
+            // The same again is no other waiter.
+            assert!(!poll(wait.as_mut(), &waker));
+            bob.send().unwrap();
+            pair.alice.events.dispatch();
+            assert_eq!(hostile.woken.get(), round);
+            assert!(poll(wait.as_mut(), &waker));
+        }
+        assert!(hostile.seen.borrow().contains(&Done::Cloned));
+        assert!(hostile.seen.borrow().contains(&Done::Dropped));
+        // One that waits no more goes with its port, or with the next that has the number.
+        assert!(!poll(pin!(alice.wait()), &waker));
+        let number = alice.number();
+        drop((alice, bob));
+        let again = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
+        assert_eq!(again.number(), number);
+        assert_eq!(hostile.clones.get(), 1, "the test's own");
+    });
+}
+
+#[test]
+fn who_begins_to_wait_while_another_is_woken_is_woken_by_the_next_event() {
+    in_time(|| {
+        let pair = Pair::new();
+        let (alice, bob) = pair.alice.channel(&pair.bob);
+        let alice = Rc::new(alice);
+        let second = Hostile::new(|_| {});
+        let (port, waker) = (alice.clone(), second.waker());
+        let first = Hostile::new(move |done| {
+            if done == Done::Woken {
+                let mark = port.delivered();
+                assert!(!poll(pin!(port.wait_beyond(mark)), &waker));
+            }
+        });
+        assert!(!poll(pin!(alice.wait()), &first.waker()));
+        bob.send().unwrap();
+        pair.alice.events.dispatch();
+        assert_eq!((first.woken.get(), second.woken.get()), (1, 0));
+        bob.send().unwrap();
+        pair.alice.events.dispatch();
+        assert_eq!((first.woken.get(), second.woken.get()), (1, 1));
+    });
+}
+
+#[test]
+fn a_port_whose_last_holder_is_a_notice_runs_no_waker_in_the_devices() {
+    in_time(|| {
+        let pair = Pair::new();
+        let (gntdev, gntalloc) = (pair.bob.gntdev.clone(), pair.bob.gntalloc.clone());
+        let hostile = Hostile::new(move |_| {
+            assert_eq!(gntdev.usage().mapped, 0);
+            gntdev.retry_stuck();
+            gntalloc.open_indexed().unwrap();
+        });
+        let waker = hostile.waker();
+        let mapper = pair.bob.gntdev.open_indexed().unwrap();
+        let index = mapper.map_grant_ref(&[domid(BOB).grant(GrantRef(8))]).unwrap();
+        let granter = pair.bob.gntalloc.open_indexed().unwrap();
+        let page = granter.alloc_gref(BOB, 1, &mut [GrantRef(0)]).unwrap();
+        let set: [&dyn Fn(NotifyRequest); 2] =
+            [&|request| mapper.set_unmap_notify(index, request).unwrap(), &|request| {
+                granter.set_unmap_notify(page, request).unwrap()
+            }];
+        for set in set {
+            for _ in 0..3 {
+                let port = pair.bob.events.alloc_unbound(domid(BOB)).unwrap();
+                assert!(!poll(pin!(port.wait()), &waker));
+                set(NotifyRequest { action: SEND_EVENT, port: port.number() });
+            }
+            // The last is replaced by none, and closes.
+            set(NotifyRequest::default());
+        }
+        assert_eq!(pair.bob.events.open_ports(), Pair::new().bob.events.open_ports());
+        granter.dealloc_gref(page, Pages(1)).unwrap();
+    });
+}
+
+fn store(guest: &Guest) -> XenStore<FakeXen> {
+    guest.xenstore.clone().expect("an ordinary guest has xenstore")
+}
+
+/// Polls a future with a waker that is not the task's, as often as the task comes by.
+async fn drive<F: Future>(future: F, waker: &Waker) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(waker)) {
+            return output;
+        }
+        yield_now().await;
+    }
+}
+
+#[test]
+fn a_waker_at_xenstore_may_do_anything_with_xenstore() {
+    in_time(|| {
+        let Pair { world, alice, .. } = Pair::new();
+        let task = async {
+            let xs = store(&alice);
+            let watch = RefCell::new(Some(xs.watch("data").await.unwrap()));
+            let transaction = RefCell::new(Some(xs.transaction().await.unwrap()));
+            let events = alice.events.clone();
+            let inner = xs.clone();
+            let hostile = Hostile::new(move |_| {
+                drop((watch.take(), transaction.take()));
+                let quiet = Waker::noop();
+                // Given up before and after it is sent.
+                drop(inner.read("domid"));
+                assert!(!poll(pin!(inner.read("domid")), quiet));
+                inner.remove_later("data/none");
+                events.dispatch();
+            });
+            let waker = hostile.waker();
+            for round in 0..20_u8 {
+                drive(xs.write("data/a", &[round]), &waker).await.unwrap();
+                let mut watch = drive(xs.watch("data/a"), &waker).await.unwrap();
+                drive(watch.event(), &waker).await.unwrap();
+                assert_eq!(drive(xs.read("data/a"), &waker).await.unwrap(), [round]);
+            }
+            assert!(hostile.woken.get() > 40);
+            xs.read("domid").await.unwrap();
+            assert_eq!(alice.xen.xenstore_watches(), 0);
+            assert_eq!(alice.xen.xenstore_transactions(), 0);
+        };
+        world.run([Task::new(&alice.events, task)]);
+    });
+}
+
+#[test]
+fn an_answer_that_comes_while_others_are_woken_finds_who_waits_for_it() {
+    in_time(|| {
+        let Pair { world, alice, .. } = Pair::new();
+        let task = async {
+            let xs = store(&alice);
+            // Whoever is woken moves the ring, and gets everybody's answers off it.
+            let other = xs.clone();
+            let hostile = Hostile::new(move |done| {
+                if done != Done::Dropped {
+                    assert!(!poll(pin!(other.read("domid")), Waker::noop()));
+                }
+            });
+            let waker = hostile.waker();
+            for _ in 0..20 {
+                let mut first = pin!(xs.read("domid"));
+                assert!(!poll(first.as_mut(), &waker));
+                // This one is polled by its own task, which sleeps until it's woken.
+                assert_eq!(xs.read("domid").await.unwrap(), b"1");
+                assert_eq!(drive(first, &waker).await.unwrap(), b"1");
+            }
+        };
+        world.run([Task::new(&alice.events, task)]);
+    });
+}
+
+#[test]
+fn a_waker_at_the_upkeep_may_do_anything_with_the_devices() {
+    in_time(|| {
+        let pair = Pair::new();
+        let (alice, bob) = (pair.alice.gntalloc.clone(), pair.bob.gntdev.clone());
+        let hostile = Hostile::new(move |_| {
+            let own = alice.open().alloc(domid(BOB), Pages(2), Access::ReadWrite).unwrap();
+            drop(own);
+            assert!(alice.parked() <= 1);
+            alice.reap(u32::MAX);
+            assert!(bob.usage().stuck <= 2);
+            bob.retry_stuck();
+            bob.open_indexed().unwrap();
+        });
+        let waker = hostile.waker();
+        let (mut reap, mut retry) = (pin!(pair.alice.upkeep()), pin!(pair.bob.upkeep()));
+        let indexed = pair.bob.gntdev.open_indexed().unwrap();
+        for _ in 0..3 {
+            assert!(!poll(reap.as_mut(), &waker));
+            assert!(!poll(retry.as_mut(), &waker));
+            let export = pair.alice.share(&pair.bob, 1);
+            let offer = pair.alice.offer(&export);
+            let mapping = pair.bob.map::<ReadWrite>(&offer);
+            let index = indexed.map_grant_ref(&offer).unwrap();
+            let addr = indexed.mmap(index, Pages(1), true, Access::ReadWrite).unwrap();
+            let before = hostile.woken.get();
+            drop(export);
+            assert_eq!(hostile.woken.get(), before + 1, "a page is parked");
+            pair.bob.xen.deny(Call::GnttabUnmap, Some(Errno::EFAULT));
+            drop(mapping);
+            assert!(hostile.woken.get() > before + 1, "a region is stuck");
+            indexed.munmap_and_remove(addr, Pages(1)).unwrap_err();
+            pair.bob.xen.deny(Call::GnttabUnmap, None);
+            pair.bob.gntdev.retry_stuck();
+            pair.alice.gntalloc.reap(u32::MAX);
+            // Until both have seen that there is nothing any more.
+            pair.world.run([Task::new(&pair.bob.events, async {
+                for _ in 0..3 {
+                    pair.bob.system.sleep_until(pair.world.now() + 200_000_000).await;
+                    assert!(!poll(reap.as_mut(), &waker));
+                    assert!(!poll(retry.as_mut(), &waker));
+                }
+            })]);
+        }
+        drop(indexed);
+        assert_eq!(index_of_nothing(&pair), Errno::EINVAL);
+        pair.assert_clean();
+    });
+}
+
+/// The device is still usable: what an empty one says.
+fn index_of_nothing(pair: &Pair) -> Errno {
+    let device = pair.bob.gntdev.open_indexed().unwrap();
+    device.unmap_grant_ref(Index(0), Pages(1)).unwrap_err().errno()
+}
