@@ -52,6 +52,16 @@ struct Entry {
 
 impl Entry {
     const CLOSED: Self = Self { holders: 0, delivered: 0, waiters: Waiters::new() };
+
+    /// One holder more.
+    ///
+    /// # Errors
+    /// EOVERFLOW where the count ends: a holder can be forgotten, which leaves it counted.
+    fn hold(&mut self) -> Result<(), Error> {
+        let held = Error::Local(Errno::EOVERFLOW, "the port has 4294967295 holders");
+        self.holders = self.holders.checked_add(1).ok_or(held)?;
+        Ok(())
+    }
 }
 
 /// What is at the other end of a port of ours.
@@ -144,7 +154,7 @@ impl<X: Platform> Events<X> {
             let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
             return Err(Error::NO_MEMORY);
         }
-        ports[index].holders += 1;
+        ports[index].hold()?;
         self.unmask(number);
         let seen = AtomicU64::new(ports[index].delivered);
         drop(ports);
@@ -168,11 +178,12 @@ impl<X: Platform> Events<X> {
     /// Another holder of an open port.
     ///
     /// # Errors
-    /// EINVAL if it's not open, or not ours to hold.
+    /// EINVAL if it's not open, or not ours to hold; EOVERFLOW beyond 4,294,967,295 holders, of
+    /// which most were forgotten.
     pub fn hold(&self, number: PortNumber) -> Result<Port<X>, Error> {
         match self.0.ports.lock().get_mut(number.0 as usize) {
             Some(entry) if entry.holders > 0 => {
-                entry.holders += 1;
+                entry.hold()?;
                 let seen = AtomicU64::new(entry.delivered);
                 Ok(Port { events: self.clone(), number, seen })
             }
@@ -369,4 +380,19 @@ fn bits(mut word: u64) -> impl Iterator<Item = usize> {
         word &= word.wrapping_sub(1);
         bit
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_with_all_holders_that_can_be_counted_is_held_by_no_more_and_stays_open() {
+        let mut entry = Entry { holders: u32::MAX - 1, ..Entry::CLOSED };
+        assert_eq!(entry.hold(), Ok(()));
+        for _ in 0..3 {
+            assert_eq!(entry.hold().map_err(|error| error.errno()), Err(Errno::EOVERFLOW));
+            assert_eq!(entry.holders, u32::MAX);
+        }
+    }
 }
