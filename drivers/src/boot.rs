@@ -4,7 +4,6 @@
 //! so it is made under `unsafe` and used up by [`crate::Services::bring_up`].
 #![expect(unsafe_code, reason = "a page's lifetime and the uniqueness of a boot are promises")]
 
-use core::ops::Deref;
 use core::ptr;
 
 use xen_sys::io::console::XenconsInterface;
@@ -12,7 +11,8 @@ use xen_sys::io::xs_wire::XenstoreDomainInterface;
 use xen_sys::xen::SharedInfo;
 
 use crate::PortNumber;
-use crate::memory::Platform;
+use crate::memory::{Memory, Platform};
+use crate::words::Watched;
 
 /// A page that Xen or one of its daemons shares with this domain, and what keeps it there.
 #[derive(Debug)]
@@ -27,9 +27,15 @@ impl<X, T> SharedPage<X, T> {
     /// # Safety
     /// It does stay so long.
     pub unsafe fn new(owner: X, page: &T) -> Self {
-        // SAFETY: valid while `owner` lives, which is kept beside it; `deref` lends it no longer.
+        // SAFETY: valid while `owner` lives, which is kept beside it; `word` lends it no longer.
         let page = unsafe { &*ptr::from_ref(page) };
         Self { page, owner }
+    }
+
+    /// The page, for whoever made it and uses it before there are services. These reach its words
+    /// by another way, on which a test can step in.
+    pub fn page(&self) -> &T {
+        self.page
     }
 }
 
@@ -39,11 +45,10 @@ impl<X: Clone, T> Clone for SharedPage<X, T> {
     }
 }
 
-impl<X, T> Deref for SharedPage<X, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.page
+impl<X: Memory, T> SharedPage<X, T> {
+    /// One of its words.
+    pub(crate) fn word<A>(&self, pick: impl FnOnce(&T) -> &A) -> Watched<'_, X, A> {
+        Watched::new(&self.owner, pick(self.page))
     }
 }
 

@@ -18,10 +18,11 @@ use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::Virq;
 
 use crate::Error;
-use crate::boot::ConsoleDevice;
+use crate::boot::{ConsoleDevice, SharedPage};
 use crate::events::{Events, Port};
-use crate::memory::Platform;
+use crate::memory::{Memory, Platform};
 use crate::turn::Turn;
+use crate::words::{Word, consume, produce};
 
 /// Bytes that wait in our memory for room in the ring.
 const BACKLOG: usize = 16 * 1024;
@@ -29,6 +30,11 @@ const BACKLOG: usize = 16 * 1024;
 const AT_ONCE: usize = 2048;
 /// How long [`Console::print_now`] waits for a daemon that takes nothing: 2 s.
 const PATIENCE_NS: u64 = 2_000_000_000;
+/// Bytes of the ring to the guest, and of the one from it.
+const INPUT: usize = 1024;
+const OUTPUT: usize = 2048;
+
+type RingPage<X> = SharedPage<X, XenconsInterface>;
 
 /// The console of this guest. Clones are the same console.
 #[derive(Debug)]
@@ -170,7 +176,8 @@ impl<X: Platform> Console<X> {
         self.flush(out);
         let taken = match &self.0.device {
             ConsoleDevice::Ring(ring, _) => {
-                ring.out_cons.load(Ordering::Acquire) == ring.out_prod.load(Ordering::Relaxed)
+                ring.word(|ring| &ring.out_cons).load(Ordering::Acquire)
+                    == ring.word(|ring| &ring.out_prod).load(Ordering::Relaxed)
             }
             ConsoleDevice::Hypervisor => true,
         };
@@ -314,37 +321,34 @@ impl<X: Platform> embedded_io_async::Write for Console<X> {
 }
 
 /// Moves bytes from the backlog to the ring; whether any.
-fn fill(ring: &XenconsInterface, backlog: &mut VecDeque<u8>) -> bool {
-    let size = ring.output.len() as u32;
+fn fill<X: Memory>(page: &RingPage<X>, backlog: &mut VecDeque<u8>) -> bool {
+    let index = page.word(|ring| &ring.out_prod);
     // The daemon's index, read once. More than a ring of bytes behind ours can't be: then there
     // is no room, and nothing of ours is overwritten.
-    let cons = ring.out_cons.load(Ordering::Acquire);
-    let mut prod = ring.out_prod.load(Ordering::Relaxed);
-    let room = size.saturating_sub(prod.wrapping_sub(cons));
+    let cons = page.word(|ring| &ring.out_cons).load(Ordering::Acquire);
+    let prod = index.load(Ordering::Relaxed);
+    let room = (OUTPUT as u32).saturating_sub(prod.wrapping_sub(cons));
     let moved = backlog.len().min(room as usize);
-    for byte in backlog.drain(..moved) {
-        ring.output[(prod % size) as usize].store(byte, Ordering::Relaxed);
-        prod = prod.wrapping_add(1);
-    }
-    // The bytes before the index that announces them.
-    ring.out_prod.store(prod, Ordering::Release);
+    let place = |at| page.word(|ring| &ring.output[at as usize % OUTPUT]);
+    produce(backlog.drain(..moved), prod, place, &index);
     moved > 0
 }
 
 /// Moves bytes from the ring to `bytes`; how many.
-fn empty(ring: &XenconsInterface, bytes: &mut [u8]) -> usize {
-    let size = ring.input.len() as u32;
+fn empty<X: Memory>(page: &RingPage<X>, bytes: &mut [u8]) -> usize {
+    let index = page.word(|ring| &ring.in_cons);
     // The daemon's index, read once. More than a ring of bytes can't be there: then there is none.
-    let prod = ring.in_prod.load(Ordering::Acquire);
-    let mut cons = ring.in_cons.load(Ordering::Relaxed);
-    let ready = prod.wrapping_sub(cons);
-    let ready = if ready > size { 0 } else { ready as usize };
+    let prod = page.word(|ring| &ring.in_prod).load(Ordering::Acquire);
+    let cons = index.load(Ordering::Relaxed);
+    let ready = prod.wrapping_sub(cons) as usize;
+    let ready = if ready > INPUT { 0 } else { ready };
     let len = bytes.len().min(ready);
-    for byte in &mut bytes[..len] {
-        *byte = ring.input[(cons % size) as usize].load(Ordering::Relaxed);
-        cons = cons.wrapping_add(1);
-    }
-    // The bytes are taken before their room is given back.
-    ring.in_cons.store(cons, Ordering::Release);
+    let mut rest = bytes.iter_mut();
+    let place = |at| page.word(|ring| &ring.input[at as usize % INPUT]);
+    consume(len, cons, place, &index, |byte| {
+        if let Some(next) = rest.next() {
+            *next = byte;
+        }
+    });
     len
 }

@@ -8,11 +8,12 @@
 //! FIFO event channels are refused: they serve many ports and priorities, which a guest like
 //! this has not, and have a row of advisories of their own (XSA-107, 188, 221, 358, 359).
 
-use alloc::collections::TryReserveError;
+mod bits;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::poll_fn;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use core::task::{Poll, Waker};
 
 use spin::Mutex;
@@ -22,9 +23,11 @@ use xen_sys::event_channel::{
 };
 use xen_sys::xen::{DOMID_SELF, SharedInfo, Virq};
 
+use self::bits::{Place, Ports, Upcall, WORDS};
 use crate::boot::SharedPage;
 use crate::memory::Platform;
 use crate::waiters::Waiters;
+use crate::words::{Watched, Word};
 use crate::{Call, Counters, DomId, Errno, Error, PortNumber};
 
 /// The event channels of this domain. Clones are the same channels.
@@ -80,8 +83,8 @@ pub enum PortStatus {
 impl<X: Platform> Events<X> {
     /// Masks every port; each is unmasked when it's opened.
     pub(crate) fn bring_up(xen: &X, shared_info: SharedPage<X, SharedInfo>) -> Self {
-        for word in &shared_info.evtchn_mask {
-            word.store(u64::MAX, Ordering::Relaxed);
+        for word in 0..WORDS {
+            shared_info.word(|page| &page.evtchn_mask[word]).store(u64::MAX, Ordering::Relaxed);
         }
         Self(Arc::new(Channels { xen: xen.clone(), shared_info, ports: Mutex::new(Vec::new()) }))
     }
@@ -140,23 +143,22 @@ impl<X: Platform> Events<X> {
     /// # Errors
     /// ENOMEM; the port is closed then. EINVAL for a number that no port has.
     pub(crate) fn adopt(&self, number: PortNumber) -> Result<Port<X>, Error> {
-        let words = &self.0.shared_info.evtchn_mask;
+        let Some(place) = Place::of(number) else {
+            return Err(Error::Local(Errno::EINVAL, "no port has that number"));
+        };
         let mut ports = self.0.ports.lock();
         let index = number.0 as usize;
-        if number.0 == 0 || index / 64 >= words.len() {
-            return Err(Error::Local(Errno::EINVAL, "no port has that number"));
-        }
         // Wakers of the channel that had the number before; dropped outside the lock.
         let closed = ports.get_mut(index).filter(|entry| entry.holders == 0);
         let stale = closed.map(|entry| entry.waiters.take());
-        if make_room(&mut ports, index).is_err() {
+        let Some(entry) = room_for(&mut ports, index) else {
             drop(ports);
             let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
             return Err(Error::NO_MEMORY);
-        }
-        ports[index].hold()?;
-        self.unmask(number);
-        let seen = AtomicU64::new(ports[index].delivered);
+        };
+        entry.hold()?;
+        let seen = AtomicU64::new(entry.delivered);
+        bits::unmask(&self.0.ports_of(place.word), &self.0.upcall(), place);
         drop(ports);
         drop(stale);
         Ok(Port { events: self.clone(), number, seen })
@@ -199,21 +201,13 @@ impl<X: Platform> Events<X> {
     /// One pass over what is pending: clears each bit, then wakes who waits for it. Returns the
     /// number of events; the caller may block only after it was 0.
     pub fn dispatch(&self) -> usize {
-        let shared = &self.0.shared_info;
-        let vcpu = &shared.vcpu_info[0];
-        // In this order: a selector bit left set under a cleared upcall_pending would never be
-        // announced again, since Xen rings only when it sets the selector bit itself.
-        vcpu.evtchn_upcall_pending.store(0, Ordering::SeqCst);
-        let words = vcpu.evtchn_pending_sel.swap(0, Ordering::SeqCst);
+        let words = bits::take_words(&self.0.upcall());
         let mut events = 0;
-        for word in bits(words) {
-            let masked = shared.evtchn_mask[word].load(Ordering::SeqCst);
-            for bit in bits(shared.evtchn_pending[word].load(Ordering::SeqCst) & !masked) {
-                // Cleared before the wake-up: what is sent from now on sets it again.
-                shared.evtchn_pending[word].fetch_and(!(1 << bit), Ordering::SeqCst);
+        for word in words {
+            bits::take_events(&self.0.ports_of(word), |bit| {
                 events += 1;
                 self.deliver(word * 64 + bit);
-            }
+            });
         }
         Counters::add(&self.0.xen.counters().events_in, events as u64);
         events
@@ -233,35 +227,42 @@ impl<X: Platform> Events<X> {
         }
     }
 
-    /// Lets Xen announce the port's events, and announces one that came while it was masked.
-    fn unmask(&self, number: PortNumber) {
-        let shared = &self.0.shared_info;
-        let (word, bit) = (number.0 as usize / 64, 1 << (number.0 % 64));
-        shared.evtchn_mask[word].fetch_and(!bit, Ordering::SeqCst);
-        if shared.evtchn_pending[word].load(Ordering::SeqCst) & bit != 0 {
-            shared.vcpu_info[0].evtchn_pending_sel.fetch_or(1 << word, Ordering::SeqCst);
-            shared.vcpu_info[0].evtchn_upcall_pending.store(1, Ordering::SeqCst);
-        }
-    }
-
     /// One holder less; the last one closes.
     ///
     /// Runs nobody's code, so that a port may be dropped under any lock. Wakers of futures that
     /// were given up stay until the number is used again; nobody waits without a holder.
     fn release(&self, number: PortNumber) {
         let ports = &mut *self.0.ports.lock();
-        let entry = &mut ports[number.0 as usize];
+        let (Some(entry), Some(place)) = (ports.get_mut(number.0 as usize), Place::of(number))
+        else {
+            return;
+        };
         entry.holders -= 1;
         if entry.holders > 0 {
             return;
         }
-        let shared = &self.0.shared_info;
-        let (word, bit) = (number.0 as usize / 64, 1 << (number.0 % 64));
-        shared.evtchn_mask[word].fetch_or(bit, Ordering::SeqCst);
+        let words = self.0.ports_of(place.word);
+        bits::mask(&words, place);
         // Closing can fail only for a port that is closed already, which is what we want.
         let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
         // The number may be given out again; its next owner must not see our last event.
-        shared.evtchn_pending[word].fetch_and(!bit, Ordering::SeqCst);
+        bits::forget(&words, place);
+    }
+}
+
+impl<X: Platform> Channels<X> {
+    fn upcall(&self) -> Upcall<Watched<'_, X, AtomicU8>, Watched<'_, X, AtomicU64>> {
+        Upcall {
+            pending: self.shared_info.word(|page| &page.vcpu_info[0].evtchn_upcall_pending),
+            selector: self.shared_info.word(|page| &page.vcpu_info[0].evtchn_pending_sel),
+        }
+    }
+
+    fn ports_of(&self, word: usize) -> Ports<Watched<'_, X, AtomicU64>> {
+        Ports {
+            pending: self.shared_info.word(|page| &page.evtchn_pending[word % WORDS]),
+            mask: self.shared_info.word(|page| &page.evtchn_mask[word % WORDS]),
+        }
     }
 }
 
@@ -330,7 +331,8 @@ impl<X: Platform> Port<X> {
 
     /// Events delivered since the port was opened, a mark for [`Port::wait_beyond`].
     pub fn delivered(&self) -> u64 {
-        self.events.0.ports.lock()[self.number.0 as usize].delivered
+        let ports = self.events.0.ports.lock();
+        ports.get(self.number.0 as usize).map_or(0, |entry| entry.delivered)
     }
 
     /// Waits until more than `mark` events were delivered. For several who wait at one port:
@@ -348,11 +350,11 @@ impl<X: Platform> Port<X> {
     pub(crate) fn poll_beyond(&self, mark: u64, waker: &Waker) -> Poll<()> {
         let waker = waker.clone();
         let unkept = {
-            let entry = &mut self.events.0.ports.lock()[self.number.0 as usize];
-            if entry.delivered > mark {
-                return Poll::Ready(());
+            let ports = &mut *self.events.0.ports.lock();
+            match ports.get_mut(self.number.0 as usize) {
+                Some(entry) if entry.delivered <= mark => entry.waiters.register(waker),
+                _ => return Poll::Ready(()),
             }
-            entry.waiters.register(waker)
         };
         unkept.settle();
         Poll::Pending
@@ -365,21 +367,14 @@ impl<X: Platform> Drop for Port<X> {
     }
 }
 
-/// Room for port `index`, and for somebody to wait at it.
-fn make_room(ports: &mut Vec<Entry>, index: usize) -> Result<(), TryReserveError> {
+/// The entry of port `index`, with room for somebody to wait there; `None` without memory.
+fn room_for(ports: &mut Vec<Entry>, index: usize) -> Option<&mut Entry> {
     let more = (index + 1).saturating_sub(ports.len());
-    ports.try_reserve(more)?;
+    ports.try_reserve(more).ok()?;
     ports.resize_with(ports.len() + more, || Entry::CLOSED);
-    ports[index].waiters.make_room(2)
-}
-
-/// The numbers of the set bits.
-fn bits(mut word: u64) -> impl Iterator<Item = usize> {
-    core::iter::from_fn(move || {
-        let bit = (word != 0).then(|| word.trailing_zeros() as usize);
-        word &= word.wrapping_sub(1);
-        bit
-    })
+    let entry = ports.get_mut(index)?;
+    entry.waiters.make_room(2).ok()?;
+    Some(entry)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod references;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use spin::Mutex;
 use xen_sys::grant_table::{
@@ -30,6 +30,7 @@ use crate::error::check_status;
 use crate::events::Port;
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::raw::{NoticeId, Notices};
+use crate::words::{Watched, Word};
 use crate::{Access, Call, ClaimedDomId, DomId, Errno, Error, GrantRef, PeerState};
 
 /// How often an exchange that met a change by Xen is tried again.
@@ -155,12 +156,7 @@ impl<X: Platform> GrantTable<X> {
         };
         // From now on the peer may write to it.
         page.set_clean(false);
-        let entry = self.entry(GrantRef(gref));
-        entry.frame.store(frame, Ordering::Relaxed);
-        entry.domid.store(peer.get(), Ordering::Relaxed);
-        // grant_table.h, "Introducing a valid entry": Xen may use the entry as soon as it has a
-        // type, so the type goes last, behind a write barrier.
-        entry.flags.store(permit(access).bits(), Ordering::Release);
+        introduce(&self.entry(GrantRef(gref)), frame, peer, access);
         Ok(Granted { page, gref: GrantRef(gref), notice: None })
     }
 
@@ -178,7 +174,7 @@ impl<X: Platform> GrantTable<X> {
     /// Only the result of the exchange decides: looking first and ending then would leave the
     /// peer a moment to map in between (XSA-396).
     pub(crate) fn suspend(&self, granted: &Granted) -> bool {
-        end_access(self.entry(granted.gref))
+        end_access(&self.entry(granted.gref).flags)
     }
 
     /// Makes a suspended grant what it was.
@@ -299,10 +295,16 @@ impl<X: Platform> GrantTable<X> {
         Ok(())
     }
 
-    fn entry(&self, gref: GrantRef) -> &GrantEntryV1 {
+    fn entry(&self, gref: GrantRef) -> WatchedEntry<'_, X> {
         // SAFETY: entries are written in this file alone: those of pages that a `Granted` holds.
         let entries = unsafe { self.xen.grant_entries() };
-        &entries[gref.0 as usize]
+        // Only what `grow` has mapped becomes a reference.
+        let entry = &entries[gref.0 as usize];
+        Entry {
+            flags: Watched::new(&self.xen, &entry.flags),
+            domid: Watched::new(&self.xen, &entry.domid),
+            frame: Watched::new(&self.xen, &entry.frame),
+        }
     }
 }
 
@@ -310,9 +312,31 @@ const FULL: Error = Error::Local(Errno::ENOSPC, "the grant table is full; raise 
 const ABOVE_16_TIB: Error =
     Error::Local(Errno::EOVERFLOW, "the page lies above 16 TiB of machine memory");
 
+/// A grant entry, by its words.
+struct Entry<Half, Whole> {
+    flags: Half,
+    domid: Half,
+    frame: Whole,
+}
+
+type WatchedEntry<'a, X> = Entry<Watched<'a, X, AtomicU16>, Watched<'a, X, AtomicU32>>;
+
+/// grant_table.h, "Introducing a valid entry": Xen may use the entry as soon as it has a type, so
+/// the type goes last, behind a write barrier.
+fn introduce<Half: Word<Value = u16>, Whole: Word<Value = u32>>(
+    entry: &Entry<Half, Whole>,
+    frame: u32,
+    peer: DomId,
+    access: Access,
+) {
+    entry.frame.store(frame, Ordering::Relaxed);
+    entry.domid.store(peer.get(), Ordering::Relaxed);
+    entry.flags.store(permit(access).bits(), Ordering::Release);
+}
+
 /// The compare-and-swap of grant_table.h, "Invalidating an unused GTF_permit_access entry".
-fn end_access(entry: &GrantEntryV1) -> bool {
-    let mut flags = entry.flags.load(Ordering::Relaxed);
+fn end_access(word: &impl Word<Value = u16>) -> bool {
+    let mut flags = word.load(Ordering::Relaxed);
     // Each failed exchange means that Xen has just marked or unmarked the entry. A peer that
     // maps and unmaps without pause is told from an idle one by a few looks.
     for _ in 0..END_ATTEMPTS {
@@ -321,7 +345,7 @@ fn end_access(entry: &GrantEntryV1) -> bool {
         }
         // AcqRel: what the peer wrote is visible before the page is used again, and nothing of
         // the entry is reused before it is invalid.
-        match entry.flags.compare_exchange(flags, 0, Ordering::AcqRel, Ordering::Relaxed) {
+        match word.compare_exchange(flags, 0, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return true,
             Err(now) => flags = now,
         }

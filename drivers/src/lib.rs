@@ -34,6 +34,7 @@ mod slab;
 mod system;
 mod turn;
 mod waiters;
+mod words;
 
 pub use boot::{Boot, ConsoleDevice, SharedPage, XenstoreDevice};
 pub use errno::Errno;

@@ -157,6 +157,15 @@ pub struct HostAddr {
     pub flags: Gntmap,
 }
 
+/// When an access to memory that others write is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It comes next.
+    Before,
+    /// It has just been.
+    After,
+}
+
 /// Pages, address space, and access to memory that others write.
 ///
 /// # Safety
@@ -222,6 +231,10 @@ pub unsafe trait Memory {
     /// An entry is an order to Xen: a frame that it names is another domain's to read or write. The
     /// caller writes only entries of its own, and only frames of pages that it holds.
     unsafe fn grant_entries(&self) -> &[GrantEntryV1];
+
+    /// Told of every access to a word in a page that Xen, a daemon or a peer writes, too: there
+    /// is where they may step in. On metal they do so without being asked.
+    fn observe(&self, _moment: Moment) {}
 
     /// The state of the frame allocator.
     fn frames(&self) -> FrameCount;

@@ -21,11 +21,42 @@ const CONS: usize = 64;
 const SENDER_WAITS: usize = 128;
 const RECEIVER_WAITS: usize = 192;
 
-/// What both ends have in common.
+/// What rings at the other end, and is rung from there.
+trait Bell {
+    /// How often it was rung.
+    fn delivered(&self) -> u64;
+
+    /// Waits until it was rung more than `mark` times.
+    fn wait_beyond(&self, mark: u64) -> impl Future<Output = ()>;
+
+    /// Rings at the other end.
+    fn ring(&self) -> Result<(), Error>;
+
+    /// What comes before it is seen by all before what comes after.
+    fn fence() {
+        fence(Ordering::SeqCst);
+    }
+}
+
+impl<X: Platform> Bell for Port<X> {
+    fn delivered(&self) -> u64 {
+        Port::delivered(self)
+    }
+
+    fn wait_beyond(&self, mark: u64) -> impl Future<Output = ()> {
+        Port::wait_beyond(self, mark)
+    }
+
+    fn ring(&self) -> Result<(), Error> {
+        self.send()
+    }
+}
+
+/// Either end.
 #[derive(Debug)]
-struct RingEnd<'a, X: Platform, S: ?Sized> {
+struct RingEnd<'a, B, S: ?Sized> {
     shared: &'a S,
-    port: &'a Port<X>,
+    bell: &'a B,
     /// Bytes of the buffer, a power of two.
     size: u32,
     /// Our index.
@@ -36,59 +67,11 @@ struct RingEnd<'a, X: Platform, S: ?Sized> {
 
 /// The end that writes.
 #[derive(Debug)]
-pub struct Sender<'a, X: Platform, S: ?Sized>(RingEnd<'a, X, S>);
+pub struct Sender<'a, X: Platform, S: ?Sized>(RingEnd<'a, Port<X>, S>);
 
 /// The end that reads.
 #[derive(Debug)]
-pub struct Receiver<'a, X: Platform, S: ?Sized>(RingEnd<'a, X, S>);
-
-impl<'a, X: Platform, S: SharedMut + ?Sized> RingEnd<'a, X, S> {
-    fn new(shared: &'a S, port: &'a Port<X>) -> Result<Self, Error> {
-        let size = shared.size().checked_sub(PAGE_SIZE).and_then(|size| u32::try_from(size).ok());
-        match size.filter(|size| size.is_power_of_two()) {
-            Some(size) => Ok(Self { shared, port, size, index: 0, turn: Turn::new(size as usize) }),
-            None => Err(Error::Local(Errno::EINVAL, "a ring has 1 page and a power of two more")),
-        }
-    }
-
-    /// Bytes between the other side's index and ours, `prod` - `cons`.
-    fn used(&self, other: usize) -> Result<u32, Error> {
-        let other_index = self.shared.load_u32(other)?;
-        let used = match other {
-            PROD => other_index.wrapping_sub(self.index),
-            _ => self.index.wrapping_sub(other_index),
-        };
-        if used > self.size { Err(BROKEN) } else { Ok(used) }
-    }
-
-    /// The place of our index in the shared range, and how many of `len` bytes lie before the
-    /// buffer's end.
-    fn place(&self, len: usize) -> (usize, usize) {
-        let at = (self.index % self.size) as usize;
-        (PAGE_SIZE + at, len.min(self.size as usize - at))
-    }
-
-    /// Publishes our index, and tells the other side if it waits.
-    fn publish(&mut self, own: usize, moved: usize, other_waits: usize) -> Result<(), Error> {
-        self.index = self.index.wrapping_add(moved as u32);
-        self.turn.count(moved);
-        self.shared.store_u32(own, self.index)?;
-        // The index before the look at the mark; the other side sets its mark before it looks at
-        // the index. One of us sees the other's.
-        fence(Ordering::SeqCst);
-        if self.shared.load_u32(other_waits)? != 0 {
-            self.port.send()?;
-        }
-        Ok(())
-    }
-
-    /// Says that we wait, or no longer.
-    fn wait(&self, mark: usize, waits: bool) -> Result<(), Error> {
-        self.shared.store_u32(mark, u32::from(waits))?;
-        fence(Ordering::SeqCst);
-        Ok(())
-    }
-}
+pub struct Receiver<'a, X: Platform, S: ?Sized>(RingEnd<'a, Port<X>, S>);
 
 impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
     /// The writing end over zeroed pages: 1 and a power of two more. `port` leads to the reader.
@@ -104,39 +87,15 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
     /// # Errors
     /// EIO if the reader's index can't be.
     pub fn push(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        let end = &mut self.0;
-        let room = (end.size - end.used(CONS)?) as usize;
-        let bytes = &bytes[..bytes.len().min(room)];
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        let (at, first) = end.place(bytes.len());
-        end.shared.write(at, &bytes[..first])?;
-        end.shared.write(PAGE_SIZE, &bytes[first..])?;
-        end.publish(PROD, bytes.len(), RECEIVER_WAITS)?;
-        Ok(bytes.len())
+        self.0.push(bytes)
     }
 
     /// Writes all of `bytes`, waiting for room as often as it takes.
     ///
     /// # Errors
     /// As [`Sender::push`].
-    pub async fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
-        while !bytes.is_empty() {
-            self.0.turn.give_way().await;
-            let mark = self.0.port.delivered();
-            let mut sent = self.push(bytes)?;
-            if sent == 0 {
-                self.0.wait(SENDER_WAITS, true)?;
-                sent = self.push(bytes)?;
-                if sent == 0 {
-                    self.0.port.wait_beyond(mark).await;
-                }
-                self.0.wait(SENDER_WAITS, false)?;
-            }
-            bytes = &bytes[sent..];
-        }
-        Ok(())
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.0.send(bytes).await
     }
 }
 
@@ -154,16 +113,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
     /// # Errors
     /// EIO if the writer's index can't be.
     pub fn pull(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
-        let end = &mut self.0;
-        let len = bytes.len().min(end.used(PROD)? as usize);
-        if len == 0 {
-            return Ok(0);
-        }
-        let (at, first) = end.place(len);
-        end.shared.read(at, &mut bytes[..first])?;
-        end.shared.read(PAGE_SIZE, &mut bytes[first..len])?;
-        end.publish(CONS, len, SENDER_WAITS)?;
-        Ok(len)
+        self.0.pull(bytes)
     }
 
     /// Reads at least one byte, waiting for it.
@@ -171,22 +121,121 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
     /// # Errors
     /// As [`Receiver::pull`].
     pub async fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        self.0.receive(bytes).await
+    }
+}
+
+impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
+    fn new(shared: &'a S, bell: &'a B) -> Result<Self, Error> {
+        let size = shared.size().checked_sub(PAGE_SIZE).and_then(|size| u32::try_from(size).ok());
+        match size.filter(|size| size.is_power_of_two()) {
+            Some(size) => Ok(Self { shared, bell, size, index: 0, turn: Turn::new(size as usize) }),
+            None => Err(Error::Local(Errno::EINVAL, "a ring has 1 page and a power of two more")),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        let room = self.size - self.used(CONS)?;
+        let (bytes, _) = bytes.split_at(bytes.len().min(room as usize));
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let (at, ahead) = self.place();
+        let (first, second) = bytes.split_at(bytes.len().min(ahead));
+        self.shared.write(at, first)?;
+        self.shared.write(PAGE_SIZE, second)?;
+        self.publish(PROD, bytes.len(), RECEIVER_WAITS)?;
+        Ok(bytes.len())
+    }
+
+    async fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            self.turn.give_way().await;
+            let mark = self.bell.delivered();
+            let mut sent = self.push(bytes)?;
+            if sent == 0 {
+                self.wait(SENDER_WAITS, true)?;
+                // Once more: who made room before our mark could be seen will not ring.
+                sent = self.push(bytes)?;
+                if sent == 0 {
+                    self.bell.wait_beyond(mark).await;
+                }
+                self.wait(SENDER_WAITS, false)?;
+            }
+            bytes = bytes.get(sent..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn pull(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        let len = bytes.len().min(self.used(PROD)? as usize);
+        if len == 0 {
+            return Ok(0);
+        }
+        let (bytes, _) = bytes.split_at_mut(len);
+        let (at, ahead) = self.place();
+        let (first, second) = bytes.split_at_mut(len.min(ahead));
+        self.shared.read(at, first)?;
+        self.shared.read(PAGE_SIZE, second)?;
+        self.publish(CONS, len, SENDER_WAITS)?;
+        Ok(len)
+    }
+
+    async fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         loop {
-            self.0.turn.give_way().await;
-            let mark = self.0.port.delivered();
+            self.turn.give_way().await;
+            let mark = self.bell.delivered();
             let mut received = self.pull(bytes)?;
             if received == 0 && !bytes.is_empty() {
-                self.0.wait(RECEIVER_WAITS, true)?;
+                self.wait(RECEIVER_WAITS, true)?;
+                // Once more: who wrote before our mark could be seen will not ring.
                 received = self.pull(bytes)?;
                 if received == 0 {
-                    self.0.port.wait_beyond(mark).await;
+                    self.bell.wait_beyond(mark).await;
                 }
-                self.0.wait(RECEIVER_WAITS, false)?;
+                self.wait(RECEIVER_WAITS, false)?;
             }
             if received > 0 || bytes.is_empty() {
                 return Ok(received);
             }
         }
+    }
+
+    /// Bytes between the other side's index and ours, `prod` - `cons`.
+    fn used(&self, other: usize) -> Result<u32, Error> {
+        let other_index = self.shared.load_u32(other)?;
+        let used = match other {
+            PROD => other_index.wrapping_sub(self.index),
+            _ => self.index.wrapping_sub(other_index),
+        };
+        if used > self.size { Err(BROKEN) } else { Ok(used) }
+    }
+
+    /// The place of our index in the shared range, and how many bytes lie before the buffer's end.
+    fn place(&self) -> (usize, usize) {
+        let at = self.index & (self.size - 1);
+        (PAGE_SIZE + at as usize, (self.size - at) as usize)
+    }
+
+    /// Publishes our index, and rings the other side if it waits.
+    fn publish(&mut self, own: usize, moved: usize, other_waits: usize) -> Result<(), Error> {
+        self.index = self.index.wrapping_add(moved as u32);
+        self.turn.count(moved);
+        self.shared.store_u32(own, self.index)?;
+        // The index before the look at the mark; the other side sets its mark before it looks at
+        // the index. One of us sees the other's.
+        B::fence();
+        if self.shared.load_u32(other_waits)? != 0 {
+            self.bell.ring()?;
+        }
+        Ok(())
+    }
+
+    /// Says that we wait, or no longer.
+    fn wait(&self, mark: usize, waits: bool) -> Result<(), Error> {
+        self.shared.store_u32(mark, u32::from(waits))?;
+        B::fence();
+        Ok(())
     }
 }
 

@@ -16,6 +16,11 @@ use super::message::{self, HEADER, encode};
 use super::watch::{Queue, WatchEvent};
 use super::{BROKEN, GARBAGE};
 use crate::Error;
+use crate::boot::SharedPage;
+use crate::memory::Memory;
+use crate::words::{Word, consume, produce};
+
+type RingPage<X> = SharedPage<X, XenstoreDomainInterface>;
 
 /// Requests that are under way at once, answered ones that nobody fetched yet included.
 const IN_FLIGHT: usize = 16;
@@ -65,11 +70,11 @@ struct Incoming {
 }
 
 impl State {
-    pub(super) fn new(ring: &XenstoreDomainInterface) -> Self {
+    pub(super) fn new<X: Memory>(page: &RingPage<X>) -> Self {
         Self {
             broken: false,
-            req_prod: ring.req_prod.load(Ordering::Relaxed),
-            rsp_cons: ring.rsp_cons.load(Ordering::Relaxed),
+            req_prod: page.word(|ring| &ring.req_prod).load(Ordering::Relaxed),
+            rsp_cons: page.word(|ring| &ring.rsp_cons).load(Ordering::Relaxed),
             requests: VecDeque::new(),
             last_id: 0,
             incoming: Incoming::default(),
@@ -199,61 +204,52 @@ impl State {
     }
 
     /// Moves what can be moved; whether the daemon has to be told.
-    pub(super) fn pump(&mut self, ring: &XenstoreDomainInterface) -> bool {
+    pub(super) fn pump<X: Memory>(&mut self, page: &RingPage<X>) -> bool {
         if self.broken {
             return false;
         }
         // Each of the daemon's indices is read here and nowhere else.
-        let cons = ring.req_cons.load(Ordering::Acquire);
-        let prod = ring.rsp_prod.load(Ordering::Acquire);
+        let cons = page.word(|ring| &ring.req_cons).load(Ordering::Acquire);
+        let prod = page.word(|ring| &ring.rsp_prod).load(Ordering::Acquire);
         let unread = self.req_prod.wrapping_sub(cons) as usize;
         let ready = prod.wrapping_sub(self.rsp_cons) as usize;
         if unread > XENSTORE_RING_SIZE || ready > XENSTORE_RING_SIZE {
             self.break_off();
             return false;
         }
-        let received = self.receive(ring, ready);
-        let sent = self.send(ring, XENSTORE_RING_SIZE - unread);
+        let received = self.receive(page, ready);
+        let sent = self.send(page, XENSTORE_RING_SIZE - unread);
         received || sent
     }
 
-    fn send(&mut self, ring: &XenstoreDomainInterface, mut room: usize) -> bool {
+    fn send<X: Memory>(&mut self, page: &RingPage<X>, mut room: usize) -> bool {
+        let index = page.word(|ring| &ring.req_prod);
+        let place = |at| page.word(|ring| &ring.req[at as usize % XENSTORE_RING_SIZE]);
         let before = self.req_prod;
         for request in self.requests.iter_mut().filter(|request| !request.message.is_empty()) {
-            let part = &request.message[request.sent..];
-            let part = &part[..part.len().min(room)];
-            for byte in part {
-                let place = self.req_prod as usize % XENSTORE_RING_SIZE;
-                ring.req[place].store(*byte, Ordering::Relaxed);
-                self.req_prod = self.req_prod.wrapping_add(1);
-            }
-            (request.sent, room) = (request.sent + part.len(), room - part.len());
+            let len = room.min(request.message.len() - request.sent);
+            let part = request.message.iter().skip(request.sent).take(len).copied();
+            self.req_prod = produce(part, self.req_prod, place, &index);
+            (request.sent, room) = (request.sent + len, room - len);
             if request.sent < request.message.len() {
                 break;
             }
             request.message = Vec::new();
         }
-        // The bytes before the index that announces them.
-        ring.req_prod.store(self.req_prod, Ordering::Release);
         self.req_prod != before
     }
 
-    fn receive(&mut self, ring: &XenstoreDomainInterface, ready: usize) -> bool {
-        for _ in 0..ready {
-            let place = self.rsp_cons as usize % XENSTORE_RING_SIZE;
-            let byte = ring.rsp[place].load(Ordering::Relaxed);
-            self.rsp_cons = self.rsp_cons.wrapping_add(1);
-            self.take_byte(byte);
-            if self.broken {
-                return false;
-            }
-        }
-        // The bytes are taken before their room is given back.
-        ring.rsp_cons.store(self.rsp_cons, Ordering::Release);
-        ready > 0
+    fn receive<X: Memory>(&mut self, page: &RingPage<X>, ready: usize) -> bool {
+        let index = page.word(|ring| &ring.rsp_cons);
+        let place = |at| page.word(|ring| &ring.rsp[at as usize % XENSTORE_RING_SIZE]);
+        self.rsp_cons = consume(ready, self.rsp_cons, place, &index, |byte| self.take_byte(byte));
+        ready > 0 && !self.broken
     }
 
     fn take_byte(&mut self, byte: u8) {
+        if self.broken {
+            return;
+        }
         let incoming = &mut self.incoming;
         incoming.have += 1;
         if incoming.have <= HEADER {

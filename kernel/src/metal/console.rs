@@ -47,7 +47,7 @@ fn write(bytes: &[u8]) {
     match device() {
         // Refused only where it isn't this domain's console, and there is no other.
         ConsoleDevice::Hypervisor => drop(Xen::HERE.console_io_write(bytes)),
-        ConsoleDevice::Ring(page, port) => EarlyRing { page: &page, port }.write(bytes),
+        ConsoleDevice::Ring(page, port) => EarlyRing { page: page.page(), port }.write(bytes),
     }
 }
 
@@ -56,7 +56,7 @@ pub fn drain() {
     match (service(), device()) {
         // What it gives up is counted there; there is nobody left to tell.
         (Some(service), _) => drop(service.drain(clock::now() + 2 * ring::PATIENCE)),
-        (None, ConsoleDevice::Ring(page, port)) => EarlyRing { page: &page, port }.drain(),
+        (None, ConsoleDevice::Ring(page, port)) => EarlyRing { page: page.page(), port }.drain(),
         (None, ConsoleDevice::Hypervisor) => {}
     }
 }

@@ -48,7 +48,8 @@
 //! Everything that Xen may answer, at any call and any place of a batch: [`FakeXen::inject`] and
 //! its neighbours. Memory that is short: [`Config::pages`], [`FakeXen::fail_page_after`], and
 //! [`heap::refuse`] for the heap. A peer that dies: [`World::destroy`]; one that acts in the middle
-//! of a call: [`FakeXen::interrupt`]. Daemons that sleep, lag, or write nonsense: `console_*` and
+//! of a call: [`FakeXen::interrupt`]; or between any two accesses to memory that is shared with it:
+//! [`FakeXen::interleave`] and [`explore`]. Daemons that sleep, lag, or write nonsense: `console_*` and
 //! `xenstore_*` of [`FakeXen`].
 //!
 //! ```
@@ -101,6 +102,7 @@ mod guest;
 pub mod heap;
 mod interrupt;
 mod memory;
+mod observer;
 mod run;
 mod seam;
 mod xenstore;
@@ -117,8 +119,10 @@ pub use self::domain::{Config, ConsoleKind};
 use self::domain::{Domain, DomainPages};
 pub use self::fault::Fault;
 pub use self::guest::{Guest, Pair};
+pub use self::observer::{Steps, explore};
 pub use self::run::Task;
-use drivers::{Call, Errno};
+use drivers::{Call, Errno, GrantRef};
+use xen_sys::grant_table::GrantEntryV1;
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::SharedInfo;
 
@@ -254,6 +258,11 @@ impl FakeXen {
         &self.pages.shared_info
     }
 
+    /// An entry of its grant table, as Xen sees it: to look at it, or to write what Xen would not.
+    pub fn grant_entry(&self, gref: GrantRef) -> &GrantEntryV1 {
+        self.pages.entry(gref.0)
+    }
+
     /// The console's ring, as its daemon sees it: to write indices that can't be.
     pub fn console_ring(&self) -> &XenconsInterface {
         &self.pages.console
@@ -291,6 +300,17 @@ impl FakeXen {
         run: impl FnOnce(&mut WorldState, &mut fault::CallFaults) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
         self.pages.counters.count(call);
+        self.moment();
+        let result = self.carry_out(call, run);
+        self.moment();
+        result
+    }
+
+    fn carry_out<R>(
+        &self,
+        call: Call,
+        run: impl FnOnce(&mut WorldState, &mut fault::CallFaults) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
         let state = &mut *self.world.lock();
         if !state.domain(self.domid).alive {
             return Err(Errno::ESRCH);

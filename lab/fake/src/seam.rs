@@ -17,7 +17,7 @@ use xen_sys::grant_table::{
 };
 
 use super::{FakeXen, run};
-use drivers::memory::{FrameCount, HostAddr, Memory, PAGE_SIZE, Page, PageSlot};
+use drivers::memory::{FrameCount, HostAddr, Memory, Moment, PAGE_SIZE, Page, PageSlot};
 use drivers::{Call, Counters, Errno, Hypervisor};
 
 // SAFETY: each call is carried out on the fake's own tables, and writes to its arguments alone.
@@ -210,31 +210,49 @@ unsafe impl Memory for FakeXen {
         self.world.lock().domain(self.domid).frames()
     }
 
+    fn observe(&self, _: Moment) {
+        self.moment();
+    }
+
     unsafe fn read(&self, src: usize, dst: &mut [u8]) {
-        self.world.lock().domain(self.domid).read(src, dst);
+        self.access(|| self.world.lock().domain(self.domid).read(src, dst));
     }
 
     unsafe fn write(&self, dst: usize, src: &[u8]) {
-        if let Some(mut state) = self.alive() {
-            state.domain(self.domid).write(dst, src);
-        }
+        self.access(|| {
+            if let Some(mut state) = self.alive() {
+                state.domain(self.domid).write(dst, src);
+            }
+        });
     }
 
     unsafe fn load_u32(&self, addr: usize) -> u32 {
-        self.world.lock().domain(self.domid).load_u32(addr)
+        self.access(|| self.world.lock().domain(self.domid).load_u32(addr))
     }
 
     unsafe fn store_u32(&self, addr: usize, value: u32) {
-        self.world.lock().domain(self.domid).store_u32(addr, value);
+        self.access(|| self.world.lock().domain(self.domid).store_u32(addr, value));
     }
 
     unsafe fn zero_page(&self, addr: usize) {
-        if let Some(mut state) = self.alive() {
-            state.domain(self.domid).write(addr, &[0; PAGE_SIZE]);
-        }
+        self.access(|| {
+            if let Some(mut state) = self.alive() {
+                state.domain(self.domid).write(addr, &[0; PAGE_SIZE]);
+            }
+        });
     }
 
     unsafe fn probe_write(&self, addr: usize, value: u8) -> bool {
-        self.world.lock().domain(self.domid).probe_write(addr, value)
+        self.access(|| self.world.lock().domain(self.domid).probe_write(addr, value))
+    }
+}
+
+impl FakeXen {
+    /// An access to bytes that others may write; nothing is locked before and after it.
+    fn access<R>(&self, access: impl FnOnce() -> R) -> R {
+        self.observe(Moment::Before);
+        let result = access();
+        self.observe(Moment::After);
+        result
     }
 }

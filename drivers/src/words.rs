@@ -1,0 +1,124 @@
+//! Words that somebody else writes, too: Xen, a daemon or a peer, at any moment.
+//!
+//! A protocol on such words is a function over [`Word`], so that one text runs on the pages
+//! ([`Watched`]) and under a checker of memory orders. On the pages each access is told to the
+//! platform, before and after: on metal that is nothing at all; on a fake Xen the other side may
+//! act there.
+
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+use crate::memory::{Memory, Moment};
+
+/// A word of memory that others write, too.
+pub(crate) trait Word {
+    /// What it holds.
+    type Value: Copy;
+
+    fn load(&self, order: Ordering) -> Self::Value;
+    fn store(&self, value: Self::Value, order: Ordering);
+    fn swap(&self, value: Self::Value, order: Ordering) -> Self::Value;
+    fn fetch_and(&self, value: Self::Value, order: Ordering) -> Self::Value;
+    fn fetch_or(&self, value: Self::Value, order: Ordering) -> Self::Value;
+    fn compare_exchange(
+        &self,
+        current: Self::Value,
+        new: Self::Value,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<Self::Value, Self::Value>;
+}
+
+/// A word in a page that Xen, a daemon or a peer shares with this domain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watched<'a, X, A> {
+    xen: &'a X,
+    word: &'a A,
+}
+
+impl<'a, X: Memory, A> Watched<'a, X, A> {
+    /// `word`, whose accesses `xen` is told of.
+    pub(crate) fn new(xen: &'a X, word: &'a A) -> Self {
+        Self { xen, word }
+    }
+
+    fn access<R>(&self, access: impl FnOnce(&A) -> R) -> R {
+        self.xen.observe(Moment::Before);
+        let result = access(self.word);
+        self.xen.observe(Moment::After);
+        result
+    }
+}
+
+macro_rules! words {
+    ($($atomic:ty: $value:ty),*) => {$(
+        impl<X: Memory> Word for Watched<'_, X, $atomic> {
+            type Value = $value;
+
+            fn load(&self, order: Ordering) -> $value {
+                self.access(|word| word.load(order))
+            }
+
+            fn store(&self, value: $value, order: Ordering) {
+                self.access(|word| word.store(value, order));
+            }
+
+            fn swap(&self, value: $value, order: Ordering) -> $value {
+                self.access(|word| word.swap(value, order))
+            }
+
+            fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                self.access(|word| word.fetch_and(value, order))
+            }
+
+            fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                self.access(|word| word.fetch_or(value, order))
+            }
+
+            fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.access(|word| word.compare_exchange(current, new, success, failure))
+            }
+        }
+    )*};
+}
+
+words!(AtomicU8: u8, AtomicU16: u16, AtomicU32: u32, AtomicU64: u64);
+
+/// Puts bytes into a ring whose indices run free, from index `at` on, and publishes the index
+/// behind them, which is returned. `place` gives an index's place.
+pub(crate) fn produce<B: Word<Value = u8>>(
+    bytes: impl Iterator<Item = u8>,
+    mut at: u32,
+    place: impl Fn(u32) -> B,
+    index: &impl Word<Value = u32>,
+) -> u32 {
+    for byte in bytes {
+        place(at).store(byte, Ordering::Relaxed);
+        at = at.wrapping_add(1);
+    }
+    // The bytes before the index that announces them.
+    index.store(at, Ordering::Release);
+    at
+}
+
+/// Takes `count` bytes out of such a ring, and publishes the index behind them.
+pub(crate) fn consume<B: Word<Value = u8>>(
+    count: usize,
+    mut at: u32,
+    place: impl Fn(u32) -> B,
+    index: &impl Word<Value = u32>,
+    mut take: impl FnMut(u8),
+) -> u32 {
+    for _ in 0..count {
+        take(place(at).load(Ordering::Relaxed));
+        at = at.wrapping_add(1);
+    }
+    // The bytes are taken before their room is given back.
+    index.store(at, Ordering::Release);
+    at
+}
