@@ -69,8 +69,9 @@ impl<'a> Task<'a> {
         Self { dispatch, future: Box::pin(future), woken, done: false }
     }
 
-    /// Takes events and polls if woken; whether anything happened.
-    fn step(&mut self) -> bool {
+    /// Takes events and polls if woken; whether anything happened. For a test that lets two guests
+    /// take turns itself: all others use [`World::run`].
+    pub fn step(&mut self) -> bool {
         let events = (self.dispatch)();
         if self.done || !self.woken.0.swap(false, Ordering::SeqCst) {
             return events > 0;
@@ -78,6 +79,13 @@ impl<'a> Task<'a> {
         let waker = Waker::from(self.woken.clone());
         self.done = self.future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
         true
+    }
+}
+
+impl Task<'_> {
+    /// Whether it has come to its end.
+    pub fn is_done(&self) -> bool {
+        self.done
     }
 }
 
