@@ -156,6 +156,10 @@ impl<X: Platform> Events<X> {
             let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
             return Err(Error::NO_MEMORY);
         };
+        if entry.holders == 0 {
+            // The events of the channel that had the number before are none of this one's.
+            entry.delivered = 0;
+        }
         entry.hold()?;
         let seen = AtomicU64::new(entry.delivered);
         bits::unmask(&self.0.ports_of(place.word), &self.0.upcall(), place);

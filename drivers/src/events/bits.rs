@@ -56,9 +56,11 @@ pub(super) fn take_words(
 pub(super) fn take_events(ports: &Ports<impl Word<Value = u64>>, mut deliver: impl FnMut(usize)) {
     let masked = ports.mask.load(Ordering::SeqCst);
     for bit in SetBits(ports.pending.load(Ordering::SeqCst) & !masked) {
-        // Cleared before the wake-up: what is sent from now on sets it again.
-        ports.pending.fetch_and(!(1 << bit), Ordering::SeqCst);
-        deliver(bit);
+        // Cleared before the wake-up: what is sent from now on sets it again. It is set no more if
+        // who was woken just now has closed the port.
+        if ports.pending.fetch_and(!(1 << bit), Ordering::SeqCst) & 1 << bit != 0 {
+            deliver(bit);
+        }
     }
 }
 
