@@ -41,8 +41,11 @@ fn is_masked(guest: &Guest, port: PortNumber) -> bool {
     mask.load(Ordering::SeqCst) & 1 << (port.0 % 64) != 0
 }
 
+/// Alice's end and Bob's.
+type Channel = (Port<FakeXen>, Port<FakeXen>);
+
 /// Channels with so many ports of Alice's that they are in two words, and of them one in each.
-fn in_two_words(pair: &Pair) -> (Vec<Port<FakeXen>>, [(Port<FakeXen>, Port<FakeXen>); 2]) {
+fn in_two_words(pair: &Pair) -> (Vec<Port<FakeXen>>, [Channel; 2]) {
     let first = pair.alice.channel(&pair.bob);
     let offer = || pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
     let between = (0..64).map(|_| offer()).collect();

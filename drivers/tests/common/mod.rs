@@ -1,6 +1,8 @@
 //! The numbers of the two guests, and what tests of several files look at.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
+pub mod channel;
+
 use drivers::events::Port;
 use drivers::gntalloc::Export;
 use drivers::shared::Shared;

@@ -1,0 +1,109 @@
+//! What the other end of a channel of bytes does between any two accesses of an end: no byte is
+//! read before it was written or written over before it was read, and nobody waits for ever.
+
+mod common;
+
+use common::channel::{ByteChannel, ReadEnd, SharedRing, WriteEnd, byte};
+use fake_xen::{Config, Pair, Task, explore};
+
+/// How much passes in how large pieces.
+#[derive(Clone, Copy)]
+struct Traffic {
+    total: usize,
+    write: usize,
+    read: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    Writer,
+    Reader,
+}
+
+/// Lets one end step in between any two accesses of the other. `waiting`: it waits already when
+/// the other begins. The number of moments there were.
+fn both_ends<C: ByteChannel>(traffic: Traffic, watched: Watched, waiting: bool) -> u64 {
+    explore(|steps| {
+        let small = Config { pages: 8, max_grant_frames: 1, ..Config::default() };
+        let pair = Pair::of(small, small);
+        let channel = C::open(&pair);
+        let bytes: Vec<u8> = (0..traffic.total).map(byte).collect();
+        let (mut writer, mut reader) = (channel.writer(), channel.reader());
+        let writing = async {
+            for piece in bytes.chunks(traffic.write) {
+                writer.send(piece).await;
+            }
+        };
+        let reading = async {
+            let (mut buffer, mut got) = (vec![0; traffic.read], 0);
+            while got < traffic.total {
+                let len = reader.receive(&mut buffer).await;
+                assert!(buffer[..len] == bytes[got..got + len], "bytes from {got} on");
+                got += len;
+            }
+        };
+        let mut writing = Task::new(&pair.alice.events, writing);
+        let mut reading = Task::new(&pair.bob.events, reading);
+        let (guest, one, other) = match watched {
+            Watched::Writer => (&pair.alice, &mut writing, &mut reading),
+            Watched::Reader => (&pair.bob, &mut reading, &mut writing),
+        };
+        if waiting {
+            while other.step() {}
+        }
+        let act = || {
+            other.step();
+        };
+        steps.run(&guest.xen, act, || while one.step() {});
+        while one.step() | other.step() {}
+        assert!(one.is_done() && other.is_done(), "an end waits for ever");
+    })
+}
+
+/// All that holds for a channel of bytes.
+fn all<C: ByteChannel>() {
+    for watched in [Watched::Writer, Watched::Reader] {
+        for waiting in [false, true] {
+            let few = both_ends::<C>(Traffic { total: 1, write: 1, read: 1 }, watched, waiting);
+            assert!((4..=80).contains(&few), "{few}: every two moments were tried");
+            let room = C::ROOM;
+            for (total, write, read) in [
+                (3, 1, 1),
+                (room + 1, room + 1, room),
+                (2 * room + 100, 2 * room + 100, room / 2),
+                (2 * room + 100, room / 2 - 7, 3 * room),
+            ] {
+                both_ends::<C>(Traffic { total, write, read }, watched, waiting);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_early_or_waited_for_in_vain_whatever_the_other_end_does_and_when() {
+    all::<SharedRing>();
+}
+
+/// Without waiting: a channel takes what it has room for, and gives what it has.
+fn full_and_empty<C: ByteChannel>() {
+    let pair = Pair::new();
+    let channel = C::open(&pair);
+    let (mut writer, mut reader) = (channel.writer(), channel.reader());
+    let bytes: Vec<u8> = (0..2 * C::ROOM).map(byte).collect();
+    let mut got = vec![0; 2 * C::ROOM];
+    for _ in 0..3 {
+        assert_eq!(reader.pull(&mut got), 0, "empty");
+        assert_eq!(writer.push(&bytes[..5]), 5);
+        assert_eq!(writer.push(&bytes[5..]), C::ROOM - 5);
+        assert_eq!(writer.push(&bytes), 0, "full");
+        assert_eq!(reader.pull(&mut got[..7]), 7);
+        assert_eq!(writer.push(&bytes[C::ROOM..]), 7);
+        assert_eq!(reader.pull(&mut got[7..]), C::ROOM);
+        assert_eq!(got[..C::ROOM + 7], bytes[..C::ROOM + 7]);
+    }
+}
+
+#[test]
+fn a_channel_takes_what_fits_and_gives_what_is_there() {
+    full_and_empty::<SharedRing>();
+}
