@@ -4,9 +4,16 @@
 //! many tasks ask at once. Watch events come unasked, between a request and its answer. Whoever
 //! waits here moves the ring for everybody, and wakes who got something.
 //!
-//! Everything is bounded: requests in flight, a watch's queue, the length of an answer. A future
-//! that is dropped leaves its request behind, which is sent to its end and whose answer is thrown
-//! away: the stream stays whole. It refuses to trust the daemon: indices that can't be end the
+//! Everything is bounded: requests without an answer (16), a watch's queue, the length of an answer.
+//! Answers that wait to be fetched are as many as there are live [`Request`]s: their owners' to
+//! bound. A future that is dropped leaves its request behind, which is sent to its end and whose
+//! answer is thrown away: the stream stays whole.
+//!
+//! What is opened at the daemon (a transaction, a watch, a published node) is closed whatever
+//! memory there is: the message that closes it, and its place among the requests, are set aside
+//! before it is opened, and a change's answer is understood without memory for it.
+//!
+//! It refuses to trust the daemon: indices that can't be end the
 //! connection with one error for all, an answer that can't be is an error for its request.
 
 mod message;
@@ -105,11 +112,13 @@ impl<X: Platform> XenStore<X> {
         self.on_path(XsMessageType::RM, path)
     }
 
-    /// Removes a node whenever xenstore comes to it, for those who can't wait.
+    /// Removes a node whenever xenstore comes to it, for those who can't wait. Without memory for
+    /// the message the node stays: it is for what may stay.
     pub fn remove_later(&self, path: &str) {
         if let Ok(message) = encode(XsMessageType::RM, self.transaction, &[path.as_bytes(), b"\0"])
         {
-            self.post(XsMessageType::RM, message);
+            self.inner.with(|state| state.post(message));
+            self.inner.pump();
         }
     }
 
@@ -126,10 +135,11 @@ impl<X: Platform> XenStore<X> {
     /// # Errors
     /// As [`XenStore::write`].
     pub fn set_permissions(&self, path: &str, list: &[Permission]) -> Request<X> {
-        let kind = XsMessageType::SET_PERMS;
         match permissions::format(list) {
-            Ok(text) => self.request(kind, path, &[path.as_bytes(), b"\0", &text]),
-            Err(error) => Request::new(self.inner.clone(), kind, Err(error)),
+            Ok(text) => {
+                self.request(XsMessageType::SET_PERMS, path, &[path.as_bytes(), b"\0", &text])
+            }
+            Err(error) => Request::new(self.inner.clone(), Err(error)),
         }
     }
 
@@ -140,13 +150,7 @@ impl<X: Platform> XenStore<X> {
     /// A request about `path`, which the parts contain.
     fn request(&self, kind: XsMessageType, path: &str, parts: &[&[u8]]) -> Request<X> {
         let message = path::check(path).and_then(|()| encode(kind, self.transaction, parts));
-        Request::new(self.inner.clone(), kind, message)
-    }
-
-    /// Sends a request whose answer nobody waits for.
-    fn post(&self, kind: XsMessageType, message: Vec<u8>) {
-        self.inner.with(|state| state.post(kind, message));
-        self.inner.pump();
+        Request::new(self.inner.clone(), message)
     }
 }
 
@@ -161,6 +165,15 @@ impl<X: Platform> Connection<X> {
             self.waiters.wake();
         }
         result
+    }
+
+    /// Sends what a place was set aside for; an empty message is none.
+    fn send_aside(&self, message: Vec<u8>) {
+        if !message.is_empty() {
+            // Once the ring is broken nothing is open any more.
+            let _ = self.with(|state| state.issue_aside(message, true));
+            self.pump();
+        }
     }
 
     /// Moves what can be moved on the rings, and tells the daemon.

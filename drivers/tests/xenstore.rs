@@ -195,6 +195,42 @@ fn many_tasks_ask_at_once_and_each_gets_its_own_answer() {
 }
 
 #[test]
+fn answers_that_nobody_fetches_keep_nobody_from_asking() {
+    let Pair { alice, .. } = Pair::new();
+    run(&alice, async {
+        let xs = &store(&alice);
+        let mut answered: Vec<_> = (0..100).map(|_| Box::pin(xs.read("domid"))).collect();
+        for request in &mut answered {
+            // Sent and answered, but not looked at again.
+            assert!(poll_once(request.as_mut()).is_pending());
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            assert_eq!(xs.read("domid").await.unwrap(), b"1");
+        }
+        for request in answered {
+            assert_eq!(request.await.unwrap(), b"1");
+        }
+    });
+}
+
+#[test]
+fn what_is_not_answered_yet_is_bounded() {
+    let Pair { world, alice, .. } = Pair::new();
+    world.xenstore_daemon(false);
+    run(&alice, async {
+        let xs = &store(&alice);
+        for _ in 0..100 {
+            // Given up at once: at most 16 of them are sent, and none is forgotten midway.
+            assert!(poll_once(xs.read("domid")).is_pending());
+        }
+        world.xenstore_daemon(true);
+        assert_eq!(xs.read("domid").await.unwrap(), b"1");
+        assert_eq!(alice.xen.xenstore_requests(), 17);
+    });
+}
+
+#[test]
 fn a_future_dropped_midway_leaves_the_stream_whole_and_nothing_open() {
     for pace in [1, 5, 100, 1024] {
         for polls in 0..40 {

@@ -31,9 +31,48 @@ pub(super) fn encode(
     Ok(message)
 }
 
+/// What a request asks for.
+pub(super) fn kind(message: &[u8]) -> XsMessageType {
+    message.first_chunk().map_or(XsMessageType::ERROR, |header| decode(header).type_)
+}
+
+/// The transaction that a request belongs to, or ends.
+pub(super) fn transaction(message: &[u8]) -> u32 {
+    message.first_chunk().map_or(0, |header| decode(header).tx_id)
+}
+
 /// Gives a request its number.
 pub(super) fn number(message: &mut [u8], id: u32) {
-    message[4..8].copy_from_slice(&id.to_le_bytes());
+    put(message, 4, &id.to_le_bytes());
+}
+
+/// Says which transaction a request ends.
+pub(super) fn set_transaction(message: &mut [u8], id: u32) {
+    put(message, 8, &id.to_le_bytes());
+}
+
+/// Has the end of a transaction carry it out.
+pub(super) fn set_commit(end: &mut [u8]) {
+    put(end, HEADER, b"T");
+}
+
+fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = message.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+/// A number in decimal digits, in a buffer that is long enough for all.
+pub(super) fn digits(mut number: u32, buffer: &mut [u8; 10]) -> &[u8] {
+    let mut at = buffer.len();
+    for place in buffer.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        (number, at) = (number / 10, at - 1);
+        if number == 0 {
+            break;
+        }
+    }
+    buffer.get(at..).unwrap_or_default()
 }
 
 /// Takes a header apart.
@@ -87,6 +126,15 @@ mod tests {
         assert_eq!(watch_event(b"/a/b\x0017\0"), Some((4, 17)));
         for none in [&b""[..], b"/a", b"/a\0", b"/a\0x\0", b"/a\0+1\0", b"/a\x0099999999999\0"] {
             assert_eq!(watch_event(none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn digits_say_every_number() {
+        for number in [0, 7, 10, 4_294_967_295, 1_000_000_000] {
+            let text = alloc::format!("{number}");
+            assert_eq!(digits(number, &mut [0; 10]), text.as_bytes());
+            assert_eq!(decimal(text.as_bytes()), Some(number));
         }
     }
 

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::GARBAGE;
+use super::message::digits;
 use crate::{DomId, Error};
 
 /// What one domain may do with a node.
@@ -54,12 +55,7 @@ pub(super) fn format(list: &[Permission]) -> Result<Vec<u8>, Error> {
             (false, true) => b'w',
             (true, true) => b'b',
         });
-        let digits = text.len();
-        let mut number = entry.domid.get();
-        while number > 0 || digits == text.len() {
-            text.insert(digits, b'0' + (number % 10) as u8);
-            number /= 10;
-        }
+        text.extend_from_slice(digits(entry.domid.get().into(), &mut [0; 10]));
         text.push(0);
     }
     Ok(text)

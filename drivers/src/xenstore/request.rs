@@ -7,21 +7,20 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use xen_sys::io::xs_wire::XsMessageType;
-
 use super::Connection;
 use super::state::Answer;
 use crate::Error;
 use crate::memory::Platform;
 
-/// A request to xenstore; its answer's payload.
+/// A request to xenstore; what was asked for, or nothing for a change that was made.
 ///
 /// Nothing is sent before it's polled. Dropping it gives up the answer, not the request.
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request<X: Platform> {
     inner: Arc<Connection<X>>,
-    kind: XsMessageType,
     stage: Stage,
+    /// What undoes it: before it's issued, and again once it was answered with success.
+    undo: Vec<u8>,
 }
 
 enum Stage {
@@ -33,25 +32,41 @@ enum Stage {
 }
 
 impl<X: Platform> Request<X> {
-    pub(super) fn new(
-        inner: Arc<Connection<X>>,
-        kind: XsMessageType,
-        message: Result<Vec<u8>, Error>,
-    ) -> Self {
-        Self { inner, kind, stage: Stage::New(message) }
+    pub(super) fn new(inner: Arc<Connection<X>>, message: Result<Vec<u8>, Error>) -> Self {
+        Self { inner, stage: Stage::New(message), undo: Vec::new() }
+    }
+
+    /// One that opens something at the daemon, which `undo` closes again: sent for a request that
+    /// nobody waits for any more, and otherwise the caller's, with a place set aside for it.
+    pub(super) fn opening(inner: Arc<Connection<X>>, message: Vec<u8>, undo: Vec<u8>) -> Self {
+        Self { inner, stage: Stage::New(Ok(message)), undo }
+    }
+
+    /// One that is issued already.
+    pub(super) fn issued(inner: Arc<Connection<X>>, id: u32) -> Self {
+        Self { inner, stage: Stage::Issued(id), undo: Vec::new() }
+    }
+
+    /// Waits for success, and takes over what undoes it.
+    ///
+    /// # Errors
+    /// The answer's.
+    pub(super) async fn opened(mut self) -> Result<Vec<u8>, Error> {
+        (&mut self).await?;
+        Ok(core::mem::take(&mut self.undo))
     }
 
     /// Goes as far as it can; the answer, if it's there.
     fn step(&mut self) -> Option<Answer> {
         self.inner.pump();
-        let (kind, stage) = (self.kind, &mut self.stage);
+        let (stage, undo) = (&mut self.stage, &mut self.undo);
         self.inner.with(|state| match stage {
             Stage::New(Err(error)) => Some(Err(*error)),
             Stage::New(Ok(message)) => {
                 if !state.has_room() && !state.is_broken() {
                     return None;
                 }
-                match state.issue(kind, core::mem::take(message)) {
+                match state.issue(core::mem::take(message), core::mem::take(undo)) {
                     Ok(id) => {
                         *stage = Stage::Issued(id);
                         None
@@ -59,7 +74,11 @@ impl<X: Platform> Request<X> {
                     Err(error) => Some(Err(error)),
                 }
             }
-            Stage::Issued(id) => state.take(*id),
+            Stage::Issued(id) => {
+                let (answer, undoes) = state.take(*id)?;
+                *undo = undoes;
+                Some(answer)
+            }
             Stage::Done => None,
         })
     }
@@ -99,6 +118,6 @@ impl<X: Platform> Drop for Request<X> {
 
 impl<X: Platform> fmt::Debug for Request<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Request").finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use xen_sys::io::xs_wire::{
     XENSTORE_PAYLOAD_MAX, XENSTORE_RING_SIZE, XenstoreDomainInterface, XsMessageType, XsdSockmsg,
 };
 
-use super::message::{self, HEADER, encode};
+use super::message::{self, HEADER};
 use super::watch::{Queue, WatchEvent};
 use super::{BROKEN, GARBAGE};
 use crate::Error;
@@ -22,8 +22,13 @@ use crate::words::{Word, consume, produce};
 
 type RingPage<X> = SharedPage<X, XenstoreDomainInterface>;
 
-/// Requests that are under way at once, answered ones that nobody fetched yet included.
+/// Requests that may wait for their answers at once. What was set aside goes beyond that. An
+/// answer that waits to be fetched is not counted: it belongs to a live [`super::Request`], and
+/// whoever keeps that keeps as much.
 const IN_FLIGHT: usize = 16;
+/// Bytes of an answer that are received even without memory for the rest: an errno's name, the
+/// number of a transaction.
+const SHORT: usize = 16;
 
 pub(super) type Answer = Result<Vec<u8>, Error>;
 
@@ -39,8 +44,9 @@ pub(super) struct State {
     incoming: Incoming,
     pub(super) watches: Vec<Queue>,
     last_token: u32,
-    /// Watches and transactions that are open: each may post one more request when it's dropped.
-    open: usize,
+    /// Places set aside in `requests`: each for one message that has to be sent, whatever memory
+    /// there is by then.
+    places: usize,
     /// Something that somebody may wait for has come since [`State::take_news`].
     news: bool,
 }
@@ -56,6 +62,8 @@ struct Pending {
     answer: Option<Answer>,
     /// Nobody waits for the answer.
     abandoned: bool,
+    /// The message that undoes it, for what stays open at the daemon; otherwise empty.
+    undo: Vec<u8>,
 }
 
 /// The message that is being received.
@@ -65,22 +73,53 @@ struct Incoming {
     /// Bytes of header and payload received.
     have: usize,
     payload: Vec<u8>,
-    /// No memory for the payload: it's passed over.
+    /// No memory for the payload: it's passed over, all but its first bytes.
     passed_over: bool,
+    short: [u8; SHORT],
+}
+
+impl Pending {
+    /// What an answer means. Nothing but what was asked for needs memory: a change that was made,
+    /// or refused, is known to be so without it.
+    fn judge(&mut self, kind: XsMessageType, payload: Answer, short: &[u8]) -> Answer {
+        if kind == XsMessageType::ERROR {
+            return Err(message::refusal(short));
+        }
+        if kind != self.kind {
+            return Err(GARBAGE);
+        }
+        match kind {
+            XsMessageType::READ | XsMessageType::DIRECTORY | XsMessageType::GET_PERMS => payload,
+            XsMessageType::TRANSACTION_START => {
+                let digits = short.strip_suffix(b"\0").unwrap_or(short);
+                let id = message::decimal(digits).filter(|id| *id > 0).ok_or(GARBAGE)?;
+                message::set_transaction(&mut self.undo, id);
+                Ok(Vec::new())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
 }
 
 impl State {
     pub(super) fn new<X: Memory>(page: &RingPage<X>) -> Self {
+        let req_prod = page.word(|ring| &ring.req_prod).load(Ordering::Relaxed);
+        let rsp_cons = page.word(|ring| &ring.rsp_cons).load(Ordering::Relaxed);
+        Self::at(req_prod, rsp_cons)
+    }
+
+    /// With our indices standing here.
+    fn at(req_prod: u32, rsp_cons: u32) -> Self {
         Self {
             broken: false,
-            req_prod: page.word(|ring| &ring.req_prod).load(Ordering::Relaxed),
-            rsp_cons: page.word(|ring| &ring.rsp_cons).load(Ordering::Relaxed),
+            req_prod,
+            rsp_cons,
             requests: VecDeque::new(),
             last_id: 0,
             incoming: Incoming::default(),
             watches: Vec::new(),
             last_token: 0,
-            open: 0,
+            places: 0,
             news: false,
         }
     }
@@ -91,87 +130,81 @@ impl State {
 
     /// Whether one more request may be issued.
     pub(super) fn has_room(&self) -> bool {
-        self.requests.len() < IN_FLIGHT
+        self.requests.iter().filter(|request| request.answer.is_none()).count() < IN_FLIGHT
     }
 
-    /// Issues a request; its number.
+    /// Issues a request, with the message that undoes it, or an empty one; its number.
     ///
     /// # Errors
     /// ENOMEM; EIO once the ring is broken.
-    pub(super) fn issue(&mut self, kind: XsMessageType, message: Vec<u8>) -> Result<u32, Error> {
+    pub(super) fn issue(&mut self, message: Vec<u8>, undo: Vec<u8>) -> Result<u32, Error> {
         if self.broken {
             return Err(BROKEN);
         }
-        self.requests.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-        Ok(self.push(kind, message, false))
+        self.requests.try_reserve(self.places + 1).map_err(|_| Error::NO_MEMORY)?;
+        Ok(self.push(message, undo, false))
     }
 
-    /// Issues a request whose answer nobody waits for, beyond [`IN_FLIGHT`] if need be.
-    pub(super) fn post(&mut self, kind: XsMessageType, message: Vec<u8>) {
-        if !self.broken && self.requests.try_reserve(1).is_ok() {
-            self.push(kind, message, true);
+    /// Issues a request whose answer nobody waits for, beyond [`IN_FLIGHT`] if need be. Without
+    /// memory it's forgotten.
+    pub(super) fn post(&mut self, message: Vec<u8>) {
+        if !self.broken && self.requests.try_reserve(self.places + 1).is_ok() {
+            self.push(message, Vec::new(), true);
         }
     }
 
-    fn push(&mut self, kind: XsMessageType, mut message: Vec<u8>, abandoned: bool) -> u32 {
-        // Watch events have number 0.
-        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-        let id = self.last_id;
+    /// Issues a request in a place that was set aside, beyond [`IN_FLIGHT`] if need be; its number.
+    /// `abandoned`: nobody waits for the answer.
+    ///
+    /// # Errors
+    /// EIO once the ring is broken.
+    pub(super) fn issue_aside(&mut self, message: Vec<u8>, abandoned: bool) -> Result<u32, Error> {
+        self.places -= 1;
+        if self.broken { Err(BROKEN) } else { Ok(self.push(message, Vec::new(), abandoned)) }
+    }
+
+    /// Adds a request, for which there is room.
+    fn push(&mut self, mut message: Vec<u8>, undo: Vec<u8>, abandoned: bool) -> u32 {
+        let id = loop {
+            // Watch events have number 0; and a request may be kept while all others are used.
+            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+            if !self.requests.iter().any(|request| request.id == self.last_id) {
+                break self.last_id;
+            }
+        };
         message::number(&mut message, id);
-        self.requests.push_back(Pending { id, kind, message, sent: 0, answer: None, abandoned });
+        let kind = message::kind(&message);
+        let pending = Pending { id, kind, message, sent: 0, answer: None, abandoned, undo };
+        self.requests.push_back(pending);
         id
     }
 
-    /// Takes the answer to a request, if it has come.
-    pub(super) fn take(&mut self, id: u32) -> Option<Answer> {
+    /// Takes the answer to a request, if it has come; and the message that undoes what was
+    /// answered so, in whose place the request was.
+    pub(super) fn take(&mut self, id: u32) -> Option<(Answer, Vec<u8>)> {
         let at = self.requests.iter().position(|request| request.id == id)?;
         self.requests[at].answer.as_ref()?;
-        let done = self.requests.remove(at)?;
-        self.news = true;
-        done.answer
+        let Pending { answer, mut undo, .. } = self.requests.remove(at)?;
+        let answer = answer?;
+        if answer.is_err() {
+            undo = Vec::new();
+        }
+        self.places += usize::from(!undo.is_empty());
+        Some((answer, undo))
     }
 
     /// Nobody waits for a request any more. It's sent all the same: half a message would be the
-    /// end of the connection.
+    /// end of the connection. What it opens is closed again.
     pub(super) fn abandon(&mut self, id: u32) {
         let Some(request) = self.requests.iter_mut().find(|request| request.id == id) else {
             return;
         };
         request.abandoned = true;
-        let kind = request.kind;
-        if let Some(answer) = self.take(id) {
-            self.close_unwanted(kind, &answer);
-        }
-    }
-
-    /// A transaction that was started for nobody would count against the domain's quota.
-    fn close_unwanted(&mut self, kind: XsMessageType, answer: &Answer) {
-        if kind != XsMessageType::TRANSACTION_START {
-            return;
-        }
-        if let Ok(payload) = answer
-            && let Some(id) = message::decimal(payload.strip_suffix(b"\0").unwrap_or(payload))
-            && let Ok(message) = encode(XsMessageType::TRANSACTION_END, id, &[b"F\0"])
+        if let Some((_, undo)) = self.take(id)
+            && !undo.is_empty()
         {
-            self.post(XsMessageType::TRANSACTION_END, message);
+            let _ = self.issue_aside(undo, true);
         }
-    }
-
-    /// Makes room for what an object posts when it's dropped.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub(super) fn open(&mut self) -> Result<(), Error> {
-        let room = IN_FLIGHT + self.open + 2;
-        let more = room.saturating_sub(self.requests.len());
-        self.requests.try_reserve(more).map_err(|_| Error::NO_MEMORY)?;
-        self.open += 1;
-        Ok(())
-    }
-
-    /// The object is gone.
-    pub(super) fn close(&mut self) {
-        self.open -= 1;
     }
 
     /// A queue for a new watch; its token.
@@ -180,15 +213,18 @@ impl State {
     /// ENOMEM.
     pub(super) fn add_watch(&mut self) -> Result<u32, Error> {
         self.watches.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-        self.open()?;
-        self.last_token = self.last_token.wrapping_add(1);
+        loop {
+            self.last_token = self.last_token.wrapping_add(1);
+            if !self.watches.iter().any(|queue| queue.token == self.last_token) {
+                break;
+            }
+        }
         self.watches.push(Queue::new(self.last_token));
         Ok(self.last_token)
     }
 
     pub(super) fn remove_watch(&mut self, token: u32) {
         self.watches.retain(|queue| queue.token != token);
-        self.close();
     }
 
     /// The next event of a watch; EIO once the ring is broken and none is left.
@@ -254,8 +290,13 @@ impl State {
         incoming.have += 1;
         if incoming.have <= HEADER {
             incoming.header[incoming.have - 1] = byte;
-        } else if !incoming.passed_over {
-            incoming.payload.push(byte);
+        } else {
+            if let Some(place) = incoming.short.get_mut(incoming.have - HEADER - 1) {
+                *place = byte;
+            }
+            if !incoming.passed_over {
+                incoming.payload.push(byte);
+            }
         }
         if incoming.have < HEADER {
             return;
@@ -270,30 +311,24 @@ impl State {
             incoming.passed_over = incoming.payload.try_reserve_exact(len).is_err();
         }
         if incoming.have == HEADER + len {
-            let Incoming { payload, passed_over, .. } = core::mem::take(incoming);
-            self.deliver(&header, if passed_over { Err(Error::NO_MEMORY) } else { Ok(payload) });
+            let Incoming { payload, passed_over, short, .. } = core::mem::take(incoming);
+            let payload = if passed_over { Err(Error::NO_MEMORY) } else { Ok(payload) };
+            self.deliver(&header, payload, &short[..len.min(SHORT)]);
         }
     }
 
-    fn deliver(&mut self, header: &XsdSockmsg, payload: Answer) {
+    /// `short`: the first bytes of the payload, which is an error without memory for it.
+    fn deliver(&mut self, header: &XsdSockmsg, payload: Answer, short: &[u8]) {
+        let asked = |one: &Pending| {
+            one.id == header.req_id && one.message.is_empty() && one.answer.is_none()
+        };
         if header.type_ == XsMessageType::WATCH_EVENT {
             self.deliver_event(payload);
-        } else if let Some(at) = self.requests.iter().position(|one| one.id == header.req_id) {
-            let request = &mut self.requests[at];
-            let answer = match payload {
-                Ok(payload) if header.type_ == request.kind => Ok(payload),
-                Ok(payload) if header.type_ == XsMessageType::ERROR => {
-                    Err(message::refusal(&payload))
-                }
-                Ok(_) => Err(GARBAGE),
-                Err(error) => Err(error),
-            };
-            let kind = request.kind;
+        } else if let Some(request) = self.requests.iter_mut().find(|one| asked(one)) {
+            request.answer = Some(request.judge(header.type_, payload, short));
             if request.abandoned {
-                self.requests.remove(at);
-                self.close_unwanted(kind, &answer);
-            } else {
-                request.answer = Some(answer);
+                let id = request.id;
+                self.abandon(id);
             }
         }
         // An answer to nothing is nobody's.
@@ -323,5 +358,22 @@ impl State {
             request.answer.get_or_insert(Err(BROKEN));
         }
         self.news = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::encode;
+    use super::*;
+
+    #[test]
+    fn numbers_and_tokens_that_come_round_again_pass_over_those_in_use() {
+        let mut state = State::at(0, 0);
+        let read = || encode(XsMessageType::READ, 0, &[b"a\0"]).unwrap();
+        let kept = [state.issue(read(), Vec::new()).unwrap(), state.add_watch().unwrap()];
+        assert_eq!(kept, [1, 1]);
+        (state.last_id, state.last_token) = (u32::MAX, 0);
+        assert_eq!(state.issue(read(), Vec::new()), Ok(2));
+        assert_eq!(state.add_watch(), Ok(2));
     }
 }

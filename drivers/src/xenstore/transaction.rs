@@ -5,9 +5,8 @@ use core::ops::Deref;
 
 use xen_sys::io::xs_wire::XsMessageType;
 
-use super::message::{decimal, encode};
-use super::state::State;
-use super::{GARBAGE, Request, XenStore};
+use super::message::{self, encode};
+use super::{Request, XenStore};
 use crate::Error;
 use crate::memory::Platform;
 
@@ -15,7 +14,7 @@ use crate::memory::Platform;
 #[derive(Debug)]
 pub struct Transaction<X: Platform> {
     store: XenStore<X>,
-    /// The message that gives it up; empty once it's over.
+    /// The message that gives it up, with a place set aside; empty once it's over.
     end: Vec<u8>,
 }
 
@@ -25,28 +24,27 @@ impl<X: Platform> XenStore<X> {
     /// # Errors
     /// As [`XenStore::read`]; a quota on transactions is ENOSPC, EAGAIN or EDQUOT.
     pub async fn transaction(&self) -> Result<Transaction<X>, Error> {
-        let kind = XsMessageType::TRANSACTION_START;
-        let answer = Request::new(self.inner.clone(), kind, encode(kind, 0, &[b"\0"])).await?;
-        let digits = answer.strip_suffix(b"\0").unwrap_or(&answer);
-        let id = decimal(digits).filter(|id| *id > 0).ok_or(GARBAGE)?;
-        let end = encode(XsMessageType::TRANSACTION_END, id, &[b"F\0"])?;
-        self.inner.with(State::open)?;
-        Ok(Transaction { store: XenStore { inner: self.inner.clone(), transaction: id }, end })
+        // Its number is put into it once that is known.
+        let end = encode(XsMessageType::TRANSACTION_END, 0, &[b"F\0"])?;
+        let start = encode(XsMessageType::TRANSACTION_START, 0, &[b"\0"])?;
+        let end = Request::opening(self.inner.clone(), start, end).opened().await?;
+        let transaction = message::transaction(&end);
+        Ok(Transaction { store: XenStore { inner: self.inner.clone(), transaction }, end })
     }
 }
 
 impl<X: Platform> Transaction<X> {
-    /// Carries it out.
+    /// Carries it out. Needs no memory, and says what became of it whatever memory there is.
     ///
     /// # Errors
     /// EAGAIN if somebody else has changed what it looked at or changed: all of it has to be done
     /// again. Otherwise as [`XenStore::write`].
     pub async fn commit(mut self) -> Result<(), Error> {
-        let kind = XsMessageType::TRANSACTION_END;
-        let message = encode(kind, self.store.transaction, &[b"T\0"]);
-        let done = Request::new(self.store.inner.clone(), kind, message).await;
-        self.end = Vec::new();
-        done.map(drop)
+        let mut end = core::mem::take(&mut self.end);
+        message::set_commit(&mut end);
+        let inner = &self.store.inner;
+        let id = inner.with(|state| state.issue_aside(end, false))?;
+        Request::issued(inner.clone(), id).await.map(drop)
     }
 }
 
@@ -61,9 +59,6 @@ impl<X: Platform> Deref for Transaction<X> {
 impl<X: Platform> Drop for Transaction<X> {
     fn drop(&mut self) {
         let end = core::mem::take(&mut self.end);
-        self.store.inner.with(State::close);
-        if !end.is_empty() {
-            self.store.post(XsMessageType::TRANSACTION_END, end);
-        }
+        self.store.inner.send_aside(end);
     }
 }

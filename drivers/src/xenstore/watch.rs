@@ -13,7 +13,7 @@ use core::task::{Poll, ready};
 
 use xen_sys::io::xs_wire::XsMessageType;
 
-use super::message::encode;
+use super::message::{digits, encode};
 use super::state::State;
 use super::{Request, XenStore, path};
 use crate::Error;
@@ -84,7 +84,7 @@ impl Queue {
 pub struct Watch<X: Platform> {
     store: XenStore<X>,
     token: u32,
-    /// The message that ends it; empty if it was never set.
+    /// The message that ends it, with a place set aside; empty if it was never set.
     end: Vec<u8>,
     /// Of who takes events.
     turn: Turn,
@@ -100,15 +100,12 @@ impl<X: Platform> XenStore<X> {
         let token = self.inner.with(State::add_watch)?;
         let turn = Turn::new(EVENTS);
         let mut watch = Watch { store: self.clone(), token, end: Vec::new(), turn };
-        let digits = alloc::format!("{token}");
-        let parts: [&[u8]; 4] = [path.as_bytes(), b"\0", digits.as_bytes(), b"\0"];
-        watch.end = encode(XsMessageType::UNWATCH, 0, &parts)?;
-        let set = encode(XsMessageType::WATCH, 0, &parts);
-        let set = Request::new(self.inner.clone(), XsMessageType::WATCH, set).await;
-        if set.is_err() {
-            watch.end = Vec::new();
-        }
-        set.map(|_| watch)
+        let mut buffer = [0; 10];
+        let parts: [&[u8]; 4] = [path.as_bytes(), b"\0", digits(token, &mut buffer), b"\0"];
+        let end = encode(XsMessageType::UNWATCH, 0, &parts)?;
+        let set = encode(XsMessageType::WATCH, 0, &parts)?;
+        watch.end = Request::opening(self.inner.clone(), set, end).opened().await?;
+        Ok(watch)
     }
 }
 
@@ -142,9 +139,7 @@ impl<X: Platform> Drop for Watch<X> {
     fn drop(&mut self) {
         let end = core::mem::take(&mut self.end);
         self.store.inner.with(|state| state.remove_watch(self.token));
-        if !end.is_empty() {
-            self.store.post(XsMessageType::UNWATCH, end);
-        }
+        self.store.inner.send_aside(end);
     }
 }
 

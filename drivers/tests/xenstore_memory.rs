@@ -1,0 +1,203 @@
+//! Xenstore without memory: whatever request to the heap is refused, and wherever a future is
+//! dropped, nothing panics, and nothing of ours is left open at the daemon.
+
+mod common;
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use common::domid;
+use drivers::xenstore::{Permission, WatchEvent, XenStore, names};
+use drivers::{Errno, Error};
+use fake_xen::heap::{self, Heap};
+use fake_xen::{FakeXen, Guest, Pair, Task};
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
+type Store = XenStore<FakeXen>;
+
+/// Whether the request of a sweep has been refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// After so many more that are answered.
+    In(u32),
+    Done,
+}
+
+/// Polls once; if it comes to that, with a request to the heap refused.
+fn poll_refusing<F: Future>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+    refusal: &Cell<Refusal>,
+) -> Poll<F::Output> {
+    let Refusal::In(left) = refusal.get() else {
+        return future.poll(cx);
+    };
+    let mut polled = None;
+    let mut refused = false;
+    let asked = heap::requests(|| {
+        let (poll, was_refused) = heap::refuse(left, || future.poll(cx));
+        (polled, refused) = (Some(poll), was_refused);
+    });
+    refusal.set(if refused { Refusal::Done } else { Refusal::In(left - asked) });
+    polled.unwrap()
+}
+
+/// Drops it, with the request refused if it comes to that.
+fn drop_refusing<T>(value: T, refusal: &Cell<Refusal>) {
+    let Refusal::In(left) = refusal.get() else {
+        return drop(value);
+    };
+    let refused = heap::refuse(left, || drop(value)).1;
+    if refused {
+        refusal.set(Refusal::Done);
+    }
+}
+
+/// Everything of ours is closed, and all can be opened.
+async fn works(guest: &Guest, xs: &Store) {
+    xs.write("data/after", b"works").await.unwrap();
+    assert_eq!(xs.read("data/after").await.unwrap(), b"works");
+    // What was posted meanwhile is answered before this.
+    xs.read("domid").await.unwrap();
+    assert_eq!(guest.xen.xenstore_watches(), 0, "a watch is left");
+    assert_eq!(guest.xen.xenstore_transactions(), 0, "a transaction is left");
+    let transaction = xs.transaction().await.unwrap();
+    transaction.write("data/after", b"again").await.unwrap();
+    transaction.commit().await.unwrap();
+    let mut watch = xs.watch("data/after").await.unwrap();
+    assert!(matches!(watch.event().await, Ok(WatchEvent::Changed(_))));
+    drop(watch);
+    assert_eq!(xs.read("data/after").await.unwrap(), b"again");
+    xs.read("domid").await.unwrap();
+    assert_eq!(guest.xen.xenstore_watches(), 0);
+}
+
+/// Runs `scenario` with each request to the heap refused, in pieces of `pace` bytes, given up
+/// after so many polls; how many requests and polls there are.
+fn refuse_each(scenario: impl AsyncFn(&Store) -> Result<(), Error>) -> (u32, u32) {
+    let (mut requests, mut most_polls) = (0, 0);
+    for pace in [1024, 19] {
+        for polls in (0..).map(Some).take(40).chain([None]) {
+            for refused in 0.. {
+                let (taken, refusal) = run_refusing(&scenario, pace, polls, refused);
+                (requests, most_polls) = (requests.max(refused), most_polls.max(taken));
+                if refusal != Refusal::Done {
+                    break;
+                }
+            }
+        }
+    }
+    (requests, most_polls)
+}
+
+fn run_refusing(
+    scenario: &impl AsyncFn(&Store) -> Result<(), Error>,
+    pace: usize,
+    polls: Option<u32>,
+    refused: u32,
+) -> (u32, Refusal) {
+    let Pair { world, alice, .. } = Pair::new();
+    alice.xen.xenstore_pace(pace);
+    let refusal = Cell::new(Refusal::In(refused));
+    let mut taken = 0;
+    world.run([Task::new(&alice.events, async {
+        let xs = alice.xenstore.clone().unwrap();
+        let mut run = Box::pin(scenario(&xs));
+        let result = poll_fn(|cx| {
+            if polls.is_some_and(|polls| taken >= polls) {
+                return Poll::Ready(None);
+            }
+            taken += 1;
+            poll_refusing(run.as_mut(), cx, &refusal).map(Some)
+        })
+        .await;
+        drop_refusing(run, &refusal);
+        if let Some(Err(error)) = result {
+            assert_eq!(error.errno(), Errno::ENOMEM, "request {refused}: {error}");
+            assert_eq!(refusal.get(), Refusal::Done, "nothing was refused");
+        }
+        works(&alice, &xs).await;
+    })]);
+    (taken, refusal.get())
+}
+
+#[test]
+fn reading_and_writing() {
+    let (requests, polls) = refuse_each(async |xs| {
+        xs.write("data/a", &[7; 100]).await?;
+        assert_eq!(xs.read("data/a").await?, [7; 100]);
+        xs.mkdir("data/b").await?;
+        assert_eq!(names(&xs.directory("data").await?).count(), 2);
+        let own = [Permission::read(domid(1)), Permission::both(domid(2))];
+        xs.set_permissions("data/a", &own).await?;
+        assert_eq!(xs.permissions("data/a").await?, own);
+        xs.remove_later("data/b");
+        xs.remove("data/a").await.map(drop)
+    });
+    assert!(requests > 12 && polls > 30, "{requests} {polls}");
+}
+
+#[test]
+fn a_transaction_that_is_carried_out() {
+    let (requests, polls) = refuse_each(async |xs| {
+        let transaction = xs.transaction().await?;
+        transaction.write("data/a", b"1").await?;
+        assert_eq!(transaction.read("data/a").await?, b"1");
+        transaction.commit().await
+    });
+    assert!(requests > 6 && polls > 8, "{requests} {polls}");
+}
+
+#[test]
+fn a_transaction_that_is_dropped() {
+    let (requests, polls) = refuse_each(async |xs| {
+        let transaction = xs.transaction().await?;
+        transaction.write("data/a", b"1").await?;
+        drop(transaction);
+        let second = xs.transaction().await?;
+        drop((xs.transaction().await?, second));
+        Ok(())
+    });
+    assert!(requests > 8 && polls > 8, "{requests} {polls}");
+}
+
+#[test]
+fn a_watch_and_its_events() {
+    let (requests, polls) = refuse_each(async |xs| {
+        let mut watch = xs.watch("data").await?;
+        let mut other = xs.watch("data/a").await?;
+        watch.event().await?;
+        xs.write("data/a", b"1").await?;
+        watch.event().await?;
+        drop(watch);
+        other.event().await.map(drop)
+    });
+    assert!(requests > 10 && polls > 12, "{requests} {polls}");
+}
+
+#[test]
+fn several_that_are_given_up_in_the_middle() {
+    let (requests, _) = refuse_each(async |xs| {
+        let mut begin = pin!(xs.transaction());
+        let mut watch = pin!(xs.watch("data"));
+        let mut write = pin!(xs.write("data/long", &[1; 500]));
+        let mut done = [false; 3];
+        for _ in 0..4 {
+            // Each once for every time that the daemon has had its turn.
+            poll_fn(|cx| {
+                done[0] = done[0] || begin.as_mut().poll(cx).is_ready();
+                done[1] = done[1] || watch.as_mut().poll(cx).is_ready();
+                done[2] = done[2] || write.as_mut().poll(cx).is_ready();
+                Poll::Ready(())
+            })
+            .await;
+            embassy_futures::yield_now().await;
+        }
+        Ok(())
+    });
+    assert!(requests > 6, "{requests}");
+}
