@@ -197,6 +197,21 @@ impl<X: Platform> Events<X> {
         }
     }
 
+    /// Whether a domain is there, which an ordinary domain may ask about any: Xen looks for the
+    /// domain first, and only then says that its ports are not ours to see (evtchn_status in
+    /// xen/common/event_channel.c).
+    ///
+    /// # Errors
+    /// The hypercall's, when it tells neither.
+    pub fn domain_exists(&self, domid: DomId) -> Result<bool, Error> {
+        let mut op = EvtchnStatus { dom: domid.get(), ..Default::default() };
+        match self.0.xen.evtchn_status(&mut op) {
+            Ok(()) | Err(Errno::EPERM | Errno::EACCES | Errno::EINVAL) => Ok(true),
+            Err(Errno::ESRCH) => Ok(false),
+            Err(errno) => Err(Error::Hypercall(Call::EvtchnStatus, errno)),
+        }
+    }
+
     /// Ports that are open.
     pub fn open_ports(&self) -> u32 {
         self.0.ports.lock().iter().filter(|entry| entry.holders > 0).count() as u32

@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use embassy_futures::join::join3;
+use embassy_futures::join::join4;
 
 use crate::console::Console;
 use crate::events::Events;
@@ -20,6 +20,8 @@ use crate::{Boot, DomId, Error, System};
 
 /// How often parked pages and stuck mappings are tried again while there are any: every 100 ms.
 const RETRY_INTERVAL_NS: u64 = 100_000_000;
+/// How often Xen is asked for awaited readers of published nodes while there are any: every second.
+const ASK_INTERVAL_NS: u64 = 1_000_000_000;
 /// Parked pages that one of these tries looks at.
 const REAP_AT_ONCE: u32 = 256;
 
@@ -86,7 +88,7 @@ impl<X: Platform> Services<X> {
         let events = Events::bring_up(&xen, shared_info);
         let console = Console::bring_up(&xen, console, &events).map_err(at("console"))?;
         let domid = events.own_domid().map_err(at("event channels"))?;
-        let connect = |device| XenStore::bring_up(device, &events);
+        let connect = |device| XenStore::bring_up(device, &events, domid);
         let xenstore = xenstore.map(connect).transpose().map_err(at("xenstore"))?;
         let notices = Arc::new(Notices::new(&xen));
         let table = GrantTable::bring_up(&xen, notices.clone()).map_err(at("grant table"))?;
@@ -107,11 +109,23 @@ impl<X: Platform> Services<X> {
     }
 
     /// What a guest has to do beside its application, in one task that never ends: it gives parked
-    /// pages back, tries again to unmap what Xen would not, and moves what was printed to the
-    /// console when its daemon makes room. While there is nothing of that, no timer runs. Several
-    /// at once do no harm.
+    /// pages back, tries again to unmap what Xen would not, moves what was printed to the console
+    /// when its daemon makes room, and permits published nodes to readers who come later. While
+    /// there is nothing of that, no timer runs. Several at once do no harm.
     pub async fn upkeep(&self) {
-        join3(self.reap_forever(), self.retry_forever(), self.console.flush_forever()).await;
+        let (reap, retry) = (self.reap_forever(), self.retry_forever());
+        join4(reap, retry, self.console.flush_forever(), self.admit_forever()).await;
+    }
+
+    async fn admit_forever(&self) {
+        let Some(xenstore) = &self.xenstore else {
+            return;
+        };
+        loop {
+            xenstore.wait_expecting().await;
+            self.system.sleep_until(self.system.now() + ASK_INTERVAL_NS).await;
+            xenstore.admit().await;
+        }
     }
 
     async fn retry_forever(&self) {

@@ -19,6 +19,7 @@
 mod message;
 mod path;
 mod permissions;
+mod publication;
 mod request;
 mod state;
 mod transaction;
@@ -34,6 +35,7 @@ use xen_sys::io::xs_wire::XsMessageType;
 use self::message::encode;
 pub use self::path::DomainPath;
 pub use self::permissions::Permission;
+pub use self::publication::{Publication, Reader};
 pub use self::request::Request;
 use self::state::State;
 pub use self::transaction::Transaction;
@@ -42,7 +44,7 @@ use crate::boot::XenstoreDevice;
 use crate::events::{Events, Port};
 use crate::memory::Platform;
 use crate::waiters::WaitList;
-use crate::{Errno, Error};
+use crate::{DomId, Errno, Error};
 
 /// The connection of this domain to xenstore. Clones are the same connection.
 pub struct XenStore<X: Platform> {
@@ -57,6 +59,11 @@ struct Connection<X: Platform> {
     state: Mutex<State>,
     /// Who waits for an answer, a watch's event, or room for a request.
     waiters: WaitList,
+    /// Who waits until a published node's reader is awaited.
+    on_expect: WaitList,
+    events: Events<X>,
+    /// Our own number, that of the owner of what we write.
+    domid: DomId,
 }
 
 impl<X: Platform> XenStore<X> {
@@ -64,10 +71,20 @@ impl<X: Platform> XenStore<X> {
     ///
     /// # Errors
     /// ENOMEM; EINVAL for a page without a port.
-    pub(crate) fn bring_up(device: XenstoreDevice<X>, events: &Events<X>) -> Result<Self, Error> {
-        let state = Mutex::new(State::new(&device.ring));
-        let waiters = WaitList::new();
-        let inner = Connection { port: events.adopt(device.port)?, device, state, waiters };
+    pub(crate) fn bring_up(
+        device: XenstoreDevice<X>,
+        events: &Events<X>,
+        domid: DomId,
+    ) -> Result<Self, Error> {
+        let inner = Connection {
+            port: events.adopt(device.port)?,
+            state: Mutex::new(State::new(&device.ring)),
+            device,
+            waiters: WaitList::new(),
+            on_expect: WaitList::new(),
+            events: events.clone(),
+            domid,
+        };
         Ok(Self { inner: Arc::new(inner), transaction: 0 })
     }
 
@@ -113,7 +130,7 @@ impl<X: Platform> XenStore<X> {
     }
 
     /// Removes a node whenever xenstore comes to it, for those who can't wait. Without memory for
-    /// the message the node stays: it is for what may stay.
+    /// the message the node stays; that of a [`Publication`] never does.
     pub fn remove_later(&self, path: &str) {
         if let Ok(message) = encode(XsMessageType::RM, self.transaction, &[path.as_bytes(), b"\0"])
         {
@@ -130,7 +147,8 @@ impl<X: Platform> XenStore<X> {
         permissions::parse(&self.on_path(XsMessageType::GET_PERMS, path).await?)
     }
 
-    /// Sets who may do what with a node.
+    /// Sets who may do what with a node. A domain that is not there is no entry to C xenstored, and
+    /// none even once it comes: see [`XenStore::publish`].
     ///
     /// # Errors
     /// As [`XenStore::write`].

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use common::{ALICE, BOB, domid};
 use drivers::events::PortStatus;
-use drivers::{Errno, PortNumber};
+use drivers::{Call, Errno, PortNumber};
 use fake_xen::{Config, Pair, Task};
 use xen_sys::xen::Virq;
 
@@ -171,6 +171,29 @@ fn a_port_closes_with_its_last_holder() {
     for wrong in [0, 4096, u32::MAX] {
         let refused = pair.alice.events.hold(PortNumber(wrong)).unwrap_err();
         assert_eq!(refused.errno(), Errno::EINVAL, "{wrong}");
+    }
+}
+
+#[test]
+fn a_domain_is_there_from_when_it_is_made_until_it_is_gone() {
+    let pair = Pair::new();
+    let events = &pair.alice.events;
+    let there = |number| events.domain_exists(domid(number));
+    assert_eq!([there(ALICE), there(BOB), there(7)], [Ok(true), Ok(true), Ok(false)]);
+    let seventh = pair.world.guest(7, Config::default());
+    assert_eq!(there(7), Ok(true));
+    drop(seventh);
+    pair.world.destroy(7);
+    assert_eq!(there(7), Ok(false));
+    for (errno, expected) in [
+        (Errno::EPERM, Ok(true)),
+        (Errno::EACCES, Ok(true)),
+        (Errno::EINVAL, Ok(true)),
+        (Errno::ESRCH, Ok(false)),
+        (Errno::ENOSYS, Err(Errno::ENOSYS)),
+    ] {
+        pair.alice.xen.deny(Call::EvtchnStatus, Some(errno));
+        assert_eq!(there(BOB).map_err(|error| error.errno()), expected);
     }
 }
 

@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use common::domid;
-use drivers::xenstore::{Permission, WatchEvent, XenStore, names};
+use drivers::xenstore::{Permission, Reader, WatchEvent, XenStore, names};
 use drivers::{Errno, Error};
 use fake_xen::heap::{self, Heap};
 use fake_xen::{FakeXen, Guest, Pair, Task};
@@ -63,6 +63,8 @@ async fn works(guest: &Guest, xs: &Store) {
     assert_eq!(xs.read("data/after").await.unwrap(), b"works");
     // What was posted meanwhile is answered before this.
     xs.read("domid").await.unwrap();
+    let published = xs.read("data/published").await.map_err(|error| error.errno());
+    assert_eq!(published, Err(Errno::ENOENT), "a published node is left");
     assert_eq!(guest.xen.xenstore_watches(), 0, "a watch is left");
     assert_eq!(guest.xen.xenstore_transactions(), 0, "a transaction is left");
     let transaction = xs.transaction().await.unwrap();
@@ -177,6 +179,44 @@ fn a_watch_and_its_events() {
         other.event().await.map(drop)
     });
     assert!(requests > 10 && polls > 12, "{requests} {polls}");
+}
+
+#[test]
+fn a_node_that_is_published() {
+    let (requests, polls) = refuse_each(async |xs| {
+        // One who is not there, and is awaited.
+        let node = xs.publish("data/published", b"1", Reader::Domain(domid(7))).await?;
+        node.write(b"2").await?;
+        drop(node);
+        xs.publish("data/published", b"3", Reader::Domain(domid(2))).await.map(drop)
+    });
+    assert!(requests > 12 && polls > 12, "{requests} {polls}");
+}
+
+#[test]
+fn a_permission_for_a_reader_who_comes_waits_until_there_is_memory_for_it() {
+    for refused in 0.. {
+        let Pair { world, alice, .. } = Pair::new();
+        let refusal = Cell::new(Refusal::In(refused));
+        world.run([Task::new(&alice.events, async {
+            let xs = alice.xenstore.clone().unwrap();
+            let reader = Reader::Domain(domid(7));
+            let _node = xs.publish("data/published", b"1", reader).await.unwrap();
+            let _late = world.guest(7, fake_xen::Config::default());
+            let mut upkeep = Box::pin(alice.upkeep());
+            let mut later = Box::pin(alice.system.sleep_until(3_500_000_000));
+            poll_fn(|cx| {
+                assert!(poll_refusing(upkeep.as_mut(), cx, &refusal).is_pending());
+                later.as_mut().poll(cx)
+            })
+            .await;
+            assert_eq!(xs.permissions("data/published").await.unwrap().len(), 2, "{refused}");
+        })]);
+        if refusal.get() != Refusal::Done {
+            assert!(refused > 2, "{refused}");
+            return;
+        }
+    }
 }
 
 #[test]

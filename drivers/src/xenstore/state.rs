@@ -13,6 +13,7 @@ use xen_sys::io::xs_wire::{
 };
 
 use super::message::{self, HEADER};
+use super::publication::Expected;
 use super::watch::{Queue, WatchEvent};
 use super::{BROKEN, GARBAGE};
 use crate::Error;
@@ -44,6 +45,9 @@ pub(super) struct State {
     incoming: Incoming,
     pub(super) watches: Vec<Queue>,
     last_token: u32,
+    /// Published nodes whose readers are awaited.
+    pub(super) expected: Vec<Expected>,
+    pub(super) last_expected: u64,
     /// Places set aside in `requests`: each for one message that has to be sent, whatever memory
     /// there is by then.
     places: usize,
@@ -119,6 +123,8 @@ impl State {
             incoming: Incoming::default(),
             watches: Vec::new(),
             last_token: 0,
+            expected: Vec::new(),
+            last_expected: 0,
             places: 0,
             news: false,
         }
@@ -151,6 +157,16 @@ impl State {
         if !self.broken && self.requests.try_reserve(self.places + 1).is_ok() {
             self.push(message, Vec::new(), true);
         }
+    }
+
+    /// Sets a place aside for a message that has to be sent later.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(super) fn set_aside(&mut self) -> Result<(), Error> {
+        self.requests.try_reserve(self.places + 1).map_err(|_| Error::NO_MEMORY)?;
+        self.places += 1;
+        Ok(())
     }
 
     /// Issues a request in a place that was set aside, beyond [`IN_FLIGHT`] if need be; its number.

@@ -135,6 +135,11 @@ impl WorldState {
     pub(super) fn port_status(&mut self, domid: u16, op: &mut EvtchnStatus) -> Result<(), Errno> {
         let of = self.resolve(domid, op.dom).ok_or(Errno::ESRCH)?;
         let channel = self.domain(of).channels.get(op.port as usize).ok_or(Errno::EINVAL)?;
+        // Another domain's ports are dom0's to look at; that it's there, and has the port, anybody
+        // can tell from the error.
+        if of != domid && domid != 0 {
+            return Err(Errno::EPERM);
+        }
         (op.status, op.u_dom, op.u_high, op.u_port) = match *channel {
             Channel::Closed | Channel::Reserved => (EvtchnState::CLOSED, 0, 0, 0),
             Channel::Unbound(remote) => (EvtchnState::UNBOUND, remote, 0, 0),

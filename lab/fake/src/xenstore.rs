@@ -61,6 +61,9 @@ pub(super) struct Store {
     pub(super) connections: BTreeMap<u16, Connection>,
     /// Whether the daemon runs at all.
     pub(super) running: bool,
+    /// Whether permissions for domains that are not there are kept, as oxenstored does. The C
+    /// daemon drops them, and those of a domain that ends (XSA-322).
+    pub(super) keeps_permissions: bool,
 }
 
 impl Default for Store {
@@ -75,6 +78,7 @@ impl Default for Store {
             changed_at: BTreeMap::new(),
             connections: BTreeMap::new(),
             running: true,
+            keeps_permissions: false,
         }
     }
 }
@@ -117,6 +121,11 @@ impl Store {
     pub(super) fn remove_domain(&mut self, domid: u16) -> Vec<(String, Node)> {
         self.connections.remove(&domid);
         self.transactions.retain(|_, transaction| transaction.owner != domid);
+        if !self.keeps_permissions {
+            self.tree
+                .values_mut()
+                .for_each(|node| keep_permissions(&mut node.perms, |of| of != domid));
+        }
         let home = format!("/local/domain/{domid}");
         let gone: Vec<String> = below(&self.tree, &home);
         gone.into_iter()
@@ -322,6 +331,12 @@ impl Store {
         let readable = |node: &Node| node.allows(who, false);
         before.is_some_and(readable) || self.tree.get(path).is_some_and(readable)
     }
+}
+
+/// Drops the permissions of those who are not to be kept; the first is the owner's.
+pub(super) fn keep_permissions(perms: &mut Perms, keep: impl Fn(u16) -> bool) {
+    let mut owner = true;
+    perms.retain(|(_, _, domid)| core::mem::take(&mut owner) || keep(*domid));
 }
 
 /// A node and all below it.

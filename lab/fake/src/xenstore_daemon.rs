@@ -13,7 +13,7 @@ use std::vec::Vec;
 use xen_sys::io::xs_wire::{XENSTORE_PAYLOAD_MAX, XENSTORE_RING_SIZE, XsMessageType};
 
 use super::domain::XENSTORE_PORT;
-use super::xenstore::{Node, Perms, matches};
+use super::xenstore::{Node, Perms, keep_permissions, matches};
 use super::{FakeXen, World, WorldState};
 use drivers::Errno;
 
@@ -57,6 +57,12 @@ impl World {
         let perms = Perms::from([(true, false, domid)]);
         let changed = state.store.set_perms(domid, 0, &path, perms).expect("its own node");
         state.fire(&changed, &[]);
+    }
+
+    /// Has the daemon keep permissions for domains that are not there, as oxenstored does, from
+    /// now on. The C daemon, which it is otherwise, drops them.
+    pub fn xenstore_keeps_permissions(&self) {
+        self.lock().store.keeps_permissions = true;
     }
 
     /// Stops the daemon, or lets it go on: for a guest that waits.
@@ -258,7 +264,12 @@ impl WorldState {
                 Vec::new()
             }
             XsMessageType::SET_PERMS => {
-                self.store.set_perms(domid, tx, &path, parse_perms(rest)?)?
+                let mut perms = parse_perms(rest)?;
+                if !self.store.keeps_permissions {
+                    let there = |domid| domid == 0 || self.resolve(domid, domid).is_some();
+                    keep_permissions(&mut perms, there);
+                }
+                self.store.set_perms(domid, tx, &path, perms)?
             }
             XsMessageType::WATCH => {
                 let token = String::from_utf8_lossy(word()).into_owned();

@@ -1,0 +1,192 @@
+//! Nodes of ours that one other domain may read, or all, for as long as we keep them.
+//!
+//! C xenstored drops a permission for a domain that is not there when it is set, and does not find
+//! it when that domain comes (XSA-322); and nothing tells a domU that one comes. So a reader is
+//! asked for before the permissions are set. One who is not there yet is *awaited*: once a second
+//! [`crate::Services::upkeep`] asks Xen for him, by a question that needs no privilege, and sets
+//! the permissions again once he is there. One who comes between the question and the setting gets
+//! them twice. The upkeep does it and not the publisher, who then has nothing to poll.
+//!
+//! A node goes with its [`Publication`]: the message that removes it is set aside before it's
+//! written.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+
+use xen_sys::io::xs_wire::XsMessageType;
+
+use super::message::{HEADER, encode};
+use super::state::State;
+use super::{Permission, Request, XenStore, path, permissions};
+use crate::memory::Platform;
+use crate::{DomId, Errno, Error};
+
+/// Who may read a published node, besides ourselves and dom0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// This domain, whether it's there yet or not.
+    Domain(DomId),
+    /// All domains.
+    Anyone,
+}
+
+/// A node of ours that others may read. Dropping it removes the node.
+pub struct Publication<X: Platform> {
+    store: XenStore<X>,
+    /// The message that removes the node, with a place set aside.
+    end: Vec<u8>,
+    /// What the awaited reader is told from others by; 0 if none ever was.
+    id: u64,
+}
+
+/// A node whose reader is awaited.
+#[derive(Debug)]
+pub(super) struct Expected {
+    id: u64,
+    reader: DomId,
+    /// The message that sets the permissions.
+    permit: Vec<u8>,
+}
+
+impl<X: Platform> XenStore<X> {
+    /// Writes a node that belongs to us and that `reader` may read and nobody else, and keeps it
+    /// so until the [`Publication`] is dropped. A reader who comes later may read it within about
+    /// a second, as long as [`crate::Services::upkeep`] runs. Never part of a transaction.
+    ///
+    /// # Errors
+    /// As [`XenStore::write`]. Nothing is left then.
+    pub async fn publish(
+        &self,
+        path: &str,
+        value: &[u8],
+        reader: Reader,
+    ) -> Result<Publication<X>, Error> {
+        path::check(path)?;
+        let (inner, path) = (&self.inner, path.as_bytes());
+        let one;
+        let list: &[Permission] = match reader {
+            Reader::Anyone => &[Permission::read(inner.domid)],
+            Reader::Domain(reader) => {
+                one = [Permission::none(inner.domid), Permission::read(reader)];
+                &one
+            }
+        };
+        let list = permissions::format(list)?;
+        let permit = || encode(XsMessageType::SET_PERMS, 0, &[path, b"\0", &list]);
+        let write = encode(XsMessageType::WRITE, 0, &[path, b"\0", value])?;
+        let first = permit()?;
+        let end = encode(XsMessageType::RM, 0, &[path, b"\0"])?;
+        inner.with(State::set_aside)?;
+        let store = XenStore { inner: inner.clone(), transaction: 0 };
+        let mut publication = Publication { store, end, id: 0 };
+        Request::new(inner.clone(), Ok(write)).await?;
+        if let Reader::Domain(reader) = reader
+            && inner.events.domain_exists(reader) != Ok(true)
+        {
+            // Before the permissions are set: whoever comes from now on is seen by the upkeep.
+            let again = permit()?;
+            publication.id = inner.with(|state| state.expect(reader, again))?;
+            inner.on_expect.wake();
+        }
+        Request::new(inner.clone(), Ok(first)).await?;
+        Ok(publication)
+    }
+
+    /// Waits until a reader is awaited.
+    pub(crate) async fn wait_expecting(&self) {
+        poll_fn(|cx| {
+            // First, so that what comes after the look is heard of.
+            self.inner.on_expect.register(cx.waker());
+            let expecting = self.inner.with(|state| !state.expected.is_empty());
+            if expecting { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Asks Xen once for every awaited reader, and lets those read who are there.
+    pub(crate) async fn admit(&self) {
+        let mut last = 0;
+        while let Some((id, reader)) = self.inner.with(|state| state.expected_after(last)) {
+            last = id;
+            if self.inner.events.domain_exists(reader) != Ok(true) {
+                continue;
+            }
+            let Some(permit) = self.inner.with(|state| state.permit(id)) else {
+                continue;
+            };
+            match Request::new(self.inner.clone(), permit).await {
+                // It passes: the next time.
+                Err(error) if matches!(error.errno(), Errno::EAGAIN | Errno::ENOMEM) => {}
+                // Done, or the node is not ours to permit any more.
+                _ => self.inner.with(|state| state.forget_expected(id)),
+            }
+        }
+    }
+}
+
+impl State {
+    /// Awaits a reader; what he is told from others by.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn expect(&mut self, reader: DomId, permit: Vec<u8>) -> Result<u64, Error> {
+        self.expected.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
+        self.last_expected += 1;
+        self.expected.push(Expected { id: self.last_expected, reader, permit });
+        Ok(self.last_expected)
+    }
+
+    /// The next one who is awaited.
+    fn expected_after(&self, last: u64) -> Option<(u64, DomId)> {
+        let next = self.expected.iter().find(|one| one.id > last)?;
+        Some((next.id, next.reader))
+    }
+
+    /// The message for a reader who has come, unless he is awaited no more.
+    fn permit(&self, id: u64) -> Option<Result<Vec<u8>, Error>> {
+        let expected = self.expected.iter().find(|one| one.id == id)?;
+        let mut message = Vec::new();
+        Some(match message.try_reserve_exact(expected.permit.len()) {
+            Ok(()) => {
+                message.extend_from_slice(&expected.permit);
+                Ok(message)
+            }
+            Err(_) => Err(Error::NO_MEMORY),
+        })
+    }
+
+    fn forget_expected(&mut self, id: u64) {
+        self.expected.retain(|one| one.id != id);
+        if self.expected.is_empty() {
+            self.expected = Vec::new();
+        }
+    }
+}
+
+impl<X: Platform> Publication<X> {
+    /// Writes another value; who may read it stays.
+    ///
+    /// # Errors
+    /// As [`XenStore::write`].
+    pub fn write(&self, value: &[u8]) -> Request<X> {
+        let path = self.end.get(HEADER..).unwrap_or_default();
+        let message = encode(XsMessageType::WRITE, 0, &[path, value]);
+        Request::new(self.store.inner.clone(), message)
+    }
+}
+
+impl<X: Platform> Drop for Publication<X> {
+    fn drop(&mut self) {
+        let inner = &self.store.inner;
+        inner.with(|state| state.forget_expected(self.id));
+        inner.send_aside(core::mem::take(&mut self.end));
+    }
+}
+
+impl<X: Platform> fmt::Debug for Publication<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publication").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! Nodes for one reader, who may come later: he can read them, whichever daemon serves.
+
+mod common;
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::task::Poll;
+
+use common::{ALICE, BOB, domid, errno};
+use drivers::xenstore::{Permission, Reader, XenStore};
+use drivers::{Call, Errno, Error};
+use embassy_futures::poll_once;
+use embassy_futures::select::select;
+use embassy_futures::yield_now;
+use fake_xen::{Config, FakeXen, Guest, Pair, Task, World};
+
+const MS: u64 = 1_000_000;
+/// One who is not there yet.
+const LATE: u16 = 7;
+const NODE: &str = "data/for-you";
+const SEEN: &str = "/local/domain/1/data/for-you";
+
+fn store(guest: &Guest) -> XenStore<FakeXen> {
+    guest.xenstore.clone().expect("an ordinary guest has xenstore")
+}
+
+async fn pause(guest: &Guest, ms: u64) {
+    guest.system.sleep_until(guest.system.now() + ms * MS).await;
+}
+
+/// Runs a test of Alice's, with her upkeep beside it.
+fn with_upkeep(alice: &Guest, test: impl Future<Output = ()>) {
+    let both = async {
+        select(test, alice.upkeep()).await;
+    };
+    alice.xen.world().run([Task::new(&alice.events, both)]);
+}
+
+/// What a guest without a task of its own reads in Alice's node.
+async fn read_by(guest: &Guest) -> Result<Vec<u8>, Error> {
+    let mut read = pin!(store(guest).read(SEEN));
+    loop {
+        guest.events.dispatch();
+        if let Poll::Ready(answer) = poll_once(read.as_mut()) {
+            return answer;
+        }
+        yield_now().await;
+    }
+}
+
+fn questions(guest: &Guest) -> u64 {
+    guest.system.counters().calls(Call::EvtchnStatus)
+}
+
+#[test]
+fn a_permission_for_a_domain_that_is_not_there_is_dropped_by_one_daemon_and_kept_by_the_other() {
+    for keeps in [false, true] {
+        let Pair { world, alice, .. } = Pair::new();
+        if keeps {
+            world.xenstore_keeps_permissions();
+        }
+        with_upkeep(&alice, async {
+            let xs = store(&alice);
+            let list = [ALICE, LATE, BOB].map(|number| Permission::none(domid(number)));
+            xs.write(NODE, b"hello").await.unwrap();
+            xs.set_permissions(NODE, &list).await.unwrap();
+            let kept = xs.permissions(NODE).await.unwrap();
+            let there = [list[0], list[2]];
+            assert_eq!(kept, if keeps { &list[..] } else { &there });
+            world.destroy(BOB);
+            let kept = xs.permissions(NODE).await.unwrap();
+            assert_eq!(kept, if keeps { &list[..] } else { &list[..1] });
+        });
+    }
+}
+
+#[test]
+fn a_reader_who_is_there_can_read_at_once_and_nobody_else() {
+    let Pair { world, alice, bob } = Pair::new();
+    let other = world.guest(LATE, Config::default());
+    with_upkeep(&alice, async {
+        let before = questions(&alice);
+        let xs = store(&alice);
+        let node = xs.publish(NODE, b"hello", Reader::Domain(bob.domid)).await.unwrap();
+        assert_eq!(read_by(&bob).await.unwrap(), b"hello");
+        assert_eq!(errno(read_by(&other).await), Errno::EACCES);
+        let list = [Permission::none(alice.domid), Permission::read(bob.domid)];
+        assert_eq!(xs.permissions(NODE).await.unwrap(), list);
+        node.write(b"again").await.unwrap();
+        assert_eq!(read_by(&bob).await.unwrap(), b"again");
+        pause(&alice, 60_000).await;
+        assert!(questions(&alice) <= before + 1, "nobody is awaited");
+        drop(node);
+        assert_eq!(errno(xs.read(NODE).await), Errno::ENOENT);
+        let _node = xs.publish(NODE, b"for all", Reader::Anyone).await.unwrap();
+        assert_eq!(read_by(&other).await.unwrap(), b"for all");
+        assert!(questions(&alice) <= before + 1);
+    });
+}
+
+#[test]
+fn a_reader_who_comes_later_can_read_within_a_second_and_is_asked_for_no_more() {
+    for keeps in [false, true] {
+        let Pair { world, alice, .. } = Pair::new();
+        if keeps {
+            world.xenstore_keeps_permissions();
+        }
+        with_upkeep(&alice, async {
+            let xs = store(&alice);
+            let reader = Reader::Domain(domid(LATE));
+            let _node = xs.publish(NODE, b"hello", reader).await.unwrap();
+            let before = questions(&alice);
+            pause(&alice, 60_300).await;
+            let asked = questions(&alice) - before;
+            assert!((59..=61).contains(&asked), "asked {asked} times in a minute");
+            let late = world.guest(LATE, Config::default());
+            pause(&alice, 1_100).await;
+            assert_eq!(read_by(&late).await.unwrap(), b"hello");
+            let before = questions(&alice);
+            pause(&alice, 60_000).await;
+            assert_eq!(questions(&alice), before);
+            // The next one that is awaited is asked for again.
+            let reader = Reader::Domain(domid(LATE + 1));
+            let node = xs.publish("data/other", b"", reader).await.unwrap();
+            pause(&alice, 10_100).await;
+            assert!(questions(&alice) >= before + 10);
+            drop(node);
+            let before = questions(&alice);
+            pause(&alice, 10_000).await;
+            assert!(questions(&alice) <= before + 1, "a node that is gone awaits nobody");
+        });
+    }
+}
+
+#[test]
+fn a_reader_who_comes_at_any_moment_of_it_can_read() {
+    let polls = Cell::new(0);
+    for moment in 0.. {
+        let Pair { world, alice, .. } = Pair::new();
+        alice.xen.xenstore_pace(9);
+        let come = Cell::new(false);
+        with_upkeep(&alice, async {
+            let xs = store(&alice);
+            let mut late = None;
+            let mut publish = pin!(xs.publish(NODE, b"hello", Reader::Domain(domid(LATE))));
+            polls.set(0);
+            let _node = loop {
+                if polls.get() == moment {
+                    late = Some(world.guest(LATE, Config::default()));
+                    come.set(true);
+                }
+                polls.set(polls.get() + 1);
+                if let Poll::Ready(node) = poll_once(publish.as_mut()) {
+                    break node.unwrap();
+                }
+                yield_now().await;
+            };
+            let late = late.unwrap_or_else(|| world.guest(LATE, Config::default()));
+            pause(&alice, 1_100).await;
+            assert_eq!(read_by(&late).await.unwrap(), b"hello", "it came after {moment} polls");
+        });
+        if !come.get() {
+            assert!(moment > 10, "{moment}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_daemon_that_is_busy_when_the_reader_comes_is_asked_again() {
+    let Pair { world, alice, .. } = Pair::new();
+    with_upkeep(&alice, async {
+        let xs = store(&alice);
+        let _node = xs.publish(NODE, b"hello", Reader::Domain(domid(LATE))).await.unwrap();
+        alice.xen.xenstore_fail(1, "EAGAIN");
+        alice.xen.xenstore_fail(2, "ENOMEM");
+        let late = world.guest(LATE, Config::default());
+        pause(&alice, 3_100).await;
+        assert_eq!(read_by(&late).await.unwrap(), b"hello");
+        let asked = alice.xen.xenstore_requests();
+        pause(&alice, 10_000).await;
+        assert_eq!(alice.xen.xenstore_requests(), asked);
+    });
+}
+
+#[test]
+fn a_node_that_can_no_more_be_permitted_is_given_up() {
+    let Pair { world, alice, .. } = Pair::new();
+    with_upkeep(&alice, async {
+        let xs = store(&alice);
+        let _node = xs.publish(NODE, b"hello", Reader::Domain(domid(LATE))).await.unwrap();
+        xs.remove(NODE).await.unwrap();
+        let late = world.guest(LATE, Config::default());
+        pause(&alice, 1_100).await;
+        assert!(read_by(&late).await.is_err());
+        let (asked, before) = (alice.xen.xenstore_requests(), questions(&alice));
+        pause(&alice, 10_000).await;
+        assert_eq!((alice.xen.xenstore_requests(), questions(&alice)), (asked, before));
+    });
+}
+
+#[test]
+fn a_publication_given_up_at_any_moment_leaves_no_node() {
+    for (pace, polls) in [9, 1024].into_iter().flat_map(|pace| (0..40).map(move |n| (pace, n))) {
+        let Pair { world, alice, .. } = Pair::new();
+        alice.xen.xenstore_pace(pace);
+        with_upkeep(&alice, async {
+            let xs = store(&alice);
+            {
+                let mut publish = pin!(xs.publish(NODE, b"hello", Reader::Domain(domid(LATE))));
+                for _ in 0..polls {
+                    if poll_once(publish.as_mut()).is_ready() {
+                        break;
+                    }
+                    yield_now().await;
+                }
+            }
+            assert_eq!(errno(xs.read(NODE).await), Errno::ENOENT, "{polls} polls");
+            let before = questions(&alice);
+            pause(&alice, 5_000).await;
+            assert!(questions(&alice) <= before + 1, "nobody is awaited");
+        });
+        assert_eq!(world.xenstore_read(SEEN), None);
+    }
+}
+
+#[test]
+fn what_is_refused_publishes_nothing() {
+    let world = World::new();
+    let alice = world.guest(ALICE, Config::default());
+    with_upkeep(&alice, async {
+        let xs = store(&alice);
+        let publish = |path: String, value: Vec<u8>| {
+            let xs = xs.clone();
+            async move { xs.publish(&path, &value, Reader::Domain(domid(BOB))).await.map(drop) }
+        };
+        assert_eq!(errno(publish(String::new(), vec![]).await), Errno::EINVAL);
+        assert_eq!(errno(publish("data/a\0".into(), vec![]).await), Errno::EINVAL);
+        assert_eq!(errno(publish("x".repeat(3000), vec![]).await), Errno::E2BIG);
+        assert_eq!(errno(publish(NODE.into(), vec![0; 4096]).await), Errno::E2BIG);
+        assert_eq!(alice.xen.xenstore_requests(), 0);
+        assert_eq!(errno(publish("control/new".into(), vec![]).await), Errno::EACCES);
+        xs.read("domid").await.unwrap();
+        // Written, and then not permitted: it goes again.
+        alice.xen.xenstore_fail(2, "ENOSPC");
+        assert_eq!(errno(publish(NODE.into(), vec![]).await), Errno::ENOSPC);
+        assert_eq!(errno(xs.read(NODE).await), Errno::ENOENT);
+    });
+}
