@@ -5,6 +5,7 @@
 //! O(n + log size). It grows by doubling and with `try_reserve` only; giving back never allocates.
 
 use alloc::vec::Vec;
+use core::iter;
 use core::ops::Range;
 
 /// The free runs below one node of the tree.
@@ -60,8 +61,8 @@ impl RunTree {
         }
         loop {
             if let Some(start) = self.find(n) {
-                self.set(start..start + n, Node::default());
-                return Some(start);
+                // What can't be marked is not handed out.
+                return self.set(start..start + n, Node::default()).map(|()| start);
             }
             self.grow(n)?;
         }
@@ -69,7 +70,8 @@ impl RunTree {
 
     /// Gives back a run that was taken, or any part of one.
     pub fn give(&mut self, run: Range<u32>) {
-        self.set(run, Node::FREE);
+        let set = self.set(run, Node::FREE);
+        debug_assert!(set.is_some(), "given back, and never taken");
     }
 
     /// Whether every index is free.
@@ -83,7 +85,7 @@ impl RunTree {
         }
         let (mut node, mut first, mut half) = (1, 0, self.capacity() / 2);
         while half > 0 {
-            let (left, right) = (self.nodes[2 * node], self.nodes[2 * node + 1]);
+            let (left, right) = self.below(node);
             if left.longest >= n {
                 node *= 2;
             } else if left.suffix + right.prefix >= n {
@@ -97,22 +99,34 @@ impl RunTree {
         Some(first)
     }
 
-    fn set(&mut self, run: Range<u32>, leaf: Node) {
-        if run.is_empty() {
-            return;
-        }
-        let capacity = self.capacity() as usize;
-        let (mut low, mut high) = (run.start as usize + capacity, run.end as usize - 1 + capacity);
-        self.nodes[low..=high].fill(leaf);
-        let mut half = 1;
-        while low > 1 {
-            (low, high) = (low / 2, high / 2);
-            for node in low..=high {
-                let joined = Node::join(self.nodes[2 * node], self.nodes[2 * node + 1], half);
-                self.nodes[node] = joined;
+    /// The two nodes below one. Nothing is free where there is none.
+    fn below(&self, node: usize) -> (Node, Node) {
+        let at = |node| self.nodes.get(node).copied().unwrap_or_default();
+        (at(2 * node), at(2 * node + 1))
+    }
+
+    /// Joins what is below each node of one level.
+    fn join(&mut self, level: Range<usize>, half: u32) {
+        for node in level {
+            let (left, right) = self.below(node);
+            if let Some(place) = self.nodes.get_mut(node) {
+                *place = Node::join(left, right, half);
             }
+        }
+    }
+
+    /// Sets the leaves of a run; `None`, with nothing changed, for one that the tree doesn't cover.
+    fn set(&mut self, run: Range<u32>, leaf: Node) -> Option<()> {
+        let capacity = self.capacity() as usize;
+        let (mut low, mut end) = (run.start as usize + capacity, run.end as usize + capacity);
+        self.nodes.get_mut(low..end)?.fill(leaf);
+        let mut half = 1;
+        while low > 1 && low < end {
+            (low, end) = (low / 2, end.div_ceil(2));
+            self.join(low..end, half);
             half *= 2;
         }
+        Some(())
     }
 
     /// Covers at least twice as much, and room for `n` more; `None` at the limit or without memory.
@@ -126,18 +140,18 @@ impl RunTree {
         let mut nodes = Vec::new();
         nodes.try_reserve_exact(2 * capacity as usize).ok()?;
         nodes.resize(2 * capacity as usize, Node::default());
-        let (leaves, known) = (capacity as usize, old as usize);
-        nodes[leaves..leaves + known].copy_from_slice(&self.nodes[known..]);
+        let known = self.nodes.iter().skip(old as usize).copied();
         // What lies beyond the limit is never free.
-        nodes[leaves + known..leaves + capacity.min(self.limit) as usize].fill(Node::FREE);
-        let (mut level, mut half) = (leaves / 2, 1);
-        while level >= 1 {
-            for node in level..2 * level {
-                nodes[node] = Node::join(nodes[2 * node], nodes[2 * node + 1], half);
-            }
-            (level, half) = (level / 2, half * 2);
+        let leaves = nodes.iter_mut().skip(capacity as usize).take(self.limit as usize);
+        for (leaf, node) in leaves.zip(known.chain(iter::repeat(Node::FREE))) {
+            *leaf = node;
         }
         self.nodes = nodes;
+        let (mut level, mut half) = (capacity as usize / 2, 1);
+        while level > 0 {
+            self.join(level..2 * level, half);
+            (level, half) = (level / 2, half * 2);
+        }
         Some(())
     }
 }
