@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::raw::pages;
-use crate::shared::{Shared, SharedMut, check_word};
+use crate::shared::{OUTSIDE, Shared, SharedMut, check_word};
 use crate::{Error, Pages, System};
 
 /// Pages of ours, zeroed. Dropping it scrubs them and gives them back.
@@ -40,9 +40,9 @@ impl<X: Platform> Buffer<X> {
         self.pages.get(page as usize)
     }
 
-    /// The page that `offset`, which was checked, lies in.
-    fn page_at(&self, offset: usize) -> &Page {
-        &self.pages[offset / PAGE_SIZE]
+    /// The page that `offset` lies in.
+    fn page_at(&self, offset: usize) -> Result<&Page, Error> {
+        self.pages.get(offset / PAGE_SIZE).ok_or(OUTSIDE)
     }
 }
 
@@ -53,27 +53,24 @@ impl<X: Platform> Shared for Buffer<X> {
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        pages::read_run(&self.xen, |page| &self.pages[page], offset, bytes);
-        Ok(())
+        pages::read_run(&self.xen, |page| self.page(page), offset, bytes)
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
         check_word(self.size(), offset)?;
-        Ok(pages::load_u32(&self.xen, self.page_at(offset), offset % PAGE_SIZE))
+        pages::load_u32(&self.xen, self.page_at(offset)?, offset % PAGE_SIZE)
     }
 }
 
 impl<X: Platform> SharedMut for Buffer<X> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        pages::write_run(&self.xen, |page| &self.pages[page], offset, bytes);
-        Ok(())
+        pages::write_run(&self.xen, |page| self.page(page), offset, bytes)
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
         check_word(self.size(), offset)?;
-        pages::store_u32(&self.xen, self.page_at(offset), offset % PAGE_SIZE, value);
-        Ok(())
+        pages::store_u32(&self.xen, self.page_at(offset)?, offset % PAGE_SIZE, value)
     }
 }
 

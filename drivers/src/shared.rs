@@ -89,9 +89,12 @@ impl<S: SharedMut + ?Sized> View<'_, S> {
 pub(crate) fn check_range(size: usize, offset: usize, len: usize) -> Result<(), Error> {
     match offset.checked_add(len) {
         Some(end) if end <= size => Ok(()),
-        _ => Err(Error::Local(Errno::EINVAL, "outside the shared pages")),
+        _ => Err(OUTSIDE),
     }
 }
+
+/// What is wrong with a range that leaves its pages.
+pub(crate) const OUTSIDE: Error = Error::Local(Errno::EINVAL, "outside the shared pages");
 
 /// A range of shared bytes that we may write.
 pub trait SharedMut: Shared {

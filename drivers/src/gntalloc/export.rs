@@ -12,7 +12,7 @@ use crate::grant_table::Granted;
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::notify::UnmapNotify;
 use crate::raw::pages;
-use crate::shared::{Shared, SharedMut, check_word};
+use crate::shared::{OUTSIDE, Shared, SharedMut, check_word};
 use crate::{Access, DomId, Errno, Error, GrantRef, Pages, PeerState};
 
 /// An opened gntalloc, whose grants are values.
@@ -105,7 +105,8 @@ impl<X: Platform> Export<X> {
         let event = notify.hold(&self.service.0.events)?;
         let table = &self.service.0.table;
         let at = byte / PAGE_SIZE;
-        table.set_notice(&mut self.run[at], notify.byte.map(|byte| byte % PAGE_SIZE), event)?;
+        let granted = self.run.get_mut(at).ok_or(OUTSIDE)?;
+        table.set_notice(granted, notify.byte.map(|byte| byte % PAGE_SIZE), event)?;
         // One notice for all of it: what another page had is replaced.
         for (page, granted) in self.run.iter_mut().enumerate() {
             if page != at {
@@ -151,7 +152,7 @@ impl<X: Platform> Export<X> {
             return false;
         }
         let refused = self.run.iter().position(|granted| !table.suspend(granted));
-        for granted in &self.run[..refused.unwrap_or(0)] {
+        for granted in self.run.iter().take(refused.unwrap_or(0)) {
             table.resume(granted, self.access);
         }
         refused.is_none()
@@ -162,9 +163,9 @@ impl<X: Platform> Export<X> {
         self.run.get(page as usize).map(Granted::page)
     }
 
-    /// The page that `offset`, which was checked, lies in.
-    fn page_at(&self, offset: usize) -> &Page {
-        self.run[offset / PAGE_SIZE].page()
+    /// The page that `offset` lies in.
+    fn page_at(&self, offset: usize) -> Result<&Page, Error> {
+        self.run.get(offset / PAGE_SIZE).map(Granted::page).ok_or(OUTSIDE)
     }
 }
 
@@ -175,27 +176,24 @@ impl<X: Platform> Shared for Export<X> {
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        pages::read_run(&self.service.0.xen, |page| self.run[page].page(), offset, bytes);
-        Ok(())
+        pages::read_run(&self.service.0.xen, |page| self.page(page), offset, bytes)
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
         check_word(self.size(), offset)?;
-        Ok(pages::load_u32(&self.service.0.xen, self.page_at(offset), offset % PAGE_SIZE))
+        pages::load_u32(&self.service.0.xen, self.page_at(offset)?, offset % PAGE_SIZE)
     }
 }
 
 impl<X: Platform> SharedMut for Export<X> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        pages::write_run(&self.service.0.xen, |page| self.run[page].page(), offset, bytes);
-        Ok(())
+        pages::write_run(&self.service.0.xen, |page| self.page(page), offset, bytes)
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
         check_word(self.size(), offset)?;
-        pages::store_u32(&self.service.0.xen, self.page_at(offset), offset % PAGE_SIZE, value);
-        Ok(())
+        pages::store_u32(&self.service.0.xen, self.page_at(offset)?, offset % PAGE_SIZE, value)
     }
 }
 

@@ -145,15 +145,15 @@ impl<X: Platform> IndexDevice<X> {
     /// Looks at a page.
     ///
     /// # Errors
-    /// EINVAL for a page that was let go of.
+    /// EINVAL for a page that was let go of; those of `look`.
     pub(super) fn with_page<R>(
         &self,
         page: u64,
-        look: impl FnOnce(&X, &Page) -> R,
+        look: impl FnOnce(&X, &Page) -> Result<R, Error>,
     ) -> Result<R, Error> {
         self.with(|opened| {
             let record = opened.records.get(&page).ok_or(NOT_ALLOCATED)?;
-            Ok(look(&self.service.0.xen, record.granted.page()))
+            look(&self.service.0.xen, record.granted.page())
         })
     }
 

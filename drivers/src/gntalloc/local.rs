@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::IndexDevice;
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::raw::pages;
-use crate::shared::{Shared, SharedMut, by_page, check_word};
+use crate::shared::{OUTSIDE, Shared, SharedMut, by_page, check_word};
 use crate::{Errno, Error, Index, Pages};
 
 /// A local user of some pages of a device. Dropping it is munmap: pages that nobody else here uses
@@ -48,14 +48,12 @@ impl<X: Platform> Shared for LocalMapping<X> {
         self.pages().bytes()
     }
 
-    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+    fn read(&self, offset: usize, mut bytes: &mut [u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        let mut rest = bytes;
-        for (page, in_page, len) in by_page(offset, rest.len()) {
-            let (now, later) = rest.split_at_mut(len);
+        for (page, in_page, len) in by_page(offset, bytes.len()) {
+            let now = bytes.split_off_mut(..len).ok_or(OUTSIDE)?;
             let page = self.run.start + u64::from(page);
             self.device.with_page(page, |xen, page| pages::read(xen, page, in_page, now))?;
-            rest = later;
         }
         Ok(())
     }
@@ -68,14 +66,12 @@ impl<X: Platform> Shared for LocalMapping<X> {
 }
 
 impl<X: Platform> SharedMut for LocalMapping<X> {
-    fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+    fn write(&self, offset: usize, mut bytes: &[u8]) -> Result<(), Error> {
         self.check(offset, bytes.len())?;
-        let mut rest = bytes;
-        for (page, in_page, len) in by_page(offset, rest.len()) {
-            let (now, later) = rest.split_at(len);
+        for (page, in_page, len) in by_page(offset, bytes.len()) {
+            let now = bytes.split_off(..len).ok_or(OUTSIDE)?;
             let page = self.run.start + u64::from(page);
             self.device.with_page(page, |xen, page| pages::write(xen, page, in_page, now))?;
-            rest = later;
         }
         Ok(())
     }

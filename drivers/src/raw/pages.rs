@@ -4,81 +4,115 @@
 //! so bytes are copied in and out and never lent.
 
 use crate::memory::{PAGE_SIZE, Page, Platform};
-use crate::shared::by_page;
+use crate::shared::{OUTSIDE, by_page, check_range, check_word};
 use crate::{Counters, Error};
 
 /// Copies `bytes` out of a page from `offset` on.
 ///
-/// # Panics
-/// If the range leaves the page; callers split by page.
-pub(crate) fn read<X: Platform>(xen: &X, page: &Page, offset: usize, bytes: &mut [u8]) {
-    assert!(offset <= PAGE_SIZE && bytes.len() <= PAGE_SIZE - offset);
+/// # Errors
+/// EINVAL if the range leaves the page.
+pub(crate) fn read<X: Platform>(
+    xen: &X,
+    page: &Page,
+    offset: usize,
+    bytes: &mut [u8],
+) -> Result<(), Error> {
+    check_range(PAGE_SIZE, offset, bytes.len())?;
     Counters::add(&xen.counters().copied, bytes.len() as u64);
     // SAFETY: the range lies in `page`, which the caller holds.
     unsafe { xen.read(page.addr() + offset, bytes) };
+    Ok(())
 }
 
 /// Copies `bytes` into a page from `offset` on.
 ///
+/// # Errors
+/// EINVAL if the range leaves the page.
+///
 /// # Panics
-/// If the range leaves the page, since callers split by page; or if the page is taken to be
-/// clean: its holder says otherwise before the first write.
-pub(crate) fn write<X: Platform>(xen: &X, page: &Page, offset: usize, bytes: &[u8]) {
-    assert!(offset <= PAGE_SIZE && bytes.len() <= PAGE_SIZE - offset && !page.is_clean());
+/// If the page is taken to be clean.
+pub(crate) fn write<X: Platform>(
+    xen: &X,
+    page: &Page,
+    offset: usize,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    check_range(PAGE_SIZE, offset, bytes.len())?;
+    assert_may_be_written(page);
     Counters::add(&xen.counters().copied, bytes.len() as u64);
     // SAFETY: the range lies in `page`, which the caller holds.
     unsafe { xen.write(page.addr() + offset, bytes) };
+    Ok(())
+}
+
+/// A page's holder says that it's no more clean before the first write, or the next user of the
+/// memory would see what was written.
+fn assert_may_be_written(page: &Page) {
+    assert!(!page.is_clean());
 }
 
 /// Copies bytes out of a run of pages, from `offset` in the first on. `page_of`: by number.
+///
+/// # Errors
+/// EINVAL if the range leaves the run.
 pub(crate) fn read_run<'p, X: Platform>(
     xen: &X,
-    page_of: impl Fn(usize) -> &'p Page,
+    page_of: impl Fn(u32) -> Option<&'p Page>,
     offset: usize,
-    bytes: &mut [u8],
-) {
-    let mut rest = bytes;
-    for (page, in_page, len) in by_page(offset, rest.len()) {
-        let (now, later) = rest.split_at_mut(len);
-        read(xen, page_of(page as usize), in_page, now);
-        rest = later;
+    mut bytes: &mut [u8],
+) -> Result<(), Error> {
+    for (page, in_page, len) in by_page(offset, bytes.len()) {
+        let now = bytes.split_off_mut(..len).ok_or(OUTSIDE)?;
+        read(xen, page_of(page).ok_or(OUTSIDE)?, in_page, now)?;
     }
+    Ok(())
 }
 
 /// Copies bytes into a run of pages, from `offset` in the first on. `page_of`: by number.
+///
+/// # Errors
+/// EINVAL if the range leaves the run.
 pub(crate) fn write_run<'p, X: Platform>(
     xen: &X,
-    page_of: impl Fn(usize) -> &'p Page,
+    page_of: impl Fn(u32) -> Option<&'p Page>,
     offset: usize,
-    bytes: &[u8],
-) {
-    let mut rest = bytes;
-    for (page, in_page, len) in by_page(offset, rest.len()) {
-        let (now, later) = rest.split_at(len);
-        write(xen, page_of(page as usize), in_page, now);
-        rest = later;
+    mut bytes: &[u8],
+) -> Result<(), Error> {
+    for (page, in_page, len) in by_page(offset, bytes.len()) {
+        let now = bytes.split_off(..len).ok_or(OUTSIDE)?;
+        write(xen, page_of(page).ok_or(OUTSIDE)?, in_page, now)?;
     }
+    Ok(())
 }
 
 /// Reads an aligned 32-bit word.
 ///
-/// # Panics
-/// If the word leaves the page or is not aligned; callers check.
-pub(crate) fn load_u32<X: Platform>(xen: &X, page: &Page, offset: usize) -> u32 {
-    assert!(offset < PAGE_SIZE && offset.is_multiple_of(4));
+/// # Errors
+/// EINVAL if the word leaves the page or is not aligned.
+pub(crate) fn load_u32<X: Platform>(xen: &X, page: &Page, offset: usize) -> Result<u32, Error> {
+    check_word(PAGE_SIZE, offset)?;
     // SAFETY: aligned, and in `page`, which the caller holds.
-    unsafe { xen.load_u32(page.addr() + offset) }
+    Ok(unsafe { xen.load_u32(page.addr() + offset) })
 }
 
 /// Writes an aligned 32-bit word.
 ///
+/// # Errors
+/// EINVAL if the word leaves the page or is not aligned.
+///
 /// # Panics
-/// If the word leaves the page or is not aligned, since callers check; or if the page is taken to
-/// be clean.
-pub(crate) fn store_u32<X: Platform>(xen: &X, page: &Page, offset: usize, value: u32) {
-    assert!(offset < PAGE_SIZE && offset.is_multiple_of(4) && !page.is_clean());
+/// If the page is taken to be clean.
+pub(crate) fn store_u32<X: Platform>(
+    xen: &X,
+    page: &Page,
+    offset: usize,
+    value: u32,
+) -> Result<(), Error> {
+    check_word(PAGE_SIZE, offset)?;
+    assert_may_be_written(page);
     // SAFETY: aligned, and in `page`, which the caller holds.
     unsafe { xen.store_u32(page.addr() + offset, value) };
+    Ok(())
 }
 
 /// A zeroed page for the caller.
