@@ -106,7 +106,7 @@ impl<X: Platform> Table<X> {
     /// What Xen said to the last map of an index, if it's reserved.
     pub(crate) fn status(&self, index: u32) -> Option<GrantStatus> {
         let entry = self.entries.get(index as usize)?;
-        (entry.state != IndexState::Free).then(|| self.window.status(index))
+        self.window.status(index).filter(|_| entry.state != IndexState::Free)
     }
 
     /// Reserves a run of indices for `grants`, at least one. Returns the first, and the ticket.
@@ -126,11 +126,16 @@ impl<X: Platform> Table<X> {
         for (index, grant) in (first..).zip(grants) {
             self.window.reserve(index, *grant);
             let state = IndexState::Reserved;
-            self.entries[index as usize] =
+            *self.entry(index) =
                 IndexEntry { state, ticket, first, len: count, ..IndexEntry::default() };
         }
         self.usage.reserved += count;
         Ok((first, ticket))
+    }
+
+    /// The entry of an index that is prepared: there never are fewer of them.
+    fn entry(&mut self, index: u32) -> &mut IndexEntry {
+        &mut self.entries[index as usize]
     }
 
     fn prepare(&mut self, pages: u32) -> Result<(), Error> {
@@ -168,7 +173,7 @@ impl<X: Platform> Table<X> {
             // After a failure a page is live only if Xen would not unmap it again.
             let live = self.window.mapped(index).is_some();
             if mapped.is_ok() {
-                let entry = &mut self.entries[index as usize];
+                let entry = self.entry(index);
                 *entry = IndexEntry { state: IndexState::Mapped, start, count, ..*entry };
             } else if live {
                 self.set_stuck(index, IndexState::Stuck);
@@ -192,7 +197,7 @@ impl<X: Platform> Table<X> {
             if self.window.mapped(index).is_some() {
                 self.set_stuck(index, IndexState::Stuck);
             } else {
-                self.entries[index as usize].state = IndexState::Reserved;
+                self.entry(index).state = IndexState::Reserved;
             }
         }
         unmapped
@@ -229,21 +234,22 @@ impl<X: Platform> Table<X> {
     /// this reservation.
     pub(crate) fn discard(&mut self, run: Range<u32>, ticket: Option<Ticket>) {
         for index in run {
-            let entry = self.entries[index as usize];
+            let entry = *self.entry(index);
             if ticket.is_some_and(|ticket| ticket != entry.ticket) {
                 continue;
             }
             match entry.state {
                 IndexState::Reserved => self.free_index(index),
-                IndexState::Stuck => self.entries[index as usize].state = IndexState::StuckOrphan,
+                IndexState::Stuck => self.entry(index).state = IndexState::StuckOrphan,
                 IndexState::Free | IndexState::Mapped | IndexState::StuckOrphan => {}
             }
         }
     }
 
     fn free_index(&mut self, index: u32) {
-        let ticket = self.entries[index as usize].ticket;
-        self.entries[index as usize].state = IndexState::Free;
+        let entry = self.entry(index);
+        entry.state = IndexState::Free;
+        let ticket = entry.ticket;
         self.free.give(index..index + 1);
         self.usage.reserved -= 1;
         self.forget_index(ticket, index);
@@ -273,8 +279,7 @@ impl<X: Platform> Table<X> {
     /// EFAULT if part of the range is not; nothing is read then.
     pub(crate) fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
         let offset = self.offset_at(addr, bytes.len(), false)?;
-        self.window.read(offset, bytes);
-        Ok(())
+        self.window.read(offset, bytes)
     }
 
     /// Copies bytes into what is mapped writable.
@@ -283,8 +288,7 @@ impl<X: Platform> Table<X> {
     /// EFAULT if part of the range is not; nothing is written then.
     pub(crate) fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
         let offset = self.offset_at(addr, bytes.len(), true)?;
-        self.window.write(offset, bytes);
-        Ok(())
+        self.window.write(offset, bytes)
     }
 
     /// Where `len` bytes at `addr` are in the window, if all of them are mapped, and writable if
@@ -321,7 +325,7 @@ impl<X: Platform> Table<X> {
         let _ = self.window.unmap(all.clone());
         (self.usage.mapped, self.usage.stuck, self.first_stuck) = (0, 0, NONE);
         for index in all {
-            if self.entries[index as usize].state == IndexState::Free {
+            if self.entry(index).state == IndexState::Free {
                 continue;
             }
             if self.window.mapped(index).is_some() {

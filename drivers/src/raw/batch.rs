@@ -100,27 +100,26 @@ pub(super) unsafe fn map<X: Platform>(
 ///
 /// # Errors
 /// What Xen said to the first page it didn't unmap. Such pages stay [`mapped`], and asking again
-/// asks for them alone.
+/// asks for them alone. ENOMEM, with nothing unmapped, if `scratch` is shorter than that.
 pub(super) fn unmap<X: Platform>(
     xen: &X,
     ops: &mut [GnttabMapGrantRef],
     scratch: &mut [GnttabUnmapGrantRef],
 ) -> Result<(), Error> {
     let live = ops.iter().filter(|op| op.handle != NO_HANDLE);
-    let mut count = 0;
-    for (entry, op) in scratch.iter_mut().zip(live) {
+    let count = live.clone().count();
+    if count == 0 {
+        return Ok(());
+    }
+    let entries = scratch.get_mut(..count).ok_or(Error::NO_MEMORY)?;
+    for (entry, op) in entries.iter_mut().zip(live) {
         *entry = GnttabUnmapGrantRef {
             host_addr: op.host_addr,
             handle: op.handle,
             status: GrantStatus::GENERAL_ERROR,
             ..Default::default()
         };
-        count += 1;
     }
-    if count == 0 {
-        return Ok(());
-    }
-    let entries = &mut scratch[..count];
     // SAFETY: each entry has handle and address of one live mapping, from the operation that made
     // it; who reads and writes there holds that operation, and asks `mapped` first.
     let called = unsafe { xen.gnttab_unmap(entries) };

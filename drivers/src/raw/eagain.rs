@@ -28,7 +28,7 @@ pub(crate) fn retry<X: Hypervisor, T>(
         }
         xen.yield_cpu();
         for run in ops.chunk_by_mut(|one, next| waits(one) == waits(next)) {
-            if waits(&run[0]) {
+            if run.first().is_some_and(waits) {
                 call(run)?;
             }
         }

@@ -6,6 +6,7 @@
 //! against the operations of the pages that it touches.
 
 use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
 use core::ops::Range;
 
 use xen_sys::grant_table::{GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
@@ -18,8 +19,8 @@ use crate::{Access, ClaimedGrant, Counters, Errno, Error};
 #[derive(Debug)]
 pub(crate) struct Window<X: Platform> {
     xen: X,
-    /// `None` only while the window is being dropped.
-    slot: Option<PageSlot>,
+    /// Given back in the drop, or never.
+    slot: ManuallyDrop<PageSlot>,
     /// By page, as far as [`Window::prepare`] was asked for.
     ops: Vec<GnttabMapGrantRef>,
     /// Room for one batch of unmaps, as long as `ops`.
@@ -34,21 +35,17 @@ impl<X: Platform> Window<X> {
     pub(crate) fn new(xen: &X, pages: u32) -> Result<Self, Error> {
         let slot = xen.reserve_slot(pages).ok_or(NO_ADDRESS_SPACE)?;
         let (ops, unmaps) = (Vec::new(), Vec::new());
-        Ok(Self { xen: xen.clone(), slot: Some(slot), ops, unmaps })
-    }
-
-    fn slot(&self) -> &PageSlot {
-        self.slot.as_ref().expect("held until the drop")
+        Ok(Self { xen: xen.clone(), slot: ManuallyDrop::new(slot), ops, unmaps })
     }
 
     /// The address of page `index`.
     pub(crate) fn addr(&self, index: u32) -> usize {
-        self.slot().addr() + index as usize * PAGE_SIZE
+        self.slot.addr() + index as usize * PAGE_SIZE
     }
 
     /// The page that an address lies in.
     pub(crate) fn index_of(&self, addr: usize) -> Option<u32> {
-        let index = addr.checked_sub(self.slot().addr())? / PAGE_SIZE;
+        let index = addr.checked_sub(self.slot.addr())? / PAGE_SIZE;
         (index < self.ops.len()).then_some(index as u32)
     }
 
@@ -62,13 +59,13 @@ impl<X: Platform> Window<X> {
         if want <= have {
             return Ok(());
         }
-        if pages > self.slot().pages() {
+        if pages > self.slot.pages() {
             return Err(NO_ADDRESS_SPACE);
         }
         let out_of_memory = |_| Error::NO_MEMORY;
         self.ops.try_reserve(want - have).map_err(out_of_memory)?;
         self.unmaps.try_reserve(want - have).map_err(out_of_memory)?;
-        self.xen.prepare_slot(self.slot(), pages).map_err(|_| NO_ADDRESS_SPACE)?;
+        self.xen.prepare_slot(&self.slot, pages).map_err(|_| NO_ADDRESS_SPACE)?;
         self.ops.resize(want, batch::empty());
         self.unmaps.resize(want, GnttabUnmapGrantRef::default());
         Ok(())
@@ -77,28 +74,30 @@ impl<X: Platform> Window<X> {
     /// Says what page `index` is to hold. It holds nothing now.
     ///
     /// # Panics
-    /// If something is mapped there.
+    /// If something is mapped there, or the page was not prepared.
     pub(crate) fn reserve(&mut self, index: u32, grant: ClaimedGrant) {
-        assert!(self.mapped(index).is_none(), "reserved over a mapping");
-        let host = self.xen.host_addr(self.slot(), index);
-        self.ops[index as usize] = batch::operation(grant, host);
+        let host = self.xen.host_addr(&self.slot, index);
+        match self.ops.get_mut(index as usize) {
+            Some(op) if batch::mapped(op).is_none() => *op = batch::operation(grant, host),
+            _ => panic!("reserved over a mapping, or what was not prepared"),
+        }
     }
 
     /// What Xen said to the last map of page `index`.
-    pub(crate) fn status(&self, index: u32) -> GrantStatus {
-        self.ops[index as usize].status
+    pub(crate) fn status(&self, index: u32) -> Option<GrantStatus> {
+        self.ops.get(index as usize).map(|op| op.status)
     }
 
     /// Maps a run of reserved pages in one hypercall: all of them, or none.
     ///
     /// # Errors
-    /// What Xen said to the first page it refused. Each page's status stays readable.
+    /// What Xen said to the first page it refused. Each page's status stays readable. EFAULT if
+    /// part of the run was not prepared.
     ///
     /// # Panics
     /// If something is mapped in the run: the caller's table says what is.
     pub(crate) fn map(&mut self, run: Range<u32>, access: Access) -> Result<(), Error> {
-        let pages = run.start as usize..run.end as usize;
-        let (ops, unmaps) = (&mut self.ops[pages.clone()], &mut self.unmaps[pages]);
+        let (ops, unmaps) = run_of(&mut self.ops, &mut self.unmaps, &run)?;
         assert!(ops.iter().all(|op| batch::mapped(op).is_none()), "mapped over a mapping");
         // SAFETY: prepared pages of our slot with nothing mapped there: asserted above. A page
         // that can't be unmapped stays `mapped`, and with it the window.
@@ -109,10 +108,10 @@ impl<X: Platform> Window<X> {
     ///
     /// # Errors
     /// What Xen said to the first page it didn't unmap. Such pages stay mapped, and asking again
-    /// asks for them alone.
+    /// asks for them alone. EFAULT if part of the run was not prepared.
     pub(crate) fn unmap(&mut self, run: Range<u32>) -> Result<(), Error> {
-        let pages = run.start as usize..run.end as usize;
-        batch::unmap(&self.xen, &mut self.ops[pages.clone()], &mut self.unmaps[pages])
+        let (ops, unmaps) = run_of(&mut self.ops, &mut self.unmaps, &run)?;
+        batch::unmap(&self.xen, ops, unmaps)
     }
 
     /// How page `index` is mapped now.
@@ -127,42 +126,60 @@ impl<X: Platform> Window<X> {
 
     /// Copies `bytes` out of the window from byte `offset` on.
     ///
-    /// # Panics
-    /// If part of the range is not mapped: callers know their mapping's bounds.
-    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
-        self.assert_live(offset, bytes.len(), false);
+    /// # Errors
+    /// EFAULT if part of the range is not mapped.
+    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        self.check(offset, bytes.len(), false)?;
         Counters::add(&self.xen.counters().copied, bytes.len() as u64);
-        // SAFETY: every page of the range is mapped: asserted above.
-        unsafe { self.xen.read(self.slot().addr() + offset, bytes) };
+        // SAFETY: every page of the range is mapped: checked above.
+        unsafe { self.xen.read(self.slot.addr() + offset, bytes) };
+        Ok(())
     }
 
     /// Copies `bytes` into the window from byte `offset` on.
     ///
-    /// # Panics
-    /// If part of the range is not mapped writable: callers know their mapping's bounds.
-    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
-        self.assert_live(offset, bytes.len(), true);
+    /// # Errors
+    /// EFAULT if part of the range is not mapped writable.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.check(offset, bytes.len(), true)?;
         Counters::add(&self.xen.counters().copied, bytes.len() as u64);
-        // SAFETY: every page of the range is mapped writable: asserted above.
-        unsafe { self.xen.write(self.slot().addr() + offset, bytes) };
+        // SAFETY: every page of the range is mapped writable: checked above.
+        unsafe { self.xen.write(self.slot.addr() + offset, bytes) };
+        Ok(())
     }
 
-    fn assert_live(&self, offset: usize, len: usize, writable: bool) {
-        let end = offset.checked_add(len).expect("a range of the window");
-        let ops = &self.ops[offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE)];
+    fn check(&self, offset: usize, len: usize, writable: bool) -> Result<(), Error> {
+        let end = offset.checked_add(len).ok_or(Error::BAD_ADDRESS)?;
+        let ops = self.ops.get(offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE));
         let wanted = |op: &GnttabMapGrantRef| match batch::mapped(op) {
             Some(access) => !writable || access == Access::ReadWrite,
             None => false,
         };
-        assert!(ops.iter().all(wanted), "access outside what is mapped");
+        match ops {
+            Some(ops) if ops.iter().all(wanted) => Ok(()),
+            _ => Err(Error::BAD_ADDRESS),
+        }
     }
+}
+
+/// A run's operations, and as much room for unmaps.
+fn run_of<'a>(
+    ops: &'a mut [GnttabMapGrantRef],
+    unmaps: &'a mut [GnttabUnmapGrantRef],
+    run: &Range<u32>,
+) -> Result<(&'a mut [GnttabMapGrantRef], &'a mut [GnttabUnmapGrantRef]), Error> {
+    let pages = run.start as usize..run.end as usize;
+    let ops = ops.get_mut(pages.clone()).ok_or(Error::BAD_ADDRESS)?;
+    Ok((ops, unmaps.get_mut(pages).ok_or(Error::BAD_ADDRESS)?))
 }
 
 impl<X: Platform> Drop for Window<X> {
     fn drop(&mut self) {
         let _ = self.unmap(0..self.ops.len() as u32);
         // Address space with a page in it that Xen will not unmap is never used again.
-        if let Some(slot) = self.slot.take().filter(|_| self.is_empty()) {
+        if self.is_empty() {
+            // SAFETY: the last use of the field.
+            let slot = unsafe { ManuallyDrop::take(&mut self.slot) };
             // SAFETY: nothing is mapped in it, and its addresses are read and written here alone.
             unsafe { self.xen.release_slot(slot) };
         }

@@ -47,10 +47,10 @@ impl<X: Platform> Table<X> {
             return Err(READ_ONLY_BYTE);
         }
         self.notifies.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-        let run = &self.entries[entry.first as usize..(entry.first + entry.len) as usize];
+        let run = self.entries.iter().skip(entry.first as usize).take(entry.len as usize);
         let ours =
             |other: &&IndexEntry| other.ticket == entry.ticket && other.state != IndexState::Free;
-        let left = run.iter().filter(ours).count() as u32;
+        let left = run.filter(ours).count() as u32;
         self.notifies.insert(entry.ticket, RunNotice { byte, event, left });
         Ok(())
     }
@@ -61,8 +61,8 @@ impl<X: Platform> Table<X> {
             return;
         }
         let mut last = None;
-        for index in run.clone() {
-            let ticket = self.entries[index as usize].ticket;
+        let entries = self.entries.iter().skip(run.start as usize).take(run.len());
+        for ticket in entries.map(|entry| entry.ticket) {
             // The pages of one reservation mostly stand side by side.
             if last.replace(ticket) == Some(ticket) {
                 continue;
@@ -78,10 +78,8 @@ impl<X: Platform> Table<X> {
     }
 
     fn clear_byte(&self, byte: usize) {
-        // Asked for before the page was mapped read-only: there is nothing to write to.
-        if self.window.mapped(page_of(byte)) == Some(Access::ReadWrite) {
-            self.window.write(byte, &[0]);
-        }
+        // Refused if it was asked for before the page was mapped read-only.
+        let _ = self.window.write(byte, &[0]);
     }
 
     /// Does what every notification asks for, and forgets none: the guest is about to end.

@@ -11,7 +11,7 @@ impl<X: Platform> Table<X> {
     /// Keeps an index for another try.
     pub(super) fn set_stuck(&mut self, index: u32, state: IndexState) {
         let next_stuck = core::mem::replace(&mut self.first_stuck, index);
-        let entry = &mut self.entries[index as usize];
+        let entry = self.entry(index);
         *entry = IndexEntry { state, next_stuck, ..*entry };
         self.usage.stuck += 1;
     }
@@ -21,7 +21,7 @@ impl<X: Platform> Table<X> {
         let mut next = core::mem::replace(&mut self.first_stuck, NONE);
         while next != NONE {
             let index = next;
-            let entry = self.entries[index as usize];
+            let entry = *self.entry(index);
             next = entry.next_stuck;
             self.usage.stuck -= 1;
             if self.window.unmap(index..index + 1).is_err() {
@@ -30,8 +30,7 @@ impl<X: Platform> Table<X> {
             }
             let IndexEntry { ticket, first, len, .. } = entry;
             let state = IndexState::Reserved;
-            self.entries[index as usize] =
-                IndexEntry { state, ticket, first, len, ..IndexEntry::default() };
+            *self.entry(index) = IndexEntry { state, ticket, first, len, ..IndexEntry::default() };
             if entry.state == IndexState::StuckOrphan {
                 self.free_index(index);
             }
