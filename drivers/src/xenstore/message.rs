@@ -95,9 +95,9 @@ pub(super) fn refusal(payload: &[u8]) -> Error {
 
 /// The path of a watch event, by its length, and the token.
 pub(super) fn watch_event(payload: &[u8]) -> Option<(usize, u32)> {
-    let path = payload.iter().position(|byte| *byte == 0)?;
-    let token = payload[path + 1..].split(|byte| *byte == 0).next()?;
-    Some((path, decimal(token)?))
+    let mut parts = payload.split(|byte| *byte == 0);
+    let (path, token) = (parts.next()?, parts.next()?);
+    Some((path.len(), decimal(token)?))
 }
 
 /// A number that xenstore writes or we wrote ourselves.
