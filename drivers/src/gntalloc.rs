@@ -100,13 +100,12 @@ impl<X: Platform> GntAlloc<X> {
     }
 
     /// Waits until there is a parked page.
-    pub(crate) async fn wait_parked(&self) {
+    pub(crate) fn wait_parked(&self) -> impl Future<Output = ()> {
         poll_fn(|cx| {
             // First, so that a page that is parked after the look is heard of.
             self.0.on_park.register(cx.waker());
             if self.parked() > 0 { Poll::Ready(()) } else { Poll::Pending }
         })
-        .await;
     }
 
     /// Tries to free parked pages, the longest parked first, at most `max` of them. Returns how

@@ -163,14 +163,13 @@ impl<X: Platform> GntDev<X> {
     }
 
     /// Waits until Xen has refused to unmap a page.
-    pub(crate) async fn wait_stuck(&self) {
+    pub(crate) fn wait_stuck(&self) -> impl Future<Output = ()> {
         poll_fn(|cx| {
             // First, so that a page that gets stuck after the look is heard of.
             self.0.on_stuck.register(cx.waker());
             let stuck = self.usage().stuck > 0;
             if stuck { Poll::Ready(()) } else { Poll::Pending }
         })
-        .await;
     }
 
     /// A page is stuck: somebody has to try again.

@@ -53,7 +53,7 @@ fn split_at_dashes(line: &str) -> Option<(&str, &str)> {
     for word in line.split(|c: char| c.is_ascii_whitespace()) {
         let end = start + word.len();
         if word == "--" {
-            return Some((&line[..start], &line[end..]));
+            return Some((line.get(..start)?, line.get(end..)?));
         }
         start = end + 1;
     }
@@ -62,7 +62,7 @@ fn split_at_dashes(line: &str) -> Option<(&str, &str)> {
 
 fn all_but_last(line: &str) -> &str {
     let blank = line.rfind(|c: char| c.is_ascii_whitespace());
-    &line[..blank.unwrap_or(0)]
+    blank.and_then(|blank| line.get(..blank)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,14 +7,17 @@
 //! peer can tell when this guest is gone.
 
 use alloc::vec::Vec;
+use core::fmt::Display;
 use core::future::pending;
 
 use drivers::memory::Platform;
 use drivers::xenstore::{Watch, XenStore};
 use drivers::{ClaimedDomId, DomId, Errno, Error, Services};
 use embassy_futures::select::{Either, select};
+use log::Level;
 
 use crate::machine::Ending;
+use crate::text;
 use crate::xenstore::{look, persist, publish};
 
 const SHUTDOWN: &str = "control/shutdown";
@@ -28,7 +31,7 @@ pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
     if let Some(store) = &services.xenstore {
         match listen(services, store).await {
             Ok(ending) => return ending,
-            Err(error) => log::warn!("{SHUTDOWN}: {error}; xl shutdown is not heard"),
+            Err(error) => warn(SHUTDOWN, &format_args!("{error}; xl shutdown is not heard")),
         }
     }
     pending().await
@@ -49,7 +52,7 @@ pub(crate) async fn is_there<X: Platform>(
 async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Result<Ending, Error> {
     let mut watch = set_watch(services, store).await?;
     if let Err(error) = publish(services, store, STATE, b"ready").await {
-        log::warn!("{STATE}: {error}");
+        warn(STATE, &error);
     }
     loop {
         watch.event().await?;
@@ -59,16 +62,21 @@ async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Res
             b"poweroff" => Ending::Poweroff,
             b"reboot" => Ending::Reboot,
             _ => {
-                let word = word[..word.len().min(16)].escape_ascii();
-                log::info!("{SHUTDOWN}: {word} is ignored; poweroff and reboot are known");
+                let word = word.get(..16).unwrap_or(&word).escape_ascii();
+                let words = format_args!("{word} is ignored; poweroff and reboot are known");
+                text::log(Level::Info, SHUTDOWN, &words);
                 continue;
             }
         };
         if let Err(error) = persist(&services.system, &|| store.write(SHUTDOWN, b"")).await {
-            log::warn!("{SHUTDOWN}: {error}");
+            warn(SHUTDOWN, &error);
         }
         return Ok(ending);
     }
+}
+
+fn warn(node: &str, words: &dyn Display) {
+    text::log(Level::Warn, node, words);
 }
 
 /// Watches for the word, as soon as xenstore lets us.
@@ -81,7 +89,7 @@ async fn set_watch<X: Platform>(
         match store.watch(SHUTDOWN).await {
             Err(error) if error.errno() != Errno::EIO => {
                 if !told {
-                    log::warn!("{SHUTDOWN}: {error}; xl shutdown is not heard yet");
+                    warn(SHUTDOWN, &format_args!("{error}; xl shutdown is not heard yet"));
                 }
                 told = true;
                 services.system.sleep_until(services.system.now() + PAUSE_NS).await;

@@ -1,7 +1,10 @@
-//! A string that can fail to grow, for whatever a user can make long.
+//! Words for people: a string that can fail to grow, for whatever a user can make long; lists; and
+//! the log.
 
 use alloc::string::String;
 use core::fmt::{self, Display};
+
+use log::Level;
 
 /// A string whose growth can fail: without memory, `write!` returns an error instead of aborting.
 #[derive(Debug, Default)]
@@ -57,4 +60,10 @@ pub fn list<T: Display>(
         write!(to, "{comma}{item}")?;
     }
     Ok(())
+}
+
+/// Logs a line about `what`. Each use of a macro of `log` leaves a place in the image, so this is
+/// the only one.
+pub(crate) fn log(level: Level, what: &str, words: &dyn Display) {
+    log::log!(level, "{what}: {words}");
 }

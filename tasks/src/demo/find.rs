@@ -78,14 +78,14 @@ impl<'a, X: Platform> Post<'a, X> {
     /// # Errors
     /// Xenstore's, with the path; ENOMEM.
     pub async fn say(&self, words: fmt::Arguments<'_>) -> Result<(), Trouble> {
-        let told = self.publish(words).await;
-        told.map_err(|error| Trouble { at: self.path, error })
-    }
-
-    async fn publish(&self, words: fmt::Arguments<'_>) -> Result<(), Error> {
         let mut value = Text::new();
-        value.write_fmt(words).map_err(|_| Error::NO_MEMORY)?;
-        publish(self.services, self.store, self.path, value.as_str().as_bytes()).await
+        let told = match value.write_fmt(words) {
+            Ok(()) => {
+                publish(self.services, self.store, self.path, value.as_str().as_bytes()).await
+            }
+            Err(_) => Err(Error::NO_MEMORY),
+        };
+        told.map_err(|error| Trouble { at: self.path, error })
     }
 }
 

@@ -125,7 +125,7 @@ impl<X: Platform> Follow<X> {
     /// Does what comes before the answer; the answer's arguments.
     fn obey(&mut self, link: &Link<'_, X>, letter: &Letter) -> Result<[u32; 2], Why> {
         let (grants, count) = letter.grants(link.peer)?;
-        let grants = &grants[..count];
+        let grants = grants.get(..count).unwrap_or_default();
         let counters = link.services.system.counters();
         let kind = letter.kind();
         match kind {
@@ -229,14 +229,13 @@ impl<X: Platform> Follow<X> {
                 let mut receiver = Receiver::new(held as &dyn SharedMut, link.port)?;
                 let stream = async {
                     let (mut page, mut left) = ([0; PAGE_SIZE], bytes as usize);
-                    while left > 0 {
-                        let want = left.min(PAGE_SIZE);
-                        done = receiver.receive(&mut page[..want]).await;
-                        let Ok(got) = done else {
+                    while let Some(room @ [_, ..]) = page.get_mut(..left.min(PAGE_SIZE)) {
+                        done = receiver.receive(room).await;
+                        let Some(got) = done.ok().and_then(|len| room.get(..len)) else {
                             return;
                         };
-                        crc.update(&page[..got]);
-                        left -= got;
+                        crc.update(got);
+                        left -= got.len();
                     }
                 };
                 link.alive(link.port, pin!(stream)).await?;

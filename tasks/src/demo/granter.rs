@@ -15,6 +15,7 @@ use drivers::{Access, DomId, Error, Pages, Services};
 use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
+use log::Level;
 
 use super::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, numbers, store};
 use super::lead;
@@ -22,6 +23,7 @@ use super::link::{Link, is_bound};
 use super::plan::{CLEAN, DemoPlan};
 use super::report::{clean_words, say, tell};
 use super::stop::{Stop, Trouble};
+use crate::text;
 use crate::verdict::{InUse, Score, Why};
 
 /// How long a mapper that called may take to come: 1 s.
@@ -84,7 +86,7 @@ impl Granter {
             if self.awaited.get() {
                 return self.outcome.signal(Err(trouble));
             }
-            log::warn!("demo granter: {trouble}");
+            text::log(Level::Warn, "demo granter", &trouble);
             services.system.sleep_until(services.system.now() + AGAIN_NS).await;
         }
     }

@@ -82,7 +82,8 @@ pub(super) async fn all<X: Platform>(
             Err(Stop::Failed(why)) => Err(why),
             Err(gone) => return Err(gone),
         };
-        let step = TURNS[at..].iter().map(|turn| turn.1).find(|step| *step > 0).unwrap_or_default();
+        let steps = TURNS.iter().skip(at).map(|turn| turn.1);
+        let step = steps.into_iter().find(|step| *step > 0).unwrap_or_default();
         tell(link.services, &mut score, step, &verdict);
         let told = link.ask(Letter::new(kind::TELL, &[step, u32::from(verdict.is_ok())])).await;
         if verdict.is_err() {

@@ -25,7 +25,7 @@ pub(super) fn tell<X: Platform>(
     number: u32,
     verdict: &Result<Text, Why>,
 ) {
-    let name = STEPS[number as usize - 1];
+    let name = STEPS.get(number as usize - 1).copied().unwrap_or_default();
     score.count(verdict);
     match verdict {
         Ok(words) => say(services, format_args!("step {number} {name} {} ok", words.as_str())),

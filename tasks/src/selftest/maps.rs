@@ -86,7 +86,7 @@ pub(super) fn all_or_nothing<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     let export = fixture.share(8, Access::ReadWrite)?;
     for bad in [0, 5, 7] {
         let mut grants = fixture.grants(&export)?;
-        grants[bad].gref = BEYOND;
+        grants.get_mut(bad).into_iter().for_each(|grant| grant.gref = BEYOND);
         let mapped = fixture.services.gntdev.usage().mapped;
         let reservation = refused::<ReadWrite, X>(fixture.gntdev.reserve(&grants)?, "bad_gntref")?;
         equal("whether all pages are idle", export.is_idle(), true)?;

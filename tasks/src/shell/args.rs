@@ -119,9 +119,10 @@ struct Brief<'a>(&'a str);
 impl core::fmt::Debug for Brief<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         const MANY: usize = 40;
-        match self.0.char_indices().nth(MANY) {
+        let cut = self.0.char_indices().nth(MANY).and_then(|(end, _)| self.0.get(..end));
+        match cut {
             None => write!(f, "{:?}", self.0),
-            Some((end, _)) => write!(f, "{:?}...", &self.0[..end]),
+            Some(cut) => write!(f, "{cut:?}..."),
         }
     }
 }

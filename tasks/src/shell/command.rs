@@ -119,16 +119,20 @@ fn distance(word: &str, known: &str) -> usize {
     if word.len() > LONGEST || known.len() > LONGEST {
         return usize::MAX;
     }
-    let mut row: [usize; LONGEST + 1] = core::array::from_fn(|column| column);
+    // Behind the first column, whose place in line n has n.
+    let mut row: [usize; LONGEST] = core::array::from_fn(|column| column + 1);
+    let mut last = known.len();
     for (line, a) in word.bytes().enumerate() {
-        let mut diagonal = core::mem::replace(&mut row[0], line + 1);
-        for (column, b) in known.bytes().enumerate() {
+        let mut diagonal = line;
+        last = line + 1;
+        for (place, b) in row.iter_mut().zip(known.bytes()) {
             let changed = diagonal + usize::from(a != b);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
+            diagonal = *place;
+            *place = changed.min(last + 1).min(diagonal + 1);
+            last = *place;
         }
     }
-    row[known.len()]
+    last
 }
 
 #[cfg(test)]

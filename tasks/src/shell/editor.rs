@@ -164,7 +164,7 @@ impl Editor {
             return;
         }
         self.too_long = false;
-        let columns = self.line[len..].iter().filter(|byte| starts_char(**byte));
+        let columns = self.line.iter().skip(len).filter(|byte| starts_char(**byte));
         for _ in 0..columns.count() {
             self.show(b"\x08 \x08");
         }
@@ -191,7 +191,6 @@ fn last_char(line: &[u8]) -> usize {
 
 /// Where the last word begins, with the blanks behind it.
 fn last_word(line: &[u8]) -> usize {
-    let word_end = line.trim_ascii_end().len();
-    let blank = line[..word_end].iter().rposition(|byte| *byte == b' ');
+    let blank = line.trim_ascii_end().iter().rposition(|byte| *byte == b' ');
     blank.map_or(0, |blank| blank + 1)
 }

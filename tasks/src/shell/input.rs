@@ -46,62 +46,80 @@ impl Input {
         let mut bytes = [0; 128];
         loop {
             let room = self.room().await.min(bytes.len());
-            let len = console.input(&mut bytes[..room]).await;
-            let queue = &mut *self.0.borrow_mut();
-            queue.bytes.extend(&bytes[..len]);
-            queue.reader.wake();
+            let room = bytes.get_mut(..room).unwrap_or_default();
+            let len = console.input(room).await;
+            self.with(|kept| {
+                kept.bytes.extend(room.iter().take(len));
+                kept.reader.wake();
+            });
         }
     }
 
+    /// What is kept. No waker that `look` wakes comes back here: it asks for a poll.
+    fn with<R>(&self, look: impl FnOnce(&mut Kept) -> R) -> R {
+        look(&mut self.0.borrow_mut())
+    }
+
     /// Waits until there is room; how much.
-    async fn room(&self) -> usize {
+    fn room(&self) -> impl Future<Output = usize> {
         poll_fn(|cx| {
-            let queue = &mut *self.0.borrow_mut();
-            let room = KEPT - queue.bytes.len();
-            if room > 0 {
-                return Poll::Ready(room);
-            }
-            queue.pump.register(cx.waker());
-            Poll::Pending
+            self.with(|kept| {
+                let room = KEPT - kept.bytes.len();
+                if room > 0 {
+                    return Poll::Ready(room);
+                }
+                kept.pump.register(cx.waker());
+                Poll::Pending
+            })
         })
-        .await
     }
 
     /// The next byte, if one was typed.
     pub(crate) fn take(&self) -> Option<u8> {
-        let queue = &mut *self.0.borrow_mut();
-        queue.pump.wake();
-        queue.bytes.pop_front()
+        self.with(|kept| {
+            kept.pump.wake();
+            kept.bytes.pop_front()
+        })
     }
 
     /// Waits until there is a byte.
-    pub(crate) async fn typed(&self) {
+    pub(crate) fn typed(&self) -> impl Future<Output = ()> {
         poll_fn(|cx| {
-            let queue = &mut *self.0.borrow_mut();
-            if queue.bytes.is_empty() {
-                queue.reader.register(cx.waker());
-                return Poll::Pending;
-            }
-            Poll::Ready(())
+            self.with(|kept| {
+                if !kept.bytes.is_empty() {
+                    return Poll::Ready(());
+                }
+                kept.reader.register(cx.waker());
+                Poll::Pending
+            })
         })
-        .await;
     }
 
     /// Waits for a Ctrl-C anywhere in the kept input. It is removed, together with the unfinished
     /// line before it; finished lines stay.
-    pub(crate) async fn interrupted(&self) {
+    pub(crate) fn interrupted(&self) -> impl Future<Output = ()> {
         poll_fn(|cx| {
-            let queue = &mut *self.0.borrow_mut();
-            let Some(at) = queue.bytes.iter().position(|byte| *byte == CTRL_C) else {
-                queue.reader.register(cx.waker());
-                return Poll::Pending;
-            };
-            let before = queue.bytes.range(..at);
-            let line_end = before.rev().position(|byte| matches!(byte, b'\r' | b'\n'));
-            queue.bytes.drain(at - line_end.unwrap_or(at)..=at);
-            queue.pump.wake();
-            Poll::Ready(())
+            self.with(|kept| {
+                if kept.drop_interrupted() {
+                    return Poll::Ready(());
+                }
+                kept.reader.register(cx.waker());
+                Poll::Pending
+            })
         })
-        .await;
+    }
+}
+
+impl Kept {
+    /// Removes a Ctrl-C and the unfinished line before it; whether there was one.
+    fn drop_interrupted(&mut self) -> bool {
+        let Some(at) = self.bytes.iter().position(|byte| *byte == CTRL_C) else {
+            return false;
+        };
+        let before = self.bytes.iter().take(at);
+        let line_end = before.rev().position(|byte| matches!(byte, b'\r' | b'\n'));
+        self.bytes.drain(at - line_end.unwrap_or(at)..=at);
+        self.pump.wake();
+        true
     }
 }

@@ -122,14 +122,14 @@ impl<X: Platform> Objects<X> {
 
     /// The object with this id, or ENOENT.
     pub(crate) fn get(&self, id: u64) -> Result<&Object<X>, Failure> {
-        let at = self.find(id).ok_or_else(|| unknown(id))?;
-        Ok(&self.list[at].1)
+        let found = self.find(id).and_then(|at| self.list.get(at));
+        found.map(|(_, object)| object).ok_or_else(|| unknown(id))
     }
 
     /// The same, to change it.
     pub(crate) fn get_mut(&mut self, id: u64) -> Result<&mut Object<X>, Failure> {
-        let at = self.find(id).ok_or_else(|| unknown(id))?;
-        Ok(&mut self.list[at].1)
+        let found = self.find(id).and_then(|at| self.list.get_mut(at));
+        found.map(|(_, object)| object).ok_or_else(|| unknown(id))
     }
 
     /// The share with this id, or ENOENT.

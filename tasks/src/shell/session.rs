@@ -63,13 +63,14 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             yield_now().await;
         }
         loop {
-            match self.read_line(&mut editor).await {
-                Edit::TooLong => self.refuse_long(editor.line()).await,
-                Edit::Line => match str::from_utf8(editor.line()) {
-                    Ok(line) => self.execute(line).await,
-                    Err(error) => self.refuse_bytes(editor.line(), error).await,
-                },
-                Edit::None | Edit::Dropped => {}
+            let line = match self.read_line(&mut editor).await {
+                Edit::TooLong => Err(too_long()),
+                Edit::Line => str::from_utf8(editor.line()).map_err(not_text),
+                Edit::None | Edit::Dropped => Ok(""),
+            };
+            match line {
+                Ok(line) => self.execute(line).await,
+                Err(failure) => self.refuse(command_of(editor.line()), failure).await,
             }
             if self.ended() {
                 return;
@@ -125,29 +126,23 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             self.input.typed().await;
         }
     }
+}
 
-    /// A line that is too long isn't run, not even in part.
-    async fn refuse_long(&mut self, line: &[u8]) {
-        let failure = Failure::new(
-            Errno::E2BIG,
-            format_args!("the line has more than {LINE} bytes; nothing of it was done"),
-        );
-        self.refuse(command_of(line), failure).await;
-    }
+/// A line that is too long isn't run, not even in part.
+fn too_long() -> Failure {
+    Failure::new(
+        Errno::E2BIG,
+        format_args!("the line has more than {LINE} bytes; nothing of it was done"),
+    )
+}
 
-    async fn refuse_bytes(&mut self, line: &[u8], error: core::str::Utf8Error) {
-        let failure =
-            Failure::invalid(format_args!("byte {} of the line is not UTF-8", error.valid_up_to()));
-        self.refuse(command_of(line), failure).await;
-    }
+fn not_text(error: core::str::Utf8Error) -> Failure {
+    Failure::invalid(format_args!("byte {} of the line is not UTF-8", error.valid_up_to()))
 }
 
 /// The command that a line would have been, as far as its bytes are text.
 fn command_of(line: &[u8]) -> &str {
-    let text = match str::from_utf8(line) {
-        Ok(text) => text,
-        Err(error) => str::from_utf8(&line[..error.valid_up_to()]).unwrap_or_default(),
-    };
+    let text = line.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     match COMMANDS.find(text) {
         Found::Command(command, _) => command.name,
         Found::Group(word) | Found::Unknown(word) => {

@@ -91,10 +91,9 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
         }
     }
 
-    pub(crate) async fn pause(&self, ms: u64) {
+    pub(crate) fn pause(&self, ms: u64) -> impl Future<Output = ()> {
         let xen = &self.services.system;
-        let deadline = xen.now().saturating_add(ms.saturating_mul(1_000_000));
-        xen.sleep_until(deadline).await;
+        xen.sleep_until(xen.now().saturating_add(ms.saturating_mul(1_000_000)))
     }
 
     /// A device for maps, with the limit as it is set now.

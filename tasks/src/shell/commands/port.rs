@@ -33,26 +33,24 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
 
     /// `port send <port>`
     pub(crate) fn port_send(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
-        let place = find(self, args)?;
+        let (_, port) = find(self, args)?;
         args.end()?;
-        let port = &self.ports[place];
         port.send()?;
         Ok(write!(ok, " port={}", port.number())?)
     }
 
     /// `port wait <port> [ms]`
     pub(crate) async fn port_wait(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
-        let place = find(self, args)?;
+        let (_, port) = find(self, args)?;
         let ms = args.optional_number("[ms]")?;
         args.end()?;
-        let port = &self.ports[place];
         self.wait_for(ms, pin!(port.wait())).await?;
         Ok(write!(ok, " port={}", port.number())?)
     }
 
     /// `port close <port>`
     pub(crate) fn port_close(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
-        let place = find(self, args)?;
+        let (place, _) = find(self, args)?;
         args.end()?;
         let port = self.ports.swap_remove(place);
         Ok(write!(ok, " port={}", port.number())?)
@@ -65,11 +63,14 @@ fn keep<X: Platform, M>(shell: &mut Shell<'_, X, M>, port: Port<X>, ok: &mut Tex
     Ok(())
 }
 
-/// Where the port of the next argument stands among ours.
-fn find<X: Platform, M>(shell: &Shell<'_, X, M>, args: &mut Args<'_>) -> Result<usize, Failure> {
+/// The port of ours that the next argument names, and where it stands.
+fn find<'s, X: Platform, M>(
+    shell: &'s Shell<'_, X, M>,
+    args: &mut Args<'_>,
+) -> Result<(usize, &'s Port<X>), Failure> {
     let number = PortNumber(args.number("<port>")?);
-    let place = shell.ports.iter().position(|port| port.number() == number);
-    place.ok_or_else(|| {
+    let found = shell.ports.iter().enumerate().find(|(_, port)| port.number() == number);
+    found.ok_or_else(|| {
         Failure::new(
             Errno::ENOENT,
             format_args!("no port {number} was opened with port offer or port bind"),

@@ -171,7 +171,7 @@ fn place<T: Default + Clone>(list: &mut Vec<T>, gref: GrantRef) -> Result<&mut T
         reserve(list, index + 1 - list.len())?;
         list.resize(index + 1, T::default());
     }
-    Ok(&mut list[index])
+    list.get_mut(index).ok_or(Error::NO_MEMORY)
 }
 
 fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), Error> {
