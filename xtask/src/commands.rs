@@ -13,6 +13,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::guests::image;
+use crate::panics;
 use crate::tiers::{self, Extent, TIERS, Tier};
 
 /// A command that is no tier.
@@ -49,8 +50,14 @@ const WORDS: &[Word] = &[
         run: |_| image::build(),
     },
     Word {
+        name: "panics",
+        about: "Compare what of the image can panic or abort with lab/panics.txt and lab/aborts.txt",
+        arguments: Vec::new,
+        run: |_| panics(),
+    },
+    Word {
         name: "test",
-        about: "Everything: format, lints, documentation, host tests, Miri, every tier",
+        about: "Everything: format, lints, documentation, host tests, Miri, panics, every tier",
         arguments: Vec::new,
         run: |_| check::everything(),
     },
@@ -117,6 +124,12 @@ fn unknown(error: &clap::Error) -> Option<String> {
         near if near.is_empty() => format!("no command `{word}`; ./run.sh --help lists them"),
         near => format!("no command `{word}`; did you mean {near}?"),
     })
+}
+
+/// `./run.sh panics`
+fn panics() -> Result<()> {
+    image::build()?;
+    panics::check().verdict("panics")
 }
 
 /// `./run.sh soak`

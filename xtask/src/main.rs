@@ -5,13 +5,15 @@
 //! wait without a limit (only `run` and `shell`, which belong to a person, have none) and leaves no
 //! process behind.
 //!
-//! Modules use each other in one direction: `commands`, `tiers`, `guests`, `lab`, `judge`, `host`.
+//! Modules use each other in one direction: `commands`, `panics`, `tiers`, `guests`, `lab`, `judge`,
+//! `host`.
 
 mod commands; // the command line, and one file per command
 mod guests; // what several tiers do with guests
 mod host; // this machine: processes, logs, paths, cargo
 mod judge; // what guests must have said, and how checks are counted
 mod lab; // Xen in QEMU: with one guest alone, or with a Linux dom0 and xl
+mod panics; // what of ours can panic or abort, and why it doesn't
 mod tiers; // the table of tiers, and one file per tier
 
 use std::process::ExitCode;

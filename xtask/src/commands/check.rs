@@ -1,5 +1,5 @@
-//! The whole test: format, lints, documentation, host tests, Miri, every tier on Xen in its small
-//! form.
+//! The whole test: format, lints, documentation, host tests, Miri, what can panic or abort in
+//! the image, every tier on Xen in its small form.
 //!
 //! A failed step does not keep the others from running. The last line counts the Rust tests and the
 //! checks on Xen that were really run; each other step that fails adds one to the failed ones.
@@ -17,6 +17,7 @@ use crate::host::steps::{logged, say, step};
 use crate::host::{children, paths};
 use crate::judge::tally::Tally;
 use crate::lab::{apt, packages};
+use crate::panics;
 use crate::tiers::{self, Extent};
 
 /// What the host tests may take.
@@ -59,12 +60,23 @@ pub fn everything() -> Result<()> {
     stop_if_interrupted()?;
     tally.failed += u64::from(miri().is_err());
     stop_if_interrupted()?;
-    match image::build().and_then(|()| tiers::run_all(Extent::Small)) {
-        Ok(checks) => tally.add(checks),
+    match image::build() {
+        Ok(()) => on_the_image(&mut tally)?,
         Err(_) => tally.failed += 1,
     }
     stop_if_interrupted()?;
     tally.verdict("the test")
+}
+
+/// What can panic or abort in the built image, and every tier.
+fn on_the_image(tally: &mut Tally) -> Result<()> {
+    tally.failed += panics::check().failed;
+    stop_if_interrupted()?;
+    match tiers::run_all(Extent::Small) {
+        Ok(checks) => tally.add(checks),
+        Err(_) => tally.failed += 1,
+    }
+    Ok(())
 }
 
 /// Builds and runs the tests of all host crates, and counts them.
