@@ -1,4 +1,4 @@
-//! The repository's own files: what stands at a line, and whether an `async` body begins there.
+//! The repository's own files: what stands at a line, and what a `Location` there is for.
 
 use std::collections::HashMap;
 use std::fs;
@@ -37,9 +37,9 @@ impl Sources {
         Some(line.map_or("?", str::trim).to_owned())
     }
 
-    /// Whether this is where an `async` body of ours begins: what its poll after the end names.
-    pub fn is_async_body(&mut self, at: &Location) -> bool {
-        self.text(&at.file).is_some_and(|text| is_async_body(text, at.line, at.column))
+    /// What a place in a file of ours is for.
+    pub fn purpose(&mut self, at: &Location) -> Purpose {
+        self.text(&at.file).map_or(Purpose::Panic, |text| purpose(text, at.line, at.column))
     }
 
     /// The first line of a chain that is ours.
@@ -52,31 +52,43 @@ impl Sources {
     }
 }
 
+/// What a `Location` is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A panic.
+    Panic,
+    /// An `async` body begins here: what its poll after the end names.
+    Async,
+    /// A message of the crate `log` says where it comes from.
+    Message,
+}
+
 /// An expression that begins with the word `async` is a block or a closure, which panics nowhere
 /// else; and a `{` that follows a head with `async fn` is its body. Other expressions begin with
 /// `{` only if they are blocks.
-fn is_async_body(text: &str, line: u32, column: u32) -> bool {
+fn purpose(text: &str, line: u32, column: u32) -> Purpose {
     let mut before = String::new();
     for (number, text) in (1..).zip(text.lines()) {
         if number < line {
             before.extend([text, "\n"]);
             continue;
         }
-        let (left, right) = match text.char_indices().nth(column as usize - 1) {
-            Some((at, _)) => text.split_at(at),
-            None => return false,
-        };
-        if let Some(rest) = right.strip_prefix("async") {
-            return rest.starts_with([' ', '{', '\n']) || rest.is_empty();
-        }
+        let at = text.char_indices().nth((column as usize).saturating_sub(1));
+        let (left, right) = text.split_at(at.map_or(text.len(), |(at, _)| at));
         before.push_str(left);
-        let head = before.rsplit_once("fn ");
-        return right.starts_with('{')
-            && head.is_some_and(|(words, head)| {
+        let block = right.strip_prefix("async");
+        let block = block.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '{']));
+        let function = right.starts_with('{')
+            && before.rsplit_once("fn ").is_some_and(|(words, head)| {
                 words.ends_with("async ") && !head.contains(['{', '}'])
             });
+        return match () {
+            () if block || function => Purpose::Async,
+            () if right.starts_with("log::") => Purpose::Message,
+            () => Purpose::Panic,
+        };
     }
-    false
+    Purpose::Panic
 }
 
 #[cfg(test)]
@@ -84,32 +96,42 @@ mod tests {
     use super::*;
 
     /// At the only `@`, which is taken out.
-    fn marked(text: &str) -> bool {
+    fn marked(text: &str) -> Purpose {
         let at = text.find('@').expect("a mark");
         let (before, last) = text[..at].rsplit_once('\n').unwrap_or(("", &text[..at]));
         let line = if before.is_empty() { 1 } else { before.lines().count() as u32 + 1 };
-        is_async_body(&text.replace('@', ""), line, last.chars().count() as u32 + 1)
+        purpose(&text.replace('@', ""), line, last.chars().count() as u32 + 1)
     }
 
     #[test]
     fn bodies_of_async_functions_and_blocks_are_recognised() {
-        assert!(marked("pub async fn a() @{\n}\n"));
-        assert!(marked(
-            "fn x() {}\nasync fn a(\n    b: [u8; 4],\n) -> u8\nwhere\n    B: C,\n@{\n    1\n}\n"
-        ));
-        assert!(marked("fn a() {\n    spawn(@async move { 1 });\n}\n"));
-        assert!(marked("fn a() {\n    let é = @async {\n    };\n}\n"));
+        let head = "fn x() {}\nasync fn a(\n    b: [u8; 4],\n) -> u8\nwhere\n    B: C,\n";
+        assert_eq!(marked(&format!("{head}@{{\n    1\n}}\n")), Purpose::Async);
+        assert_eq!(marked("pub async fn a() @{\n}\n"), Purpose::Async);
+        assert_eq!(marked("fn a() {\n    spawn(@async move { 1 });\n}\n"), Purpose::Async);
+        assert_eq!(marked("fn a() {\n    let é = @async {\n    };\n}\n"), Purpose::Async);
     }
 
     #[test]
-    fn nothing_else_is() {
-        assert!(!marked("pub fn a() @{\n}\n"));
-        assert!(!marked("async fn a() {\n    @{ list }[0];\n}\n"));
-        assert!(!marked("async fn a() {\n    @list[0];\n}\n"));
-        assert!(!marked("async fn a() {\n    @asynchronous[0];\n}\n"));
-        assert!(!marked("async fn a() {}\nfn b() @{\n}\n"));
-        assert!(!is_async_body("async fn a() {}\n", 7, 1));
-        assert!(!is_async_body("async fn a() {}\n", 1, 99));
+    fn messages_of_log_are_recognised() {
+        assert_eq!(marked("fn a() {\n    @log::warn!(\"{}\", b);\n}\n"), Purpose::Message);
+        assert_eq!(marked("fn a() {\n    log::warn!(\"{}\", @b[0]);\n}\n"), Purpose::Panic);
+    }
+
+    #[test]
+    fn all_else_is_a_panic() {
+        for text in [
+            "pub fn a() @{\n}\n",
+            "async fn a() {\n    @{ list }[0];\n}\n",
+            "async fn a() {\n    @list[0];\n}\n",
+            "async fn a() {\n    @asynchronous[0];\n}\n",
+            "async fn a() {}\nfn b() @{\n}\n",
+        ] {
+            assert_eq!(marked(text), Purpose::Panic, "{text}");
+        }
+        for (line, column) in [(7, 1), (1, 99)] {
+            assert_eq!(purpose("async fn a() {}\n", line, column), Purpose::Panic);
+        }
     }
 
     #[test]
