@@ -1,12 +1,11 @@
 //! What an application gets from the kernel.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 
 use drivers::Services;
 use drivers::memory::FrameCount;
 
-use crate::machine::memory::{layout, stack};
+use crate::machine::memory::stack;
 use crate::machine::{clock, heap};
 use crate::{Spawner, Xen};
 
@@ -16,6 +15,7 @@ use crate::{Spawner, Xen};
 pub struct Guest {
     services: Services<Xen>,
     spawner: Spawner,
+    line: &'static str,
 }
 
 /// What of the guest's memory is in use.
@@ -34,8 +34,8 @@ pub struct MemoryUsage {
 impl Guest {
     /// For the end of the boot.
     #[cfg(target_os = "none")]
-    pub(crate) fn new(services: Services<Xen>, spawner: Spawner) -> Self {
-        Self { services, spawner }
+    pub(crate) fn new(services: Services<Xen>, spawner: Spawner, line: &'static str) -> Self {
+        Self { services, spawner, line }
     }
 
     /// Event channels, console, grants: all that [`drivers`] offers, brought up.
@@ -51,7 +51,7 @@ impl Guest {
     /// The command line as the toolstack passed it, at most 1,023 bytes. Bytes that aren't UTF-8
     /// are replaced, never dropped: a line that was cut off is to look as long as it was.
     pub fn command_line(&self) -> Cow<'static, str> {
-        String::from_utf8_lossy(layout::command_line())
+        Cow::Borrowed(self.line)
     }
 
     /// What of the memory is in use.

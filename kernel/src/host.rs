@@ -80,12 +80,6 @@ pub mod heap {
 }
 
 pub mod memory {
-    pub mod layout {
-        pub fn command_line() -> &'static [u8] {
-            crate::host::no_guest()
-        }
-    }
-
     pub mod stack {
         pub fn high_water() -> usize {
             crate::host::no_guest()

@@ -39,8 +39,14 @@ mod hypercall;
 #[cfg(target_os = "none")]
 mod metal;
 pub mod power;
+#[cfg(any(test, target_os = "none"))]
+mod ranges;
 pub mod raw;
 mod spawner;
+#[cfg(any(test, target_os = "none"))]
+mod text;
+#[cfg(any(test, target_os = "none"))]
+mod time;
 mod xen;
 
 #[cfg(not(target_os = "none"))]
@@ -62,10 +68,10 @@ pub use drivers::{
 /// For the macros alone.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::future::{BoxedFuture, boxed};
     #[cfg(not(target_os = "none"))]
     pub use crate::host::refuse;
-    pub use crate::{future::BoxedFuture, machine::console::print};
-    pub use alloc::boxed::Box;
+    pub use crate::machine::console::print;
 }
 
 /// Names the function that the guest runs: an `async fn` that takes a [`Guest`]. When it returns,
@@ -80,8 +86,10 @@ macro_rules! entry {
         const _: () = {
             #[cfg(target_os = "none")]
             #[unsafe(no_mangle)]
-            fn grantkit_main(guest: $crate::Guest) -> $crate::__private::BoxedFuture {
-                $crate::__private::Box::pin($main(guest))
+            fn grantkit_main(
+                guest: $crate::Guest,
+            ) -> ::core::result::Result<$crate::__private::BoxedFuture, $crate::Errno> {
+                $crate::__private::boxed($main(guest))
             }
 
             #[cfg(not(target_os = "none"))]

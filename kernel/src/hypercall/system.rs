@@ -59,15 +59,15 @@ pub fn set_singleshot_timer(deadline: u64) -> Result<(), Errno> {
     unsafe { call(Call::Vcpu, Hypercall::VCPU_OP, args) }.map(drop)
 }
 
-/// `set_trap_table`: where exceptions go. The table ends with an entry of address 0.
+/// `set_trap_table`: where exceptions go. The last entry becomes the end mark, of address 0.
 ///
 /// # Errors
-/// EFAULT, EPERM for an address that is Xen's.
+/// EINVAL for no entry; Xen's: EFAULT, EPERM for an address that is Xen's.
 ///
 /// # Safety
 /// Each address is that of a handler that understands the frame Xen pushes.
 pub unsafe fn set_trap_table(table: &mut [TrapInfo]) -> Result<(), Errno> {
-    assert!(table.last().is_some_and(|entry| entry.address == 0), "Xen reads up to the end mark");
+    *table.last_mut().ok_or(Errno::EINVAL)? = TrapInfo::default();
     let args = [address(table), 0, 0, 0];
     // SAFETY: Xen reads up to the end mark; the handlers are the caller's promise.
     unsafe { call(Call::SetTrapTable, Hypercall::SET_TRAP_TABLE, args) }.map(drop)

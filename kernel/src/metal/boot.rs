@@ -4,6 +4,8 @@
 mod entry;
 mod notes;
 
+use core::fmt::Display;
+
 use xen_sys::xen::StartInfo;
 
 use super::memory::frames::POOL;
@@ -28,15 +30,21 @@ extern "C" fn on_boot_stack(start_info: *const StartInfo, stack_end: usize) -> !
 /// The boot as a list; each line relies on those above it.
 extern "C" fn on_main_stack() -> ! {
     memory(); // free frames to the pool and the heap
-    protect::init(); // W^X
-    stack::guard(); // pages that are not there around the stack
-    if shared_info::init().is_err() {
-        out_of_memory();
-    }
-    traps::init(); // exceptions, the event callback
-    clock::init(); // the ticking stops
+    must("memory protection", protect::init()); // W^X
+    must("guard pages", stack::guard()); // nothing mapped on both sides of the stack
+    let shared_info = must("shared_info", shared_info::init()); // pending events, the time
+    must("traps", traps::init()); // exceptions, the event callback
+    must("clock", clock::init()); // the ticking stops
     logger::init(); // log lines to the console
-    start::run() // the services, the executor, the application
+    start::run(shared_info) // the services, the executor, the application
+}
+
+/// What a step of the boot made. Without it the guest can't go on: it says who failed, and stops.
+pub fn must<T>(who: &str, made: Result<T, impl Display>) -> T {
+    made.unwrap_or_else(|error| {
+        println!("grantkit: {who}: {error}");
+        power::poweroff()
+    })
 }
 
 /// Shares out the memory that the builder left free.

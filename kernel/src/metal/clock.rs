@@ -2,44 +2,47 @@
 //!
 //! System time counts nanoseconds since the host booted. Xen publishes a base and a scale for
 //! the time stamp counter in `vcpu_info.time`, and marks an update by an odd version
-//! (xen/include/public/xen.h, struct vcpu_time_info). The alarm is a one-shot timer that makes
+//! (xen/include/public/xen.h, struct vcpu_time_info); `time.rs` makes a time of it. The alarm is a one-shot timer that makes
 //! VIRQ_TIMER pending.
 #![expect(unsafe_code, reason = "the time stamp counter is read by an instruction")]
 
 use core::arch::x86_64::{_mm_lfence, _rdtsc};
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
+use drivers::Errno;
 use embassy_time::{Instant, Timer};
 use xen_sys::vcpu::Runstate;
 use xen_sys::xen::VcpuTimeInfo;
 
 use super::shared_info;
 use crate::hypercall::system;
+use crate::time::{Latest, TimeInfo, settled};
 
-/// Nanoseconds since the host booted. Before shared_info is mapped: counts of the time stamp
-/// counter, which is good enough for a bounded wait.
+/// The latest time that [`now`] told.
+static LATEST: Latest = Latest::new();
+
+/// Nanoseconds since the host booted; never less than before. Before shared_info is mapped: counts
+/// of the time stamp counter, which is good enough for a bounded wait.
 pub fn now() -> u64 {
     match shared_info::vcpu() {
-        Some(vcpu) => system_time(&vcpu.time),
+        Some(vcpu) => LATEST.or_later(system_time(&vcpu.time)),
         None => read_tsc(),
     }
 }
 
 fn system_time(time: &VcpuTimeInfo) -> u64 {
-    loop {
-        let version = time.version.load(Ordering::Acquire);
-        let base = time.system_time.load(Ordering::Relaxed);
-        let since = time.tsc_timestamp.load(Ordering::Relaxed);
-        let scale = time.tsc_to_system_mul.load(Ordering::Relaxed);
-        let shift = time.tsc_shift.load(Ordering::Relaxed);
-        let elapsed = read_tsc().wrapping_sub(since);
-        fence(Ordering::Acquire);
-        // Odd: Xen was writing. Changed: it has written meanwhile.
-        if version.is_multiple_of(2) && version == time.version.load(Ordering::Relaxed) {
-            let shifted = if shift < 0 { elapsed >> -shift } else { elapsed << shift };
-            return base + ((u128::from(shifted) * u128::from(scale)) >> 32) as u64;
-        }
-    }
+    settled(
+        || time.version.load(Ordering::Acquire),
+        || {
+            let info = TimeInfo {
+                system_time: time.system_time.load(Ordering::Relaxed),
+                tsc_timestamp: time.tsc_timestamp.load(Ordering::Relaxed),
+                tsc_to_system_mul: time.tsc_to_system_mul.load(Ordering::Relaxed),
+                tsc_shift: time.tsc_shift.load(Ordering::Relaxed),
+            };
+            info.at(read_tsc())
+        },
+    )
 }
 
 fn read_tsc() -> u64 {
@@ -56,33 +59,40 @@ pub fn sleep_until(deadline: u64) -> impl Future<Output = ()> {
     Timer::at(Instant::from_ticks(deadline))
 }
 
-/// Nanoseconds since 1970, UTC, as Xen was told them.
+/// Nanoseconds since 1970, UTC, as Xen was told them; 0 before shared_info is mapped.
 pub fn wall_clock() -> u64 {
-    let shared = shared_info::get().expect("a guest runs after the boot");
-    loop {
-        let version = shared.wc_version.load(Ordering::Acquire);
-        let low = u64::from(shared.wc_sec.load(Ordering::Relaxed));
-        let high = u64::from(shared.wc_sec_hi.load(Ordering::Relaxed));
-        let nanoseconds = u64::from(shared.wc_nsec.load(Ordering::Relaxed));
-        fence(Ordering::Acquire);
-        if version.is_multiple_of(2) && version == shared.wc_version.load(Ordering::Relaxed) {
-            return (high << 32 | low) * 1_000_000_000 + nanoseconds + now();
-        }
-    }
+    let Some(shared) = shared_info::get() else {
+        return 0;
+    };
+    let at_boot = settled(
+        || shared.wc_version.load(Ordering::Acquire),
+        || {
+            let low = u64::from(shared.wc_sec.load(Ordering::Relaxed));
+            let high = u64::from(shared.wc_sec_hi.load(Ordering::Relaxed));
+            let nanoseconds = u64::from(shared.wc_nsec.load(Ordering::Relaxed));
+            (high << 32 | low).saturating_mul(1_000_000_000).saturating_add(nanoseconds)
+        },
+    );
+    at_boot.saturating_add(now())
 }
 
-/// Nanoseconds for which this guest had a processor.
+/// Nanoseconds for which this guest had a processor; 0 if Xen doesn't say.
 pub fn cpu_time() -> u64 {
-    let info = system::runstate().expect("the vCPU is ours");
-    info.time[Runstate::RUNNING.0 as usize]
+    system::runstate().map_or(0, |info| info.time[Runstate::RUNNING.0 as usize])
 }
 
 /// Stops the timer that ticks from boot: an idle guest is to be idle.
-pub fn init() {
-    system::stop_periodic_timer().expect("the vCPU is ours");
+///
+/// # Errors
+/// None that Xen documents.
+pub fn init() -> Result<(), Errno> {
+    system::stop_periodic_timer()
 }
 
 /// Makes VIRQ_TIMER pending at `deadline`.
-pub fn set_alarm(deadline: u64) {
-    system::set_singleshot_timer(deadline).expect("a deadline that has passed is allowed");
+///
+/// # Errors
+/// None that Xen documents: a deadline that has passed is allowed.
+pub fn set_alarm(deadline: u64) -> Result<(), Errno> {
+    system::set_singleshot_timer(deadline)
 }

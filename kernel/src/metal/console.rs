@@ -69,7 +69,7 @@ struct Pieces {
 
 impl Pieces {
     fn flush(&mut self) {
-        let text = &self.bytes[..self.len];
+        let text = self.bytes.get(..self.len).unwrap_or_default();
         match service() {
             Some(service) => service.print_now(text),
             None => write(text),
@@ -84,8 +84,10 @@ impl fmt::Write for Pieces {
             if self.len == self.bytes.len() {
                 self.flush();
             }
-            self.bytes[self.len] = byte;
-            self.len += 1;
+            if let Some(place) = self.bytes.get_mut(self.len) {
+                *place = byte;
+                self.len += 1;
+            }
         }
         Ok(())
     }

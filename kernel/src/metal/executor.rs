@@ -4,15 +4,15 @@
 //! spawned future is boxed and run by one task with a pool.
 #![expect(unsafe_code, reason = "polling the raw executor, and its pender's symbol")]
 
-use alloc::boxed::Box;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use drivers::Errno;
 use drivers::events::Events;
+use drivers::{Errno, Hypervisor};
 use embassy_executor::raw::Executor;
 use xen_sys::xen::Virq;
 
+use super::boot::must;
 use super::memory::frames;
 use super::timers;
 use crate::Xen;
@@ -51,13 +51,16 @@ fn pender(_: *mut ()) {
     READY.store(true, Ordering::Relaxed);
 }
 
-/// Starts `first` and runs for ever.
-pub fn run(events: Events<Xen>, first: impl FnOnce(Tasks) -> BoxedFuture) -> ! {
-    let executor: &'static Executor = Box::leak(Box::new(Executor::new(ptr::null_mut())));
-    let tasks = Tasks(executor.spawner());
-    // Held for good: the timer's port must stay open, and its event need not wake anybody.
-    let _timer = events.bind_virq(Virq::TIMER).expect("nobody else binds VIRQ_TIMER");
-    tasks.spawn(first(tasks)).expect("the pool of tasks is empty");
+/// Has `first` start the first tasks, and runs for ever.
+pub fn run(events: &Events<Xen>, first: impl FnOnce(Tasks) -> Result<(), Errno>) -> ! {
+    let executor = Executor::new(ptr::null_mut());
+    let executor = &raw const executor;
+    // SAFETY: it lives for good: this function never returns, and a panic doesn't unwind.
+    let executor: &'static Executor = unsafe { &*executor };
+    // Before the application can take all ports. Held for good: the port must stay open, and its
+    // event need not wake anybody.
+    let _timer = must("timer", events.bind_virq(Virq::TIMER));
+    must("first task", first(Tasks(executor.spawner())));
     loop {
         // The order of "Running without interrupts" in ARCHITECTURE.md: what is pending is
         // cleared before its task is woken, and all is looked at again after each sleep.
@@ -70,8 +73,12 @@ pub fn run(events: Events<Xen>, first: impl FnOnce(Tasks) -> BoxedFuture) -> ! {
             continue;
         }
         frames::refill_when_idle();
-        // Returns at once if an event has come since `dispatch`.
-        system::sched_block();
-        timers::mask_upcalls();
+        if timers::may_sleep() {
+            // Returns at once if an event has come since `dispatch`.
+            system::sched_block();
+            timers::mask_upcalls();
+        } else {
+            Xen::HERE.yield_cpu();
+        }
     }
 }

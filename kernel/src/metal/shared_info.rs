@@ -5,31 +5,30 @@
 #![expect(unsafe_code, reason = "the page is found by its fixed address")]
 
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use drivers::Errno;
+use spin::Once;
 use xen_sys::xen::{SharedInfo, VcpuInfo};
 
 use super::memory::{Mfn, PAGE_SIZE, layout, window};
 
-static MAPPED: AtomicBool = AtomicBool::new(false);
+static PAGE: Once<&'static SharedInfo> = Once::new();
 
 /// Maps it.
 ///
 /// # Errors
 /// ENOMEM without frames for the page tables; else Xen's.
-pub fn init() -> Result<(), Errno> {
+pub fn init() -> Result<&'static SharedInfo, Errno> {
     let mfn = Mfn(layout::start_info().shared_info / PAGE_SIZE as u64);
     window::map_shared_info(mfn)?;
-    MAPPED.store(true, Ordering::Relaxed);
-    Ok(())
+    let page = ptr::with_exposed_provenance::<SharedInfo>(layout::SHARED_INFO);
+    // SAFETY: just mapped, for good; all its fields are atomic.
+    Ok(PAGE.call_once(|| unsafe { &*page }))
 }
 
 /// The page, if it's mapped yet.
 pub fn get() -> Option<&'static SharedInfo> {
-    let page = ptr::with_exposed_provenance::<SharedInfo>(layout::SHARED_INFO);
-    // SAFETY: mapped for good; all its fields are atomic.
-    MAPPED.load(Ordering::Relaxed).then(|| unsafe { &*page })
+    PAGE.get().copied()
 }
 
 /// The part of the only vCPU.

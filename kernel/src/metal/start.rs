@@ -4,51 +4,45 @@
     reason = "the boot is a promise, and the application is found by its symbol"
 )]
 
-use alloc::boxed::Box;
 use core::ptr;
 
-use drivers::{Boot, Limits, PortNumber, Services, SharedPage, XenstoreDevice};
+use drivers::{Boot, Errno, Limits, PortNumber, Services, SharedPage, XenstoreDevice};
 use spin::Once;
 use xen_sys::io::xs_wire::XenstoreDomainInterface;
-use xen_sys::xen::Sif;
+use xen_sys::xen::{SharedInfo, Sif};
 
+use super::boot::must;
 use super::memory::{Mfn, layout, translate};
-use super::{console, executor, shared_info};
+use super::{console, executor};
 use crate::future::BoxedFuture;
-use crate::{Guest, Spawner, Xen, power, println};
+use crate::{Guest, Spawner, Xen, power, text};
 
 /// For the end of a guest that crashes, which has nobody to hand it anything.
 static SERVICES: Once<Services<Xen>> = Once::new();
 
 unsafe extern "Rust" {
     /// The application, by [`crate::entry!`].
-    safe fn grantkit_main(guest: Guest) -> BoxedFuture;
+    safe fn grantkit_main(guest: Guest) -> Result<BoxedFuture, Errno>;
 }
 
 /// Brings the services up and runs the application.
-pub fn run() -> ! {
-    let shared_info = shared_info::get().expect("a line above this one in the boot maps it");
+pub fn run(shared_info: &'static SharedInfo) -> ! {
     // SAFETY: mapped for good.
     let shared_info = unsafe { SharedPage::new(Xen::HERE, shared_info) };
     // SAFETY: the boot comes here once, and what it did so far neither grants nor maps.
     let boot = unsafe { Boot::new(Xen::HERE, shared_info, console::device(), xenstore()) };
-    let services = match Services::bring_up(boot, Limits::default()) {
-        Ok(services) => services,
-        Err(error) => {
-            println!("grantkit: {error}");
-            power::poweroff()
-        }
-    };
+    let services = must("services", Services::bring_up(boot, Limits::default()));
     console::hand_over(services.console.clone());
     SERVICES.call_once(|| services.clone());
     power::on_crash_of_any_guest(|| SERVICES.get().into_iter().for_each(Services::last_words));
-    executor::run(services.events.clone(), |tasks| {
-        Box::pin(async move {
-            let spawner = Spawner(tasks);
-            let reaper = services.clone();
-            let reaping = spawner.spawn(async move { reaper.upkeep().await });
-            reaping.expect("the pool of tasks is empty");
-            grantkit_main(Guest::new(services, spawner)).await;
+    executor::run(&services.events, |tasks| {
+        let spawner = Spawner(tasks);
+        let upkeep = services.clone();
+        spawner.spawn(async move { upkeep.upkeep().await })?;
+        let line = text::lossy(layout::command_line())?;
+        let application = grantkit_main(Guest::new(services.clone(), spawner, line))?;
+        spawner.spawn(async move {
+            application.await;
             power::poweroff()
         })
     })

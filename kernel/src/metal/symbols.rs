@@ -43,7 +43,7 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
         loop {
             let first = *rest.as_bytes().first()?;
             match first {
-                b's' | b'B' | b'L' => rest = &rest[rest.find('_')? + 1..],
+                b's' | b'B' | b'L' => rest = rest.get(rest.find('_')? + 1..)?,
                 b'1'..=b'9' => {
                     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
                     let len: usize = rest.get(..digits)?.parse().ok()?;

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "the macros define symbols that other crates link to")]
 
 use core::cell::RefCell;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
 
 use critical_section::Mutex;
@@ -17,6 +17,9 @@ use super::{clock, shared_info};
 
 /// An alarm that rings within this many nanoseconds may have rung already; it's set anew.
 const NEAR: u64 = 1_000_000;
+
+/// Whether Xen refused the last alarm.
+static REFUSED: AtomicBool = AtomicBool::new(false);
 
 struct Timers(Mutex<RefCell<Schedule>>);
 
@@ -38,7 +41,10 @@ impl Driver for Timers {
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
         critical_section::with(|cs| {
-            let mut schedule = self.0.borrow_ref_mut(cs);
+            let Ok(mut schedule) = self.0.borrow(cs).try_borrow_mut() else {
+                // Called by a waker that is being woken here: its task asks again.
+                return waker.wake_by_ref();
+            };
             if schedule.queue.schedule_wake(at, waker) {
                 schedule.wake_and_set_alarm();
             }
@@ -48,7 +54,17 @@ impl Driver for Timers {
 
 /// Wakes the tasks whose deadline has passed.
 pub fn expire() {
-    critical_section::with(|cs| TIMERS.0.borrow_ref_mut(cs).wake_and_set_alarm());
+    critical_section::with(|cs| {
+        if let Ok(mut schedule) = TIMERS.0.borrow(cs).try_borrow_mut() {
+            schedule.wake_and_set_alarm();
+        }
+    });
+}
+
+/// Whether Xen will ring for the next deadline. If it refused, for which it has no reason, whoever
+/// sleeps would sleep too long.
+pub fn may_sleep() -> bool {
+    !REFUSED.load(Ordering::Relaxed)
 }
 
 impl Schedule {
@@ -57,10 +73,11 @@ impl Schedule {
     fn wake_and_set_alarm(&mut self) {
         let now = clock::now();
         let next = self.queue.next_expiration(now);
-        let is_set = now + NEAR < self.alarm && self.alarm <= next;
+        let is_set = now.saturating_add(NEAR) < self.alarm && self.alarm <= next;
         if next != u64::MAX && !is_set {
-            clock::set_alarm(next);
-            self.alarm = next;
+            let refused = clock::set_alarm(next).is_err();
+            self.alarm = if refused { 0 } else { next };
+            REFUSED.store(refused, Ordering::Relaxed);
         }
     }
 }

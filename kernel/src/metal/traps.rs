@@ -10,13 +10,17 @@ mod frame;
 mod handlers;
 mod stubs;
 
+use drivers::Errno;
 use xen_sys::callback::{CallbackRegister, CallbackType, Callbackf};
 use xen_sys::xen_x86_64::{FLAT_KERNEL_CS, TrapInfo};
 
 use crate::hypercall::system;
 
 /// Tells Xen the handlers.
-pub fn init() {
+///
+/// # Errors
+/// Xen's; it documents none for these.
+pub fn init() -> Result<(), Errno> {
     /// Mask event upcalls on entry.
     const MASK_EVENTS: u8 = 4;
     let mut table = [TrapInfo::default(); stubs::STUBS.len() + 1];
@@ -25,7 +29,7 @@ pub fn init() {
         *entry = TrapInfo { vector, flags: MASK_EVENTS, cs: FLAT_KERNEL_CS, address, ..*entry };
     }
     // SAFETY: the stubs take the frame that Xen pushes for their vector.
-    unsafe { system::set_trap_table(&mut table) }.expect("Xen takes the trap table");
+    unsafe { system::set_trap_table(&mut table) }?;
     let callbacks = [
         (CallbackType::EVENT, stubs::event_upcall as *const () as usize),
         (CallbackType::FAILSAFE, stubs::failsafe_callback as *const () as usize),
@@ -34,6 +38,7 @@ pub fn init() {
         let flags = Callbackf::MASK_EVENTS;
         let callback = CallbackRegister { type_, flags, _pad: 0, address: address as u64 };
         // SAFETY: the stubs take the frame that Xen pushes for these callbacks.
-        unsafe { system::register_callback(callback) }.expect("Xen takes the callbacks");
+        unsafe { system::register_callback(callback) }?;
     }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use grantkit::{Guest, Services, Spawner, Xen};
 
 fn guest(services: Services<Xen>, spawner: Spawner) -> Guest {
-    Guest { services, spawner }
+    Guest { services, spawner, line: "" }
 }
 
 fn main() {}

@@ -8,6 +8,7 @@
 
 use core::ops::Range;
 
+use drivers::Errno;
 use x86_64::structures::paging::PageTableFlags as Flags;
 use xen_sys::xen::MmuUpdate;
 
@@ -19,21 +20,24 @@ use crate::metal::image;
 const AT_ONCE: usize = 64;
 
 /// Sets the protection of the whole initial mapping.
-pub fn init() {
+///
+/// # Errors
+/// Xen's; it lets a domain give up rights.
+pub fn init() -> Result<(), Errno> {
     let text = image::text();
     let end = layout::VIRT_BASE + translate::initial_end().0 as usize * PAGE_SIZE;
     let mut changes = Changes::new();
     for region in (layout::VIRT_BASE..end).step_by(REGION_SIZE) {
         if overlaps(&text, region, REGION_SIZE) {
             for page in (region..end.min(region + REGION_SIZE)).step_by(PAGE_SIZE) {
-                changes.change(page, 1, |flags| protection(page, flags));
+                changes.change(page, 1, |flags| protection(page, flags))?;
             }
         } else {
-            changes.change(region, 2, |flags| flags | Flags::NO_EXECUTE);
+            changes.change(region, 2, |flags| flags | Flags::NO_EXECUTE)?;
         }
     }
-    changes.flush();
-    mmu::flush_tlb().expect("Xen flushes our own TLB");
+    changes.flush()?;
+    mmu::flush_tlb()
 }
 
 /// What the page at `page` of the initial mapping may do, given what it can do now.
@@ -63,26 +67,35 @@ impl Changes {
     }
 
     /// Changes the flags of the entry at `level` for `address`, if it maps something.
-    fn change(&mut self, address: usize, level: u32, new: impl Fn(Flags) -> Flags) {
+    fn change(
+        &mut self,
+        address: usize,
+        level: u32,
+        new: impl Fn(Flags) -> Flags,
+    ) -> Result<(), Errno> {
         let Some(entry) = translate::entry(address, level).filter(|entry| entry.is_present())
         else {
-            return;
+            return Ok(());
         };
         let flags = Flags::from_bits_truncate(entry.value);
         let val = (entry.value & !flags.bits()) | new(flags).bits();
-        if val != entry.value {
-            self.entries[self.len] = MmuUpdate { ptr: entry.machine, val };
-            self.len += 1;
+        if val == entry.value {
+            return Ok(());
         }
         if self.len == AT_ONCE {
-            self.flush();
+            self.flush()?;
         }
+        if let Some(place) = self.entries.get_mut(self.len) {
+            *place = MmuUpdate { ptr: entry.machine, val };
+            self.len += 1;
+        }
+        Ok(())
     }
 
-    fn flush(&mut self) {
-        // SAFETY: each entry keeps its frame and loses only rights that nobody may use.
-        let changed = unsafe { mmu::mmu_update(&mut self.entries[..self.len]) };
-        changed.expect("Xen lets a domain give up rights");
+    fn flush(&mut self) -> Result<(), Errno> {
+        let entries = self.entries.get_mut(..self.len).unwrap_or_default();
         self.len = 0;
+        // SAFETY: each entry keeps its frame and loses only rights that nobody may use.
+        unsafe { mmu::mmu_update(entries) }
     }
 }

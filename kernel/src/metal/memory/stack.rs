@@ -9,6 +9,8 @@ use core::arch::asm;
 use core::ops::Range;
 use core::ptr;
 
+use drivers::Errno;
+
 use super::{PAGE_SIZE, Pfn, layout, tables, translate};
 
 /// Pages of the stack.
@@ -54,12 +56,16 @@ pub unsafe fn switch(then: extern "C" fn() -> !) -> ! {
 }
 
 /// Unmaps the guard pages on both sides. Runs on the main stack.
-pub fn guard() {
+///
+/// # Errors
+/// Xen's; it unmaps any page of ours.
+pub fn guard() -> Result<(), Errno> {
     let Range { start, end } = bounds();
     for page in [start - PAGE_SIZE, end] {
         // SAFETY: the boot stack, which was left, and a free frame set aside for this.
-        unsafe { tables::unmap(page) }.expect("Xen unmaps a page of ours");
+        unsafe { tables::unmap(page) }?;
     }
+    Ok(())
 }
 
 /// The deepest use of the stack so far, in bytes.

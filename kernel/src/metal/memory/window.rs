@@ -1,12 +1,9 @@
 //! The window: addresses for what other domains and Xen own.
 //!
 //! Relies on nothing else living in its L4 slots. A reservation is a range of addresses; its L1
-//! tables are made when it is prepared, and kept: the next reservation there finds them. Free
-//! ranges are kept sorted and merged, the lowest that fits is taken, so that tables are reused.
+//! tables are made when it is prepared, and kept: the next reservation there finds them.
 #![expect(unsafe_code, reason = "maps frames at addresses")]
 
-use alloc::vec::Vec;
-use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::{ptr, slice};
 
@@ -18,53 +15,10 @@ use super::frames::POOL;
 use super::layout::{GRANT_TABLE, MAPPINGS, SHARED_INFO};
 use super::tables::{self, DATA};
 use super::{Mfn, PAGE_SIZE};
+use crate::ranges::FreeRanges;
 
 /// The ranges of [`MAPPINGS`] that are not reserved.
-static FREE: Mutex<FreeRanges> = Mutex::new(FreeRanges { ranges: Vec::new(), reserved: 0 });
-
-struct FreeRanges {
-    /// Sorted, none touching the next.
-    ranges: Vec<Range<usize>>,
-    reserved: usize,
-}
-
-impl FreeRanges {
-    /// The lowest range of `len` bytes.
-    fn reserve(&mut self, len: usize) -> Option<usize> {
-        if self.ranges.is_empty() && self.reserved == 0 {
-            self.ranges.try_reserve(1).ok()?;
-            self.ranges.push(MAPPINGS);
-        }
-        // A release must not fail for want of memory, so the room is made now: between n
-        // reservations lie at most n + 1 free ranges, and one more while two are being merged.
-        let enough = (self.reserved + 1) + 2;
-        self.ranges.try_reserve(enough.saturating_sub(self.ranges.len())).ok()?;
-        let at = self.ranges.iter().position(|range| range.len() >= len)?;
-        let start = self.ranges[at].start;
-        self.ranges[at].start += len;
-        if self.ranges[at].is_empty() {
-            self.ranges.remove(at);
-        }
-        self.reserved += 1;
-        Some(start)
-    }
-
-    fn release(&mut self, range: Range<usize>) {
-        let at = self.ranges.partition_point(|free| free.start < range.start);
-        self.ranges.insert(at, range);
-        self.merge_with_next(at);
-        if at > 0 {
-            self.merge_with_next(at - 1);
-        }
-        self.reserved -= 1;
-    }
-
-    fn merge_with_next(&mut self, at: usize) {
-        if self.ranges.get(at + 1).is_some_and(|next| next.start == self.ranges[at].end) {
-            self.ranges[at].end = self.ranges.remove(at + 1).end;
-        }
-    }
-}
+static FREE: Mutex<FreeRanges> = Mutex::new(FreeRanges::new(MAPPINGS));
 
 /// Reserves addresses for `pages` pages, without tables yet.
 pub fn reserve(pages: u32) -> Option<usize> {

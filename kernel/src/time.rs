@@ -1,0 +1,128 @@
+//! What the clock makes of Xen's numbers: time that never goes backwards.
+//!
+//! The numbers are Xen's and are not believed: whatever they are, a time comes out, at once.
+
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// Readings of a value that changes before the last one is taken as it is.
+const TRIES: u32 = 1000;
+
+/// The latest time that was told.
+#[derive(Debug)]
+pub struct Latest(AtomicU64);
+
+impl Latest {
+    /// None yet.
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// `time`, unless a later one was told before: then that.
+    pub fn or_later(&self, time: u64) -> u64 {
+        self.0.fetch_max(time, Ordering::Relaxed).max(time)
+    }
+}
+
+/// System time as `struct vcpu_time_info` describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeInfo {
+    /// Nanoseconds at `tsc_timestamp`.
+    pub system_time: u64,
+    /// The time stamp counter then.
+    pub tsc_timestamp: u64,
+    /// Nanoseconds per count, times 2^32.
+    pub tsc_to_system_mul: u32,
+    /// By how much a count is shifted to the left before.
+    pub tsc_shift: i8,
+}
+
+impl TimeInfo {
+    /// Nanoseconds when the counter is at `tsc`. A counter that lags behind adds nothing.
+    pub fn at(&self, tsc: u64) -> u64 {
+        let elapsed = tsc.saturating_sub(self.tsc_timestamp);
+        let by = u32::from(self.tsc_shift.unsigned_abs());
+        let shifted =
+            if self.tsc_shift < 0 { elapsed.checked_shr(by) } else { elapsed.checked_shl(by) };
+        let scaled = u128::from(shifted.unwrap_or(0)) * u128::from(self.tsc_to_system_mul);
+        self.system_time.saturating_add((scaled >> 32) as u64)
+    }
+}
+
+/// Reads what Xen may be changing. It makes `version` odd before and even after.
+///
+/// Xen changes the time of a vCPU on the processor that runs it, never while the guest does, and
+/// the wall clock in a few stores; a version that stays odd or never stays the same is a fault of
+/// Xen's. Then the last reading counts: two updates are at most a second of system time apart, and
+/// a clock that waited for ever would be worse.
+pub fn settled<T>(version: impl Fn() -> u32, mut read: impl FnMut() -> T) -> T {
+    for _ in 1..TRIES {
+        let before = version();
+        let value = read();
+        // The value is read before the version is read again.
+        fence(Ordering::Acquire);
+        if before.is_multiple_of(2) && before == version() {
+            return value;
+        }
+    }
+    read()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    const INFO: TimeInfo = TimeInfo {
+        system_time: 1000,
+        tsc_timestamp: 500,
+        tsc_to_system_mul: 1 << 31,
+        tsc_shift: 0,
+    };
+
+    #[test]
+    fn time_never_goes_backwards() {
+        let latest = Latest::new();
+        let told = [5, 9, 7, 0, 9, 10].map(|time| latest.or_later(time));
+        assert_eq!(told, [5, 9, 9, 9, 9, 10]);
+    }
+
+    #[test]
+    fn counts_are_scaled_and_shifted() {
+        assert_eq!(INFO.at(500), 1000);
+        assert_eq!(INFO.at(700), 1100);
+        assert_eq!(TimeInfo { tsc_shift: 2, ..INFO }.at(700), 1400);
+        assert_eq!(TimeInfo { tsc_shift: -2, ..INFO }.at(700), 1025);
+    }
+
+    #[test]
+    fn no_number_of_xens_overflows() {
+        assert_eq!(INFO.at(0), 1000, "a counter that lags behind");
+        for tsc_shift in [i8::MIN, -64, 64, i8::MAX] {
+            assert_eq!(TimeInfo { tsc_shift, ..INFO }.at(700), 1000, "{tsc_shift}");
+        }
+        let wild = TimeInfo { system_time: u64::MAX, tsc_to_system_mul: u32::MAX, ..INFO };
+        assert_eq!(wild.at(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn a_reading_during_a_change_is_repeated() {
+        let (version, readings) = (Cell::new(1), Cell::new(0));
+        let read = || {
+            readings.set(readings.get() + 1);
+            // Odd at first, then it changes once more, then it stays.
+            version.set(if readings.get() == 1 { 2 } else { 4 });
+            readings.get()
+        };
+        assert_eq!(settled(|| version.get(), read), 3);
+    }
+
+    #[test]
+    fn a_version_that_never_settles_does_not_hang_the_guest() {
+        let readings = Cell::new(0);
+        let read = || readings.replace(readings.get() + 1);
+        assert_eq!(settled(|| 7, read), TRIES - 1);
+        let version = Cell::new(0);
+        let last = settled(|| version.replace(version.get() + 2), || version.get());
+        assert!(last > 0);
+    }
+}
