@@ -23,6 +23,8 @@ const ROOM: Room = Room { memory: 40, entries: 504, mappings: 255, indices: 1 <<
 
 /// Carries out `ops` in a new world, by three guests that grant to each other.
 ///
+/// The heap refuses nothing unless the program's allocator is [`fake_xen::heap::Heap`].
+///
 /// # Panics
 /// If the services and the model differ.
 pub fn run(ops: &[Op]) -> Met {
@@ -87,6 +89,10 @@ impl Stage for Three {
     fn deny(&mut self, domid: u16, call: Call, errno: Option<Errno>) -> bool {
         self.started[usize::from(domid)].deny(call, errno);
         true
+    }
+
+    fn lacking<R>(answered: u32, call: impl FnOnce() -> R) -> (R, bool) {
+        fake_xen::heap::refuse(answered, call)
     }
 
     fn assert_clean(&self, services: &Services<FakeXen>) {

@@ -159,12 +159,23 @@ impl Domain {
     }
 }
 
+/// What the heap refused in a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lacked {
+    /// Whether it did.
+    pub refused: bool,
+    /// Whether the call came to trying stuck pages again.
+    pub retried: bool,
+}
+
 #[derive(Clone, Debug)]
 pub struct Model {
     pub room: Room,
     pub domains: Vec<Domain>,
     pub frames: Vec<[u8; CELLS.len()]>,
     pub met: Met,
+    /// In the call that is being judged.
+    pub lacked: Lacked,
     tickets: usize,
 }
 
@@ -175,7 +186,17 @@ pub fn cell(offset: u64) -> Option<usize> {
 
 impl Model {
     pub fn new(room: Room) -> Self {
-        Self { room, domains: Vec::new(), frames: Vec::new(), met: Met::default(), tickets: 0 }
+        let (met, lacked) = (Met::default(), Lacked::default());
+        Self { room, domains: Vec::new(), frames: Vec::new(), met, lacked, tickets: 0 }
+    }
+
+    /// Whether a call found no memory: it is ENOMEM then and has changed nothing, but that it may
+    /// have tried parked and stuck pages again. A closed file never comes to that.
+    fn lacks<T>(&mut self, closed: bool, got: &Answer<T>) -> bool {
+        let enomem = Some(&refusal(Errno::ENOMEM));
+        let lacks = self.lacked.refused && !closed && got.as_ref().err() == enomem;
+        self.met.lacked += u64::from(lacks);
+        lacks
     }
 
     /// Pages that only the peer holds on to, and those that nobody does and that may be reaped.

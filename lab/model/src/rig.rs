@@ -8,6 +8,7 @@ mod access; // bytes of shared pages: copied, loaded and stored
 mod granting; // gntalloc
 mod mapping; // gntdev
 mod refusals; // what Xen is made to refuse
+mod shortage; // what the heap is made to refuse
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -19,7 +20,7 @@ use drivers::{Access, Call, ClaimedDomId, ClaimedGrant, Limits, PeerState, PortN
 use linux::ioctl::{GntallocFile, GntdevFile};
 
 use crate::Stage;
-use crate::reference::{AllocFile, Dev, Domain, DomainId, Gref, Met, Model, Slot, answer};
+use crate::reference::{AllocFile, Dev, Domain, DomainId, Gref, Lacked, Met, Model, Slot, answer};
 
 /// Indices of a new gntdev, and pages that a domain may grant at first.
 const INDICES: u32 = 12;
@@ -71,6 +72,8 @@ struct Rig<S: Stage> {
     guests: Vec<Option<Guest<S>>>,
     /// Which domain is in which place.
     places: Vec<DomainId>,
+    /// Which request to the heap the next call is refused, counted from 0.
+    short: Option<u32>,
 }
 
 fn grants_of(grants: &[(u16, Gref)]) -> Vec<ClaimedGrant> {
@@ -80,7 +83,7 @@ fn grants_of(grants: &[(u16, Gref)]) -> Vec<ClaimedGrant> {
 impl<S: Stage> Rig<S> {
     fn new(stage: S) -> Self {
         let model = Model::new(stage.room());
-        let mut rig = Self { stage, model, guests: Vec::new(), places: Vec::new() };
+        let mut rig = Self { stage, model, guests: Vec::new(), places: Vec::new(), short: None };
         (0..rig.stage.guests()).for_each(|place| rig.start(place));
         rig
     }
@@ -127,6 +130,7 @@ impl<S: Stage> Rig<S> {
             8 | 9 => self.deny(id, a, b),
             10..12 => self.guest(id).services.gntdev.retry_stuck(),
             12..16 => self.touch_stuck(id, a, (b, c), d),
+            16..40 => self.shorten(id, a, b),
             _ => {}
         }
         if let 10..12 = call {
@@ -174,6 +178,7 @@ impl<S: Stage> Rig<S> {
             _ if a % 16 == 0 => self.end(id, place),
             _ => self.touch_mapped(id, a, (b, c), d),
         }
+        self.model.lacked = Lacked::default();
         self.compare();
     }
 
@@ -213,10 +218,20 @@ impl<S: Stage> Rig<S> {
         })
     }
 
+    /// A file that is open already: asking for it takes no memory.
+    fn open_file(&mut self, id: DomainId, number: usize) -> &mut GntallocFile<S::Xen> {
+        self.guest(id).files.get_mut(&number).expect("opened before")
+    }
+
+    fn open_dev(&mut self, id: DomainId, number: usize) -> &mut GntdevFile<S::Xen> {
+        self.guest(id).devs.get_mut(&number).expect("opened before")
+    }
+
     /// Seldom closed, and more often dropped: a closed file does nothing any more.
     fn close_alloc(&mut self, id: DomainId, file: usize, how: usize) {
         if how.is_multiple_of(8) {
-            let got = answer(self.file(id, file).close());
+            self.file(id, file);
+            let got = self.lacking(id, |rig| answer(rig.open_file(id, file).close()));
             self.model.alloc_close(id, file, got);
         } else if how % 2 == 1 && self.guest(id).files.remove(&file).is_some() {
             self.model.drop_file(id, file);
@@ -225,7 +240,8 @@ impl<S: Stage> Rig<S> {
 
     fn close_dev(&mut self, id: DomainId, dev: usize, how: usize) {
         if how.is_multiple_of(8) {
-            let got = answer(self.dev(id, dev).close());
+            self.dev(id, dev);
+            let got = self.lacking(id, |rig| answer(rig.open_dev(id, dev).close()));
             self.model.dev_close(id, dev, got);
         } else if how % 2 == 1 && self.guest(id).devs.remove(&dev).is_some() {
             self.guest(id).addrs.remove(&dev);

@@ -43,6 +43,13 @@ pub trait Stage {
     /// does.
     fn deny(&mut self, domid: u16, call: Call, errno: Option<Errno>) -> bool;
 
+    /// Makes a call with one of its requests to the heap refused, after so many that are answered, if
+    /// this stage can. Returns what the call did, and whether it came to that.
+    fn lacking<R>(answered: u32, call: impl FnOnce() -> R) -> (R, bool) {
+        let _ = answered;
+        (call(), false)
+    }
+
     /// Asserts that a guest which has let go of everything has nothing left.
     ///
     /// # Panics

@@ -3,8 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fake_xen::heap::Heap;
 use model::fake::{run, run_alone};
 use model::{Met, Op, seed_of, sequence, shrink};
+
+#[global_allocator]
+static HEAP: Heap = Heap;
 
 /// Operations of one sequence.
 const LENGTH: usize = if cfg!(miri) { 25 } else { 2000 };
@@ -97,7 +101,7 @@ fn what_once_went_wrong_goes_right() {
 }
 
 /// Runs random sequences, and makes one that fails short. `name` is what runs them.
-fn run_many(sequences: u64, name: &str, run: fn(&[Op]) -> Met) {
+fn run_many(sequences: u64, name: &str, run: fn(&[Op]) -> Met) -> Met {
     let try_run = |ops: &[Op]| catch_unwind(AssertUnwindSafe(|| run(ops)));
     let fails = |ops: &[Op]| try_run(ops).is_err();
     let first = seed();
@@ -115,11 +119,13 @@ fn run_many(sequences: u64, name: &str, run: fn(&[Op]) -> Met) {
         }
     }
     println!("{met:?}");
+    met
 }
 
 #[test]
 fn a_million_random_calls_do_what_the_model_says() {
-    run_many(500, "run", run);
+    let met = run_many(500, "run", run);
+    assert!(met.lacked > 0 || cfg!(miri), "the heap refused nothing: {met:?}");
 }
 
 #[test]

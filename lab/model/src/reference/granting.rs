@@ -15,6 +15,9 @@ impl Model {
         (peer, flags, count): (u16, u16, u32),
         got: Answer<(u64, Vec<Gref>)>,
     ) {
+        if self.lacks(self.domains[domain].files[&file].closed, &got) {
+            return;
+        }
         let busy = self.used_memory(domain) - self.parked(domain).1.len();
         let (d, count) = (&mut self.domains[domain], count as usize);
         let expected = if d.files[&file].closed {
@@ -120,6 +123,9 @@ impl Model {
         (index, action, port): (u64, u32, bool),
         got: Answer<()>,
     ) {
+        if self.lacks(self.domains[domain].files[&file].closed, &got) {
+            return;
+        }
         let run = self.run(domain, file, index - index % PAGE, 1);
         let d = &mut self.domains[domain];
         let expected = if d.files[&file].closed {
@@ -146,6 +152,9 @@ impl Model {
         (index, count, shared, writable): (u64, u32, bool, bool),
         got: Answer<usize>,
     ) {
+        if self.lacks(self.domains[domain].files[&file].closed, &got) {
+            return;
+        }
         let run = self.run(domain, file, index, count);
         let d = &mut self.domains[domain];
         let expected = if d.files[&file].closed {

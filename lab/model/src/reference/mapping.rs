@@ -17,8 +17,15 @@ impl Model {
         let ticket = self.tickets;
         self.tickets += 1;
         let count = grants.len() as u64;
+        let lacks = self.lacks(self.domains[domain].devs[&dev].closed, &got);
+        if lacks && !self.lacked.retried {
+            return;
+        }
         if count > 0 && !self.domains[domain].devs[&dev].closed {
             self.retry_dev(domain, dev);
+        }
+        if lacks {
+            return;
         }
         let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
         let is_free = |first: u64| (first..first + count).all(|i| !d.slots.contains_key(&i));
@@ -168,6 +175,9 @@ impl Model {
     }
 
     pub fn set_max_grants(&mut self, domain: DomainId, dev: usize, max: u32, got: Answer<()>) {
+        if self.lacks(self.domains[domain].devs[&dev].closed, &got) {
+            return;
+        }
         let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
         let expected = if d.closed {
             Err(refusal(Errno::EBADF))
@@ -191,6 +201,9 @@ impl Model {
         (index, action, port): (u64, u32, bool),
         got: Answer<()>,
     ) {
+        if self.lacks(self.domains[domain].devs[&dev].closed, &got) {
+            return;
+        }
         let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
         let slot = d.slots.get(&(index / PAGE));
         let expected = if d.closed {

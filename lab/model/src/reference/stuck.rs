@@ -27,7 +27,7 @@ impl Places {
         })
     }
 
-    fn give(&mut self, place: usize) {
+    pub fn give(&mut self, place: usize) {
         self.used -= 1;
         self.free.push(place);
         if self.used == 0 {

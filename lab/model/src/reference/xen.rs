@@ -53,6 +53,8 @@ pub struct Met {
     pub maps_refused: u64,
     /// Unmaps that Xen was made to refuse.
     pub unmaps_refused: u64,
+    /// Calls that found no memory.
+    pub lacked: u64,
 }
 
 impl AddAssign for Met {
@@ -65,6 +67,7 @@ impl AddAssign for Met {
         self.no_space += other.no_space;
         self.maps_refused += other.maps_refused;
         self.unmaps_refused += other.unmaps_refused;
+        self.lacked += other.lacked;
     }
 }
 

@@ -21,25 +21,28 @@ impl<S: Stage> Rig<S> {
         f: usize,
     ) {
         let (peer, flags, count) = (self.domid(b), [1, 1, 1, 0, 1, 0, 2][c % 7], d % 6);
-        let opened = self.file(id, file);
+        self.file(id, file);
         let mut grefs = vec![GrantRef(0); count];
         let got = if f.is_multiple_of(2) {
-            opened
-                .device()
-                .and_then(|it| it.alloc_gref(peer, flags, &mut grefs))
-                .map(|index| index.0)
+            let got = self.lacking(id, |rig| {
+                let device = rig.open_file(id, file).device();
+                device.and_then(|it| it.alloc_gref(peer, flags, &mut grefs))
+            });
+            got.map(|index| index.0)
         } else {
             let mut bytes = vec![0; 24.max(16 + 4 * count)];
             bytes[..2].copy_from_slice(&peer.to_ne_bytes());
             bytes[2..4].copy_from_slice(&flags.to_ne_bytes());
             bytes[4..8].copy_from_slice(&(count as u32).to_ne_bytes());
-            let got = opened.ioctl(gntalloc::IOCTL_GNTALLOC_ALLOC_GREF, &mut bytes);
+            let command = gntalloc::IOCTL_GNTALLOC_ALLOC_GREF;
+            let got = self.lacking(id, |rig| rig.open_file(id, file).ioctl(command, &mut bytes));
             for (gref, bytes) in grefs.iter_mut().zip(bytes[16..].chunks_exact(4)) {
                 gref.0 = u32::from_ne_bytes(bytes.try_into().unwrap());
             }
             got.map(|()| u64::from_ne_bytes(bytes[8..16].try_into().unwrap()))
         };
         let grefs: Vec<_> = grefs.iter().map(|gref| gref.0).collect();
+        assert!(got.is_ok() || grefs.iter().all(|gref| *gref == 0), "written by a refused call");
         let got = answer(got).map(|index| (index, grefs.clone()));
         if got.is_ok() {
             assert_eq!(BTreeSet::from_iter(&grefs).len(), count, "a reference was given twice");
@@ -87,12 +90,15 @@ impl<S: Stage> Rig<S> {
         f: usize,
     ) {
         let (index, count) = self.alloc_run(id, file, b, c);
-        let opened = self.file(id, file);
-        let got = if f.is_multiple_of(2) {
-            opened.device().and_then(|it| it.dealloc_gref(Index(index), Pages(count)))
-        } else {
-            opened.ioctl(gntalloc::IOCTL_GNTALLOC_DEALLOC_GREF, &mut run_arg(index, count))
-        };
+        self.file(id, file);
+        let got = self.lacking(id, |rig| {
+            let opened = rig.open_file(id, file);
+            if f.is_multiple_of(2) {
+                opened.device().and_then(|it| it.dealloc_gref(Index(index), Pages(count)))
+            } else {
+                opened.ioctl(gntalloc::IOCTL_GNTALLOC_DEALLOC_GREF, &mut run_arg(index, count))
+            }
+        });
         self.model.dealloc_gref(id, file, index, count, answer(got));
     }
 
@@ -108,12 +114,16 @@ impl<S: Stage> Rig<S> {
         let index = index.saturating_add(CELLS[c % CELLS.len()] as u64);
         let (action, port) = ((d % 5) as u32, self.port(id, e));
         let request = NotifyRequest { action, port: port.unwrap_or(PortNumber(999)) };
-        let opened = self.file(id, file);
-        let got = if f.is_multiple_of(2) {
-            opened.device().and_then(|it| it.set_unmap_notify(Index(index), request))
-        } else {
-            opened.ioctl(gntalloc::IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &mut notify_arg(index, request))
-        };
+        self.file(id, file);
+        let got = self.lacking(id, |rig| {
+            let opened = rig.open_file(id, file);
+            if f.is_multiple_of(2) {
+                opened.device().and_then(|it| it.set_unmap_notify(Index(index), request))
+            } else {
+                let command = gntalloc::IOCTL_GNTALLOC_SET_UNMAP_NOTIFY;
+                opened.ioctl(command, &mut notify_arg(index, request))
+            }
+        });
         self.model.alloc_notify(id, file, (index, action, port.is_some()), answer(got));
     }
 
@@ -127,7 +137,9 @@ impl<S: Stage> Rig<S> {
         let (index, count) = self.alloc_run(id, file, b, c % 250);
         let (shared, writable) = (!d.is_multiple_of(8), !e.is_multiple_of(4));
         let (prot, length) = (1 + 2 * u32::from(writable), u64::from(count) * PAGE);
-        let got = self.file(id, file).mmap(length, prot, shared.into(), index);
+        self.file(id, file);
+        let map = |rig: &mut Self| rig.open_file(id, file).mmap(length, prot, shared.into(), index);
+        let got = self.lacking(id, map);
         self.model.alloc_mmap(id, file, (index, count, shared, writable), answer(got));
     }
 
@@ -144,7 +156,8 @@ impl<S: Stage> Rig<S> {
             2 => addr += 1,
             _ => {}
         }
-        let got = self.file(id, file).munmap(addr, pages as u64 * PAGE);
+        let unmap = |rig: &mut Self| rig.open_file(id, file).munmap(addr, pages as u64 * PAGE);
+        let got = self.lacking(id, unmap);
         self.model.alloc_munmap(id, file, addr, pages, answer(got));
     }
 }

@@ -3,11 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use drivers::memory::Platform;
 use drivers::notify::NotifyRequest;
-use drivers::{Error, Index, Pages, PortNumber};
+use drivers::{Index, Pages, PortNumber};
 use linux::abi::gntdev;
-use linux::ioctl::GntdevFile;
 
 use super::{Rig, grants_of, notify_arg, run_arg};
 use crate::Stage;
@@ -43,15 +41,16 @@ impl<S: Stage> Rig<S> {
             (pick, n) => offered[pick % n],
         };
         let grants: Vec<_> = (0..count).map(pick).collect();
-        let opened = self.dev(id, dev);
-        let got = if f.is_multiple_of(2) {
-            opened
-                .device()
-                .and_then(|it| it.map_grant_ref(&grants_of(&grants)))
-                .map(|index| index.0)
-        } else {
-            ioctl_map(opened, &grants)
-        };
+        self.dev(id, dev);
+        let (claims, mut bytes) = (grants_of(&grants), map_arg(&grants));
+        let got = self.lacking(id, |rig| {
+            let opened = rig.open_dev(id, dev);
+            if f.is_multiple_of(2) {
+                return opened.device().and_then(|it| it.map_grant_ref(&claims)).map(|it| it.0);
+            }
+            opened.ioctl(gntdev::IOCTL_GNTDEV_MAP_GRANT_REF, &mut bytes)?;
+            Ok(u64::from_ne_bytes(bytes[8..16].try_into().unwrap()))
+        });
         self.model.map_grant_ref(id, dev, &grants, answer(got));
     }
 
@@ -94,7 +93,9 @@ impl<S: Stage> Rig<S> {
         let (index, count) = self.dev_run(id, dev, b, c.min(251));
         let (shared, writable) = (!d.is_multiple_of(8), !e.is_multiple_of(3));
         let (prot, length) = (1 + 2 * u32::from(writable), u64::from(count) * PAGE);
-        let got = self.dev(id, dev).mmap(length, prot, shared.into(), index);
+        self.dev(id, dev);
+        let map = |rig: &mut Self| rig.open_dev(id, dev).mmap(length, prot, shared.into(), index);
+        let got = self.lacking(id, map);
         if let Ok(addr) = got {
             self.guest(id).addrs.insert(dev, addr - index as usize);
         }
@@ -126,7 +127,8 @@ impl<S: Stage> Rig<S> {
             3 => addr += 1,
             _ => {}
         }
-        let got = self.dev(id, dev).munmap(addr, pages * PAGE);
+        let unmap = |rig: &mut Self| rig.open_dev(id, dev).munmap(addr, pages * PAGE);
+        let got = self.lacking(id, unmap);
         self.model.munmap(id, dev, addr, pages, answer(got));
     }
 
@@ -138,12 +140,15 @@ impl<S: Stage> Rig<S> {
         f: usize,
     ) {
         let (index, count) = self.dev_run(id, dev, b, c);
-        let opened = self.dev(id, dev);
-        let got = if f.is_multiple_of(2) {
-            opened.device().and_then(|it| it.unmap_grant_ref(Index(index), Pages(count)))
-        } else {
-            opened.ioctl(gntdev::IOCTL_GNTDEV_UNMAP_GRANT_REF, &mut run_arg(index, count))
-        };
+        self.dev(id, dev);
+        let got = self.lacking(id, |rig| {
+            let opened = rig.open_dev(id, dev);
+            if f.is_multiple_of(2) {
+                opened.device().and_then(|it| it.unmap_grant_ref(Index(index), Pages(count)))
+            } else {
+                opened.ioctl(gntdev::IOCTL_GNTDEV_UNMAP_GRANT_REF, &mut run_arg(index, count))
+            }
+        });
         self.model.unmap_grant_ref(id, dev, index, count, answer(got));
     }
 
@@ -182,8 +187,11 @@ impl<S: Stage> Rig<S> {
 
     pub(super) fn set_max_grants(&mut self, id: DomainId, dev: usize, b: usize) {
         let max = [0, 1, 5, 12, 200, self.model.room.indices, (1 << 18) + 1, u32::MAX][b % 8];
-        let opened = self.dev(id, dev);
-        let got = opened.ioctl(gntdev::IOCTL_GNTDEV_SET_MAX_GRANTS, &mut max.to_ne_bytes());
+        self.dev(id, dev);
+        let got = self.lacking(id, |rig| {
+            let command = gntdev::IOCTL_GNTDEV_SET_MAX_GRANTS;
+            rig.open_dev(id, dev).ioctl(command, &mut max.to_ne_bytes())
+        });
         if got.is_ok() {
             self.guest(id).addrs.remove(&dev);
         }
@@ -202,23 +210,27 @@ impl<S: Stage> Rig<S> {
         let index = index.saturating_add(CELLS[c % CELLS.len()] as u64);
         let (action, port) = ((d % 5) as u32, self.port(id, e));
         let request = NotifyRequest { action, port: port.unwrap_or(PortNumber(999)) };
-        let opened = self.dev(id, dev);
-        let got = if f.is_multiple_of(2) {
-            opened.device().and_then(|it| it.set_unmap_notify(Index(index), request))
-        } else {
-            opened.ioctl(gntdev::IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &mut notify_arg(index, request))
-        };
+        self.dev(id, dev);
+        let got = self.lacking(id, |rig| {
+            let opened = rig.open_dev(id, dev);
+            if f.is_multiple_of(2) {
+                opened.device().and_then(|it| it.set_unmap_notify(Index(index), request))
+            } else {
+                let command = gntdev::IOCTL_GNTDEV_SET_UNMAP_NOTIFY;
+                opened.ioctl(command, &mut notify_arg(index, request))
+            }
+        });
         self.model.dev_notify(id, dev, (index, action, port.is_some()), answer(got));
     }
 }
 
-fn ioctl_map<X: Platform>(file: &GntdevFile<X>, grants: &[(u16, Gref)]) -> Result<u64, Error> {
+/// The argument of MAP_GRANT_REF.
+fn map_arg(grants: &[(u16, Gref)]) -> Vec<u8> {
     let mut bytes = vec![0; 24.max(16 + 8 * grants.len())];
     bytes[..4].copy_from_slice(&(grants.len() as u32).to_ne_bytes());
     for ((domid, gref), entry) in grants.iter().zip(bytes[16..].chunks_exact_mut(8)) {
         entry[..4].copy_from_slice(&u32::from(*domid).to_ne_bytes());
         entry[4..].copy_from_slice(&gref.to_ne_bytes());
     }
-    file.ioctl(gntdev::IOCTL_GNTDEV_MAP_GRANT_REF, &mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes[8..16].try_into().unwrap()))
+    bytes
 }
