@@ -1,0 +1,71 @@
+//! Batches in which Xen answers late, wrongly or not at all.
+
+mod common;
+
+use common::errno;
+use drivers::buffer::Buffer;
+use drivers::gntdev::{CopyEnd, ReadOnly, ReadWrite, Segment};
+use drivers::shared::SharedMut;
+use drivers::{Call, Errno, GrantStatus, Pages};
+use fake_xen::{Fault, Pair};
+
+#[test]
+fn a_success_that_maps_nothing_is_none() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 3);
+    let claims = pair.alice.offer(&export);
+    let reservation = pair.bob.reserve(&claims);
+    pair.bob.xen.inject(Call::GnttabMap, Fault::Status { at: 1, status: GrantStatus::OKAY });
+    let failed = reservation.map::<ReadWrite>().expect_err("one of them is not mapped");
+    assert_eq!(failed.error.status(), Some(GrantStatus::GENERAL_ERROR));
+    assert_eq!(pair.bob.gntdev.usage().mapped, 0);
+    assert!(export.is_idle());
+    failed.value.map::<ReadWrite>().unwrap().write(0, &[1; 3 * 4096]).unwrap();
+}
+
+#[test]
+fn an_answer_that_xen_does_not_give_is_not_that_of_the_last_time() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 2);
+    let reservation = pair.bob.reserve(&pair.alice.offer(&export));
+    let status = GrantStatus::PERMISSION_DENIED;
+    pair.bob.xen.inject(Call::GnttabMap, Fault::Status { at: 1, status });
+    let failed = reservation.map::<ReadWrite>().expect_err("refused");
+    assert_eq!(failed.error.status(), Some(status));
+    pair.bob.xen.inject(Call::GnttabMap, Fault::Untouched { at: 1 });
+    let failed = failed.value.map::<ReadWrite>().expect_err("not answered");
+    assert_eq!(failed.error.status(), Some(GrantStatus::GENERAL_ERROR));
+    let statuses: Vec<_> = failed.value.statuses().map(|(_, status)| status).collect();
+    assert_eq!(statuses, [GrantStatus::OKAY, GrantStatus::GENERAL_ERROR]);
+}
+
+#[test]
+fn what_was_mapped_read_only_can_be_mapped_writable_afterwards() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 2);
+    let reservation = pair.bob.reserve(&pair.alice.offer(&export));
+    let reservation = reservation.map::<ReadOnly>().unwrap().unmap().unwrap();
+    let mapping = reservation.map::<ReadWrite>().unwrap();
+    mapping.write(4090, b"crosses a page").unwrap();
+    assert_eq!(&common::bytes::<14>(&export, 4090), b"crosses a page");
+}
+
+#[test]
+fn segments_that_a_failed_copy_did_not_come_to_are_no_successes() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 1);
+    let claim = pair.alice.offer(&export)[0];
+    let buffer = Buffer::new(&pair.bob.system, Pages(1)).unwrap();
+    let new = Segment::new(CopyEnd::Grant(claim, 0), CopyEnd::Buffer(&buffer, 0), 8);
+    let mut segments = [new; 40];
+    let device = pair.bob.gntdev.open().unwrap();
+    device.grant_copy(&mut segments).unwrap();
+    assert!(segments.iter().all(|segment| segment.status == GrantStatus::OKAY));
+    // The same once more: the second of three hypercalls fails at once.
+    let fault = Fault::Hypercall { at: 0, errno: Errno::ENOSYS };
+    pair.bob.xen.inject_later(Call::GnttabCopy, fault);
+    assert_eq!(errno(device.grant_copy(&mut segments)), Errno::ENOSYS);
+    let copied = segments.iter().filter(|segment| segment.status == GrantStatus::OKAY).count();
+    assert_eq!(copied, 16);
+    assert!(segments[16..].iter().all(|one| one.status == GrantStatus::GENERAL_ERROR));
+}
