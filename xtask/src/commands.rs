@@ -3,6 +3,7 @@
 mod attach; // a person at the guests' consoles
 mod check; // the whole test: format, lints, documentation, host tests, Miri, the tiers
 mod demo; // two guests share memory, and the report
+mod mutants; // whether the tests notice what a hurried maintainer might write
 mod run; // a guest of a name, with the console on the terminal
 mod shell; // two guests at their prompts
 
@@ -66,6 +67,12 @@ const WORDS: &[Word] = &[
         about: "Every tier in full, which takes long",
         arguments: Vec::new,
         run: |_| soak(),
+    },
+    Word {
+        name: "mutants",
+        about: "Whether the tests notice each of a list of mistakes, in a copy of the repository",
+        arguments: mutants::arguments,
+        run: mutants::command,
     },
 ];
 
