@@ -18,6 +18,7 @@ pub mod gntalloc;
 pub mod gntdev;
 mod grant_table;
 pub mod hypervisor;
+pub mod list;
 pub mod memory;
 pub mod notify;
 pub mod ring;

@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use core::iter;
 use core::ops::Range;
 
+use crate::list;
+
 /// The free runs below one node of the tree.
 #[derive(Clone, Copy, Debug, Default)]
 struct Node {
@@ -139,7 +141,7 @@ impl RunTree {
             (old * 2).max((old + n).next_power_of_two()).min(self.limit.next_power_of_two());
         let mut nodes = Vec::new();
         nodes.try_reserve_exact(2 * capacity as usize).ok()?;
-        nodes.resize(2 * capacity as usize, Node::default());
+        list::extend(&mut nodes, iter::repeat_n(Node::default(), 2 * capacity as usize)).ok()?;
         let known = self.nodes.iter().skip(old as usize).copied();
         // What lies beyond the limit is never free.
         let leaves = nodes.iter_mut().skip(capacity as usize).take(self.limit as usize);

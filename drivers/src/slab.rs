@@ -42,7 +42,8 @@ impl<T> Slab<T> {
             self.taken += 1;
             return Ok(number);
         }
-        if self.places.try_reserve(1).is_err() {
+        // Looked at once more, so that `push` is known to have room.
+        if self.places.try_reserve(1).is_err() || self.places.len() == self.places.capacity() {
             return Err(value);
         }
         self.places.push(Place::Taken(value));

@@ -6,6 +6,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::iter;
 use core::ops::Range;
 
 use spin::{Mutex, MutexGuard};
@@ -15,7 +16,7 @@ use super::notices::Notices;
 
 use crate::memory::{HostAddr, PAGE_SIZE, PageSlot, Platform};
 use crate::run_tree::RunTree;
-use crate::{Errno, Error, Pages};
+use crate::{Errno, Error, Pages, list};
 
 /// Pages that a space has: 16 GiB of addresses.
 const SIZE: u32 = 1 << 22;
@@ -70,7 +71,7 @@ impl<X: Platform> Space<X> {
         let unmaps = &mut *self.unmaps.lock();
         let more = (pages.0 as usize).saturating_sub(unmaps.len());
         unmaps.try_reserve_exact(more).map_err(|_| Error::NO_MEMORY)?;
-        unmaps.resize(unmaps.len() + more, GnttabUnmapGrantRef::default());
+        list::extend(unmaps, iter::repeat_n(GnttabUnmapGrantRef::default(), more))?;
         if parts.slot.is_none() {
             parts.slot = self.xen.reserve_slot(SIZE);
         }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use xen_sys::io::xs_wire::{XENSTORE_PAYLOAD_MAX, XsMessageType, XsdSockmsg};
 
-use crate::{Errno, Error};
+use crate::{Errno, Error, list};
 
 /// Bytes of a header.
 pub(super) const HEADER: usize = size_of::<XsdSockmsg>();
@@ -24,10 +24,9 @@ pub(super) fn encode(
     }
     let mut message = Vec::new();
     message.try_reserve_exact(HEADER + len).map_err(|_| Error::NO_MEMORY)?;
-    for word in [kind.0, 0, transaction, len as u32] {
-        message.extend_from_slice(&word.to_le_bytes());
-    }
-    parts.iter().for_each(|part| message.extend_from_slice(part));
+    let header = [kind.0, 0, transaction, len as u32].map(u32::to_le_bytes);
+    let payload = parts.iter().copied().flatten();
+    list::extend(&mut message, header.as_flattened().iter().chain(payload).copied())?;
     Ok(message)
 }
 

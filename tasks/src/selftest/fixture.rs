@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use drivers::gntalloc::Export;
 use drivers::gntdev::{MapAccess, Mapping, Reservation};
 use drivers::memory::Platform;
-use drivers::{Access, Call, ClaimedGrant, Error, Pages, Services, gntalloc, gntdev};
+use drivers::{Access, Call, ClaimedGrant, Error, Pages, Services, gntalloc, gntdev, list};
 
 use crate::verdict::InUse;
 pub(super) use crate::verdict::{Verdict, Why, equal};
@@ -76,8 +76,7 @@ impl<'a, X: Platform> Fixture<'a, X> {
     /// The claims for all its pages.
     pub(crate) fn grants(&self, export: &Export<X>) -> Result<Vec<ClaimedGrant>, Why> {
         let mut grants = Vec::new();
-        grants.try_reserve_exact(export.pages().0 as usize).map_err(|_| Error::NO_MEMORY)?;
-        grants.extend(export.grefs().map(|gref| self.services.domid.grant(gref)));
+        list::extend(&mut grants, export.grefs().map(|gref| self.services.domid.grant(gref)))?;
         Ok(grants)
     }
 

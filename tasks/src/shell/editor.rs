@@ -6,6 +6,8 @@
 
 use alloc::vec::Vec;
 
+use drivers::list;
+
 use super::history::History;
 use super::input::CTRL_C;
 
@@ -149,7 +151,8 @@ impl Editor {
     }
 
     fn insert(&mut self, byte: u8) {
-        if self.line.len() == LINE {
+        // The room for it was made at the start.
+        if self.line.len() >= self.line.capacity().min(LINE) {
             self.too_long = true;
             return;
         }
@@ -173,9 +176,7 @@ impl Editor {
 
     fn show(&mut self, bytes: &[u8]) {
         // Without memory the character is in the line and isn't echoed.
-        if self.echo.try_reserve(bytes.len()).is_ok() {
-            self.echo.extend_from_slice(bytes);
-        }
+        let _ = list::extend(&mut self.echo, bytes.iter().copied());
     }
 }
 

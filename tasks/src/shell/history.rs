@@ -3,6 +3,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use drivers::list;
+
 /// The most bytes of all remembered lines.
 const KEPT: usize = 8192;
 
@@ -24,8 +26,13 @@ impl History {
     /// Remembers a line, unless it's empty or the same as the last. Without memory it's forgotten.
     pub(crate) fn add(&mut self, line: &[u8]) {
         let known = self.lines.back().is_some_and(|last| last == line);
-        if !line.is_empty() && !known && self.lines.try_reserve(1).is_ok() {
-            self.lines.extend(copy(line));
+        if !line.is_empty()
+            && !known
+            && self.lines.try_reserve(1).is_ok()
+            && let Some(line) = copy(line)
+            && self.lines.len() < self.lines.capacity()
+        {
+            self.lines.push_back(line);
         }
         while self.lines.iter().map(Vec::len).sum::<usize>() > KEPT {
             self.lines.pop_front();
@@ -64,7 +71,7 @@ impl History {
 fn copy(line: &[u8]) -> Option<Vec<u8>> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(line.len()).ok()?;
-    copy.extend_from_slice(line);
+    list::extend(&mut copy, line.iter().copied()).ok()?;
     Some(copy)
 }
 

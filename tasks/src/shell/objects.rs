@@ -8,9 +8,9 @@ use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadOnly, ReadWrite};
 use drivers::memory::Platform;
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, ClaimedDomId, Errno, Error, Pages, PeerState};
+use drivers::{Access, ClaimedDomId, Errno, Error, Pages, PeerState, list};
 
-use super::reply::Failure;
+use super::reply::{Done, Failure};
 
 /// A share or a map.
 #[derive(Debug)]
@@ -115,9 +115,10 @@ impl<X: Platform> Objects<X> {
     }
 
     /// Adds an object under the id that [`Objects::reserve`] gave.
-    pub(crate) fn add(&mut self, object: Object<X>) {
-        self.list.push((self.next, object));
+    pub(crate) fn add(&mut self, object: Object<X>) -> Done {
+        list::push(&mut self.list, (self.next, object))?;
         self.next += 1;
+        Ok(())
     }
 
     /// The object with this id, or ENOENT.

@@ -5,7 +5,7 @@ use core::pin::pin;
 
 use drivers::events::Port;
 use drivers::memory::Platform;
-use drivers::{Errno, Error, PortNumber};
+use drivers::{Errno, Error, PortNumber, list};
 
 use crate::machine::Machine;
 use crate::shell::args::Args;
@@ -59,8 +59,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
 
 fn keep<X: Platform, M>(shell: &mut Shell<'_, X, M>, port: Port<X>, ok: &mut Text) -> Done {
     write!(ok, " port={}", port.number())?;
-    shell.ports.push(port);
-    Ok(())
+    Ok(list::push(&mut shell.ports, port)?)
 }
 
 /// The port of ours that the next argument names, and where it stands.

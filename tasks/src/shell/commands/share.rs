@@ -6,7 +6,7 @@ use core::fmt::Write;
 use drivers::gntdev::{Failed, Reservation};
 use drivers::memory::Platform;
 use drivers::{
-    Access, ClaimedDomId, ClaimedGrant, Error, GrantRef, GrantStatus, Pages, Services, status_name,
+    Access, ClaimedDomId, ClaimedGrant, GrantRef, GrantStatus, Pages, Services, list, status_name,
 };
 
 use crate::machine::Machine;
@@ -28,20 +28,17 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let export = self.services.gntalloc.open().alloc(peer, pages, access)?;
         write!(ok, " id={id} domid={peer} pages={pages} access={access} refs=")?;
         text::list(ok, export.grefs())?;
-        self.objects.add(Object::Share(export));
-        Ok(())
+        self.objects.add(Object::Share(export))
     }
 
     /// `map <domid> <ref,ref,...> [ro]`
     pub(crate) async fn map(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let peer = ClaimedDomId(args.number("<domid>")?);
-        let list = args.word("<ref,ref,...>")?;
+        let grefs = args.word("<ref,ref,...>")?;
         let mut grants = Vec::new();
-        let count = list.split(',').count();
-        grants.try_reserve_exact(count).map_err(|_| Error::NO_MEMORY)?;
-        for word in list.split(',') {
+        for word in grefs.split(',') {
             let gref = GrantRef(args.parse("reference", word)?);
-            grants.push(ClaimedGrant { domid: peer, gref });
+            list::push(&mut grants, ClaimedGrant { domid: peer, gref })?;
         }
         let access = args.access()?;
         // First, while there is nothing to undo: a granter that ends later is noticed then.
@@ -57,10 +54,9 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             }
         };
         let addr = with_mapping!(&mapping, mapping => mapping.addr());
-        write!(ok, " id={id} domid={peer} pages={count} access={access} va={addr:x}")?;
+        write!(ok, " id={id} domid={peer} pages={} access={access} va={addr:x}", grants.len())?;
         let since = self.services.system.now();
-        self.objects.add(Object::Map(Map { mapping, peer, since, seen }));
-        Ok(())
+        self.objects.add(Object::Map(Map { mapping, peer, since, seen }))
     }
 
     /// `unmap <id>`

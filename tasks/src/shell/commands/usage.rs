@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
 
 use drivers::memory::Platform;
-use drivers::{Access, Call, ClaimedDomId, Error, GrantRef, PeerState};
+use drivers::{Access, Call, ClaimedDomId, Error, GrantRef, PeerState, list};
 
 use crate::machine::Machine;
 use crate::shell::args::Args;
@@ -127,8 +127,7 @@ fn entries<X: Platform, M>(shell: &Shell<'_, X, M>) -> Result<Vec<Listed>, Error
                 }
             }
             Object::Map(map) => with_mapping!(&map.mapping, mapping => {
-                reserve(&mut maps, mapping.pages().0 as usize)?;
-                maps.extend(mapping.grants().map(|grant| Listed {
+                let listed = mapping.grants().map(|grant| Listed {
                     kind: "map",
                     gref: grant.gref,
                     peer: map.peer,
@@ -136,7 +135,8 @@ fn entries<X: Platform, M>(shell: &Shell<'_, X, M>) -> Result<Vec<Listed>, Error
                     state: map.mapping.state(),
                     since: map.since,
                     id: Some(id),
-                }));
+                });
+                list::extend(&mut maps, listed)?;
             }),
         }
     }
@@ -156,24 +156,18 @@ fn entries<X: Platform, M>(shell: &Shell<'_, X, M>) -> Result<Vec<Listed>, Error
         placed = placed.and_then(|()| place(list, page.gref).map(|at| *at = Some(entry)));
     });
     placed?;
-    let mut entries: Vec<Listed> = Vec::new();
-    reserve(&mut entries, shares.len() + maps.len() + parked.len())?;
-    entries.extend(shares.into_iter().flatten());
-    entries.extend(maps);
-    entries.extend(parked.into_iter().flatten());
+    let mut entries = Vec::new();
+    let most = shares.len() + maps.len() + parked.len();
+    entries.try_reserve_exact(most).map_err(|_| Error::NO_MEMORY)?;
+    let shares = shares.into_iter().flatten();
+    list::extend(&mut entries, shares.chain(maps).chain(parked.into_iter().flatten()))?;
     Ok(entries)
 }
 
 /// The place of a reference in a list by reference.
-fn place<T: Default + Clone>(list: &mut Vec<T>, gref: GrantRef) -> Result<&mut T, Error> {
+fn place<T: Default>(list: &mut Vec<T>, gref: GrantRef) -> Result<&mut T, Error> {
     let index = gref.0 as usize;
-    if index >= list.len() {
-        reserve(list, index + 1 - list.len())?;
-        list.resize(index + 1, T::default());
-    }
+    let more = (index + 1).saturating_sub(list.len());
+    list::extend(list, (0..more).map(|_| T::default()))?;
     list.get_mut(index).ok_or(Error::NO_MEMORY)
-}
-
-fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), Error> {
-    list.try_reserve(more).map_err(|_| Error::NO_MEMORY)
 }
