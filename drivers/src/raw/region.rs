@@ -14,7 +14,7 @@ use super::space::{Part, Space};
 use crate::events::Port;
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::shared::{check_range, check_word};
-use crate::{Access, ClaimedGrant, Counters, Errno, Error, Pages};
+use crate::{Access, ClaimedGrant, Counters, Errno, Error, Pages, list};
 
 /// Addresses, and what is mapped there.
 #[derive(Debug)]
@@ -49,7 +49,11 @@ impl<X: Platform> Region<X> {
         ops.try_reserve_exact(grants.len()).map_err(|_| Error::NO_MEMORY)?;
         let (part, addr) = space.take(Pages(pages))?;
         let hosts = space.host_addrs(&part);
-        ops.extend(grants.iter().zip(hosts).map(|(grant, host)| batch::operation(*grant, host)));
+        let filled = grants.iter().zip(hosts).map(|(grant, host)| batch::operation(*grant, host));
+        if let Err(error) = list::extend(&mut ops, filled) {
+            space.give(part);
+            return Err(error);
+        }
         let (space, part) = (space.clone(), Some(part));
         Ok(Self { space, part, addr, ops, whole: None, notice: None })
     }
