@@ -10,7 +10,7 @@ use core::ops::Range;
 #[derive(Debug)]
 pub struct FreeRanges {
     all: Range<usize>,
-    /// In no order; none is empty, and none touches another.
+    /// In no order: one for each gap between reservations, empty where all of the gap was taken.
     free: Vec<Range<usize>>,
     reserved: usize,
 }
@@ -24,7 +24,7 @@ impl FreeRanges {
     /// The start of the lowest range of `len` bytes; nothing for 0 bytes, without memory, and where
     /// none is long enough.
     pub fn reserve(&mut self, len: usize) -> Option<usize> {
-        // Between n reservations lie at most n + 1 free ranges.
+        // Between n reservations lie at most n + 1 gaps.
         let enough = self.reserved + 2;
         self.free.try_reserve(enough.saturating_sub(self.free.len())).ok()?;
         if self.free.is_empty() && self.reserved == 0 {
@@ -35,7 +35,6 @@ impl FreeRanges {
         let range = fits.min_by_key(|range| range.start)?;
         let start = range.start;
         range.start += len;
-        self.free.retain(|range| !range.is_empty());
         self.reserved += 1;
         Some(start)
     }
@@ -102,6 +101,28 @@ mod tests {
         assert_eq!(ranges.reserve(ALL.len()), Some(ALL.start));
         assert_eq!(ranges.reserve(1), None);
         ranges.release(ALL);
+        assert_eq!(ranges.reserve(ALL.len()), Some(ALL.start));
+    }
+
+    #[test]
+    fn any_order_of_taking_and_giving_back_ends_in_one_range() {
+        let mut ranges = FreeRanges::new(ALL);
+        let mut held: Vec<Range<usize>> = Vec::new();
+        let mut number = 1_u32;
+        for _ in 0..10_000 {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (len, which) = (0x1000 * (1 + (number >> 24) as usize % 3), number >> 16);
+            if let Some(start) = (number >> 31 == 0).then(|| ranges.reserve(len)).flatten() {
+                let taken = start..start + len;
+                let apart = |other: &Range<usize>| taken.end <= other.start || other.end <= start;
+                assert!(ALL.start <= start && taken.end <= ALL.end && held.iter().all(apart));
+                held.push(taken);
+            } else if !held.is_empty() {
+                ranges.release(held.swap_remove(which as usize % held.len()));
+            }
+            assert!(ranges.free.len() <= held.len() + 1);
+        }
+        held.into_iter().for_each(|range| ranges.release(range));
         assert_eq!(ranges.reserve(ALL.len()), Some(ALL.start));
     }
 
