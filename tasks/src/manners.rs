@@ -3,7 +3,7 @@
 //! xl writes a word into `control/shutdown`. The guest acknowledges it by emptying the node before
 //! it ends; a word that it does not obey it leaves there, which xl takes as a refusal.
 //!
-//! `data/grantkit/state` holds `ready` once the guest listens to xl. All domains may read it, so a
+//! `data/grantkit/state` holds `ready` while the guest listens to xl. All domains may read it, so a
 //! peer can tell when this guest is gone.
 
 use alloc::vec::Vec;
@@ -51,8 +51,10 @@ pub(crate) async fn is_there<X: Platform>(
 /// that is overlooked is lost.
 async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Result<Ending, Error> {
     let mut watch = set_watch(services, store).await?;
-    if let Err(error) = publish(services, store, STATE, b"ready").await {
-        warn(STATE, &error);
+    // There until we listen no more.
+    let state = publish(services, store, STATE, b"ready").await;
+    if let Err(error) = &state {
+        warn(STATE, error);
     }
     loop {
         watch.event().await?;

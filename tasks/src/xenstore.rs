@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use drivers::memory::Platform;
-use drivers::xenstore::{Permission, Request, XenStore};
+use drivers::xenstore::{Publication, Reader, Request, XenStore};
 use drivers::{DomId, Errno, Error, Services, System};
 
 use crate::text::Text;
@@ -50,7 +50,7 @@ pub async fn persist<X: Platform>(
     }
 }
 
-/// Writes a node of this domain's and lets all domains read it.
+/// Publishes a node of this domain's for all domains to read, tried as [`persist`] does.
 ///
 /// # Errors
 /// Xenstore's.
@@ -59,10 +59,15 @@ pub async fn publish<X: Platform>(
     store: &XenStore<X>,
     path: &str,
     value: &[u8],
-) -> Result<(), Error> {
-    persist(&services.system, &|| store.write(path, value)).await?;
-    let all = [Permission { domid: services.domid, read: true, write: false }];
-    persist(&services.system, &|| store.set_permissions(path, &all)).await.map(drop)
+) -> Result<Publication<X>, Error> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match store.publish(path, value, Reader::Anyone).await {
+            Err(error) if again(&services.system, error, tries).await => {}
+            done => return done,
+        }
+    }
 }
 
 /// The value of another domain's node; `None` if there is none that we may read.

@@ -31,7 +31,7 @@ const NOWHERE: u32 = u32::MAX;
 pub(crate) async fn lure<X: Platform>(services: &Services<X>, how: &str) -> Result<String, Error> {
     let store = store(services)?;
     let mut lookout = Lookout::new(services, store, MAPPER).await?;
-    let post = Post::new(services, store, GRANTER);
+    let mut post = Post::new(services, store, GRANTER);
     post.say(format_args!("{VERSION} free")).await?;
     let (peer, call) = loop {
         let peer = news(&mut lookout, services).await?;
@@ -110,7 +110,7 @@ pub(crate) async fn call<X: Platform>(
 ) -> Result<Vec<Mapping<X, ReadWrite>>, Error> {
     let store = store(services)?;
     let mut lookout = Lookout::new(services, store, GRANTER).await?;
-    let post = Post::new(services, store, MAPPER);
+    let mut post = Post::new(services, store, MAPPER);
     let call = (services.system.now() >> 10) as u32;
     post.say(format_args!("{VERSION} {granter} {call}")).await?;
     let (gref, number) = loop {

@@ -15,14 +15,14 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use drivers::memory::Platform;
-use drivers::xenstore::{DomainPath, WatchEvent, XenStore};
+use drivers::xenstore::{DomainPath, Publication, WatchEvent, XenStore};
 use drivers::{DomId, Error, Services};
 use embassy_futures::select::{Either, select};
 use embassy_futures::yield_now;
 
 use super::stop::Trouble;
 use crate::text::Text;
-use crate::xenstore::{self, again, publish};
+use crate::xenstore::{self, again, persist, publish};
 
 /// The granter's node, relative to its `/local/domain/<domid>`.
 pub const GRANTER: &str = "data/grantkit/demo/granter";
@@ -65,33 +65,37 @@ pub struct Post<'a, X: Platform> {
     services: &'a Services<X>,
     store: &'a XenStore<X>,
     path: &'static str,
+    /// Once it's written.
+    node: Option<Publication<X>>,
 }
 
 impl<'a, X: Platform> Post<'a, X> {
     /// A node of ours. Nothing is written yet.
     pub fn new(services: &'a Services<X>, store: &'a XenStore<X>, path: &'static str) -> Self {
-        Self { services, store, path }
+        Self { services, store, path, node: None }
     }
 
     /// Writes the node's value, for all to read.
     ///
     /// # Errors
     /// Xenstore's, with the path; ENOMEM.
-    pub async fn say(&self, words: fmt::Arguments<'_>) -> Result<(), Trouble> {
-        let mut value = Text::new();
-        let told = match value.write_fmt(words) {
-            Ok(()) => {
-                publish(self.services, self.store, self.path, value.as_str().as_bytes()).await
-            }
-            Err(_) => Err(Error::NO_MEMORY),
-        };
+    pub async fn say(&mut self, words: fmt::Arguments<'_>) -> Result<(), Trouble> {
+        let told = self.publish(words).await;
         told.map_err(|error| Trouble { at: self.path, error })
     }
-}
 
-impl<X: Platform> Drop for Post<'_, X> {
-    fn drop(&mut self) {
-        self.store.remove_later(self.path);
+    async fn publish(&mut self, words: fmt::Arguments<'_>) -> Result<(), Error> {
+        let mut value = Text::new();
+        value.write_fmt(words).map_err(|_| Error::NO_MEMORY)?;
+        let value = value.as_str().as_bytes();
+        match &self.node {
+            Some(node) => persist(&self.services.system, &|| node.write(value)).await.map(drop),
+            None => {
+                let node = publish(self.services, self.store, self.path, value).await?;
+                self.node = Some(node);
+                Ok(())
+            }
+        }
     }
 }
 

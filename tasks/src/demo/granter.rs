@@ -98,7 +98,7 @@ impl Granter {
     ) -> Result<Infallible, Trouble> {
         let store = store(services)?;
         let mut lookout = Lookout::new(services, store, MAPPER).await?;
-        let post = Post::new(services, store, GRANTER);
+        let mut post = Post::new(services, store, GRANTER);
         let (mut served, mut complaints) = (None, 0);
         loop {
             post.say(format_args!("{VERSION} free")).await?;
@@ -114,7 +114,7 @@ impl Granter {
                 Some([VERSION, _, call]) if served == Some((peer, call)) => continue,
                 Some([VERSION, _, call]) => {
                     served = Some((peer, call));
-                    match run(services, &post, peer, call, plan).await? {
+                    match run(services, &mut post, peer, call, plan).await? {
                         Ok(score) => {
                             complaints = 0;
                             self.outcome.signal(Ok(score));
@@ -152,7 +152,7 @@ impl Drop for Guard<'_> {
 /// One run with one mapper: the score, or why the run was cut short.
 async fn run<X: Platform>(
     services: &Services<X>,
-    post: &Post<'_, X>,
+    post: &mut Post<'_, X>,
     peer: DomId,
     call: u32,
     plan: DemoPlan,

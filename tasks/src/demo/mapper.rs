@@ -21,7 +21,7 @@ const COMPLAINTS: u32 = 8;
 pub(crate) async fn run<X: Platform>(services: &Services<X>) -> Result<Score, Trouble> {
     let store = store(services)?;
     let mut lookout = Lookout::new(services, store, GRANTER).await?;
-    let post = Post::new(services, store, MAPPER);
+    let mut post = Post::new(services, store, MAPPER);
     // Not a number that an earlier guest in this domain used.
     let mut call = (services.system.now() >> 10) as u32;
     let (mut complaints, mut pause) = (0, AGAIN_NS);
