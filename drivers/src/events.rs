@@ -9,6 +9,8 @@
 //! this has not, and have a row of advisories of their own (XSA-107, 188, 221, 358, 359).
 
 mod bits;
+#[cfg(all(test, not(miri)))]
+mod orders;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -12,6 +12,8 @@
 //! is invalid again, so that a bare [`Page`] is one that no entry names.
 #![expect(unsafe_code, reason = "reaches the grant entries")]
 
+#[cfg(all(test, not(miri)))]
+mod orders;
 mod references;
 
 use alloc::sync::Arc;

@@ -7,6 +7,9 @@
 //!
 //! Closing is not part of it: the ends agree on that elsewhere.
 
+#[cfg(all(test, not(miri)))]
+mod orders;
+
 use core::sync::atomic::{Ordering, fence};
 
 use crate::events::Port;

@@ -9,6 +9,9 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use crate::memory::{Memory, Moment};
 
+#[cfg(all(test, not(miri)))]
+pub(crate) mod checked;
+
 /// A word of memory that others write, too.
 pub(crate) trait Word {
     /// What it holds.

@@ -1,0 +1,116 @@
+//! The bits of event channels beside Xen, in every order that memory allows.
+
+use core::sync::atomic::Ordering;
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+
+use super::bits::{Place, Ports, Upcall, take_events, take_words, unmask};
+use crate::PortNumber;
+use crate::words::Word;
+use crate::words::checked::{Checked, Relaxed};
+
+const PORT: PortNumber = PortNumber(5);
+const BIT: u64 = 1 << 5;
+
+struct Bits<B, L> {
+    upcall: Upcall<B, L>,
+    ports: Ports<L>,
+    /// What the event is about.
+    letter: AtomicU32,
+}
+
+impl<B: Word<Value = u8>, L: Word<Value = u64>> Bits<B, L> {
+    fn new(byte: fn(AtomicU8) -> B, long: fn(AtomicU64) -> L, mask: u64) -> Self {
+        let word = |value| long(AtomicU64::new(value));
+        Self {
+            upcall: Upcall { pending: byte(AtomicU8::new(0)), selector: word(0) },
+            ports: Ports { pending: word(0), mask: word(mask) },
+            letter: AtomicU32::new(0),
+        }
+    }
+
+    /// A peer writes a letter and sends; the rest is Xen's, all of it by locked instructions.
+    fn send(&self, letter: u32) {
+        self.letter.store(letter, Ordering::Relaxed);
+        if self.ports.pending.fetch_or(BIT, Ordering::SeqCst) & BIT == 0
+            && self.ports.mask.load(Ordering::SeqCst) & BIT == 0
+            && self.upcall.selector.fetch_or(1, Ordering::SeqCst) & 1 == 0
+        {
+            self.upcall.pending.store(1, Ordering::SeqCst);
+        }
+    }
+
+    /// One dispatch; the letter that was read if there was an event.
+    fn dispatch(&self) -> Option<u32> {
+        let mut read = None;
+        for _ in take_words(&self.upcall) {
+            take_events(&self.ports, |bit| {
+                assert_eq!(1 << bit, BIT);
+                read = Some(self.letter.load(Ordering::Relaxed));
+            });
+        }
+        read
+    }
+}
+
+/// We dispatch once while a peer sends so often, and whenever an upcall is pending after.
+fn dispatching<B, L>(byte: fn(AtomicU8) -> B, long: fn(AtomicU64) -> L, sends: u32)
+where
+    B: Word<Value = u8> + Send + Sync + 'static,
+    L: Word<Value = u64> + Send + Sync + 'static,
+{
+    loom::model(move || {
+        let bits = Arc::new(Bits::new(byte, long, 0));
+        let theirs = bits.clone();
+        let peer = loom::thread::spawn(move || (1..=sends).for_each(|letter| theirs.send(letter)));
+        let mut read = bits.dispatch();
+        peer.join().unwrap();
+        while bits.upcall.pending.load(Ordering::SeqCst) != 0 {
+            read = bits.dispatch().or(read);
+        }
+        assert_eq!(read, Some(sends), "an event was lost");
+    });
+}
+
+#[test]
+fn whoever_is_woken_by_an_event_sees_what_it_is_about() {
+    for sends in [1, 2] {
+        dispatching(Checked, Checked, sends);
+    }
+}
+
+#[test]
+#[should_panic = "an event was lost"]
+fn without_their_orders_events_are_lost() {
+    dispatching(Relaxed, Relaxed, 2);
+}
+
+/// We unmask a port while a peer sends.
+fn unmasking<B, L>(byte: fn(AtomicU8) -> B, long: fn(AtomicU64) -> L)
+where
+    B: Word<Value = u8> + Send + Sync + 'static,
+    L: Word<Value = u64> + Send + Sync + 'static,
+{
+    loom::model(move || {
+        let bits = Arc::new(Bits::new(byte, long, BIT));
+        let theirs = bits.clone();
+        let peer = loom::thread::spawn(move || theirs.send(1));
+        let place = Place::of(PORT).expect("a port's number");
+        unmask(&bits.ports, &bits.upcall, place);
+        peer.join().unwrap();
+        let upcall = bits.upcall.pending.load(Ordering::SeqCst);
+        assert_eq!((upcall, bits.dispatch()), (1, Some(1)), "an event was lost");
+    });
+}
+
+#[test]
+fn an_event_that_comes_while_its_port_is_unmasked_is_announced() {
+    unmasking(Checked, Checked);
+}
+
+#[test]
+#[should_panic = "an event was lost"]
+fn without_their_orders_neither_side_announces_it() {
+    unmasking(Relaxed, Relaxed);
+}

@@ -1,0 +1,222 @@
+//! Words for loom, which runs a protocol in every order that memory orders allow.
+//!
+//! loom takes a SeqCst access for an AcqRel one but knows SeqCst fences, so such an access stands
+//! between two of them here. It doesn't run the pages: its atomics don't fit the ABI's layout.
+#![expect(unsafe_code, reason = "a byte without an order, whose races loom finds")]
+
+use core::sync::atomic::Ordering;
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, fence};
+
+use super::{Word, consume, produce};
+
+fn ordered<R>(order: Ordering, access: impl FnOnce() -> R) -> R {
+    let whole = order == Ordering::SeqCst;
+    if whole {
+        fence(Ordering::SeqCst);
+    }
+    let result = access();
+    if whole {
+        fence(Ordering::SeqCst);
+    }
+    result
+}
+
+/// A word whose accesses have the orders that the protocol names.
+pub(crate) struct Checked<A>(pub(crate) A);
+
+/// The same with all of its accesses relaxed: a protocol that still holds needs no order, or is
+/// not tested.
+pub(crate) struct Relaxed<A>(pub(crate) A);
+
+macro_rules! words {
+    ($($word:ident($atomic:ty): $value:ty, $order:ident => $as:expr;)*) => {$(
+        impl Word for $word<$atomic> {
+            type Value = $value;
+
+            fn load(&self, $order: Ordering) -> $value {
+                ordered($as, || self.0.load($as))
+            }
+
+            fn store(&self, value: $value, $order: Ordering) {
+                ordered($as, || self.0.store(value, $as));
+            }
+
+            fn swap(&self, value: $value, $order: Ordering) -> $value {
+                ordered($as, || self.0.swap(value, $as))
+            }
+
+            fn fetch_and(&self, value: $value, $order: Ordering) -> $value {
+                ordered($as, || self.0.fetch_and(value, $as))
+            }
+
+            fn fetch_or(&self, value: $value, $order: Ordering) -> $value {
+                ordered($as, || self.0.fetch_or(value, $as))
+            }
+
+            fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                $order: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                let _ = failure;
+                ordered($as, || self.0.compare_exchange(current, new, $as, Ordering::Relaxed))
+            }
+        }
+    )*};
+}
+
+words!(
+    Checked(AtomicU8): u8, order => order;
+    Checked(AtomicU16): u16, order => order;
+    Checked(AtomicU32): u32, order => order;
+    Checked(AtomicU64): u64, order => order;
+    Relaxed(AtomicU8): u8, _order => Ordering::Relaxed;
+    Relaxed(AtomicU16): u16, _order => Ordering::Relaxed;
+    Relaxed(AtomicU32): u32, _order => Ordering::Relaxed;
+    Relaxed(AtomicU64): u64, _order => Ordering::Relaxed;
+);
+
+/// A byte that has no order of its own: two accesses that nothing orders are a panic.
+pub(crate) struct Byte(UnsafeCell<u8>);
+
+// SAFETY: loom runs one thread at a time, and panics if they would race.
+unsafe impl Sync for Byte {}
+// SAFETY: a number.
+unsafe impl Send for Byte {}
+
+impl Byte {
+    pub(crate) fn new(value: u8) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    pub(crate) fn get(&self) -> u8 {
+        // SAFETY: loom has found no race.
+        self.0.with(|byte| unsafe { *byte })
+    }
+
+    pub(crate) fn set(&self, value: u8) {
+        // SAFETY: loom has found no race.
+        self.0.with_mut(|byte| unsafe { *byte = value });
+    }
+}
+
+/// What the rings of daemons do to it.
+impl Word for &Byte {
+    type Value = u8;
+
+    fn load(&self, _: Ordering) -> u8 {
+        self.get()
+    }
+
+    fn store(&self, value: u8, _: Ordering) {
+        self.set(value);
+    }
+
+    fn swap(&self, _: u8, _: Ordering) -> u8 {
+        unreachable!("bytes of a ring are read and written")
+    }
+
+    fn fetch_and(&self, _: u8, _: Ordering) -> u8 {
+        unreachable!("bytes of a ring are read and written")
+    }
+
+    fn fetch_or(&self, _: u8, _: Ordering) -> u8 {
+        unreachable!("bytes of a ring are read and written")
+    }
+
+    fn compare_exchange(&self, _: u8, _: u8, _: Ordering, _: Ordering) -> Result<u8, u8> {
+        unreachable!("bytes of a ring are read and written")
+    }
+}
+
+/// A daemon's ring of two bytes, with our index and the daemon's.
+struct DaemonsRing<I> {
+    bytes: [Byte; 2],
+    ours: I,
+    theirs: AtomicU32,
+}
+
+/// We put three bytes into the ring, as there is room; the daemon takes them.
+fn producing<I: Word<Value = u32> + Send + Sync + 'static>(index: fn(AtomicU32) -> I) {
+    loom::model(move || {
+        let bytes = [Byte::new(0), Byte::new(0)];
+        let ours = index(AtomicU32::new(0));
+        let ring = DaemonsRing { bytes, ours, theirs: AtomicU32::new(0) };
+        let ring = loom::sync::Arc::new(ring);
+        let theirs = ring.clone();
+        let daemon = loom::thread::spawn(move || {
+            let prod = theirs.ours.load(Ordering::Acquire);
+            for at in 0..prod {
+                assert_eq!(theirs.bytes[at as usize % 2].get(), at as u8 + 1);
+            }
+            theirs.theirs.store(prod, Ordering::Release);
+        });
+        let mut prod = 0;
+        for _ in 0..2 {
+            let cons = ring.theirs.load(Ordering::Acquire);
+            let bytes = (prod as u8 + 1..4).take((2 - (prod - cons)) as usize);
+            prod = produce(bytes, prod, |at| &ring.bytes[at as usize % 2], &ring.ours);
+        }
+        daemon.join().unwrap();
+    });
+}
+
+#[test]
+fn a_daemon_that_sees_the_index_sees_the_bytes() {
+    producing(Checked);
+}
+
+#[test]
+#[should_panic = "Causality violation"]
+fn without_its_order_the_index_shows_bytes_that_are_not_there() {
+    producing(Relaxed);
+}
+
+/// We take two bytes; the daemon writes over them once there is room.
+fn consuming<I: Word<Value = u32> + Send + Sync + 'static>(index: fn(AtomicU32) -> I) {
+    loom::model(move || {
+        let bytes = [Byte::new(1), Byte::new(2)];
+        let ours = index(AtomicU32::new(0));
+        let ring = DaemonsRing { bytes, ours, theirs: AtomicU32::new(2) };
+        let ring = loom::sync::Arc::new(ring);
+        let theirs = ring.clone();
+        let daemon = loom::thread::spawn(move || {
+            let cons = theirs.ours.load(Ordering::Acquire);
+            for at in 2..cons + 2 {
+                theirs.bytes[at as usize % 2].set(at as u8 + 1);
+            }
+            theirs.theirs.store(cons + 2, Ordering::Release);
+        });
+        let mut cons = 0;
+        for _ in 0..2 {
+            let ready = ring.theirs.load(Ordering::Acquire) - cons;
+            let mut expected = cons as u8;
+            cons = consume(
+                ready as usize,
+                cons,
+                |at| &ring.bytes[at as usize % 2],
+                &ring.ours,
+                |byte| {
+                    expected += 1;
+                    assert_eq!(byte, expected);
+                },
+            );
+        }
+        daemon.join().unwrap();
+    });
+}
+
+#[test]
+fn a_daemon_that_sees_room_writes_over_nothing_unread() {
+    consuming(Checked);
+}
+
+#[test]
+#[should_panic = "Causality violation"]
+fn without_its_order_the_index_gives_back_room_that_is_being_read() {
+    consuming(Relaxed);
+}
