@@ -29,6 +29,8 @@ pub(super) struct Active {
     domid: u16,
     readers: u32,
     writers: u32,
+    /// The entry's flags, if the table was looked at for this pin.
+    seen: Option<u16>,
 }
 
 /// One mapping, at the mapper's.
@@ -127,19 +129,24 @@ impl WorldState {
         }
         let readonly = op.flags.contains(Gntmap::READONLY);
         let addr = op.host_addr as usize;
-        let active = match self.pinnable(mapper, op.dom, op.ref_, readonly) {
-            Ok(active) => active,
-            Err(status) => return status,
+        let (active, frame) = loop {
+            let active = match self.pinnable(mapper, op.dom, op.ref_, readonly) {
+                Ok(active) => active,
+                Err(status) => return status,
+            };
+            let frame = match self.domain(op.dom).frame(active.mfn) {
+                Ok(frame) => frame,
+                Err(status) => return status,
+            };
+            // A PV mapper needs the L1 table to be there.
+            if !self.domain(mapper).is_prepared(addr) {
+                return GrantStatus::GENERAL_ERROR;
+            }
+            // Not if the granter has changed the entry since it was looked at.
+            if self.domain(op.dom).pin(op.ref_, active, readonly) {
+                break (active, frame);
+            }
         };
-        let frame = match self.domain(op.dom).frame(active.mfn) {
-            Ok(frame) => frame,
-            Err(status) => return status,
-        };
-        // A PV mapper needs the L1 table to be there.
-        if !self.domain(mapper).is_prepared(addr) {
-            return GrantStatus::GENERAL_ERROR;
-        }
-        self.domain(op.dom).pin(op.ref_, active, readonly);
         let domain = self.domain(mapper);
         let pte = Pte { mfn: active.mfn, frame, writable: !readonly, handle: Some(handle) };
         let over = domain.ptes.insert(addr, pte);
@@ -167,7 +174,7 @@ impl WorldState {
             }
             // Xen looks at the table again only for the first writer.
             if readonly || active.writers > 0 {
-                return Ok(active);
+                return Ok(Active { seen: None, ..active });
             }
         }
         let entry = granter.pages.entry(gref);
@@ -179,7 +186,8 @@ impl WorldState {
             return Err(GrantStatus::GENERAL_ERROR);
         }
         let mfn = u64::from(entry.frame.load(Ordering::SeqCst));
-        Ok(known.unwrap_or(Active { mfn, domid: mapper, readers: 0, writers: 0 }))
+        let new = Active { mfn, domid: mapper, readers: 0, writers: 0, seen: None };
+        Ok(Active { seen: Some(flags.bits()), ..known.unwrap_or(new) })
     }
 
     pub(super) fn unmap(&mut self, mapper: u16, op: &mut GnttabUnmapGrantRef) -> GrantStatus {
@@ -222,7 +230,8 @@ impl WorldState {
 }
 
 impl Domain {
-    fn pin(&mut self, gref: u32, mut active: Active, readonly: bool) {
+    /// Marks an entry and counts the pin, unless the entry is not as it was seen any more.
+    fn pin(&mut self, gref: u32, mut active: Active, readonly: bool) -> bool {
         let mut marks = Gtf::READING;
         if readonly {
             active.readers += 1;
@@ -230,7 +239,14 @@ impl Domain {
             active.writers += 1;
             marks |= Gtf::WRITING;
         }
+        let flags = &self.pages.entry(gref).flags;
+        let seen = active.seen.unwrap_or_else(|| flags.load(Ordering::SeqCst));
+        let marked = seen | marks.bits();
+        let order = Ordering::SeqCst;
+        if marked != seen && flags.compare_exchange(seen, marked, order, order).is_err() {
+            return false;
+        }
         self.active.insert(gref, active);
-        self.pages.entry(gref).flags.fetch_or(marks.bits(), Ordering::SeqCst);
+        true
     }
 }
