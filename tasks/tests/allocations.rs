@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 
-use common::{ShellGuest, of_error};
+use common::{DEMO_OK, ShellGuest, of_error, pair, value};
+use embassy_futures::select::select;
 use fake_xen::heap::{self, Heap};
 use fake_xen::{Task, World};
 use log::LevelFilter;
@@ -140,6 +141,95 @@ fn every_request_of_the_commands_about_ports_xenstore_and_options_may_be_refused
          xs write data/a b; xs read data/a; xs list data; xs rm data/a; set gntalloc.limit 99",
     );
     assert!(refused > 10, "{refused}");
+}
+
+/// Runs the self-test with a request refused; whether there was one to refuse.
+fn selftest_without(answered: u32) -> bool {
+    let guest = ShellGuest::alone();
+    let left = Cell::new(Some(answered));
+    let line = "-- sleep 5; selftest; sleep 1; share 2 1; poweroff";
+    let shell = shell::run(guest.services.clone(), Quiet, line);
+    let armed = || guest.system.now() > common::MS;
+    let run = refusing(&left, armed, shell);
+    guest.xen.world().run([Task::new(&guest.services.events, run)]);
+    let results = guest.results();
+    assert_eq!(results.len(), 5, "{answered}: {results:#?}");
+    // What comes after it may be what was refused.
+    let whole = |line: &str| line.starts_with("ok ") || of_error(line) == "ENOMEM -";
+    assert!(results[2..].iter().all(|line| whole(line)), "{answered}: {results:#?}");
+    if results[1] != "ok selftest passed=18 failed=0" {
+        let errno = of_error(&results[1]);
+        assert!(errno == "EIO -" || errno == "ENOMEM -", "{answered}: {results:#?}");
+        assert!(left.get().is_none(), "{answered}: {results:#?}");
+    }
+    assert_eq!(results[4], "ok poweroff");
+    guest.end();
+    left.get().is_none()
+}
+
+#[test]
+fn every_request_of_the_selftest_may_be_refused() {
+    let refused = (0..).take_while(|answered| selftest_without(*answered)).count();
+    assert!(refused > 50, "{refused}");
+}
+
+/// Runs the demo with a request of one of its two refused; whether there was one to refuse.
+fn demo_without(answered: u32, victim: usize) -> bool {
+    let (world, granter, mapper) = pair();
+    let guests = [&granter, &mapper];
+    let left = Cell::new(Some(answered));
+    let lines = ["-- sleep 5; demo granter", "-- sleep 5; demo mapper"];
+    let life = async |role: usize| {
+        let services = &guests[role].services;
+        let shell = shell::run(services.clone(), Quiet, lines[role]);
+        let shell = select(shell, services.upkeep());
+        let armed = || role == victim && guests[role].system.now() > common::MS;
+        // The other one's requests are all answered.
+        let none = Cell::new(None);
+        let left = if role == victim { &left } else { &none };
+        refusing(left, armed, async { _ = shell.await }).await;
+    };
+    let user = async {
+        for _ in 0..100 {
+            if guests.iter().all(|guest| guest.results().len() > 1) {
+                break;
+            }
+            granter.pause(50).await;
+        }
+        // Whoever is left waits for a peer, who may come yet.
+        guests.iter().for_each(|guest| guest.xen.console_type("\x03\rpoweroff\r"));
+    };
+    world.run([
+        Task::new(&granter.services.events, life(0)),
+        Task::new(&mapper.services.events, life(1)),
+        Task::new(&granter.services.events, user),
+    ]);
+    for (role, guest) in guests.iter().enumerate() {
+        let results = guest.results();
+        assert_eq!(results.last().map(String::as_str), Some("ok poweroff"), "{answered}");
+        let demo = results.iter().find(|line| line.contains(" demo ")).expect("a result");
+        if demo != DEMO_OK[role] {
+            let errno = value(demo, "errno");
+            let told = ["ENOMEM", "EINTR", "EIO", "EPIPE", "ETIMEDOUT"].contains(&errno);
+            assert!(told && left.get().is_none(), "{answered}: {:#?}", guest.lines());
+        }
+    }
+    let over = left.get().is_some();
+    granter.end();
+    mapper.end();
+    !over
+}
+
+#[test]
+fn every_request_of_the_demos_granter_may_be_refused() {
+    let refused = (0..).take_while(|answered| demo_without(*answered, 0)).count();
+    assert!(refused > 50, "{refused}");
+}
+
+#[test]
+fn every_request_of_the_demos_mapper_may_be_refused() {
+    let refused = (0..).take_while(|answered| demo_without(*answered, 1)).count();
+    assert!(refused > 50, "{refused}");
 }
 
 #[test]

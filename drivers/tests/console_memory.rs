@@ -1,0 +1,110 @@
+//! The console while the heap refuses: any request once, or all of them. Nothing is lost.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+
+use embassy_futures::select::select;
+use fake_xen::heap::{self, Heap};
+use fake_xen::{Config, ConsoleKind, Guest, Task, World};
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
+const MS: u64 = 1_000_000;
+const LINE: &[u8] = b"a line of sixty bytes, which the ring has room for 34 times\n";
+const LINES: usize = 400;
+
+/// Runs `future` and refuses it the request after so many that are answered. Sets `left` to `None`
+/// when it has come to that.
+async fn refusing(left: &Cell<Option<u32>>, future: impl Future<Output = ()>) {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let Some(answered) = left.get() else {
+            return future.as_mut().poll(cx);
+        };
+        let (mut polled, mut refused) = (None, false);
+        let asked = heap::requests(|| {
+            let (poll, came) = heap::refuse(answered, || future.as_mut().poll(cx));
+            (polled, refused) = (Some(poll), came);
+        });
+        left.set((!refused).then(|| answered - asked));
+        polled.expect("it was polled")
+    })
+    .await;
+}
+
+/// Two who print, one who reads, and the upkeep, while the daemon takes a ring's worth now and
+/// then. Whether there was a request to refuse.
+fn prints_and_reads_without(answered: u32, console: ConsoleKind) -> bool {
+    let world = World::new();
+    let Guest { xen, services } = world.guest(1, Config { console, ..Config::default() });
+    let left = Cell::new(Some(answered));
+    let heard = Cell::new([0; 5]);
+    let guest = async {
+        let print = async {
+            for _ in 0..LINES / 2 {
+                services.console.print(LINE).await;
+            }
+        };
+        let also = async {
+            for _ in 0..LINES / 2 {
+                services.console.print(LINE).await;
+            }
+        };
+        let read = async {
+            let (mut bytes, mut have) = ([0; 5], 0);
+            while have < bytes.len() {
+                have += services.console.input(&mut bytes[have..]).await;
+            }
+            heard.set(bytes);
+        };
+        embassy_futures::join::join3(print, also, read).await;
+    };
+    let life = async {
+        select(services.upkeep(), guest).await;
+        assert!(services.console.drain(services.system.now() + 1000 * MS));
+    };
+    let daemon = async {
+        xen.console_daemon(false);
+        for _ in 0..30 {
+            services.system.sleep_until(services.system.now() + MS).await;
+            xen.console_daemon(true);
+            xen.console_daemon(false);
+        }
+        xen.console_daemon(true);
+        xen.console_type("hello");
+    };
+    world.run([
+        Task::new(&services.events, daemon),
+        Task::new(&services.events, refusing(&left, life)),
+    ]);
+    assert_eq!(&heard.get(), b"hello", "{answered}");
+    let output = xen.console_output().replace('\r', "");
+    assert_eq!(output.as_bytes(), LINE.repeat(LINES), "{answered}");
+    assert_eq!(services.console.lost(), 0);
+    left.get().is_none()
+}
+
+#[test]
+fn every_request_of_who_prints_and_reads_may_be_refused_and_nothing_is_lost() {
+    for console in [ConsoleKind::Ring, ConsoleKind::Hypervisor] {
+        let refused =
+            (0..).take_while(|answered| prints_and_reads_without(*answered, console)).count();
+        // Each has its place among those who wait before it waits.
+        assert!(refused < 20, "{refused}");
+    }
+}
+
+#[test]
+fn a_line_that_cannot_wait_asks_the_heap_for_nothing() {
+    let world = World::new();
+    let guest = world.guest(1, Config::default());
+    let asked = heap::requests(|| {
+        (0..100).for_each(|_| guest.console.line_now("no memory is needed for this"));
+        assert!(guest.console.drain(guest.system.now() + 1000 * MS));
+    });
+    assert_eq!(asked, 0);
+    let one = heap::requests(|| drop(std::hint::black_box(vec![1; 100])));
+    assert_eq!(one, 1, "the heap counts");
+}
