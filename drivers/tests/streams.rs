@@ -1,0 +1,63 @@
+//! Who prints, reads or sends, and who has to be told.
+
+use drivers::Call;
+use drivers::gntdev::ReadWrite;
+use drivers::ring::{Receiver, Sender};
+use fake_xen::{Config, ConsoleKind, Pair, Task, World};
+
+#[test]
+fn a_reader_that_waited_once_is_not_rung_when_it_waits_no_more() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 2);
+    let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
+    let (ours, theirs) = pair.alice.channel(&pair.bob);
+    let mut sender = Sender::new(&export, &ours).unwrap();
+    let mut receiver = Receiver::new(&mapping, &theirs).unwrap();
+    let sent = || pair.alice.system.counters().calls(Call::EvtchnSend);
+    let before = sent();
+    let write = async {
+        pair.alice.system.sleep_until(1_000_000).await;
+        sender.send(b"one").await.unwrap();
+        pair.alice.system.sleep_until(2_000_000).await;
+        // The reader is busy with other things.
+        sender.send(b"two").await.unwrap();
+    };
+    let mut bytes = [0; 16];
+    let read = async {
+        assert_eq!(receiver.receive(&mut bytes).await.unwrap(), 3);
+    };
+    pair.world.run([Task::new(&pair.alice.events, write), Task::new(&pair.bob.events, read)]);
+    assert_eq!(sent() - before, 1);
+}
+
+#[test]
+fn who_gives_way_goes_on_by_itself() {
+    // Xen's own console sends no event for room.
+    let world = World::new();
+    let guest = world.guest(1, Config { console: ConsoleKind::Hypervisor, ..Config::default() });
+    let text = "x".repeat(100_000);
+    let print = async { guest.console.print(text.as_bytes()).await };
+    world.run([Task::new(&guest.events, print)]);
+    assert_eq!(guest.xen.console_output(), text);
+}
+
+#[test]
+fn a_message_that_comes_while_a_line_waits_for_room_goes_before_it_or_after_it() {
+    let world = World::new();
+    let guest = world.guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    guest.console.print_now(&[b'.'; 2048 + 16_000]);
+    let line = "x".repeat(1000) + "\n";
+    let print = async { guest.console.print(line.as_bytes()).await };
+    let meanwhile = async {
+        guest.system.sleep_until(1_000_000).await;
+        // Before the line's writer hears of the room.
+        guest.xen.console_daemon(true);
+        guest.console.print_now(b"\na message\n");
+    };
+    world.run([Task::new(&guest.events, print), Task::new(&guest.events, meanwhile)]);
+    assert!(guest.console.drain(guest.system.now() + 1_000_000_000));
+    let output = guest.xen.console_output();
+    assert!(output.contains(&line.replace('\n', "\r\n")), "{}", &output[18_000..]);
+    assert!(output.contains("\r\na message\r\n"), "{}", &output[18_000..]);
+}
