@@ -247,3 +247,20 @@ fn what_is_refused_publishes_nothing() {
         assert_eq!(errno(xs.read(NODE).await), Errno::ENOENT);
     });
 }
+
+#[test]
+fn an_upkeep_that_sleeps_in_its_own_task_hears_of_a_publication() {
+    let Pair { world, alice, .. } = Pair::new();
+    let publisher = async {
+        pause(&alice, 500).await;
+        let xs = store(&alice);
+        let _node = xs.publish(NODE, b"hello", Reader::Domain(domid(LATE))).await.unwrap();
+        let late = world.guest(LATE, Config::default());
+        pause(&alice, 1_100).await;
+        assert_eq!(read_by(&late).await.unwrap(), b"hello");
+    };
+    let upkeep = async {
+        select(alice.upkeep(), pause(&alice, 10_000)).await;
+    };
+    world.run([Task::new(&alice.events, upkeep), Task::new(&alice.events, publisher)]);
+}

@@ -163,6 +163,9 @@ fn who_begins_to_wait_while_another_is_woken_is_woken_by_the_next_event() {
                 assert!(!poll(pin!(port.wait_beyond(mark)), &waker));
             }
         });
+        // More than there is room for at once: theirs is put back, but over nobody.
+        let crowd: Vec<_> = (0..9).map(|_| Hostile::new(|_| {})).collect();
+        crowd.iter().for_each(|one| assert!(!poll(pin!(alice.wait()), &one.waker())));
         assert!(!poll(pin!(alice.wait()), &first.waker()));
         bob.send().unwrap();
         pair.alice.events.dispatch();

@@ -288,6 +288,21 @@ fn refusals_come_back_as_errnos_known_or_not() {
 }
 
 #[test]
+fn what_was_refused_is_not_undone() {
+    let Pair { alice, .. } = Pair::new();
+    run(&alice, async {
+        let xs = store(&alice);
+        alice.xen.xenstore_fail(1, "E2BIG");
+        alice.xen.xenstore_fail(2, "ENOSPC");
+        assert!(poll_once(xs.watch("data")).is_pending());
+        assert!(poll_once(xs.transaction()).is_pending());
+        xs.read("domid").await.unwrap();
+        xs.read("domid").await.unwrap();
+        assert_eq!(alice.xen.xenstore_requests(), 4);
+    });
+}
+
+#[test]
 fn an_index_that_cannot_be_fails_every_waiter_and_all_that_follows() {
     for (answers, value) in [(true, 1_000_000), (true, u32::MAX), (false, 5000), (false, 1 << 31)] {
         let Pair { alice, world, .. } = Pair::new();

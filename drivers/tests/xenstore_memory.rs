@@ -182,6 +182,58 @@ fn a_watch_and_its_events() {
 }
 
 #[test]
+fn a_commit_says_what_became_of_it_whatever_memory_there_is() {
+    for (name, expected) in [(None, Ok(())), (Some("EAGAIN"), Err(Errno::EAGAIN))] {
+        for refused in 0.. {
+            let Pair { world, alice, .. } = Pair::new();
+            let refusal = Cell::new(Refusal::In(refused));
+            world.run([Task::new(&alice.events, async {
+                let xs = alice.xenstore.clone().unwrap();
+                let transaction = xs.transaction().await.unwrap();
+                name.iter().for_each(|name| alice.xen.xenstore_fail(1, name));
+                let mut commit = Box::pin(transaction.commit());
+                let done = poll_fn(|cx| poll_refusing(commit.as_mut(), cx, &refusal)).await;
+                assert_eq!(done.map_err(|error| error.errno()), expected, "{refused}");
+            })]);
+            if refusal.get() != Refusal::Done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn closing_asks_the_heap_for_nothing_however_much_is_under_way() {
+    for opened in 1..10 {
+        let Pair { world, alice, .. } = Pair::new();
+        world.run([Task::new(&alice.events, async {
+            let xs = alice.xenstore.clone().unwrap();
+            let mut open = Vec::new();
+            for _ in 0..opened {
+                open.push((xs.watch("data").await.unwrap(), xs.transaction().await.unwrap()));
+            }
+            world.xenstore_daemon(false);
+            // As many as may be under way, and then as many as find their place.
+            let mut reads: Vec<_> = (0..20).map(|_| Box::pin(xs.read("domid"))).collect();
+            for read in &mut reads {
+                poll_fn(|cx| {
+                    assert!(read.as_mut().poll(cx).is_pending());
+                    Poll::Ready(())
+                })
+                .await;
+            }
+            assert_eq!(heap::requests(|| drop(open)), 0, "{opened} opened");
+            world.xenstore_daemon(true);
+            for read in reads {
+                read.await.unwrap();
+            }
+            xs.read("domid").await.unwrap();
+            assert_eq!(alice.xen.xenstore_watches() + alice.xen.xenstore_transactions(), 0);
+        })]);
+    }
+}
+
+#[test]
 fn a_node_that_is_published() {
     let (requests, polls) = refuse_each(async |xs| {
         // One who is not there, and is awaited.

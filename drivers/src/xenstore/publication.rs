@@ -53,7 +53,8 @@ pub(super) struct Expected {
 impl<X: Platform> XenStore<X> {
     /// Writes a node that belongs to us and that `reader` may read and nobody else, and keeps it
     /// so until the [`Publication`] is dropped. A reader who comes later may read it within about
-    /// a second, as long as [`crate::Services::upkeep`] runs. Never part of a transaction.
+    /// a second, as long as [`crate::Services::upkeep`] runs. Never part of a transaction; a path
+    /// has one publication at a time, since the first that goes takes the node along.
     ///
     /// # Errors
     /// As [`XenStore::write`]. Nothing is left then.
