@@ -19,7 +19,11 @@ use drivers::notify::{NotifyRequest, SEND_EVENT};
 use drivers::xenstore::XenStore;
 use drivers::{Access, Call, Errno, GrantRef, Index, Pages};
 use embassy_futures::yield_now;
+use fake_xen::heap::{self, Heap};
 use fake_xen::{FakeXen, Guest, Pair, Task};
+
+#[global_allocator]
+static HEAP: Heap = Heap;
 
 /// What is done with a waker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +177,26 @@ fn who_begins_to_wait_while_another_is_woken_is_woken_by_the_next_event() {
         bob.send().unwrap();
         pair.alice.events.dispatch();
         assert_eq!((first.woken.get(), second.woken.get()), (1, 1));
+    });
+}
+
+#[test]
+fn who_cannot_be_remembered_is_woken_at_once() {
+    in_time(|| {
+        let pair = Pair::new();
+        let (alice, _bob) = pair.alice.channel(&pair.bob);
+        pair.alice.events.dispatch();
+        let mark = alice.delivered();
+        let crowd: Vec<_> = (0..100).map(|_| Hostile::new(|_| {})).collect();
+        let mut refused = 0;
+        for one in &crowd {
+            let (waker, mut wait) = (one.waker(), pin!(alice.wait_beyond(mark)));
+            one.seen.borrow_mut().reserve(10);
+            let was_refused = heap::refuse(0, || assert!(!poll(wait.as_mut(), &waker))).1;
+            assert_eq!(one.woken.get(), u32::from(was_refused));
+            refused += one.woken.get();
+        }
+        assert!((90..100).contains(&refused), "{refused}");
     });
 }
 
