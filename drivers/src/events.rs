@@ -9,7 +9,7 @@
 //! this has not, and have a row of advisories of their own (XSA-107, 188, 221, 358, 359).
 
 mod bits;
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
 mod orders;
 
 use alloc::sync::Arc;

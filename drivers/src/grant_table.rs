@@ -12,7 +12,7 @@
 //! is invalid again, so that a bare [`Page`] is one that no entry names.
 #![expect(unsafe_code, reason = "reaches the grant entries")]
 
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
 mod orders;
 mod references;
 

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use crate::memory::{Memory, Moment};
 
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
 pub(crate) mod checked;
 
 /// A word of memory that others write, too.

@@ -1,6 +1,4 @@
 //! Two guests on two processors: each runs in a thread of its own, and Xen sees all they do.
-//!
-//! `./run.sh test` runs it under Miri, with a different interleaving for each of several seeds.
 
 mod common;
 

@@ -143,6 +143,13 @@ fn miri() -> Result<()> {
         // Property tests read the clock and the environment.
         miri.env("MIRIFLAGS", "-Zmiri-disable-isolation");
         run(miri).map(drop)
+    })?;
+    step("miri memory orders", || {
+        // Protocols of two threads: another interleaving with each seed.
+        let mut miri = rustup(&["run", "nightly", "cargo", "miri", "test", "-p", "drivers"]);
+        miri.args(["--lib", "--", "orders", "checked"]);
+        miri.env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-many-seeds=0..16");
+        run(miri).map(drop)
     })
 }
 
