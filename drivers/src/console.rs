@@ -11,7 +11,9 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::convert::Infallible;
+use core::future::poll_fn;
 use core::sync::atomic::Ordering;
+use core::task::Poll;
 
 use spin::Mutex;
 use xen_sys::io::console::XenconsInterface;
@@ -94,7 +96,7 @@ impl<X: Platform> Console<X> {
             if !whole || self.has_room_for(bytes.len()) {
                 let taken = self.push(bytes);
                 self.0.turn.count(taken);
-                bytes = &bytes[taken..];
+                bytes = bytes.get(taken..).unwrap_or_default();
             }
             if bytes.is_empty() {
                 return;
@@ -110,7 +112,7 @@ impl<X: Platform> Console<X> {
         let mut deadline = xen.now() + PATIENCE_NS;
         loop {
             let taken = self.push(bytes);
-            bytes = &bytes[taken..];
+            bytes = bytes.get(taken..).unwrap_or_default();
             if bytes.is_empty() {
                 return;
             }
@@ -213,7 +215,7 @@ impl<X: Platform> Console<X> {
         // A terminal in raw mode behind the ring wants both; Xen's own console adds its own.
         let ring = matches!(self.0.device, ConsoleDevice::Ring(..));
         let mut taken = 0;
-        while taken < bytes.len() {
+        for &byte in bytes {
             let room = BACKLOG - out.backlog.len();
             if room < 2 {
                 self.flush(out);
@@ -221,7 +223,6 @@ impl<X: Platform> Console<X> {
                     break;
                 }
             }
-            let byte = bytes[taken];
             if byte == b'\n' && ring {
                 out.backlog.push_back(b'\r');
             }
@@ -279,11 +280,11 @@ impl<X: Platform> Console<X> {
     }
 
     /// Waits for the first event after `mark`; for ever where there is none.
-    async fn news(&self, mark: u64) {
-        match &self.0.port {
-            Some(port) => port.wait_beyond(mark).await,
-            None => core::future::pending().await,
-        }
+    fn news(&self, mark: u64) -> impl Future<Output = ()> {
+        poll_fn(move |cx| match &self.0.port {
+            Some(port) => port.poll_beyond(mark, cx.waker()),
+            None => Poll::Pending,
+        })
     }
 }
 

@@ -358,8 +358,8 @@ impl<X: Platform> Port<X> {
 
     /// Waits until more than `mark` events were delivered. For several who wait at one port:
     /// each keeps its own mark, taken *before* it looked at what the event is about.
-    pub async fn wait_beyond(&self, mark: u64) {
-        poll_fn(|cx| self.poll_beyond(mark, cx.waker())).await;
+    pub fn wait_beyond(&self, mark: u64) -> impl Future<Output = ()> {
+        poll_fn(move |cx| self.poll_beyond(mark, cx.waker()))
     }
 
     /// Whether [`Port::wait`] would return at once. Takes nothing.

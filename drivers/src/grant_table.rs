@@ -289,8 +289,9 @@ impl<X: Platform> GrantTable<X> {
             .map_err(|errno| Error::Hypercall(Call::GnttabSetupTable, errno))?;
         // Xen answers general_error for more frames than it allows or can find memory for.
         check_status(op.status, GrantRef(0)).map_err(|_| FULL)?;
+        let new = list.get(state.frames as usize..).unwrap_or_default();
         // SAFETY: what Xen has just answered, behind the frames that are mapped.
-        unsafe { self.xen.map_grant_frames(state.frames, &list[state.frames as usize..]) }
+        unsafe { self.xen.map_grant_frames(state.frames, new) }
             .map_err(|errno| Error::Local(errno, "no memory to map the grant table"))?;
         state.frames = frames;
         state.references.grow(entries);

@@ -97,8 +97,8 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
     ///
     /// # Errors
     /// As [`Sender::push`].
-    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.0.send(bytes).await
+    pub fn send(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        self.0.send(bytes)
     }
 }
 
@@ -123,8 +123,8 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
     ///
     /// # Errors
     /// As [`Receiver::pull`].
-    pub async fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
-        self.0.receive(bytes).await
+    pub fn receive(&mut self, bytes: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        self.0.receive(bytes)
     }
 }
 
@@ -139,12 +139,12 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
 
     fn push(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         let room = self.size - self.used(CONS)?;
-        let (bytes, _) = bytes.split_at(bytes.len().min(room as usize));
+        let bytes = bytes.get(..room as usize).unwrap_or(bytes);
         if bytes.is_empty() {
             return Ok(0);
         }
         let (at, ahead) = self.place();
-        let (first, second) = bytes.split_at(bytes.len().min(ahead));
+        let (first, second) = bytes.split_at_checked(ahead).unwrap_or((bytes, &[]));
         self.shared.write(at, first)?;
         self.shared.write(PAGE_SIZE, second)?;
         self.publish(PROD, bytes.len(), RECEIVER_WAITS)?;
@@ -175,9 +175,13 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
         if len == 0 {
             return Ok(0);
         }
-        let (bytes, _) = bytes.split_at_mut(len);
         let (at, ahead) = self.place();
-        let (first, second) = bytes.split_at_mut(len.min(ahead));
+        let bytes = bytes.get_mut(..len).unwrap_or_default();
+        let (first, second) = if len <= ahead {
+            (bytes, &mut [][..])
+        } else {
+            bytes.split_at_mut_checked(ahead).unwrap_or_default()
+        };
         self.shared.read(at, first)?;
         self.shared.read(PAGE_SIZE, second)?;
         self.publish(CONS, len, SENDER_WAITS)?;
