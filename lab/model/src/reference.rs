@@ -8,15 +8,17 @@ mod faults; // what Xen is made to refuse
 mod granting; // gntalloc
 mod mapping; // gntdev
 mod stuck; // what Xen would not unmap
+mod typed; // exports, reservations and mappings that are values
 mod xen; // what Xen answers
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use drivers::{Errno, Error};
 
 pub use self::faults::{Fault, Faults};
 use self::stuck::Places;
+pub use self::typed::TYPED;
 pub use self::xen::{Met, Why};
 use crate::stage::Room;
 
@@ -147,6 +149,8 @@ pub struct Domain {
     /// By number of their file; those that are closed and not gone, by their place and beyond.
     pub devs: BTreeMap<usize, Dev>,
     pub places: Places,
+    /// Regions that nobody holds any more, the longest stuck first.
+    pub stuck_regions: VecDeque<usize>,
     pub faults: Faults,
     /// Events sent so far.
     pub sent: u64,
@@ -223,5 +227,6 @@ impl Model {
     pub fn destroy(&mut self, domain: DomainId) {
         self.domains[domain].alive = false;
         self.domains[domain].devs.clear();
+        self.domains[domain].stuck_regions.clear();
     }
 }

@@ -9,18 +9,23 @@ mod granting; // gntalloc
 mod mapping; // gntdev
 mod refusals; // what Xen is made to refuse
 mod shortage; // what the heap is made to refuse
+mod typed; // calls on the typed devices
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use drivers::events::Port;
-use drivers::gntdev::Usage;
+use drivers::gntalloc::Export;
+use drivers::gntdev::{Device, Usage};
 use drivers::notify::NotifyRequest;
 use drivers::{Access, Call, ClaimedDomId, ClaimedGrant, Limits, PeerState, PortNumber, Services};
 use linux::ioctl::{GntallocFile, GntdevFile};
 
+use self::typed::Held;
 use crate::Stage;
-use crate::reference::{AllocFile, Dev, Domain, DomainId, Gref, Lacked, Met, Model, Slot, answer};
+use crate::reference::{
+    AllocFile, Dev, Domain, DomainId, Gref, Lacked, Met, Model, Slot, TYPED, answer,
+};
 
 /// Indices of a new gntdev, and pages that a domain may grant at first.
 const INDICES: u32 = 12;
@@ -55,6 +60,11 @@ struct Guest<S: Stage> {
     services: Services<S::Xen>,
     files: BTreeMap<usize, GntallocFile<S::Xen>>,
     devs: BTreeMap<usize, GntdevFile<S::Xen>>,
+    /// By their numbers in the model.
+    exports: Vec<(usize, Export<S::Xen>)>,
+    regions: Vec<(usize, Held<S::Xen>)>,
+    /// What regions are reserved in, once any was.
+    typed: Option<Device<S::Xen>>,
     /// Where the index space of each of them begins, as far as a mapping showed it.
     addrs: BTreeMap<usize, usize>,
     /// To the guest in each place.
@@ -114,7 +124,19 @@ impl<S: Stage> Rig<S> {
         // Numbers below that were never started are nobody's.
         self.guests.resize_with(id, || None);
         self.model.domains.resize_with(id, Domain::default);
-        self.guests.push(Some(Guest { services, files, devs, addrs, ports, bell, sent_before }));
+        let (exports, regions, typed) = (Vec::new(), Vec::new(), None);
+        self.guests.push(Some(Guest {
+            services,
+            files,
+            devs,
+            exports,
+            regions,
+            typed,
+            addrs,
+            ports,
+            bell,
+            sent_before,
+        }));
         let limit = LIMIT as usize;
         self.model.domains.push(Domain { alive: true, limit, ..Domain::default() });
         match self.places.get_mut(place) {
@@ -131,7 +153,7 @@ impl<S: Stage> Rig<S> {
             10..12 => self.guest(id).services.gntdev.retry_stuck(),
             12..16 => self.touch_stuck(id, a, (b, c), d),
             16..40 => self.shorten(id, a, b),
-            _ => {}
+            _ => self.typed(id, call - 40, args),
         }
         if let 10..12 = call {
             self.model.retry_all(id);
@@ -191,6 +213,7 @@ impl<S: Stage> Rig<S> {
         } else {
             (0..3).for_each(|file| self.close_alloc(id, file, 1));
             (0..3).for_each(|dev| self.close_dev(id, dev, 1));
+            self.drop_typed(id);
         }
     }
 
@@ -292,12 +315,15 @@ impl<S: Stage> Rig<S> {
                 model.sent
             );
             let mut usage = Usage::default();
-            for dev in model.devs.values() {
+            for (number, dev) in &model.devs {
                 usage.reserved += dev.slots.len() as u32;
                 let mapped = |slot: &&Slot| slot.mapped.is_some();
                 usage.mapped += dev.slots.values().filter(mapped).count() as u32;
                 let stuck = |slot: &&Slot| slot.stuck.is_some();
-                usage.stuck += dev.slots.values().filter(stuck).count() as u32;
+                // Of a region that somebody holds, nobody but him tries again.
+                if *number < TYPED || model.stuck_regions.contains(number) {
+                    usage.stuck += dev.slots.values().filter(stuck).count() as u32;
+                }
             }
             assert_eq!(guest.services.gntdev.usage(), usage);
         }
@@ -309,6 +335,7 @@ impl<S: Stage> Rig<S> {
             let guest = self.guests[id].as_mut().expect("alive");
             guest.files.clear();
             guest.devs.clear();
+            (guest.exports, guest.regions, guest.typed) = (Vec::new(), Vec::new(), None);
         }
         self.allow_all();
         for &id in &self.places {

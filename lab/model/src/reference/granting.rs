@@ -18,20 +18,17 @@ impl Model {
         if self.lacks(self.domains[domain].files[&file].closed, &got) {
             return;
         }
-        let busy = self.used_memory(domain) - self.parked(domain).1.len();
-        let (d, count) = (&mut self.domains[domain], count as usize);
+        let count = count as usize;
+        let admitted = self.admit(domain, count);
+        let d = &mut self.domains[domain];
         let expected = if d.files[&file].closed {
             Err(refusal(Errno::EBADF))
         } else if peer >= 0x7FF0 || flags > 1 {
             Err(refusal(Errno::EINVAL))
         } else if count == 0 {
             Ok(())
-        } else if busy + count > d.limit || busy + count > self.room.entries {
-            Err(refusal(Errno::ENOSPC))
-        } else if busy + count > self.room.memory {
-            Err(refusal(Errno::ENOMEM))
         } else {
-            Ok(())
+            admitted
         };
         assert_eq!(got.as_ref().map(drop), expected.as_ref().map(drop), "alloc_gref");
         let Ok((index, grefs)) = got else {
@@ -56,6 +53,18 @@ impl Model {
             };
             // A page that was reaped by this very call may have had the same reference.
             d.pages.insert(gref, page);
+        }
+    }
+
+    /// Whether so many pages more may be granted, once all that can be is reaped.
+    pub fn admit(&self, domain: DomainId, count: usize) -> Answer<()> {
+        let busy = self.used_memory(domain) - self.parked(domain).1.len();
+        if busy + count > self.domains[domain].limit || busy + count > self.room.entries {
+            Err(refusal(Errno::ENOSPC))
+        } else if busy + count > self.room.memory {
+            Err(refusal(Errno::ENOMEM))
+        } else {
+            Ok(())
         }
     }
 
@@ -93,7 +102,7 @@ impl Model {
         }
     }
 
-    fn unlist(&mut self, domain: DomainId, gref: Gref) {
+    pub fn unlist(&mut self, domain: DomainId, gref: Gref) {
         self.domains[domain].pages.get_mut(&gref).expect("listed").listed = false;
         self.let_go(domain, gref);
     }

@@ -90,7 +90,7 @@ impl Model {
     }
 
     /// Clears the bytes that are due in some pages, which are all still mapped.
-    fn clear_bytes(&mut self, domain: DomainId, dev: usize, due: impl Fn(u64) -> bool) {
+    pub(super) fn clear_bytes(&mut self, domain: DomainId, dev: usize, due: impl Fn(u64) -> bool) {
         let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
         for notify in d.notifies.values_mut() {
             let Some(byte) = notify.byte.take_if(|byte| due(*byte / PAGE)) else {
@@ -158,7 +158,8 @@ impl Model {
     }
 
     /// Tries again whatever is stuck in a domain.
-    pub fn retry_all(&mut self, domain: DomainId) {
+    pub fn retry_all(&mut self, id: DomainId) {
+        let domain = id;
         let devs = self.domains[domain].devs.iter();
         let mut places: Vec<_> = devs.filter_map(|(dev, it)| Some((it.place?, *dev))).collect();
         places.sort_unstable();
@@ -171,5 +172,6 @@ impl Model {
                 domain.places.give(place);
             }
         }
+        self.retry_regions(id);
     }
 }
