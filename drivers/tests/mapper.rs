@@ -236,3 +236,19 @@ fn addresses_for_which_there_is_no_page_table_serve_another_time() {
     assert_eq!(errno(device.reserve(&[claim[0]; 700])), Errno::ENOMEM);
     assert_eq!(addr(), first);
 }
+
+#[test]
+fn an_action_with_a_bit_that_nobody_knows_asks_for_nothing() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 1);
+    let device = reserved(&pair, &[&export]);
+    let port = PortNumber(0);
+    for action in [4, 4 | CLEAR_BYTE, 8 | CLEAR_BYTE, u32::MAX] {
+        let refused = device.set_unmap_notify(at(0, 5), NotifyRequest { action, port });
+        assert_eq!(errno(refused), Errno::EINVAL, "{action}");
+    }
+    let addr = map(&device, 0, 1);
+    device.write(addr, &[1; 8]).unwrap();
+    device.munmap(addr, Pages(1)).unwrap();
+    assert_eq!(bytes(&export, 4), [1; 3]);
+}
