@@ -65,3 +65,14 @@ fn a_message_that_comes_while_a_line_waits_for_room_goes_before_it_or_after_it()
     assert!(output.contains(&line.replace('\n', "\r\n")), "{}", &output[18_000..]);
     assert!(output.contains("\r\na message\r\n"), "{}", &output[18_000..]);
 }
+
+#[test]
+fn what_is_in_the_ring_was_not_taken_yet() {
+    let guest = World::new().guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    guest.console.print_now(b"the last words");
+    assert!(!guest.console.drain(guest.system.now() + 1_000_000));
+    guest.xen.console_daemon(true);
+    assert!(guest.console.drain(guest.system.now() + 1_000_000));
+    assert_eq!(guest.xen.console_output(), "the last words");
+}
