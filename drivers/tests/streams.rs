@@ -76,3 +76,16 @@ fn what_is_in_the_ring_was_not_taken_yet() {
     assert!(guest.console.drain(guest.system.now() + 1_000_000));
     assert_eq!(guest.xen.console_output(), "the last words");
 }
+
+#[test]
+fn output_that_came_to_the_ring_is_told_to_the_daemon_once() {
+    let guest = World::new().guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    let sent = || guest.system.counters().calls(Call::EvtchnSend);
+    let before = sent();
+    guest.console.print_now(b"some bytes");
+    assert_eq!(sent(), before + 1);
+    // Nothing is new.
+    assert!(!guest.console.drain(guest.system.now() + 100_000));
+    assert_eq!(sent(), before + 1);
+}
