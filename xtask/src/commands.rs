@@ -7,15 +7,17 @@ mod mutants; // whether the tests notice what a hurried maintainer might write
 mod run; // a guest of a name, with the console on the terminal
 mod shell; // two guests at their prompts
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::guests::image;
+use crate::lab::hypervisor;
 use crate::panics;
-use crate::tiers::{self, Extent, TIERS, Tier};
+use crate::tiers::{self, Extent, Run, TIERS, Tier};
 
 /// A command that is no tier.
 struct Word {
@@ -91,7 +93,10 @@ pub fn perform(matches: &ArgMatches) -> Result<()> {
     let Some((name, matches)) = matches.subcommand() else { return demo::command() };
     if let Some(tier) = TIERS.iter().find(|tier| tier.name == name) {
         let full = tier.full.is_some() && matches.get_flag("full");
-        return tier.command(if full { Extent::Full } else { Extent::Small });
+        let extent = if full { Extent::Full } else { Extent::Small };
+        let xen = matches.get_one::<PathBuf>("xen");
+        let xen = xen.map(|file| hypervisor::given(file)).transpose()?;
+        return tier.command(&Run { extent, xen });
     }
     let word = WORDS.iter().find(|word| word.name == name);
     word.map_or(Ok(()), |word| (word.run)(matches))
@@ -111,7 +116,9 @@ fn tier(tier: &Tier) -> Command {
         let help = format!("As much as `soak` runs: {full}, not {}", tier.small);
         Arg::new("full").long("full").action(ArgAction::SetTrue).help(help)
     });
-    Command::new(tier.name).about(tier.about).args(full)
+    let xen = Arg::new("xen").long("xen").value_name("FILE").value_parser(value_parser!(PathBuf));
+    let xen = xen.help("A hypervisor to run on, as gzip or ELF, instead of Debian's");
+    Command::new(tier.name).about(tier.about).args(full).arg(xen)
 }
 
 fn unknown(error: &clap::Error) -> Option<String> {
@@ -162,6 +169,7 @@ mod tests {
     fn every_tier_is_a_command_and_has_a_full_form_where_the_table_says_so() {
         for tier in TIERS {
             assert!(parsed(&[tier.name]).is_ok(), "{}", tier.name);
+            assert!(parsed(&[tier.name, "--xen", "boot/xen.gz"]).is_ok(), "{}", tier.name);
             assert_eq!(
                 parsed(&[tier.name, "--full"]).is_ok(),
                 tier.full.is_some(),

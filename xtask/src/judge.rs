@@ -7,3 +7,4 @@ pub mod reply; // the result line that every command ends in
 pub mod tally; // checks, counted
 #[cfg(test)]
 pub mod text; // lines, for tests
+pub mod witness; // what Xen's own log says of our guests

@@ -8,6 +8,7 @@ pub mod console; // one serial line, taken apart into guest and Xen
 mod cpio; // an initramfs
 mod debian; // Linux and Xen's tools from packages
 pub mod dom0; // what dom0 is booted from
+pub mod hypervisor; // one that is not this machine's Debian's
 mod libraries; // what programs need to run
 mod line; // the line to dom0's agent
 pub mod packages; // Xen, unpacked and kept
@@ -15,6 +16,7 @@ mod prompt; // what is said at the guests' prompts
 pub mod qemu; // QEMU itself, and what each of its machines has
 mod running; // Xen with dom0
 pub mod view; // what Xen and its toolstack say of grants and domains
+mod witness; // Xen's own log, at the end of a lab
 mod xl; // programs that run in dom0, xl above all
 
 pub use self::running::{Lab, PATIENCE};

@@ -7,7 +7,7 @@
 mod across; // our guest and Linux's devices share with each other
 mod conformance; // Linux's devices and ours, compared line by line
 mod exhaustion; // the last grant, mapping and event channel
-mod extent; // how much of a tier is run
+mod extent; // how much of a tier is run, and on which hypervisor
 mod hostile; // a guest that means harm
 mod leaks; // what is left behind by cycles of sharing and by killed peers
 mod model; // random calls on a real Xen, against the model
@@ -16,7 +16,7 @@ mod smoke; // boots and crashes that must go right
 
 use anyhow::{Result, bail};
 
-pub use self::extent::Extent;
+pub use self::extent::{Extent, Run};
 use crate::guests::image;
 use crate::host::children;
 use crate::host::steps::{clocked, say};
@@ -33,7 +33,7 @@ pub struct Tier {
     /// How much `soak` and `--full` run of it, in words; `None` if that is the same.
     pub full: Option<&'static str>,
     /// Runs it, with a built image.
-    run: fn(Extent) -> Result<Tally>,
+    run: fn(&Run) -> Result<Tally>,
 }
 
 /// All tiers, in the order of running.
@@ -43,7 +43,7 @@ pub const TIERS: &[Tier] = &[
         about: "One guest in dom0's place: self-test, and every crash that must leave a dump",
         small: "all",
         full: None,
-        run: |_| smoke::run(),
+        run: smoke::run,
     },
     Tier {
         name: "model",
@@ -64,7 +64,7 @@ pub const TIERS: &[Tier] = &[
         about: "The same scenarios on Linux's grant devices and on ours, compared line by line",
         small: "all",
         full: None,
-        run: |_| conformance::run(),
+        run: conformance::run,
     },
     Tier {
         name: "exhaustion",
@@ -98,19 +98,20 @@ pub const TIERS: &[Tier] = &[
 
 impl Tier {
     /// `./run.sh <tier>`
-    pub fn command(&self, extent: Extent) -> Result<()> {
+    pub fn command(&self, run: &Run) -> Result<()> {
         image::build()?;
-        (self.run)(extent)?.verdict(self.name)
+        (self.run)(run)?.verdict(self.name)
     }
 }
 
 /// Runs all tiers with a built image, and tells what came of each.
 pub fn run_all(extent: Extent) -> Result<Tally> {
+    let this = Run { extent, xen: None };
     let mut all = Tally::default();
     let mut lines = Vec::new();
     for Tier { name, run, .. } in TIERS {
         say(&format!("tier    {name}"));
-        let (result, seconds) = clocked(name, || run(extent));
+        let (result, seconds) = clocked(name, || run(&this));
         if children::interrupted() {
             bail!("interrupted");
         }

@@ -17,7 +17,7 @@ use crate::lab::{Lab, dom0, qemu};
 pub fn command() -> Result<()> {
     let started = Instant::now();
     image::build()?;
-    let dom0 = dom0::prepare(&image::files()?)?;
+    let dom0 = dom0::prepare(&image::files()?, None)?;
     say("Grantkit: two Xen guests share memory");
     let mut lab = timed("lab", || {
         let lab = Lab::boot(&dom0, "demo", "")?;

@@ -52,7 +52,7 @@ pub fn words(matches: &ArgMatches) -> String {
 
 fn alone(name: &str, arguments: &str) -> Result<()> {
     let kernel = image::guest(name)?;
-    let xen = step("prepare Xen", qemu::prepare)?;
+    let xen = step("prepare Xen", || qemu::prepare(None))?;
     let log = format!("run-{name}");
     say(&format!(
         "boot    {name} (Ctrl-C ends it; Xen's lines are in {})",
@@ -74,7 +74,7 @@ fn alone(name: &str, arguments: &str) -> Result<()> {
 
 fn domu(name: &str, arguments: &str) -> Result<()> {
     let settings = Settings::none().memory(8).extra(arguments).text("on_reboot", "destroy");
-    let dom0 = dom0::prepare(&config::files(name, settings.on_crash("destroy"))?)?;
+    let dom0 = dom0::prepare(&config::files(name, settings.on_crash("destroy"))?, None)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "run", ""))?;
     lab.xl(&["create", &format!("{name}.cfg")])?; // it may have ended before its domid is asked for
     say(&format!("domU    {name} (Ctrl-] ends it)"));

@@ -12,7 +12,7 @@ use crate::lab::{Lab, dom0};
 /// `./run.sh shell`
 pub fn command() -> Result<()> {
     image::build()?;
-    let dom0 = dom0::prepare(&image::files()?)?;
+    let dom0 = dom0::prepare(&image::files()?, None)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "shell", ""))?;
     for guest in PAIR {
         let domid = life::create(&mut lab, guest, PLAIN, &Settings::none())?;

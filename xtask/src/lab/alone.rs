@@ -83,7 +83,7 @@ impl Machine {
     ) -> Result<Machine> {
         let log_path = paths::lab().join(format!("{}.log", boot.log));
         let log = steps::create(&log_path)?;
-        let mut qemu = qemu::machine(boot.xen, &format!("{MEMORY} {}", boot.options));
+        let mut qemu = qemu::machine(boot.xen, &format!("{MEMORY} {}", boot.options), 1);
         qemu.args(["-serial", "stdio"]).stdin(input);
         // A module's name ends at the first blank, so QEMU gets it without its folder.
         qemu.arg("-initrd")

@@ -4,6 +4,7 @@
 //! password. Whatever goes wrong becomes one line that names the package and, where root is needed,
 //! the command to type.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -25,6 +26,8 @@ const APT: [&str; 8] = [
     "DPkg::Lock::Timeout=120",
     "-y",
 ];
+/// The keys of Debian's archive, of later releases too.
+const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// For one call, with a slow network.
 pub const LIMIT: Duration = Duration::from_secs(900);
 
@@ -53,6 +56,44 @@ pub fn download(names: &[String], folder: &Path) -> Result<()> {
         download.current_dir(folder).arg("download").args(names);
         apt(Ok(download), &[])
     })
+}
+
+/// Downloads packages of another release of Debian's into `folder`, from the mirror that this
+/// machine's apt uses. apt's own lists and settings stay as they are.
+pub fn download_of(release: &str, names: &[String], folder: &Path) -> Result<()> {
+    let what = format!("{} of {release}", names.join(" "));
+    let mirror = with_fresh_lists(&what, mirror)?;
+    let state = folder.join("apt");
+    for part in ["lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(state.join(part))?;
+    }
+    fs::write(state.join("list"), format!("deb [signed-by={KEYS}] {mirror} {release} main\n"))?;
+    let state = state.display();
+    let settings = [
+        format!("Dir::Etc::sourcelist={state}/list"),
+        "Dir::Etc::sourceparts=/dev/null".into(),
+        format!("Dir::State::lists={state}/lists"),
+        "Dir::State::status=/dev/null".into(),
+        format!("Dir::Cache={state}/cache"),
+        "APT::Update::Error-Mode=any".into(),
+    ];
+    let apt_get = |words: &[&str]| {
+        let mut command = children::command("apt-get");
+        command.current_dir(folder).args(settings.iter().flat_map(|set| ["-o", set]));
+        apt(Ok(command), words).with_context(|| format!("cannot get {what}"))
+    };
+    apt_get(&["update"])?;
+    let names = names.iter().map(String::as_str);
+    apt_get(&["download"].into_iter().chain(names).collect::<Vec<_>>())
+}
+
+/// Where this machine gets Debian's packages from.
+fn mirror() -> Result<String> {
+    let mut query = children::command("apt-get");
+    query.args(["indextargets", "--format", "$(REPO_URI)"]);
+    query.args(["Created-By: Packages", "Label: Debian", "Component: main"]);
+    let said = steps::logged("packages", query, LIMIT).map_err(|error| reason(&error))?;
+    said.lines().next().map(str::to_owned).context("apt knows no mirror of Debian's")
 }
 
 /// The names that these packages depend on.

@@ -49,11 +49,16 @@ fn xz_payload(image: &[u8]) -> Option<&[u8]> {
     payload.starts_with(b"\xfd7zXZ\0").then_some(&payload[..end])
 }
 
-/// Xen's tools of the hypervisor's version, and the libraries that they depend on, in one folder.
-pub fn tools() -> Result<PathBuf> {
+/// The version of Debian's Xen, and so of its tools, as `4.17`.
+pub fn version() -> Result<String> {
     let xen = packages::xen()?;
     let file = xen.file_name().unwrap_or_default().to_string_lossy();
-    let version = file.trim_start_matches("xen-").trim_end_matches("-amd64").to_owned();
+    Ok(file.trim_start_matches("xen-").trim_end_matches("-amd64").to_owned())
+}
+
+/// Xen's tools of that version, and the libraries that they depend on, in one folder.
+pub fn tools() -> Result<PathBuf> {
+    let version = version()?;
     let folder = format!("dom0-tools-{version}");
     if let Some(folder) = packages::in_cache(&folder) {
         return Ok(folder);

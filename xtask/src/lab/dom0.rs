@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::cpio::Archive;
 use super::packages::find;
-use super::{debian, libraries, qemu};
+use super::{debian, hypervisor, libraries, qemu};
 use crate::host::steps::step;
 use crate::host::{cargo, paths};
 
@@ -47,11 +47,15 @@ pub struct Dom0 {
     pub arguments: String,
 }
 
-/// Puts dom0 together; `guests` are the files that its programs find in their working directory.
-pub fn prepare(guests: &[PathBuf]) -> Result<Dom0> {
+/// Puts dom0 together, for Debian's Xen or the one that was given; `guests` are the files that its
+/// programs find in their working directory.
+pub fn prepare(guests: &[PathBuf], given: Option<&Path>) -> Result<Dom0> {
     let agent = program("agent")?;
     step("prepare dom0", || {
-        let xen = qemu::prepare()?;
+        let xen = qemu::prepare(given)?;
+        if given.is_some() {
+            hypervisor::suits(&xen, &debian::version()?)?;
+        }
         let (linux, tools) = (debian::linux()?, debian::tools()?);
         let bin = find(&tools.join("usr/lib"), |name| name.starts_with("xen-"))
             .context("no usr/lib/xen-* among the tools")?

@@ -53,6 +53,22 @@ pub fn in_cache(name: &str) -> Option<PathBuf> {
     Some(paths::packages().join(cached(&folders(), |cached| cached == name)?))
 }
 
+/// The folder with the contents of a package of another release of Debian's; the release's name
+/// begins the folder's, so that nobody takes the one for the other.
+pub fn of_release(
+    release: &str,
+    package: &str,
+    trim: &dyn Fn(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let name = format!("{release}-{package}");
+    match in_cache(&name) {
+        Some(folder) => Ok(folder),
+        None => fetched(&name, &[package.to_owned()], trim, &|packages, folder| {
+            apt::download_of(release, packages, folder)
+        }),
+    }
+}
+
 /// Downloads packages and unpacks them into one folder, whose version is that of the first;
 /// `boot/*.gz` in it is unpacked, too, and `trim` takes away what nobody needs.
 pub fn together(
@@ -60,11 +76,20 @@ pub fn together(
     packages: &[String],
     trim: &dyn Fn(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
+    fetched(name, packages, trim, &apt::download)
+}
+
+fn fetched(
+    name: &str,
+    packages: &[String],
+    trim: &dyn Fn(&Path) -> Result<()>,
+    download: &dyn Fn(&[String], &Path) -> Result<()>,
+) -> Result<PathBuf> {
     let all = packages.join(" ");
     let place = paths::packages();
     say(&format!("        downloading {all}, to be unpacked under {}", paths::shown(&place)));
     let part = Part::create()?;
-    apt::download(packages, &part.0)?;
+    download(packages, &part.0)?;
     let root = part.0.join("root");
     let mut version = None;
     for package in packages {

@@ -14,25 +14,34 @@ mod typing; // a program at the console
 use anyhow::Result;
 
 use self::sides::{LINE, Side, Sides};
-use super::extent::Extent;
+use super::extent::Run;
 use crate::guests::config::Settings;
 use crate::guests::image;
 use crate::guests::life::{self, GUEST};
 use crate::host::steps::step;
 use crate::judge::counts::Counts;
 use crate::judge::tally::Tally;
+use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, dom0};
 
+/// What a debug Xen says of it.
+const EXPECTED: &[Expected] = &[
+    Expected::debug(said::READ_ONLY, "read-only shares are mapped writable"),
+    Expected::debug(said::NO_REFERENCE, "a reference beyond the table is typed"),
+    Expected::debug(said::NO_DOMAIN, "a domain that is not there is typed"),
+    Expected::debug(said::NO_PORT, "a port that is none is typed"),
+    Expected::debug(said::GREW, "1,024 pages are shared"),
+];
 /// More lines than any check types.
 const LINES: usize = 200;
 
 /// The tier, with a built image: once, or in full five times.
-pub fn run(extent: Extent) -> Result<Tally> {
+pub fn run(run: &Run) -> Result<Tally> {
     let peer = dom0::program_with_libraries("peer")?;
-    let dom0 = dom0::prepare(&[image::files()?, vec![peer]].concat())?;
+    let dom0 = dom0::prepare(&[image::files()?, vec![peer]].concat(), run.xen.as_deref())?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "across", ""))?;
     let mut tally = Tally::default();
-    for _ in 0..extent.of(1, 5) {
+    for _ in 0..run.extent.of(1, 5) {
         let mut counts = None;
         for (name, check) in [data::CHECKS, notify::CHECKS, ends::CHECKS, typing::CHECKS].concat() {
             tally.check(&mut lab, name, |lab| survived(lab, &mut counts, check))?;
@@ -43,6 +52,7 @@ pub fn run(extent: Extent) -> Result<Tally> {
             life::clear(&mut lab)?;
         }
     }
+    tally.witness(&mut lab, EXPECTED)?;
     Ok(tally)
 }
 

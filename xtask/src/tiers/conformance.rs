@@ -14,24 +14,35 @@ use ::conformance::differences;
 use anyhow::{Context, Result};
 
 use self::compare::{compare, whole};
+use super::extent::Run;
 use crate::guests::config::{self, Settings};
 use crate::guests::life;
 use crate::host::paths;
 use crate::host::steps::{say, step};
 use crate::judge::tally::Tally;
+use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, dom0};
 
 /// What all scenarios may take on one system.
 const LIMIT: Duration = Duration::from_secs(120);
+/// What a debug Xen says of them.
+const EXPECTED: &[Expected] = &[
+    Expected::debug(said::READ_ONLY, "read-only grants are mapped writable"),
+    Expected::debug(said::NO_REFERENCE, "references beyond the table are mapped"),
+    Expected::debug(said::NO_SOURCE, "references beyond the table are copied from"),
+    Expected::debug(said::NOT_GRANTED, "what is not granted is mapped"),
+    Expected::debug(said::NO_DOMAIN, "domains that are not there are named"),
+    Expected::debug(said::GREW, "more grants are made than one frame holds"),
+];
 /// The guest's name.
 const GUEST: &str = "conformance";
 
 /// Both transcripts and their comparison; counts scenarios, a line that differs as one of them
 /// failed.
-pub fn run() -> Result<Tally> {
+pub fn run(run: &Run) -> Result<Tally> {
     let mut files = vec![dom0::program("conformance")?];
     files.extend(config::files(GUEST, Settings::none().memory(32).on_crash("preserve"))?);
-    let dom0 = dom0::prepare(&files)?;
+    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "conformance", ""))?;
     let linux = step("scenarios on Linux", || on_linux(&mut lab))?;
     let ours = step("scenarios on Grantkit", || on_grantkit(&mut lab))?;
@@ -47,7 +58,9 @@ pub fn run() -> Result<Tally> {
          expected={} unexplained={failed}",
         outcome.equal, outcome.expected
     ));
-    Ok(Tally { passed: scenarios.saturating_sub(failed), failed })
+    let mut tally = Tally { passed: scenarios.saturating_sub(failed), failed };
+    tally.witness(&mut lab, EXPECTED)?;
+    Ok(tally)
 }
 
 fn on_linux(lab: &mut Lab) -> Result<Vec<String>> {

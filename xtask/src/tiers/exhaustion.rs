@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::extent::Extent;
+use super::extent::Run;
 use crate::guests::config::{self, Settings};
 use crate::guests::life;
 use crate::host::steps::{say, step};
 use crate::judge::reply::Reply;
 use crate::judge::tally::Tally;
+use crate::judge::witness::{Expected, said};
 use crate::lab::view::{self, Active};
 use crate::lab::{Lab, dom0};
 
@@ -23,20 +24,26 @@ const SETTINGS: [(&str, u64); 3] =
     [("max_grant_frames", 1), ("max_maptrack_frames", 1), ("max_event_channels", 20)];
 /// What these leave: references 0 to 7 are Xen's, and one mapping is never given.
 const LEFT: [(&str, u64); 3] = [("grants", 504), ("mappings", 255), ("ports", 20)];
+/// What a debug Xen says of it.
+const EXPECTED: &[Expected] = &[
+    Expected::debug(said::NO_ROOM, "all mappings are used up"),
+    Expected::debug(said::NO_PORT_LEFT, "all ports are used up"),
+];
 /// What all rounds may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Boots a lab, and runs the rounds in it.
-pub fn run(extent: Extent) -> Result<Tally> {
-    let rounds = extent.of(2, 10);
+pub fn run(run: &Run) -> Result<Tally> {
+    let rounds = run.extent.of(2, 10);
     let settings = Settings::none().memory(8).extra(&format!("rounds={rounds}"));
     let settings =
         SETTINGS.into_iter().fold(settings, |settings, (key, value)| settings.number(key, value));
-    let dom0 = dom0::prepare(&config::files(GUEST, settings)?)?;
+    let dom0 = dom0::prepare(&config::files(GUEST, settings)?, run.xen.as_deref())?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "exhaustion", ""))?;
     let mut tally = Tally::default();
     let name = "the last grant, mapping and port give their errors, and all else goes on";
     tally.check(&mut lab, name, |lab| check(lab, rounds))?;
+    tally.witness(&mut lab, EXPECTED)?;
     Ok(tally)
 }
 

@@ -1,4 +1,14 @@
-//! How much of a tier is run.
+//! How much of a tier is run, and on which hypervisor.
+
+use std::path::PathBuf;
+
+/// One run of a tier.
+pub struct Run {
+    /// How much of it.
+    pub extent: Extent,
+    /// A hypervisor that was given; otherwise it is Debian's.
+    pub xen: Option<PathBuf>,
+}
 
 /// How much of a tier is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

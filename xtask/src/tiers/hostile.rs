@@ -14,26 +14,38 @@ mod victims; // the three domains, and what the victims were before
 use anyhow::{Context, Result, ensure};
 
 use self::victims::{Attack, HOSTILE, Victims, bring_hostile, honest, whole_run};
-use super::extent::Extent;
+use super::extent::Run;
 use crate::guests::config::{self, Settings};
 use crate::guests::image;
 use crate::host::steps::step;
 use crate::judge::tally::Tally;
+use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, dom0, view};
 
 /// Attacks after which the hostile guest is still there.
 const ATTACKS: [&[Attack]; 4] = [grants::ATTACKS, demo::LURES, demo::CALLS, rest::ATTACKS];
 
+/// What a debug Xen says of them.
+const EXPECTED: &[Expected] = &[
+    Expected::debug(said::READ_ONLY, "a read-only grant is mapped writable"),
+    Expected::debug(said::NO_REFERENCE, "references beyond the table are guessed"),
+    Expected::debug(said::NOT_GRANTED, "references that are not granted are guessed and offered"),
+    Expected::debug(said::MAPPED, "references that another maps are guessed"),
+    Expected::debug(said::NO_PORT, "a port that is none is offered"),
+    Expected::debug(said::ENDED, "the hostile guest ends while it maps"),
+    Expected::debug(said::ENDED_FIRST, "the hostile guest ends while it maps"),
+];
+
 /// Every attack, once in a test run and twice in full, with a built image.
-pub fn run(extent: Extent) -> Result<Tally> {
+pub fn run(run: &Run) -> Result<Tally> {
     let mut files = image::files()?;
     files.extend(config::files(HOSTILE, Settings::none().memory(8).on_crash("destroy"))?);
-    let dom0 = dom0::prepare(&files)?;
+    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
     let mut tally = Tally::default();
-    for _ in 0..extent.of(1, 2) {
+    for _ in 0..run.extent.of(1, 2) {
         let mut lab = step("boot the lab", || Lab::boot(&dom0, "hostile", ""))?;
         let mut victims = step("a hostile guest and two honest ones", || {
-            Victims::bring(&mut lab, extent.of(2_000, 10_000))
+            Victims::bring(&mut lab, run.extent.of(2_000, 10_000))
         })?;
         for (name, attack) in ATTACKS.concat() {
             tally.told(&mut lab, name, |lab| {
@@ -52,6 +64,7 @@ pub fn run(extent: Extent) -> Result<Tally> {
             })?;
         }
         tally.told(&mut lab, "in the end", |lab| in_the_end(lab, &victims))?;
+        tally.witness(&mut lab, EXPECTED)?;
     }
     Ok(tally)
 }

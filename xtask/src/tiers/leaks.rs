@@ -12,16 +12,16 @@ mod survivor; // the one that stays
 
 use anyhow::Result;
 
-use super::extent::Extent;
+use super::extent::Run;
 use crate::host::random::{self, Draw};
 use crate::host::steps::say;
 use crate::judge::tally::Tally;
 
 /// The whole tier, with a built image.
-pub fn run(extent: Extent) -> Result<Tally> {
+pub fn run(run: &Run) -> Result<Tally> {
     let seed = random::seed()?;
     say(&format!("        GRANTKIT_SEED={seed}"));
-    let mut tally = cycles::run(extent.of(1_000, 10_000), seed)?;
-    tally.add(kills::run(extent.of(5, 100), &mut Draw::new(seed))?);
+    let mut tally = cycles::run(run, seed)?;
+    tally.add(kills::run(run, &mut Draw::new(seed))?);
     Ok(tally)
 }

@@ -6,14 +6,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 
-use super::extent::Extent;
+use super::extent::Run;
 use crate::guests::image;
 use crate::host::random;
 use crate::host::steps::{say, step};
 use crate::judge::reply::{self, ok_line};
 use crate::judge::tally::Tally;
+use crate::judge::witness::{self, Expected, Ours, Seen};
 use crate::lab::alone::{Boot, End, Machine};
 use crate::lab::qemu;
 
@@ -22,6 +23,12 @@ const XEN: &str = "gnttab_max_frames=1 gnttab_max_maptrack_frames=1";
 const ROOM: [(&str, u64); 2] = [("entries", 504), ("mappings", 255)];
 /// What the maps must have met.
 const MET: [&str; 6] = ["mapped", "bad_domain", "bad_gntref", "not_granted", "pinned", "no_space"];
+/// What Xen says of that, and of the end.
+const EXPECTED: &[Expected] = &[Expected {
+    line: "Hardware Dom0 shutdown: rebooting machine",
+    seen: Seen::Always,
+    why: "the guest reboots",
+}];
 /// Operations.
 const SMALL: u64 = 100_000;
 const FULL: u64 = 1_000_000;
@@ -29,11 +36,11 @@ const FULL: u64 = 1_000_000;
 const LIMIT: Duration = Duration::from_secs(1200);
 
 /// Boots the guest and judges its last line.
-pub fn run(extent: Extent) -> Result<Tally> {
-    let operations = extent.of(SMALL, FULL);
+pub fn run(run: &Run) -> Result<Tally> {
+    let operations = run.extent.of(SMALL, FULL);
     let seed = random::seed()?;
     let kernel = image::guest("model")?;
-    let xen = step("prepare Xen", qemu::prepare)?;
+    let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
     let arguments = format!("seed={seed} operations={operations}");
     let boot =
         Boot { xen: &xen, options: XEN, kernel: &kernel, arguments: &arguments, log: "model" };
@@ -44,7 +51,7 @@ pub fn run(extent: Extent) -> Result<Tally> {
         let line = judged(&end, &lines, operations, seed)
             .map_err(|why| anyhow!("{why}\n{}", machine.excerpt()))?;
         say(&format!("        {line}"));
-        Ok(())
+        witness::heard(&machine.console().xen(), Ours::Dom0, EXPECTED).map_err(Error::msg)
     });
     let mut tally = Tally::default();
     tally.count(made.is_ok());

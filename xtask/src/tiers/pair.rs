@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::extent::Extent;
+use super::extent::Run;
 use crate::guests::config::Settings;
 use crate::guests::life::{GUEST, PLAIN, at_prompt, clear, create, gone, prompt};
 use crate::guests::{demo, image, life};
@@ -14,6 +14,7 @@ use crate::host::steps::step;
 use crate::judge::crash;
 use crate::judge::reply::same_bytes;
 use crate::judge::tally::Tally;
+use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, PATIENCE, dom0};
 
 /// A name, and what is done.
@@ -34,11 +35,17 @@ const CHECKS: [Check; 8] = [
     ("a map of a destroyed guest's pages is gone", outlived),
 ];
 
+/// What a debug Xen says of it.
+const EXPECTED: &[Expected] = &[
+    Expected::debug(said::READ_ONLY, "the demo maps a read-only page writable"),
+    Expected::debug(said::ENDED, "the demo's mapper is destroyed while it maps"),
+];
+
 /// The whole tier, in full five times.
-pub fn run(extent: Extent) -> Result<Tally> {
-    let dom0 = dom0::prepare(&image::files()?)?;
+pub fn run(run: &Run) -> Result<Tally> {
+    let dom0 = dom0::prepare(&image::files()?, run.xen.as_deref())?;
     let mut tally = Tally::default();
-    for (store, order) in (0..extent.of(1, 5)).flat_map(|_| LABS) {
+    for (store, order) in (0..run.extent.of(1, 5)).flat_map(|_| LABS) {
         let name = format!("pair-{store}");
         let mut lab = step(&format!("boot with {store}"), || {
             Lab::boot(&dom0, &name, &format!("xenstore={store}"))
@@ -51,6 +58,7 @@ pub fn run(extent: Extent) -> Result<Tally> {
             tally.check(&mut lab, name, check)?;
             clear(&mut lab)?;
         }
+        tally.witness(&mut lab, EXPECTED)?;
     }
     Ok(tally)
 }

@@ -11,32 +11,79 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use super::extent::Run;
 use crate::host::paths;
 use crate::host::steps::{say, step};
 use crate::judge::crash::{self, CRASHES, Crash};
 use crate::judge::reply;
 use crate::judge::tally::Tally;
+use crate::judge::witness::{self, Expected, Ours, Seen};
 use crate::lab::alone::{Boot, Machine};
-use crate::lab::qemu;
+use crate::lab::{hypervisor, qemu};
 
 /// The script of the main run.
 const SCRIPT: &str = "-- selftest; status; counters; reboot";
 /// A boot takes about a second; this is for a loaded machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// What Xen says of a guest that asks for a reboot.
+const REBOOTED: Expected = Expected {
+    line: "Hardware Dom0 shutdown: rebooting machine",
+    seen: Seen::Always,
+    why: "the guest reboots",
+};
+/// What it says in the self-test: a read-only grant mapped writable, references and domains that
+/// are none, a 129th mapping.
+const REFUSED: [Expected; 4] = [
+    refused("common/grant_table.c:*:d0v0 Attempt to write-pin a r/o grant entry"),
+    refused("common/grant_table.c:*:d0v0 Bad ref 0x7fffffff for d0"),
+    refused("common/grant_table.c:*:d0v0 Could not find domain 32736"),
+    refused("common/grant_table.c:*:d0v0 Bad domain (0 != 0), or risk of counter overflow *"),
+];
+/// What it says of a guest that crashes.
+const CRASHED: Expected = Expected {
+    line: "Hardware Dom0 crashed: rebooting machine in 5 seconds.",
+    seen: Seen::Always,
+    why: "the guest crashes",
+};
+/// What it says of one that it has to end, because it has no stack.
+const ENDED: [Expected; 2] = [
+    Expected { line: "Domain 0 (vcpu#0) crashed on cpu#0:", ..CRASHED },
+    Expected { line: "RFLAGS: * CONTEXT: pv guest (d0v0)", ..CRASHED },
+];
+
+const fn refused(line: &'static str) -> Expected {
+    Expected { line, seen: Seen::Debug, why: "the self-test asks for what must be refused" }
+}
+
 /// One check's name, and what was wrong.
 type Check = (String, Result<(), String>);
 
+/// One boot: the self-test, or a crash.
+struct Job<'a> {
+    name: &'static str,
+    xen: &'a Path,
+    crash: Option<&'static Crash>,
+}
+
 /// All boots, with a built image.
-pub fn run() -> Result<Tally> {
-    let xen = step("prepare Xen", qemu::prepare)?;
+pub fn run(run: &Run) -> Result<Tally> {
+    let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
+    // Where no other Xen is asked for, the self-test runs on a later one, too.
+    let later = match run.xen {
+        None => Some(step("prepare Debian 13's Xen", hypervisor::debian13)?),
+        Some(_) => None,
+    };
+    let job = |name, crash| Job { name, xen: &xen, crash };
+    let crashes = CRASHES.iter().map(|crash| job(crash.word, Some(crash)));
+    let later = later.iter().map(|xen| Job { name: "debian13", xen, crash: None });
     let tally = Mutex::new(Tally::default());
-    let jobs = Mutex::new(std::iter::once(None).chain(CRASHES.iter().map(Some)));
+    let jobs = Mutex::new(std::iter::once(job("selftest", None)).chain(later).chain(crashes));
     let work = || -> Result<()> {
         loop {
             let job = held(&jobs).next();
             let Some(job) = job else { return Ok(()) };
-            let (checks, excerpt) = boot(&xen, job)?;
+            let (checks, excerpt) = boot(&job)?;
             report(checks, &excerpt, &mut held(&tally));
         }
     };
@@ -64,24 +111,31 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// One boot, its checks and the end of its console.
-fn boot(xen: &Path, job: Option<&Crash>) -> Result<(Vec<Check>, String)> {
-    let name = job.map_or("selftest", |crash| crash.word);
-    let script = job.map_or(SCRIPT.to_owned(), |crash| format!("-- crash {}", crash.word));
+fn boot(job: &Job) -> Result<(Vec<Check>, String)> {
+    let &Job { name, xen, crash } = job;
+    let script = crash.map_or(SCRIPT.to_owned(), |crash| format!("-- crash {}", crash.word));
     let (kernel, log) = (paths::image().join("grantkit"), format!("smoke-{name}"));
     let mut machine =
         Machine::boot(&Boot { xen, options: "", kernel: &kernel, arguments: &script, log: &log })?;
     let end = machine.run_to_end(LIMIT)?;
     let (guest, xen) = (machine.console().guest(), machine.console().xen());
-    let checks = match job {
+    let mut checks = match crash {
         None => vec![
-            ("selftest".into(), reply::all_passed(&guest, "selftest")),
-            ("status".into(), reply::ok_line(&guest, "status").map(drop)),
-            ("counters".into(), reply::ok_line(&guest, "counters").map(drop)),
-            ("no error lines".into(), reply::no_errors(&guest)),
-            ("reboot".into(), end.by_itself()),
+            (name.into(), reply::all_passed(&guest, "selftest")),
+            (format!("{name}: status"), reply::ok_line(&guest, "status").map(drop)),
+            (format!("{name}: counters"), reply::ok_line(&guest, "counters").map(drop)),
+            (format!("{name}: no error lines"), reply::no_errors(&guest)),
+            (format!("{name}: reboot"), end.by_itself()),
         ],
         Some(crash) => vec![(format!("crash {}", crash.word), crash::crash(crash, &guest, &xen))],
     };
+    let expected = match crash {
+        None => [&REFUSED[..], &[REBOOTED]].concat(),
+        Some(crash) if crash.signs.is_empty() => [&ENDED[..], &[CRASHED]].concat(),
+        Some(_) => vec![CRASHED],
+    };
+    let witness = witness::heard(&xen, Ours::Dom0, &expected);
+    checks.push((format!("{name}: Xen's log"), witness));
     Ok((checks, machine.excerpt()))
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::super::extent::Run;
 use crate::guests::config::{self, Settings};
 use crate::guests::life;
 use crate::host::steps::{say, step};
@@ -19,13 +20,15 @@ const GUEST: &str = "cycles";
 /// What all cycles may take.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Boots a lab, and runs so many cycles in it.
-pub fn run(cycles: u32, seed: u64) -> Result<Tally> {
+/// Boots a lab, and runs the cycles in it.
+pub fn run(run: &Run, seed: u64) -> Result<Tally> {
+    let cycles = run.extent.of(1_000, 10_000);
     let settings = Settings::none().memory(8).extra(&format!("seed={seed} cycles={cycles}"));
-    let dom0 = dom0::prepare(&config::files(GUEST, settings)?)?;
+    let dom0 = dom0::prepare(&config::files(GUEST, settings)?, run.xen.as_deref())?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "leaks-cycles", ""))?;
     let mut tally = Tally::default();
     tally.check(&mut lab, "cycles of sharing leave nothing", |lab| check(lab, cycles))?;
+    tally.witness(&mut lab, &[])?;
     Ok(tally)
 }
 

@@ -5,6 +5,7 @@
 
 use anyhow::{Result, ensure};
 
+use super::super::extent::Run;
 use super::kill::Kill;
 use super::survivor::Survivor;
 use crate::guests::config::{self, Settings};
@@ -13,17 +14,29 @@ use crate::guests::{image, life};
 use crate::host::random::Draw;
 use crate::host::steps::{say, step};
 use crate::judge::tally::Tally;
+use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, dom0, view};
 
 /// How many ends lie between two whole runs: the survivor tells of so many that are gone, and then
 /// holds its peace.
 const IN_A_ROW: u32 = 7;
 
-/// Boots a lab, and ends so many peers in each role.
-pub fn run(kills: u32, draw: &mut Draw) -> Result<Tally> {
+/// What a debug Xen says of it.
+const EXPECTED: &[Expected] = &[
+    Expected::debug(said::READ_ONLY, "the demo maps a read-only page writable"),
+    Expected::perhaps(said::ENDED, "a mapper ends while it maps"),
+    Expected::perhaps(said::ENDED_FIRST, "a mapper ends while it maps"),
+    Expected::perhaps(said::NOT_GRANTED, "a granter ends before its mapper has mapped"),
+    Expected::perhaps(said::NO_DOMAIN, "a granter is gone before its mapper has mapped"),
+    Expected::perhaps(said::NO_PORT, "a granter is gone before its mapper has bound"),
+];
+
+/// Boots a lab, and ends peers in each role.
+pub fn run(run: &Run, draw: &mut Draw) -> Result<Tally> {
+    let kills = run.extent.of(5, 100);
     let mut files = image::files()?;
     files.extend(config::files("mortal", Settings::none().memory(8).on_crash("destroy"))?);
-    let dom0 = dom0::prepare(&files)?;
+    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "leaks-kills", ""))?;
     let mut tally = Tally::default();
     let [granter, mapper] = PAIR;
@@ -61,5 +74,6 @@ pub fn run(kills: u32, draw: &mut Draw) -> Result<Tally> {
             Ok(())
         })?;
     }
+    tally.witness(&mut lab, EXPECTED)?;
     Ok(tally)
 }

@@ -1,0 +1,168 @@
+//! A hypervisor that is not the one of this machine's Debian: a file that was given, or Debian 13's.
+//!
+//! What QEMU can't boot as a Xen is refused in one line, and so is one that dom0's tools are not
+//! made for.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::console::Console;
+use super::packages::{self, find};
+use super::qemu;
+use crate::host::children::{Child, Event};
+use crate::host::paths;
+
+/// Where a multiboot loader looks for the header, and what it begins with.
+const HEADER: usize = 8192;
+const MAGIC: u32 = 0x1bad_b002;
+/// What Xen begins each of its lines with; this is in every image of it.
+const MARK: &[u8] = b"(XEN) ";
+/// Until it has said so.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Debian 13's, by its release's name and its package's.
+const TRIXIE: [&str; 2] = ["trixie", "xen-hypervisor-4.20-amd64"];
+
+/// The image that `--xen` names, unpacked.
+pub fn given(file: &Path) -> Result<PathBuf> {
+    let shown = file.display();
+    let kind = fs::metadata(file).with_context(|| format!("--xen {shown}"))?;
+    ensure!(kind.is_file(), "--xen {shown}: it is no file");
+    let bytes = fs::read(file).with_context(|| format!("--xen {shown}"))?;
+    // By its contents, so that another run's is another file.
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    let name = format!("xen-{:016x}", hasher.finish());
+    let folder = paths::target().join("xen-given");
+    let part = folder.join(format!("{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    if bytes.starts_with(b"\x1f\x8b") {
+        let packed = part.with_extension("gz");
+        fs::write(&packed, &bytes)?;
+        let unpack = packages::run("gunzip", &["-f".as_ref(), packed.as_ref()], "it");
+        let _ = fs::remove_file(&packed);
+        ensure!(unpack.is_ok(), "--xen {shown}: gunzip can't unpack it");
+    } else {
+        fs::write(&part, &bytes)?;
+    }
+    if let Some(why) = refused(&fs::read(&part)?) {
+        fs::remove_file(&part)?;
+        bail!("--xen {shown}: {why}");
+    }
+    let xen = folder.join(name);
+    fs::rename(&part, &xen)?;
+    Ok(xen)
+}
+
+/// Debian 13's image, from the mirror that this machine's apt uses.
+pub fn debian13() -> Result<PathBuf> {
+    let trim = |root: &Path| {
+        let efi = find(&root.join("boot"), |file| file.ends_with(".efi"));
+        efi.map_or(Ok(()), |efi| Ok(fs::remove_file(efi)?))
+    };
+    let boot = packages::of_release(TRIXIE[0], TRIXIE[1], &trim)?.join("boot");
+    find(&boot, |file| file.starts_with("xen-") && file.ends_with("-amd64"))
+        .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
+}
+
+/// Why QEMU could not boot this as a Xen.
+fn refused(image: &[u8]) -> Option<&'static str> {
+    let half = |at: usize| Some(u16::from_le_bytes(image.get(at..at + 2)?.try_into().ok()?));
+    let word = |at: usize| Some(u32::from_le_bytes(image.get(at..at + 4)?.try_into().ok()?));
+    // Checksum, flags and magic number add up to nothing.
+    let header = |at: usize| {
+        let sum = word(at + 4)?.wrapping_add(word(at + 8)?).wrapping_add(MAGIC);
+        (word(at)? == MAGIC && sum == 0).then_some(())
+    };
+    if image.get(56..60) == Some(b"ARM\x64") {
+        return Some("it is for another machine: AArch64");
+    }
+    if image.starts_with(b"MZ") {
+        return Some("it is an EFI or Linux image; QEMU boots Xen's ELF file, boot/xen-*.gz");
+    }
+    if !image.starts_with(b"\x7fELF") {
+        return Some("it is no ELF file");
+    }
+    match half(18) {
+        Some(3 | 62) => {}
+        Some(183) => return Some("it is for another machine: AArch64"),
+        _ => return Some("it is for another machine than x86"),
+    }
+    if !image.windows(MARK.len()).any(|bytes| bytes == MARK) {
+        return Some("it is no Xen hypervisor");
+    }
+    if image.get(4) != Some(&1) || !(0..HEADER).step_by(4).any(|at| header(at).is_some()) {
+        return Some("QEMU can't boot this form of Xen; the ELF file in boot/xen-*.gz it can");
+    }
+    None
+}
+
+/// dom0's tools of this version can talk to the hypervisor, which is booted to be asked for its own.
+pub fn suits(xen: &Path, tools: &str) -> Result<()> {
+    let version = version(xen)?;
+    ensure!(
+        version.split(['.', '-']).take(2).eq(tools.split('.')),
+        "dom0's tools are for Xen {tools}, and --xen is {version}: only the tiers in dom0's place \
+         (smoke, model) can run on it"
+    );
+    Ok(())
+}
+
+/// Boots a hypervisor without any domain, which ends at once, after it has told its version.
+fn version(xen: &Path) -> Result<String> {
+    let mut machine = qemu::machine(xen, "", 1);
+    machine.args(["-serial", "stdio"]).stdin(Stdio::null());
+    let (mut child, mut console) = (Child::start(machine)?, Console::default());
+    let end = Instant::now() + LIMIT;
+    while let Event::Output(bytes) = child.next(end)? {
+        console.feed(&bytes);
+        let said = console.xen();
+        if let Some(rest) = said.iter().find_map(|line| line.strip_prefix("Xen version ")) {
+            return Ok(rest.split(' ').next().unwrap_or_default().to_owned());
+        }
+    }
+    bail!("--xen does not boot: it never told its version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is looked at of an image of Xen's.
+    fn image() -> Vec<u8> {
+        let mut image = vec![0; 4096];
+        image[..5].copy_from_slice(b"\x7fELF\x01");
+        image[18] = 3;
+        image[0x80..0x84].copy_from_slice(&MAGIC.to_le_bytes());
+        image[0x84..0x88].copy_from_slice(&3_u32.to_le_bytes());
+        image[0x88..0x8c].copy_from_slice(&0_u32.wrapping_sub(MAGIC + 3).to_le_bytes());
+        image.extend_from_slice(MARK);
+        image
+    }
+
+    #[test]
+    fn only_what_qemu_boots_as_a_xen_is_accepted() {
+        assert_eq!(refused(&image()), None);
+        let changed = |at: usize, bytes: &[u8]| {
+            let mut image = image();
+            image[at..at + bytes.len()].copy_from_slice(bytes);
+            refused(&image).unwrap()
+        };
+        assert!(changed(0, b"MZ").contains("EFI or Linux"));
+        assert!(changed(0, b"#!/b").contains("no ELF"));
+        assert!(changed(56, b"ARM\x64").contains("AArch64"));
+        assert!(changed(18, &[183]).contains("AArch64"));
+        assert!(changed(18, &[243]).contains("another machine"));
+        assert!(changed(4, &[2]).contains("QEMU can't boot"));
+        assert!(changed(0x88, &[0]).contains("QEMU can't boot"));
+        assert!(changed(4096, b"Linux").contains("no Xen"));
+        for length in 0..=image().len() - 1 {
+            assert!(refused(&image()[..length]).is_some(), "{length}");
+        }
+    }
+}
