@@ -68,7 +68,7 @@ pub const TIERS: &[Tier] = &[
     },
     Tier {
         name: "exhaustion",
-        about: "The last grant, mapping and event channel of a guest with small tables",
+        about: "The last grant, mapping, event channel and page of memory; 1 MiB of output",
         small: "2 rounds",
         full: Some("10 rounds"),
         run: exhaustion::run,

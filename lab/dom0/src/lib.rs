@@ -2,6 +2,11 @@
 //!
 //! `agent` is the first process of the lab's dom0: it brings Xen's daemons up, runs `xl` and
 //! carries the guests' consoles to whoever drives the lab. [`frame`] is the language between the
-//! two.
+//! two. `listen` reads the console of a guest that writes too much for that way.
 
 pub mod frame;
+
+/// Where the console daemon and xl keep their logs.
+pub const LOGS: &str = "/var/log/xen";
+/// What a guest's name begins with whose console stays in dom0.
+pub const MUTE: &str = "mute-";

@@ -4,13 +4,16 @@
 //! those that xl's settings leave, and Xen's own tables must show them: 255 mappings while all is
 //! used up, and afterwards what was there before.
 
+mod memory; // all memory, used up at the prompt
+mod output; // a console's output that nobody answers
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use super::extent::Run;
 use crate::guests::config::{self, Settings};
-use crate::guests::life;
+use crate::guests::{image, life};
 use crate::host::steps::{say, step};
 use crate::judge::reply::Reply;
 use crate::judge::tally::Tally;
@@ -28,6 +31,7 @@ const LEFT: [(&str, u64); 3] = [("grants", 504), ("mappings", 255), ("ports", 20
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::NO_ROOM, "all mappings are used up"),
     Expected::debug(said::NO_PORT_LEFT, "all ports are used up"),
+    Expected::debug(said::GREW, "all memory is shared"),
 ];
 /// What all rounds may take.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -38,11 +42,20 @@ pub fn run(run: &Run) -> Result<Tally> {
     let settings = Settings::none().memory(8).extra(&format!("rounds={rounds}"));
     let settings =
         SETTINGS.into_iter().fold(settings, |settings, (key, value)| settings.number(key, value));
-    let dom0 = dom0::prepare(&config::files(GUEST, settings)?, run.xen.as_deref())?;
+    let mut files = image::files()?;
+    files.extend(config::files(GUEST, settings)?);
+    files.extend(output::files()?);
+    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "exhaustion", ""))?;
     let mut tally = Tally::default();
     let name = "the last grant, mapping and port give their errors, and all else goes on";
     tally.check(&mut lab, name, |lab| check(lab, rounds))?;
+    for _ in 0..run.extent.of(1, 10) {
+        let name = "memory used up at the prompt; a peer maps and unmaps; poweroff";
+        tally.told(&mut lab, name, memory::check)?;
+        life::clear(&mut lab)?;
+        tally.told(&mut lab, "1 MiB of output, and nobody who reads input", output::check)?;
+    }
     tally.witness(&mut lab, EXPECTED)?;
     Ok(tally)
 }

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use dom0::LOGS;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 
@@ -26,8 +27,6 @@ const MOUNTS: [(&str, &str); 5] = [
 ];
 /// In the order of loading.
 const MODULES: [&str; 5] = ["xen-privcmd", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xenfs"];
-/// Where the console daemon and xl keep their logs.
-pub const LOGS: &str = "/var/log/xen";
 /// How long xenstored may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -12,10 +12,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use dom0::{LOGS, MUTE};
 use nix::fcntl::OFlag;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use crate::boot::LOGS;
 use crate::line;
 use crate::xenstore::Xenstore;
 
@@ -36,6 +36,7 @@ impl Logs {
             for event in self.0.read_events()? {
                 let Some(name) = event.name else { continue };
                 let name = name.to_string_lossy().into_owned();
+                let Some(channel) = channel(&name) else { continue };
                 if event.mask.contains(AddWatchFlags::IN_CREATE) {
                     logs.remove(&name); // xl gives its old log another name
                 }
@@ -46,19 +47,20 @@ impl Logs {
                 let mut bytes = Vec::new();
                 log.read_to_end(&mut bytes)?;
                 if !bytes.is_empty() {
-                    line::send(&channel(&name), &bytes)?;
+                    line::send(&channel, &bytes)?;
                 }
             }
         }
     }
 }
 
-/// `guest-a.log` is guest a's console; the rest are daemons' logs.
-fn channel(file: &str) -> String {
+/// `guest-a.log` is guest a's console, if it is to leave dom0; the rest are daemons' logs.
+fn channel(file: &str) -> Option<String> {
     let name = file.strip_suffix(".log").unwrap_or(file);
     match name.strip_prefix("guest-") {
-        Some(guest) => format!("console.{guest}"),
-        None => format!("log.{name}"),
+        Some(guest) if guest.starts_with(MUTE) => None,
+        Some(guest) => Some(format!("console.{guest}")),
+        None => Some(format!("log.{name}")),
     }
 }
 

@@ -1,0 +1,27 @@
+//! Prints so many numbered lines (`lines=16384`) as fast as the console takes them, and then sleeps
+//! for ever. Nobody in it reads input.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::format;
+
+use grantkit::Guest;
+use tasks::cmdline::CommandLine;
+
+grantkit::entry!(main);
+
+async fn main(guest: Guest) {
+    let line = guest.command_line();
+    let lines = CommandLine::parse(&line).options().flatten().find(|(key, _)| *key == "lines");
+    let lines: u32 = lines.and_then(|(_, value)| value.parse().ok()).unwrap_or_default();
+    for number in 0..lines {
+        // 64 bytes with the line end; lab/dom0/src/bin/listen.rs knows them.
+        let mut line = format!("{number:010} ");
+        line.extend([char::from(b'a' + (number % 26) as u8); 52]);
+        line.push('\n');
+        guest.services().console.print(line.as_bytes()).await;
+    }
+    core::future::pending().await
+}
