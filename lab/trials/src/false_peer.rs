@@ -10,9 +10,10 @@ use alloc::vec::Vec;
 use drivers::events::Port;
 use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadWrite};
-use drivers::memory::Platform;
-use drivers::shared::SharedMut;
+use drivers::memory::{PAGE_SIZE, Platform};
+use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Pages, PortNumber, Services};
+use embassy_futures::yield_now;
 
 use tasks::demo::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, numbers, store};
 use tasks::demo::letter::{BOXES, Letter, WORDS_AT, kind};
@@ -24,6 +25,14 @@ const LIMIT_NS: u64 = 20_000_000_000;
 const LOOK_NS: u64 = 20_000_000;
 /// How long a peer that does nothing stays: 2 s.
 const NOTHING_NS: u64 = 2_000_000_000;
+/// Where in a ring's first page the indices and the reader's mark are.
+const PROD: usize = 0;
+const CONS: usize = 64;
+const RECEIVER_WAITS: usize = 192;
+/// How often a ring is filled between two looks at its reader, and after how many bytes it counts as
+/// one that reads.
+const BURST: u32 = 4096;
+const MUCH: u64 = 1 << 20;
 /// A reference that nobody grants, and a port that nobody has.
 const NOWHERE: u32 = u32::MAX;
 
@@ -94,11 +103,51 @@ async fn lie<X: Platform>(
             let _ = link.ask(Letter::new(kind::TELL, &[4, 1])).await;
             return Ok(());
         }
+        "feed" => {
+            let pages = Pages(1 + RING);
+            let ring = services.gntalloc.open().alloc(peer, pages, Access::ReadWrite)?;
+            // A letter can ask for no more: 4 GiB.
+            link.ask(Letter::of(kind::RING, &[u32::MAX, 0], &ring)).await.map_err(stop)?;
+            return feed(services, peer, &ring, port).await;
+        }
         _ => return Err(UNKNOWN),
     };
     // The mapper refuses, and prints why when it is asked to.
     let _ = link.ask(Letter::of_words(words)).await;
     let _ = link.ask(Letter::new(kind::TELL, &[1, 1])).await;
+    Ok(())
+}
+
+/// Fills a ring again each time that the reader has taken something, until the reader lets go: the
+/// index alone is moved, so that no reader is faster.
+async fn feed<X: Platform>(
+    services: &Services<X>,
+    peer: DomId,
+    ring: &Export<X>,
+    port: &Port<X>,
+) -> Result<(), Error> {
+    const SIZE: u32 = RING * PAGE_SIZE as u32;
+    let console = &services.console;
+    let (mut taken, mut last, mut waits) = (0_u64, 0, 0);
+    while is_bound(port, peer) {
+        let before = taken;
+        for _ in 0..BURST {
+            let index = ring.load_u32(CONS)?;
+            ring.store_u32(PROD, index.wrapping_add(SIZE))?;
+            taken += u64::from(index.wrapping_sub(last));
+            last = index;
+        }
+        if before < MUCH && taken >= MUCH {
+            console.print(b"feed: the reader reads\n").await;
+        }
+        if ring.load_u32(RECEIVER_WAITS)? != 0 {
+            waits += 1;
+            port.send()?;
+        }
+        yield_now().await;
+    }
+    let said = format!("feed: {} MiB taken, the reader waited {waits} times\n", taken >> 20);
+    console.print(said.as_bytes()).await;
     Ok(())
 }
 

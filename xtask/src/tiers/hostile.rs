@@ -6,6 +6,7 @@
 //! they have served each other meanwhile or right afterwards.
 
 mod demo; // false peers in the demo
+mod feed; // a ring that is always full
 mod grants; // references, entries, mappings
 mod nonsense; // nodes of xenstore that nobody can read
 mod rest; // events, watches, sudden ends
@@ -66,6 +67,7 @@ pub fn run(run: &Run) -> Result<Tally> {
         tally.told(&mut lab, "in the end", |lab| in_the_end(lab, &victims))?;
         tally.witness(&mut lab, EXPECTED)?;
     }
+    tally.add(feed::run(&dom0, run.extent.of(1, 10), EXPECTED)?);
     Ok(tally)
 }
 

@@ -1,0 +1,67 @@
+//! A granter that fills the ring of the demo as fast as its reader takes from it, for 4 GiB: the
+//! reader must hear `xl shutdown` all the same.
+//!
+//! Only while both run at the same time is the granter always ahead, so they have a processor each.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::victims::{HOSTILE, bring_hostile};
+use crate::guests::config::Settings;
+use crate::guests::life;
+use crate::host::steps::step;
+use crate::judge::tally::Tally;
+use crate::judge::witness::Expected;
+use crate::lab::dom0::Dom0;
+use crate::lab::{Lab, PATIENCE};
+
+/// The reader.
+const MAPPER: &str = "mapper";
+/// How soon it must have ended once xl has written its word. Both clocks are Xen's.
+const OBEYED: Duration = Duration::from_secs(1);
+/// How long it is fed before.
+const FED: Duration = Duration::from_secs(1);
+
+/// A lab with two processors, and so many shutdowns in it.
+pub fn run(dom0: &Dom0, times: u32, expected: &[Expected]) -> Result<Tally> {
+    let mut lab =
+        step("boot a lab with two processors", || Lab::boot_on(2, dom0, "hostile-feed", ""))?;
+    let mut tally = Tally::default();
+    bring_hostile(&mut lab)?;
+    for _ in 0..times {
+        let name = "a granter that fills a ring for ever; xl shutdown";
+        tally.told(&mut lab, name, |lab| {
+            let obeyed = fed(lab);
+            life::remove(lab, MAPPER)?;
+            obeyed
+        })?;
+    }
+    tally.witness(&mut lab, expected)?;
+    Ok(tally)
+}
+
+fn fed(lab: &mut Lab) -> Result<String> {
+    let lure = lab.command(HOSTILE, "lure feed")?;
+    life::create(lab, MAPPER, MAPPER, &Settings::none().on_crash("destroy"))?;
+    lab.says(HOSTILE, lure, "feed: the reader reads")?;
+    let enough = Instant::now() + FED;
+    while Instant::now() < enough {
+        lab.step(enough)?;
+    }
+    // Only a talkative xl tells when it comes to the domain itself.
+    let xl = lab.start(&["xl", "-vvv", "shutdown", MAPPER])?;
+    let asked = |lab: &Lab| lab.output(xl).contains("Shutting down domain").then_some(());
+    lab.until(PATIENCE, asked).context("xl asks for nothing")?;
+    let asked = Instant::now();
+    let down = |lab: &Lab| lab.toolstack(MAPPER).contains("has shut down").then_some(());
+    lab.until(PATIENCE, down).context("it does not shut down")?;
+    let obeyed = asked.elapsed();
+    lab.finish(xl)?;
+    let taken = lab.says(HOSTILE, lure, " MiB taken, ")?;
+    let answer = lab.answer(HOSTILE, lure, PATIENCE)?;
+    ensure!(answer.starts_with("ok lure how=feed"), "the hostile guest: {answer}");
+    ensure!(obeyed <= OBEYED, "obeyed after {} ms", obeyed.as_millis());
+    let taken = taken.trim_start_matches("feed: ");
+    Ok(format!("{taken}; obeyed {} ms after xl asked", obeyed.as_millis()))
+}
