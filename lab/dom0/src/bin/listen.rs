@@ -4,7 +4,7 @@
 //! It reads the console daemon's log, in which every byte is from the guest's first to its last,
 //! and ends with the last line, or with the first that is wrong.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 
 use anyhow::{Context, Result, ensure};
@@ -17,8 +17,12 @@ fn main() -> Result<()> {
     let lines: usize = words.next().context("no lines")?.parse()?;
     let changes = Inotify::init(InitFlags::empty())?;
     changes.add_watch(LOGS, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MODIFY)?;
-    println!("listen: ready");
     let path = format!("{LOGS}/guest-{guest}.log");
+    // What an earlier guest of its name said proves nothing.
+    if fs::exists(&path)? {
+        fs::remove_file(&path)?;
+    }
+    println!("listen: ready");
     let mut log = loop {
         match File::open(&path) {
             Ok(log) => break log,
