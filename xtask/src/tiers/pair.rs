@@ -4,11 +4,13 @@
 //! order, then checks of what a toolstack does to a guest. Each destroys what it left behind, so
 //! that the next one begins with no guest.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 
 use super::extent::Run;
-use crate::guests::config::Settings;
-use crate::guests::life::{GUEST, PLAIN, at_prompt, clear, create, gone, prompt};
+use crate::guests::config::{self, Settings};
+use crate::guests::life::{GUEST, PAIR, PLAIN, at_prompt, clear, create, gone, prompt};
 use crate::guests::{demo, image, life};
 use crate::host::steps::step;
 use crate::judge::crash;
@@ -24,7 +26,7 @@ type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 const LABS: [(&str, [&str; 2]); 2] =
     [("xenstored", ["granter", "mapper"]), ("oxenstored", ["mapper", "granter"])];
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("a guest of 4 MiB answers", smallest),
     ("xenstore says that it is ready", ready),
     ("xl console: prompt and history", console),
@@ -33,7 +35,12 @@ const CHECKS: [Check; 8] = [
     ("xl shutdown", shut_down),
     ("a crash leaves a dump", crashed),
     ("a map of a destroyed guest's pages is gone", outlived),
+    ("a node that was published for a guest before there was one", published_early),
 ];
+
+/// lab/trials/src/bin/early.rs, and how soon its reader may read: it asks Xen once a second.
+const EARLY: &str = "early";
+const ADMITTED: Duration = Duration::from_secs(4);
 
 /// What a debug Xen says of it.
 const EXPECTED: &[Expected] = &[
@@ -43,7 +50,9 @@ const EXPECTED: &[Expected] = &[
 
 /// The whole tier, in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
-    let dom0 = dom0::prepare(&image::files()?, run.xen.as_deref())?;
+    let mut files = image::files()?;
+    files.extend(config::files(EARLY, Settings::none().memory(4))?);
+    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
     let mut tally = Tally::default();
     for (store, order) in (0..run.extent.of(1, 5)).flat_map(|_| LABS) {
         let name = format!("pair-{store}");
@@ -141,4 +150,26 @@ fn outlived(lab: &mut Lab) -> Result<()> {
     ensure!(state.ends_with(" states=gone*2"), "{state}");
     same_bytes(&filled, &lab.ask(GUEST, "sum 1")?)?;
     lab.ask(GUEST, "unmap 1").map(drop)
+}
+
+fn published_early(lab: &mut Lab) -> Result<()> {
+    let [granter, mapper] = PAIR;
+    let publisher = create(lab, granter, EARLY, &Settings::none())?;
+    let reader = publisher + 1;
+    lab.says(granter, 0, &format!("early: published for {reader}"))?;
+    ensure!(at_prompt(lab, &Settings::none())? == reader, "xl gave another domid than {reader}");
+    let command = format!("xs read /local/domain/{publisher}/data/grantkit/early");
+    let end = Instant::now() + ADMITTED;
+    let read = loop {
+        let answer = lab.answered(GUEST, &command)?;
+        if answer.starts_with("ok ") || Instant::now() > end {
+            break answer;
+        }
+    };
+    ensure!(read.starts_with("ok xs read ") && read.ends_with("=hello"), "{read}");
+    // Nobody else may.
+    create(lab, mapper, PLAIN, &Settings::none())?;
+    let words = lab.refused(mapper, &command)?;
+    ensure!(words.starts_with("EACCES "), "another domain: {words}");
+    lab.ask(GUEST, &command).map(drop)
 }
