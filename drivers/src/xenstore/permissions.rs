@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::GARBAGE;
 use super::message::digits;
-use crate::{DomId, Error};
+use crate::{DomId, Error, list};
 
 /// What one domain may do with a node.
 ///
@@ -44,26 +44,25 @@ impl Permission {
 }
 
 /// The list as it's sent: each entry ended by a zero byte.
-pub(super) fn format(list: &[Permission]) -> Result<Vec<u8>, Error> {
+pub(super) fn format(entries: &[Permission]) -> Result<Vec<u8>, Error> {
     let mut text = Vec::new();
-    // A letter, five digits, a zero byte.
-    text.try_reserve_exact(7 * list.len()).map_err(|_| Error::NO_MEMORY)?;
-    for entry in list {
-        text.push(match (entry.read, entry.write) {
+    for entry in entries {
+        let letter = match (entry.read, entry.write) {
             (false, false) => b'n',
             (true, false) => b'r',
             (false, true) => b'w',
             (true, true) => b'b',
-        });
-        text.extend_from_slice(digits(entry.domid.get().into(), &mut [0; 10]));
-        text.push(0);
+        };
+        let mut buffer = [0; 10];
+        let digits = digits(entry.domid.get().into(), &mut buffer);
+        list::extend(&mut text, [&[letter], digits, b"\0"].into_iter().flatten().copied())?;
     }
     Ok(text)
 }
 
 /// The list as it's received.
 pub(super) fn parse(text: &[u8]) -> Result<Vec<Permission>, Error> {
-    let mut list = Vec::new();
+    let mut entries = Vec::new();
     for word in super::names(text) {
         let (letter, number) = word.split_at(1);
         let (read, write) = match letter {
@@ -75,10 +74,9 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Permission>, Error> {
         };
         let number = str::from_utf8(number).ok().and_then(|number| number.parse().ok());
         let domid = number.and_then(DomId::new).ok_or(GARBAGE)?;
-        list.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-        list.push(Permission { domid, read, write });
+        list::push(&mut entries, Permission { domid, read, write })?;
     }
-    Ok(list)
+    Ok(entries)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::message::{HEADER, encode};
 use super::state::State;
 use super::{Permission, Request, XenStore, path, permissions};
 use crate::memory::Platform;
-use crate::{DomId, Errno, Error};
+use crate::{DomId, Errno, Error, list};
 
 /// Who may read a published node, besides ourselves and dom0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,10 +133,10 @@ impl State {
     /// # Errors
     /// ENOMEM.
     fn expect(&mut self, reader: DomId, permit: Vec<u8>) -> Result<u64, Error> {
-        self.expected.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-        self.last_expected += 1;
-        self.expected.push(Expected { id: self.last_expected, reader, permit });
-        Ok(self.last_expected)
+        let id = self.last_expected + 1;
+        list::push(&mut self.expected, Expected { id, reader, permit })?;
+        self.last_expected = id;
+        Ok(id)
     }
 
     /// The next one who is awaited.
@@ -149,13 +149,8 @@ impl State {
     fn permit(&self, id: u64) -> Option<Result<Vec<u8>, Error>> {
         let expected = self.expected.iter().find(|one| one.id == id)?;
         let mut message = Vec::new();
-        Some(match message.try_reserve_exact(expected.permit.len()) {
-            Ok(()) => {
-                message.extend_from_slice(&expected.permit);
-                Ok(message)
-            }
-            Err(_) => Err(Error::NO_MEMORY),
-        })
+        let copied = list::extend(&mut message, expected.permit.iter().copied());
+        Some(copied.map(|()| message))
     }
 
     fn forget_expected(&mut self, id: u64) {
