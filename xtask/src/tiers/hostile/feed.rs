@@ -28,12 +28,14 @@ pub fn run(dom0: &Dom0, times: u32, expected: &[Expected]) -> Result<Tally> {
     let mut lab =
         step("boot a lab with two processors", || Lab::boot_on(2, dom0, "hostile-feed", ""))?;
     let mut tally = Tally::default();
-    bring_hostile(&mut lab)?;
     for _ in 0..times {
         let name = "a granter that fills a ring for ever; xl shutdown";
         tally.told(&mut lab, name, |lab| {
+            // A new one each time: what the last one published would be there to be found.
+            bring_hostile(lab)?;
             let obeyed = fed(lab);
             life::remove(lab, MAPPER)?;
+            life::remove(lab, HOSTILE)?;
             obeyed
         })?;
     }
