@@ -21,7 +21,7 @@ use crate::panics;
 use crate::tiers::{self, Extent};
 
 /// What the host tests may take.
-const TEST_LIMIT: Duration = Duration::from_secs(60);
+const TEST_LIMIT: Duration = Duration::from_secs(120);
 
 /// All that builds on the host.
 const HOST: [&str; 1] = ["--workspace"];
