@@ -225,6 +225,32 @@ fn a_publication_given_up_at_any_moment_leaves_no_node() {
 }
 
 #[test]
+fn a_publication_that_goes_while_its_reader_is_admitted_permits_nothing_later() {
+    let Pair { world, alice, .. } = Pair::new();
+    with_upkeep(&alice, async {
+        let xs = store(&alice);
+        let node = xs.publish(NODE, b"hello", Reader::Domain(domid(LATE))).await.unwrap();
+        // The reader comes while there is room for no more requests.
+        world.xenstore_daemon(false);
+        let mut reads: Vec<_> = (0..16).map(|_| xs.read("domid")).collect();
+        for read in &mut reads {
+            assert!(poll_once(read).is_pending());
+        }
+        let late = world.guest(LATE, Config::default());
+        pause(&alice, 1_100).await;
+        drop(node);
+        world.xenstore_daemon(true);
+        for read in reads {
+            read.await.unwrap();
+        }
+        xs.write(NODE, b"ours alone").await.unwrap();
+        pause(&alice, 5_000).await;
+        assert_eq!(xs.permissions(NODE).await.unwrap(), [Permission::none(alice.domid)]);
+        assert_eq!(errno(read_by(&late).await), Errno::EACCES);
+    });
+}
+
+#[test]
 fn what_is_refused_publishes_nothing() {
     let world = World::new();
     let alice = world.guest(ALICE, Config::default());

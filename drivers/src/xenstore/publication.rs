@@ -114,10 +114,12 @@ impl<X: Platform> XenStore<X> {
             if self.inner.events.domain_exists(reader) != Ok(true) {
                 continue;
             }
-            let Some(permit) = self.inner.with(|state| state.permit(id)) else {
-                continue;
+            let permitted = match self.inner.with(|state| state.permit(id)) {
+                None => continue,
+                Some(Ok(request)) => Request::issued(self.inner.clone(), request).await.map(drop),
+                Some(Err(error)) => Err(error),
             };
-            match Request::new(self.inner.clone(), permit).await {
+            match permitted {
                 // It passes: the next time.
                 Err(error) if matches!(error.errno(), Errno::EAGAIN | Errno::ENOMEM) => {}
                 // Done, or the node is not ours to permit any more.
@@ -145,12 +147,14 @@ impl State {
         Some((next.id, next.reader))
     }
 
-    /// The message for a reader who has come, unless he is awaited no more.
-    fn permit(&self, id: u64) -> Option<Result<Vec<u8>, Error>> {
+    /// Permits the node to a reader who has come, unless he is awaited no more; the request's
+    /// number. It's issued here, room or not: one that waited for room could come after the node's
+    /// removal, and permit another node at the path.
+    fn permit(&mut self, id: u64) -> Option<Result<u32, Error>> {
         let expected = self.expected.iter().find(|one| one.id == id)?;
         let mut message = Vec::new();
         let copied = list::extend(&mut message, expected.permit.iter().copied());
-        Some(copied.map(|()| message))
+        Some(copied.and_then(|()| self.issue(message, Vec::new())))
     }
 
     fn forget_expected(&mut self, id: u64) {
