@@ -251,6 +251,28 @@ fn a_publication_that_goes_while_its_reader_is_admitted_permits_nothing_later() 
 }
 
 #[test]
+fn a_refused_publication_leaves_what_was_there() {
+    let Pair { alice, .. } = Pair::new();
+    with_upkeep(&alice, async {
+        let xs = store(&alice);
+        xs.write(NODE, b"ours").await.unwrap();
+        let refused = xs.publish(NODE, &[0; 3000], Reader::Domain(domid(BOB))).await;
+        assert_eq!(errno(refused.map(drop)), Errno::ENOSPC);
+        assert_eq!(xs.read(NODE).await.unwrap(), b"ours");
+        // It can be tried again, any number of times.
+        for nth in [1, 1, 2] {
+            alice.xen.xenstore_fail(nth, "EAGAIN");
+            let refused = xs.publish("data/other", b"1", Reader::Domain(domid(LATE))).await;
+            assert_eq!(errno(refused.map(drop)), Errno::EAGAIN);
+        }
+        let node = xs.publish("data/other", b"1", Reader::Domain(domid(LATE))).await.unwrap();
+        assert_eq!(xs.read("data/other").await.unwrap(), b"1");
+        drop(node);
+        assert_eq!(errno(xs.read("data/other").await), Errno::ENOENT);
+    });
+}
+
+#[test]
 fn what_is_refused_publishes_nothing() {
     let world = World::new();
     let alice = world.guest(ALICE, Config::default());

@@ -19,7 +19,7 @@ use xen_sys::io::xs_wire::XsMessageType;
 
 use super::message::{HEADER, encode};
 use super::state::State;
-use super::{Permission, Request, XenStore, path, permissions};
+use super::{GARBAGE, Permission, Request, XenStore, path, permissions};
 use crate::memory::Platform;
 use crate::{DomId, Errno, Error, list};
 
@@ -57,7 +57,8 @@ impl<X: Platform> XenStore<X> {
     /// has one publication at a time, since the first that goes takes the node along.
     ///
     /// # Errors
-    /// As [`XenStore::write`]. Nothing is left then.
+    /// As [`XenStore::write`]. Nothing is left then; what was at the path stays if it could not be
+    /// written.
     pub async fn publish(
         &self,
         path: &str,
@@ -82,7 +83,14 @@ impl<X: Platform> XenStore<X> {
         inner.with(State::set_aside)?;
         let store = XenStore { inner: inner.clone(), transaction: 0 };
         let mut publication = Publication { store, end, id: 0 };
-        Request::new(inner.clone(), Ok(write)).await?;
+        if let Err(error) = Request::new(inner.clone(), Ok(write)).await {
+            if error != GARBAGE {
+                // Nothing was written: what was at the path before is not ours to remove.
+                publication.end = Vec::new();
+                inner.with(State::give_place);
+            }
+            return Err(error);
+        }
         if let Reader::Domain(reader) = reader
             && inner.events.domain_exists(reader) != Ok(true)
         {

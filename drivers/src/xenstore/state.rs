@@ -169,13 +169,18 @@ impl State {
         Ok(())
     }
 
+    /// A place that was set aside is not needed.
+    pub(super) fn give_place(&mut self) {
+        self.places -= 1;
+    }
+
     /// Issues a request in a place that was set aside, beyond [`IN_FLIGHT`] if need be; its number.
     /// `abandoned`: nobody waits for the answer.
     ///
     /// # Errors
     /// EIO once the ring is broken.
     pub(super) fn issue_aside(&mut self, message: Vec<u8>, abandoned: bool) -> Result<u32, Error> {
-        self.places -= 1;
+        self.give_place();
         if self.broken { Err(BROKEN) } else { Ok(self.push(message, Vec::new(), abandoned)) }
     }
 
