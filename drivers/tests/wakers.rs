@@ -14,8 +14,10 @@ use std::thread;
 use std::time::Duration;
 
 use common::{BOB, domid};
+use drivers::gntalloc::FLAG_WRITABLE;
 use drivers::gntdev::ReadWrite;
-use drivers::notify::{NotifyRequest, SEND_EVENT};
+use drivers::notify::{NotifyRequest, SEND_EVENT, UnmapNotify};
+use drivers::shared::SharedMut;
 use drivers::xenstore::XenStore;
 use drivers::{Access, Call, Errno, GrantRef, Index, Pages};
 use embassy_futures::yield_now;
@@ -356,6 +358,64 @@ fn a_waker_at_the_upkeep_may_do_anything_with_the_devices() {
         drop(indexed);
         assert_eq!(index_of_nothing(&pair), Errno::EINVAL);
         pair.assert_clean();
+    });
+}
+
+#[test]
+fn a_page_that_a_waker_lets_go_of_first_is_let_go_of_once() {
+    in_time(|| {
+        let pair = Pair::new();
+        let device = Rc::new(pair.alice.gntalloc.open_indexed().unwrap());
+        let mut grefs = [GrantRef(0); 2];
+        let first = device.alloc_gref(BOB, FLAG_WRITABLE, &mut grefs).unwrap();
+        let second = Index::of_page(first.page() + 1);
+        let local = device.mmap(second, Pages(1), true).unwrap();
+        let mapping = pair.bob.map::<ReadWrite>(&[pair.alice.domid.grant(grefs[0])]);
+        let inner = device.clone();
+        let hostile = Hostile::new(move |done| {
+            if done == Done::Woken {
+                inner.dealloc_gref(second, Pages(1)).unwrap();
+            }
+        });
+        let waker = hostile.waker();
+        let mut upkeep = Box::pin(pair.alice.upkeep());
+        assert!(!poll(upkeep.as_mut(), &waker));
+        device.dealloc_gref(first, Pages(2)).unwrap();
+        assert_eq!(hostile.woken.get(), 1, "a page is parked");
+        // The local mapping keeps its page.
+        local.write(0, b"kept").unwrap();
+        assert_eq!(pair.alice.gntalloc.in_use(), 2);
+        drop((local, mapping, upkeep));
+        assert_eq!(pair.alice.gntalloc.reap(u32::MAX), 1);
+        pair.assert_clean();
+    });
+}
+
+#[test]
+fn a_waker_can_take_no_index_that_is_about_to_be_mapped() {
+    in_time(|| {
+        let pair = Pair::new();
+        let export = pair.alice.share(&pair.bob, 1);
+        let grants = pair.alice.offer(&export);
+        let device = Rc::new(pair.bob.gntdev.open_indexed().unwrap());
+        let index = device.map_grant_ref(&grants).unwrap();
+        let addr = device.mmap(index, Pages(1), true, Access::ReadWrite).unwrap();
+        let inner = device.clone();
+        let hostile = Hostile::new(move |done| {
+            let second = Index::of_page(1);
+            if done == Done::Woken && inner.unmap_grant_ref(second, Pages(1)).is_ok() {
+                assert_eq!(inner.map_grant_ref(&[domid(BOB).grant(GrantRef(8))]).unwrap(), second);
+            }
+        });
+        let waker = hostile.waker();
+        pair.bob.xen.deny(Call::GnttabUnmap, Some(Errno::EFAULT));
+        device.munmap_and_remove(addr, Pages(1)).unwrap_err();
+        let mut upkeep = Box::pin(pair.bob.upkeep());
+        assert!(!poll(upkeep.as_mut(), &waker));
+        let mapped = device.map_grants(&grants, Access::ReadWrite, UnmapNotify::NONE);
+        assert!(hostile.woken.get() > 0, "a page is stuck");
+        // The waker comes too late to have the index.
+        assert_eq!(device.get_offset_for_vaddr(mapped.unwrap()), Ok((Index::of_page(1), Pages(1))));
     });
 }
 

@@ -107,8 +107,10 @@ impl<X: Platform> IndexDevice<X> {
     pub fn dealloc_gref(&self, index: Index, count: Pages) -> Result<(), Error> {
         let run = self.with(|opened| opened.run(index, count)).ok_or(NOT_ALLOCATED)?;
         for page in run {
-            self.with(|opened| opened.unlist(page));
-            self.drop_user(page);
+            // Who is told of a parked page may be letting go of the next.
+            if self.with(|opened| opened.unlist(page)) {
+                self.drop_user(page);
+            }
         }
         Ok(())
     }
@@ -207,10 +209,10 @@ impl OpenedAlloc {
         (count.0 > 0 && index.is_of_page() && run.clone().all(listed)).then_some(run)
     }
 
-    fn unlist(&mut self, page: u64) {
-        if let Some(record) = self.records.get_mut(&page) {
-            record.listed = false;
-        }
+    /// No index names the page any more; whether one did.
+    fn unlist(&mut self, page: u64) -> bool {
+        let record = self.records.get_mut(&page);
+        record.is_some_and(|record| core::mem::take(&mut record.listed))
     }
 
     fn add_user(&mut self, page: u64) {

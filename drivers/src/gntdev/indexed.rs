@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use super::device::IN_USE;
-use super::table::{Table, Ticket};
+use super::table::Table;
 use super::{Books, GntDev, Usage, check_limit};
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::notify::{NotifyRequest, UnmapNotify};
@@ -70,14 +70,8 @@ impl<X: Platform> IndexDevice<X> {
     /// EINVAL for no references, ENOMEM for more than the index space has room for. Nothing
     /// changes then.
     pub fn map_grant_ref(&self, grants: &[ClaimedGrant]) -> Result<Index, Error> {
-        self.reserve(grants).map(|(first, _)| Index::of_page(first.into()))
-    }
-
-    fn reserve(&self, grants: &[ClaimedGrant]) -> Result<(u32, Ticket), Error> {
-        if grants.is_empty() {
-            return Err(Error::Local(Errno::EINVAL, "at least 1 reference can be reserved"));
-        }
-        self.with(|table| table.reserve(grants))
+        let (first, _) = self.with(|table| table.reserve(grants))?;
+        Ok(Index::of_page(first.into()))
     }
 
     /// UNMAP_GRANT_REF: removes `count` indices from `index` on, of one reservation or of several.
@@ -166,10 +160,11 @@ impl<X: Platform> IndexDevice<X> {
         if let Some(byte) = notify.byte {
             check_range(grants.len().saturating_mul(PAGE_SIZE), byte, 1)?;
         }
-        let (first, ticket) = self.reserve(grants)?;
-        let run = first..first + grants.len() as u32;
-        let byte = notify.byte.map(|byte| first as usize * PAGE_SIZE + byte);
+        // All of it at once, so that nobody else has the indices before they are mapped.
         self.with(|table| {
+            let (first, ticket) = table.reserve(grants)?;
+            let run = first..first + grants.len() as u32;
+            let byte = notify.byte.map(|byte| first as usize * PAGE_SIZE + byte);
             let mut mapped = Ok(());
             if byte.is_some() || event.is_some() {
                 mapped = table.set_notify(first, byte, event);

@@ -109,11 +109,14 @@ impl<X: Platform> Table<X> {
         self.window.status(index).filter(|_| entry.state != IndexState::Free)
     }
 
-    /// Reserves a run of indices for `grants`, at least one. Returns the first, and the ticket.
+    /// Reserves a run of indices for `grants`. Returns the first, and the ticket.
     ///
     /// # Errors
-    /// ENOMEM without a free run or memory; nothing changes then.
+    /// EINVAL for no references, ENOMEM without a free run or memory; nothing changes then.
     pub(crate) fn reserve(&mut self, grants: &[ClaimedGrant]) -> Result<(u32, Ticket), Error> {
+        if grants.is_empty() {
+            return Err(Error::Local(Errno::EINVAL, "at least 1 reference can be reserved"));
+        }
         let count = u32::try_from(grants.len()).map_err(|_| FULL)?;
         self.retry_stuck();
         let first = self.free.take(count).ok_or(FULL)?;
