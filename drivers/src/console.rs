@@ -107,32 +107,35 @@ impl<X: Platform> Console<X> {
 
     /// Writes all of `bytes` without awaiting. If nobody takes any for 2 s, the rest is given up
     /// and counted.
-    pub fn print_now(&self, mut bytes: &[u8]) {
-        let xen = &self.0.xen;
-        let mut deadline = xen.now() + PATIENCE_NS;
-        loop {
-            let taken = self.push(bytes);
-            bytes = bytes.get(taken..).unwrap_or_default();
-            if bytes.is_empty() {
-                return;
-            }
-            if taken > 0 {
-                deadline = xen.now() + PATIENCE_NS;
-            } else if xen.now() >= deadline {
-                self.0.out.lock().lost += bytes.len() as u64;
-                return;
-            }
-            xen.yield_cpu();
-        }
+    pub fn print_now(&self, bytes: &[u8]) {
+        self.parts_now(&[bytes]);
     }
 
-    /// Writes `text` as lines of their own: on a new line, and ended.
+    /// Writes `text` as lines of their own: on a new line, and ended. Given up as one, if it is.
     pub fn line_now(&self, text: &str) {
-        if !self.0.out.lock().at_line_start {
-            self.print_now(b"\n");
+        let before = if self.0.out.lock().at_line_start { "" } else { "\n" };
+        self.parts_now(&[before.as_bytes(), text.as_bytes(), b"\n"]);
+    }
+
+    /// [`Console::print_now`], with one patience for all parts.
+    fn parts_now(&self, parts: &[&[u8]]) {
+        let xen = &self.0.xen;
+        let mut deadline = xen.now() + PATIENCE_NS;
+        for mut bytes in parts.iter().copied() {
+            while !bytes.is_empty() {
+                let taken = self.push(bytes);
+                bytes = bytes.get(taken..).unwrap_or_default();
+                if taken > 0 {
+                    deadline = xen.now() + PATIENCE_NS;
+                } else if xen.now() >= deadline {
+                    self.0.out.lock().lost += bytes.len() as u64;
+                    break;
+                }
+                if !bytes.is_empty() {
+                    xen.yield_cpu();
+                }
+            }
         }
-        self.print_now(text.as_bytes());
-        self.print_now(b"\n");
     }
 
     /// Whether somebody is in the middle of writing. To a trap or a panic that means: it was the

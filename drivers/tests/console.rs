@@ -166,3 +166,21 @@ fn upkeep_tries_again_to_unmap_what_xen_would_not() {
     export.end().unwrap();
     pair.assert_clean();
 }
+
+#[test]
+fn a_line_that_nobody_takes_is_given_up_after_two_seconds_with_its_ends() {
+    let world = World::new();
+    let guest = world.guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    guest.console.print_now(&[b'.'; 2048 + 16_383]);
+    assert_eq!(world.now(), 0, "it had room");
+    for lines in 1..=3 {
+        guest.console.line_now("nobody");
+        assert!((2_000_000_000..2_100_000_000).contains(&(world.now() / lines)), "{}", world.now());
+        assert_eq!(guest.console.lost(), 8 * lines);
+    }
+    guest.xen.console_daemon(true);
+    guest.console.line_now("somebody");
+    assert!(guest.console.drain(world.now() + 1_000_000_000));
+    assert!(guest.xen.console_output().ends_with(".\r\nsomebody\r\n"));
+}
