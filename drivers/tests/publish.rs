@@ -273,6 +273,87 @@ fn a_refused_publication_leaves_what_was_there() {
 }
 
 #[test]
+fn a_xen_that_will_not_say_who_is_there_shuts_nobody_out() {
+    let Pair { world, alice, bob } = Pair::new();
+    with_upkeep(&alice, async {
+        let xs = store(&alice);
+        alice.xen.deny(Call::EvtchnStatus, Some(Errno::ENOSYS));
+        let _node = xs.publish(NODE, b"hello", Reader::Domain(bob.domid)).await.unwrap();
+        assert_eq!(read_by(&bob).await.unwrap(), b"hello", "he is there, and can read at once");
+        let reader = Reader::Domain(domid(LATE));
+        let _late = xs.publish("data/late", b"hello", reader).await.unwrap();
+        let late = world.guest(LATE, Config::default());
+        let asked = alice.xen.xenstore_requests();
+        pause(&alice, 5_000).await;
+        assert_eq!(alice.xen.xenstore_requests(), asked, "nothing is known of him");
+        alice.xen.deny(Call::EvtchnStatus, None);
+        pause(&alice, 1_100).await;
+        late.events.dispatch();
+        let list = [Permission::none(alice.domid), Permission::read(late.domid)];
+        assert_eq!(xs.permissions("data/late").await.unwrap(), list);
+        let before = questions(&alice);
+        pause(&alice, 10_000).await;
+        assert_eq!(questions(&alice), before);
+    });
+}
+
+#[test]
+fn of_several_nodes_for_one_reader_each_goes_by_itself() {
+    for gone in 0..3 {
+        let Pair { world, alice, .. } = Pair::new();
+        with_upkeep(&alice, async {
+            let xs = store(&alice);
+            let paths = ["data/a", "data/b", "data/c"];
+            let mut nodes = Vec::new();
+            for path in paths {
+                let node = xs.publish(path, b"hello", Reader::Domain(domid(LATE))).await;
+                nodes.push(node.unwrap());
+            }
+            drop(nodes.remove(gone));
+            // One that comes meanwhile is none of those that went.
+            nodes.push(xs.publish(NODE, b"hello", Reader::Domain(domid(LATE + 1))).await.unwrap());
+            world.guest(LATE, Config::default());
+            pause(&alice, 1_100).await;
+            let list = [Permission::none(alice.domid), Permission::read(domid(LATE))];
+            for (n, path) in paths.into_iter().enumerate() {
+                let seen = xs.permissions(path).await;
+                if n == gone {
+                    assert_eq!(errno(seen), Errno::ENOENT);
+                } else {
+                    assert_eq!(seen.unwrap(), list);
+                }
+            }
+            world.guest(LATE + 1, Config::default());
+            pause(&alice, 1_100).await;
+            assert_eq!(xs.permissions(NODE).await.unwrap().len(), 2);
+            let before = questions(&alice);
+            pause(&alice, 5_000).await;
+            assert_eq!(questions(&alice), before);
+        });
+    }
+}
+
+#[test]
+fn a_reader_who_comes_after_the_connection_broke_is_asked_for_no_more() {
+    let Pair { world, alice, .. } = Pair::new();
+    with_upkeep(&alice, async {
+        let xs = store(&alice);
+        let reader = Reader::Domain(domid(LATE));
+        let node = xs.publish(NODE, b"hello", reader).await.unwrap();
+        alice.xen.xenstore_index(true, u32::MAX);
+        assert_eq!(errno(xs.read("domid").await), Errno::EIO);
+        assert_eq!(errno(xs.publish("data/a", b"", reader).await.map(drop)), Errno::EIO);
+        world.guest(LATE, Config::default());
+        pause(&alice, 1_100).await;
+        let before = questions(&alice);
+        pause(&alice, 5_000).await;
+        assert_eq!(questions(&alice), before);
+        drop(node);
+        assert_eq!(errno(xs.read("domid").await), Errno::EIO);
+    });
+}
+
+#[test]
 fn what_is_refused_publishes_nothing() {
     let world = World::new();
     let alice = world.guest(ALICE, Config::default());

@@ -1,0 +1,97 @@
+//! A xenstore daemon that answers out of order, twice, or to what it can't have seen: each request
+//! gets its own answer, once, and the stream stays whole.
+
+mod common;
+
+use std::pin::pin;
+
+use common::errno;
+use drivers::Errno;
+use drivers::xenstore::XenStore;
+use embassy_futures::join::join_array;
+use embassy_futures::poll_once;
+use embassy_futures::yield_now;
+use fake_xen::{FakeXen, Guest, Pair, Task};
+
+const READ: u32 = 2;
+const TRANSACTION_START: u32 = 6;
+const WRITE: u32 = 11;
+
+fn store(guest: &Guest) -> XenStore<FakeXen> {
+    guest.xenstore.clone().expect("an ordinary guest has xenstore")
+}
+
+fn run(guest: &Guest, test: impl Future<Output = ()>) {
+    guest.xen.world().run([Task::new(&guest.events, test)]);
+}
+
+/// A message of the daemon's.
+fn message(kind: u32, id: u32, payload: &[u8]) -> Vec<u8> {
+    let words = [kind, id, 0, payload.len() as u32];
+    words.iter().flat_map(|word| word.to_le_bytes()).chain(payload.iter().copied()).collect()
+}
+
+#[test]
+fn answers_in_any_order_and_more_than_one_of_them_come_to_who_asked() {
+    let Pair { alice, .. } = Pair::new();
+    run(&alice, async {
+        let xs = store(&alice);
+        // All three are sent, and then answered from the last to the first, each twice.
+        for id in [3, 3, 2, 2, 1, 1] {
+            alice.xen.xenstore_garbage(&message(READ, id, format!("answer {id}").as_bytes()));
+        }
+        let answers = join_array(["domid", "name", "data"].map(|path| xs.read(path))).await;
+        let answers = answers.map(Result::unwrap);
+        assert_eq!(answers, [&b"answer 1"[..], b"answer 2", b"answer 3"]);
+        // What it says to them now is nobody's.
+        xs.write("data/a", b"1").await.unwrap();
+        assert_eq!(xs.read("data/a").await.unwrap(), b"1");
+    });
+}
+
+#[test]
+fn the_first_of_two_answers_counts_even_if_it_was_not_fetched_yet() {
+    let Pair { alice, .. } = Pair::new();
+    run(&alice, async {
+        let xs = store(&alice);
+        alice.xen.xenstore_garbage(&message(READ, 1, b"first"));
+        let mut kept = pin!(xs.read("domid"));
+        assert!(poll_once(kept.as_mut()).is_pending());
+        // Moved by somebody else, together with the daemon's own answer.
+        assert_eq!(xs.read("domid").await.unwrap(), b"1");
+        assert_eq!(kept.await.unwrap(), b"first");
+    });
+}
+
+#[test]
+fn an_answer_to_what_is_not_sent_yet_is_nobodys() {
+    let Pair { world, alice, .. } = Pair::new();
+    run(&alice, async {
+        let xs = store(&alice);
+        world.xenstore_daemon(false);
+        // Two rings of bytes, of which the daemon has seen one when it answers.
+        let long = [7; 1900];
+        let mut write = pin!(xs.write("data/long", &long));
+        assert!(poll_once(write.as_mut()).is_pending());
+        alice.xen.xenstore_garbage(&message(WRITE, 1, b"OK\0"));
+        world.xenstore_daemon(true);
+        yield_now().await;
+        write.await.unwrap();
+        assert_eq!(xs.read("data/long").await.unwrap(), long);
+    });
+}
+
+#[test]
+fn a_transaction_number_that_cannot_be_is_an_error() {
+    for number in [&b""[..], b"\0", b"0\0", b"-1\0", b"+1\0", b"4294967296\0", b"1 \0", b"1\x001\0"]
+    {
+        let Pair { alice, .. } = Pair::new();
+        run(&alice, async {
+            let xs = store(&alice);
+            alice.xen.xenstore_garbage(&message(TRANSACTION_START, 1, number));
+            let refused = xs.transaction().await.map(drop);
+            assert_eq!(errno(refused), Errno::EIO, "{number:?}");
+            xs.write("data/a", b"1").await.unwrap();
+        });
+    }
+}
