@@ -64,6 +64,21 @@ fn the_first_of_two_answers_counts_even_if_it_was_not_fetched_yet() {
 }
 
 #[test]
+fn what_was_answered_before_the_ring_broke_is_still_told() {
+    let Pair { alice, .. } = Pair::new();
+    run(&alice, async {
+        let xs = store(&alice);
+        xs.write("data/a", b"1").await.unwrap();
+        let mut kept = pin!(xs.read("data/a"));
+        assert!(poll_once(kept.as_mut()).is_pending());
+        xs.read("domid").await.unwrap();
+        alice.xen.xenstore_index(true, u32::MAX);
+        assert_eq!(errno(xs.read("domid").await), Errno::EIO);
+        assert_eq!(kept.await.unwrap(), b"1");
+    });
+}
+
+#[test]
 fn an_answer_to_what_is_not_sent_yet_is_nobodys() {
     let Pair { world, alice, .. } = Pair::new();
     run(&alice, async {

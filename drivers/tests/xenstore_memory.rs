@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use common::domid;
 use drivers::xenstore::{Permission, Reader, WatchEvent, XenStore, names};
 use drivers::{Errno, Error};
+use embassy_futures::poll_once;
 use fake_xen::heap::{self, Heap};
 use fake_xen::{FakeXen, Guest, Pair, Task};
 
@@ -292,4 +293,47 @@ fn several_that_are_given_up_in_the_middle() {
         Ok(())
     });
     assert!(requests > 6, "{requests}");
+}
+
+#[test]
+fn publications_that_wait_for_room_are_given_up_without_memory() {
+    let Pair { world, alice, .. } = Pair::new();
+    world.run([Task::new(&alice.events, async {
+        let xs = alice.xenstore.clone().unwrap();
+        world.xenstore_daemon(false);
+        let mut reads: Vec<_> = (0..16).map(|_| xs.read("domid")).collect();
+        for read in &mut reads {
+            assert!(poll_once(read).is_pending());
+        }
+        let mut waiting: Vec<_> =
+            (0..40).map(|_| Box::pin(xs.publish("data/published", b"", Reader::Anyone))).collect();
+        for publish in &mut waiting {
+            assert!(poll_once(publish.as_mut()).is_pending());
+        }
+        assert_eq!(heap::requests(|| drop(waiting)), 0);
+        world.xenstore_daemon(true);
+        for read in reads {
+            read.await.unwrap();
+        }
+        works(&alice, &xs).await;
+    })]);
+}
+
+#[test]
+fn what_refused_publications_cost_does_not_grow() {
+    let Pair { world, alice, .. } = Pair::new();
+    let xs = alice.xenstore.clone().unwrap();
+    let hundreds = || {
+        heap::requests(|| {
+            world.run([Task::new(&alice.events, async {
+                for _ in 0..200 {
+                    let refused = xs.publish("control/mine", b"", Reader::Anyone).await;
+                    assert_eq!(refused.unwrap_err().errno(), Errno::EACCES);
+                }
+            })]);
+        })
+    };
+    hundreds();
+    let cost = hundreds();
+    (0..6).for_each(|_| assert_eq!(hundreds(), cost));
 }
