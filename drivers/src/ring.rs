@@ -3,7 +3,9 @@
 //! The first page holds the two indices, which run free, and two marks that say who waits; the
 //! other pages are the buffer. Each side writes its own index and mark only, keeps its index
 //! privately, and reads the other's once per look and checks it: an index that can't be ends the
-//! stream with an error. An event is sent only to a side that has said it waits.
+//! stream with an error. An event is sent only to a side that has said it waits. Any error ends the
+//! stream: Xen may refuse the event of bytes that were moved already, and moving them again would
+//! have them twice. A future that is dropped does not tell how much it has moved, either.
 //!
 //! Closing is not part of it: the ends agree on that elsewhere.
 

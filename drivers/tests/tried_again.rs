@@ -93,6 +93,29 @@ fn indices_mapped_at_once_and_refused_are_used_again_only_once_nothing_is_mapped
 }
 
 #[test]
+fn what_could_not_be_reserved_for_want_of_page_tables_is_reserved_later_and_mapped() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 600);
+    let grants = pair.alice.offer(&export);
+    let (typed, indexed) =
+        (pair.bob.gntdev.open().unwrap(), pair.bob.gntdev.open_indexed().unwrap());
+    for _ in 0..2 {
+        pair.bob.xen.fail_page_after(0);
+        assert_eq!(errno(typed.reserve(&grants).map(drop)), Errno::ENOMEM);
+        pair.bob.xen.fail_page_after(0);
+        assert_eq!(errno(indexed.map_grant_ref(&grants)), Errno::ENOMEM);
+    }
+    let mapping = typed.reserve(&grants).unwrap().map::<ReadWrite>().unwrap();
+    mapping.write(599 * 4096, b"typed").unwrap();
+    assert_eq!(bytes(&export, 599 * 4096), *b"typed");
+    let addr = indexed.map_grants(&grants, Access::ReadWrite, UnmapNotify::NONE).unwrap();
+    indexed.write(addr + 599 * 4096, b"index").unwrap();
+    assert_eq!(bytes(&export, 599 * 4096), *b"index");
+    drop((mapping, indexed, export));
+    pair.assert_clean();
+}
+
+#[test]
 fn a_grant_table_that_could_not_grow_grows_at_the_next_try() {
     let config = Config { max_grant_frames: 4, pages: 2500, ..Config::default() };
     let pair = Pair::of(config, Config::default());

@@ -319,16 +319,15 @@ fn publications_that_wait_for_room_are_given_up_without_memory() {
     })]);
 }
 
-#[test]
-fn what_refused_publications_cost_does_not_grow() {
+/// Asserts that `call`, made again and again, asks the heap for no more than it did at first.
+fn cost_is_steady(call: impl AsyncFn(&Store)) {
     let Pair { world, alice, .. } = Pair::new();
     let xs = alice.xenstore.clone().unwrap();
     let hundreds = || {
         heap::requests(|| {
             world.run([Task::new(&alice.events, async {
                 for _ in 0..200 {
-                    let refused = xs.publish("control/mine", b"", Reader::Anyone).await;
-                    assert_eq!(refused.unwrap_err().errno(), Errno::EACCES);
+                    call(&xs).await;
                 }
             })]);
         })
@@ -336,4 +335,17 @@ fn what_refused_publications_cost_does_not_grow() {
     hundreds();
     let cost = hundreds();
     (0..6).for_each(|_| assert_eq!(hundreds(), cost));
+}
+
+#[test]
+fn what_was_closed_or_refused_keeps_no_memory() {
+    cost_is_steady(async |xs| {
+        let refused = xs.publish("control/mine", b"", Reader::Anyone).await;
+        assert_eq!(refused.unwrap_err().errno(), Errno::EACCES);
+    });
+    cost_is_steady(async |xs| drop(xs.publish("data/a", b"", Reader::Anyone).await.unwrap()));
+    cost_is_steady(async |xs| drop(xs.watch("data").await.unwrap()));
+    cost_is_steady(async |xs| assert!(xs.watch("data//a").await.is_err()));
+    cost_is_steady(async |xs| xs.transaction().await.unwrap().commit().await.unwrap());
+    cost_is_steady(async |xs| drop(xs.transaction().await.unwrap()));
 }

@@ -174,7 +174,8 @@ impl State {
 }
 
 impl<X: Platform> Publication<X> {
-    /// Writes another value; who may read it stays.
+    /// Writes another value; who may read it stays. Await it while you keep the publication: sent
+    /// after the removal, it would make a node that stays.
     ///
     /// # Errors
     /// As [`XenStore::write`].
