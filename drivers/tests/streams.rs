@@ -1,8 +1,11 @@
 //! Who prints, reads or sends, and who has to be told.
 
+use std::pin::pin;
+
 use drivers::Call;
 use drivers::gntdev::ReadWrite;
 use drivers::ring::{Receiver, Sender};
+use embassy_futures::poll_once;
 use fake_xen::{Config, ConsoleKind, Pair, Task, World};
 
 #[test]
@@ -64,6 +67,23 @@ fn a_message_that_comes_while_a_line_waits_for_room_goes_before_it_or_after_it()
     let output = guest.xen.console_output();
     assert!(output.contains(&line.replace('\n', "\r\n")), "{}", &output[18_000..]);
     assert!(output.contains("\r\na message\r\n"), "{}", &output[18_000..]);
+}
+
+#[test]
+fn line_ends_count_as_what_they_become_when_it_is_asked_whether_a_text_fits() {
+    let world = World::new();
+    let guest = world.guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    // Room for 4,000 bytes is left, and the text becomes 6,000.
+    guest.console.print_now(&[b'.'; 2048 + 16_384 - 4000]);
+    let mut print = pin!(guest.console.print(&[b'\n'; 3000]));
+    assert!(poll_once(print.as_mut()).is_pending());
+    guest.console.print_now(b"a message");
+    guest.xen.console_daemon(true);
+    world.run([Task::new(&guest.events, print)]);
+    assert!(guest.console.drain(world.now() + 1_000_000_000));
+    let expected = ".".repeat(14_432) + "a message" + &"\r\n".repeat(3000);
+    assert_eq!(guest.xen.console_output(), expected);
 }
 
 #[test]
