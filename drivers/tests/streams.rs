@@ -49,6 +49,22 @@ fn who_gives_way_goes_on_by_itself() {
 }
 
 #[test]
+fn who_moves_little_at_a_time_gives_way_as_well() {
+    let world = World::new();
+    let guest = world.guest(1, Config { console: ConsoleKind::Hypervisor, ..Config::default() });
+    let mut print = pin!(async {
+        for _ in 0..100 {
+            guest.console.print(&[b'x'; 100]).await;
+        }
+    });
+    for polls in 1..=4 {
+        assert!(poll_once(print.as_mut()).is_pending());
+        assert_eq!(guest.xen.console_output().len(), 2100 * polls);
+    }
+    assert!(poll_once(print.as_mut()).is_ready());
+}
+
+#[test]
 fn a_message_that_comes_while_a_line_waits_for_room_goes_before_it_or_after_it() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
