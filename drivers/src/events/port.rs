@@ -1,0 +1,120 @@
+//! One holder of an open port: sends, waits, asks who is at the other end.
+
+use core::future::poll_fn;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::{Poll, Waker};
+
+use xen_sys::event_channel::{EvtchnSend, EvtchnState, EvtchnStatus};
+use xen_sys::xen::{DOMID_SELF, Virq};
+
+use super::Events;
+use crate::memory::Platform;
+use crate::{Call, Error, PortNumber};
+
+/// What is at the other end of a port of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortStatus {
+    /// Nobody has bound it yet, or the peer has closed its end or is gone.
+    Unbound(u16),
+    /// Bound to this port of this domain.
+    Interdomain(u16, PortNumber),
+    /// A virtual interrupt.
+    Virq(Virq),
+    /// Anything else, with Xen's number for it.
+    Other(u32),
+}
+
+/// One holder of an open port. The port closes when its last holder is dropped.
+#[derive(Debug)]
+pub struct Port<X: Platform> {
+    pub(super) events: Events<X>,
+    pub(super) number: PortNumber,
+    /// How many of the port's events this holder has waited for.
+    pub(super) seen: AtomicU64,
+}
+
+impl<X: Platform> Port<X> {
+    /// Its number in this domain.
+    pub fn number(&self) -> PortNumber {
+        self.number
+    }
+
+    /// Sends an event to the other end. If nobody is there it's dropped, without an error.
+    ///
+    /// # Errors
+    /// EINVAL for a virtual interrupt.
+    pub fn send(&self) -> Result<(), Error> {
+        self.events
+            .0
+            .xen
+            .evtchn_send(EvtchnSend { port: self.number.0 })
+            .map_err(|errno| Error::Hypercall(Call::EvtchnSend, errno))
+    }
+
+    /// What is at the other end now. Xen sends nothing when a peer closes or dies: a port that
+    /// turns from `Interdomain` to `Unbound` is how its end is noticed, and needs no privilege.
+    ///
+    /// # Errors
+    /// The hypercall's.
+    pub fn status(&self) -> Result<PortStatus, Error> {
+        let mut op = EvtchnStatus { dom: DOMID_SELF, port: self.number.0, ..Default::default() };
+        self.events
+            .0
+            .xen
+            .evtchn_status(&mut op)
+            .map_err(|errno| Error::Hypercall(Call::EvtchnStatus, errno))?;
+        Ok(match op.status {
+            EvtchnState::UNBOUND => PortStatus::Unbound(op.u_dom),
+            EvtchnState::INTERDOMAIN => PortStatus::Interdomain(op.u_dom, PortNumber(op.u_port)),
+            EvtchnState::VIRQ => {
+                PortStatus::Virq(Virq(u32::from(op.u_dom) | u32::from(op.u_high) << 16))
+            }
+            EvtchnState(other) => PortStatus::Other(other),
+        })
+    }
+
+    /// Waits for an event that this holder has not waited for yet. Several that came meanwhile
+    /// are one.
+    pub async fn wait(&self) {
+        let seen = self.seen.load(Ordering::Relaxed);
+        self.wait_beyond(seen).await;
+        self.seen.store(self.delivered(), Ordering::Relaxed);
+    }
+
+    /// Events delivered since the port was opened, a mark for [`Port::wait_beyond`].
+    pub fn delivered(&self) -> u64 {
+        let ports = self.events.0.ports.lock();
+        ports.get(self.number.0 as usize).map_or(0, |entry| entry.delivered)
+    }
+
+    /// Waits until more than `mark` events were delivered. For several who wait at one port:
+    /// each keeps its own mark, taken *before* it looked at what the event is about.
+    pub fn wait_beyond(&self, mark: u64) -> impl Future<Output = ()> {
+        poll_fn(move |cx| self.poll_beyond(mark, cx.waker()))
+    }
+
+    /// Whether [`Port::wait`] would return at once. Takes nothing.
+    pub fn is_pending(&self) -> bool {
+        self.delivered() > self.seen.load(Ordering::Relaxed)
+    }
+
+    /// The same for a hand-written future.
+    pub(crate) fn poll_beyond(&self, mark: u64, waker: &Waker) -> Poll<()> {
+        let waker = waker.clone();
+        let unkept = {
+            let ports = &mut *self.events.0.ports.lock();
+            match ports.get_mut(self.number.0 as usize) {
+                Some(entry) if entry.delivered <= mark => entry.waiters.register(waker),
+                _ => return Poll::Ready(()),
+            }
+        };
+        unkept.settle();
+        Poll::Pending
+    }
+}
+
+impl<X: Platform> Drop for Port<X> {
+    fn drop(&mut self) {
+        self.events.release(self.number);
+    }
+}
