@@ -7,6 +7,7 @@
 use core::ptr;
 
 use drivers::{Boot, Errno, Limits, PortNumber, Services, SharedPage, XenstoreDevice};
+use embassy_futures::yield_now;
 use spin::Once;
 use xen_sys::io::xs_wire::XenstoreDomainInterface;
 use xen_sys::xen::{SharedInfo, Sif};
@@ -42,6 +43,8 @@ pub fn run(shared_info: &'static SharedInfo) -> ! {
         let line = text::lossy(layout::command_line())?;
         let application = grantkit_main(Guest::new(services.clone(), spawner, line))?;
         spawner.spawn(async move {
+            // The upkeep first: what it needs to wait is in use before the application looks.
+            yield_now().await;
             application.await;
             power::poweroff()
         })
