@@ -1,11 +1,9 @@
 //! The console while the heap refuses: any request once, or all of them. Nothing is lost.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 
 use embassy_futures::select::select;
-use fake_xen::heap::{self, Heap};
+use fake_xen::heap::{self, Heap, Refusal};
 use fake_xen::{Config, ConsoleKind, Guest, Task, World};
 
 #[global_allocator]
@@ -15,31 +13,12 @@ const MS: u64 = 1_000_000;
 const LINE: &[u8] = b"a line of sixty bytes, which the ring has room for 34 times\n";
 const LINES: usize = 400;
 
-/// Runs `future` and refuses it the request after so many that are answered. Sets `left` to `None`
-/// when it has come to that.
-async fn refusing(left: &Cell<Option<u32>>, future: impl Future<Output = ()>) {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        let Some(answered) = left.get() else {
-            return future.as_mut().poll(cx);
-        };
-        let (mut polled, mut refused) = (None, false);
-        let asked = heap::requests(|| {
-            let (poll, came) = heap::refuse(answered, || future.as_mut().poll(cx));
-            (polled, refused) = (Some(poll), came);
-        });
-        left.set((!refused).then(|| answered - asked));
-        polled.expect("it was polled")
-    })
-    .await;
-}
-
 /// Two who print, one who reads, and the upkeep, while the daemon takes a ring's worth now and
 /// then. Whether there was a request to refuse.
 fn prints_and_reads_without(answered: u32, console: ConsoleKind) -> bool {
     let world = World::new();
     let Guest { xen, services } = world.guest(1, Config { console, ..Config::default() });
-    let left = Cell::new(Some(answered));
+    let refusal = Refusal::after(answered);
     let heard = Cell::new([0; 5]);
     let guest = async {
         let print = async {
@@ -77,13 +56,13 @@ fn prints_and_reads_without(answered: u32, console: ConsoleKind) -> bool {
     };
     world.run([
         Task::new(&services.events, daemon),
-        Task::new(&services.events, refusing(&left, life)),
+        Task::new(&services.events, refusal.during(|| true, life)),
     ]);
     assert_eq!(&heard.get(), b"hello", "{answered}");
     let output = xen.console_output().replace('\r', "");
     assert_eq!(output.as_bytes(), LINE.repeat(LINES), "{answered}");
     assert_eq!(services.console.lost(), 0);
-    left.get().is_none()
+    refusal.is_done()
 }
 
 #[test]

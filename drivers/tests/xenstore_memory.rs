@@ -3,60 +3,21 @@
 
 mod common;
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::task::Poll;
 
 use common::domid;
 use drivers::xenstore::{Permission, Reader, WatchEvent, XenStore, names};
 use drivers::{Errno, Error};
 use embassy_futures::poll_once;
-use fake_xen::heap::{self, Heap};
+use fake_xen::heap::{self, Heap, Refusal};
 use fake_xen::{FakeXen, Guest, Pair, Task};
 
 #[global_allocator]
 static HEAP: Heap = Heap;
 
 type Store = XenStore<FakeXen>;
-
-/// Whether the request of a sweep has been refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    /// After so many more that are answered.
-    In(u32),
-    Done,
-}
-
-/// Polls once; if it comes to that, with a request to the heap refused.
-fn poll_refusing<F: Future>(
-    future: Pin<&mut F>,
-    cx: &mut Context<'_>,
-    refusal: &Cell<Refusal>,
-) -> Poll<F::Output> {
-    let Refusal::In(left) = refusal.get() else {
-        return future.poll(cx);
-    };
-    let mut polled = None;
-    let mut refused = false;
-    let asked = heap::requests(|| {
-        let (poll, was_refused) = heap::refuse(left, || future.poll(cx));
-        (polled, refused) = (Some(poll), was_refused);
-    });
-    refusal.set(if refused { Refusal::Done } else { Refusal::In(left - asked) });
-    polled.unwrap()
-}
-
-/// Drops it, with the request refused if it comes to that.
-fn drop_refusing<T>(value: T, refusal: &Cell<Refusal>) {
-    let Refusal::In(left) = refusal.get() else {
-        return drop(value);
-    };
-    let refused = heap::refuse(left, || drop(value)).1;
-    if refused {
-        refusal.set(Refusal::Done);
-    }
-}
 
 /// Everything of ours is closed, and all can be opened.
 async fn works(guest: &Guest, xs: &Store) {
@@ -86,9 +47,9 @@ fn refuse_each(scenario: impl AsyncFn(&Store) -> Result<(), Error>) -> (u32, u32
     for pace in [1024, 19] {
         for polls in (0..).map(Some).take(40).chain([None]) {
             for refused in 0.. {
-                let (taken, refusal) = run_refusing(&scenario, pace, polls, refused);
+                let (taken, done) = run_refusing(&scenario, pace, polls, refused);
                 (requests, most_polls) = (requests.max(refused), most_polls.max(taken));
-                if refusal != Refusal::Done {
+                if !done {
                     break;
                 }
             }
@@ -102,10 +63,10 @@ fn run_refusing(
     pace: usize,
     polls: Option<u32>,
     refused: u32,
-) -> (u32, Refusal) {
+) -> (u32, bool) {
     let Pair { world, alice, .. } = Pair::new();
     alice.xen.xenstore_pace(pace);
-    let refusal = Cell::new(Refusal::In(refused));
+    let refusal = Refusal::after(refused);
     let mut taken = 0;
     world.run([Task::new(&alice.events, async {
         let xs = alice.xenstore.clone().unwrap();
@@ -115,17 +76,17 @@ fn run_refusing(
                 return Poll::Ready(None);
             }
             taken += 1;
-            poll_refusing(run.as_mut(), cx, &refusal).map(Some)
+            refusal.over(|| run.as_mut().poll(cx)).map(Some)
         })
         .await;
-        drop_refusing(run, &refusal);
+        refusal.over(|| drop(run));
         if let Some(Err(error)) = result {
             assert_eq!(error.errno(), Errno::ENOMEM, "request {refused}: {error}");
-            assert_eq!(refusal.get(), Refusal::Done, "nothing was refused");
+            assert!(refusal.is_done(), "nothing was refused");
         }
         works(&alice, &xs).await;
     })]);
-    (taken, refusal.get())
+    (taken, refusal.is_done())
 }
 
 #[test]
@@ -187,16 +148,16 @@ fn a_commit_says_what_became_of_it_whatever_memory_there_is() {
     for (name, expected) in [(None, Ok(())), (Some("EAGAIN"), Err(Errno::EAGAIN))] {
         for refused in 0.. {
             let Pair { world, alice, .. } = Pair::new();
-            let refusal = Cell::new(Refusal::In(refused));
+            let refusal = Refusal::after(refused);
             world.run([Task::new(&alice.events, async {
                 let xs = alice.xenstore.clone().unwrap();
                 let transaction = xs.transaction().await.unwrap();
                 name.iter().for_each(|name| alice.xen.xenstore_fail(1, name));
-                let mut commit = Box::pin(transaction.commit());
-                let done = poll_fn(|cx| poll_refusing(commit.as_mut(), cx, &refusal)).await;
+                let commit = Box::pin(transaction.commit());
+                let done = refusal.during(|| true, commit).await;
                 assert_eq!(done.map_err(|error| error.errno()), expected, "{refused}");
             })]);
-            if refusal.get() != Refusal::Done {
+            if !refusal.is_done() {
                 break;
             }
         }
@@ -250,7 +211,7 @@ fn a_node_that_is_published() {
 fn a_permission_for_a_reader_who_comes_waits_until_there_is_memory_for_it() {
     for refused in 0.. {
         let Pair { world, alice, .. } = Pair::new();
-        let refusal = Cell::new(Refusal::In(refused));
+        let refusal = Refusal::after(refused);
         world.run([Task::new(&alice.events, async {
             let xs = alice.xenstore.clone().unwrap();
             let reader = Reader::Domain(domid(7));
@@ -259,13 +220,13 @@ fn a_permission_for_a_reader_who_comes_waits_until_there_is_memory_for_it() {
             let mut upkeep = Box::pin(alice.upkeep());
             let mut later = Box::pin(alice.system.sleep_until(3_500_000_000));
             poll_fn(|cx| {
-                assert!(poll_refusing(upkeep.as_mut(), cx, &refusal).is_pending());
+                assert!(refusal.over(|| upkeep.as_mut().poll(cx)).is_pending());
                 later.as_mut().poll(cx)
             })
             .await;
             assert_eq!(xs.permissions("data/published").await.unwrap().len(), 2, "{refused}");
         })]);
-        if refusal.get() != Refusal::Done {
+        if !refusal.is_done() {
             assert!(refused > 2, "{refused}");
             return;
         }

@@ -6,11 +6,10 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 
 use common::{DEMO_OK, ShellGuest, of_error, pair, value};
 use embassy_futures::select::select;
-use fake_xen::heap::{self, Heap};
+use fake_xen::heap::{self, Heap, Refusal};
 use fake_xen::{Task, World};
 use log::LevelFilter;
 use tasks::{CrashKind, DemoPlan, HeapUsage, Machine, shell};
@@ -69,39 +68,16 @@ impl Machine for Quiet {
     fn crash(&self, _: CrashKind) {}
 }
 
-/// Runs `shell`, and once `armed` says so, refuses it the request after so many that are answered.
-/// Sets `left` to `None` when it has come to that.
-async fn refusing(
-    left: &Cell<Option<u32>>,
-    armed: impl Fn() -> bool,
-    shell: impl Future<Output = ()>,
-) {
-    let mut shell = pin!(shell);
-    poll_fn(|cx| {
-        let Some(answered) = left.get().filter(|_| armed()) else {
-            return shell.as_mut().poll(cx);
-        };
-        let (mut polled, mut refused) = (None, false);
-        let asked = heap::requests(|| {
-            let (poll, came) = heap::refuse(answered, || shell.as_mut().poll(cx));
-            (polled, refused) = (Some(poll), came);
-        });
-        left.set((!refused).then(|| answered - asked));
-        polled.expect("it was polled")
-    })
-    .await;
-}
-
 /// Runs `commands` with each request refused once.
 fn refuse_each(commands: &str) -> u32 {
     for answered in 0.. {
         let guest = ShellGuest::alone();
         let line = format!("-- sleep 5; {commands}; sleep 1; share 2 1; poweroff");
-        let left = Cell::new(Some(answered));
+        let refusal = Refusal::after(answered);
         let shell = shell::run(guest.services.clone(), Quiet, &line);
         // The shell's own start is over once xl's watch is set and the first sleep begun.
         let armed = || guest.system.now() > common::MS;
-        let run = refusing(&left, armed, shell);
+        let run = refusal.during(armed, shell);
         guest.xen.world().run([Task::new(&guest.services.events, run)]);
         let results = guest.results();
         assert_eq!(results.len(), commands.split(';').count() + 4, "{answered}: {results:#?}");
@@ -116,7 +92,7 @@ fn refuse_each(commands: &str) -> u32 {
         }
         assert_eq!(results.last().map(String::as_str), Some("ok poweroff"));
         guest.end();
-        if left.get().is_some() {
+        if !refusal.is_done() {
             assert!(results.iter().all(|line| line.starts_with("ok ")), "{results:#?}");
             return answered;
         }
@@ -146,11 +122,11 @@ fn every_request_of_the_commands_about_ports_xenstore_and_options_may_be_refused
 /// Runs the self-test with a request refused; whether there was one to refuse.
 fn selftest_without(answered: u32) -> bool {
     let guest = ShellGuest::alone();
-    let left = Cell::new(Some(answered));
+    let refusal = Refusal::after(answered);
     let line = "-- sleep 5; selftest; sleep 1; share 2 1; poweroff";
     let shell = shell::run(guest.services.clone(), Quiet, line);
     let armed = || guest.system.now() > common::MS;
-    let run = refusing(&left, armed, shell);
+    let run = refusal.during(armed, shell);
     guest.xen.world().run([Task::new(&guest.services.events, run)]);
     let results = guest.results();
     assert_eq!(results.len(), 5, "{answered}: {results:#?}");
@@ -160,11 +136,11 @@ fn selftest_without(answered: u32) -> bool {
     if results[1] != "ok selftest passed=18 failed=0" {
         let errno = of_error(&results[1]);
         assert!(errno == "EIO -" || errno == "ENOMEM -", "{answered}: {results:#?}");
-        assert!(left.get().is_none(), "{answered}: {results:#?}");
+        assert!(refusal.is_done(), "{answered}: {results:#?}");
     }
     assert_eq!(results[4], "ok poweroff");
     guest.end();
-    left.get().is_none()
+    refusal.is_done()
 }
 
 #[test]
@@ -177,17 +153,15 @@ fn every_request_of_the_selftest_may_be_refused() {
 fn demo_without(answered: u32, victim: usize) -> bool {
     let (world, granter, mapper) = pair();
     let guests = [&granter, &mapper];
-    let left = Cell::new(Some(answered));
+    let refusal = Refusal::after(answered);
     let lines = ["-- sleep 5; demo granter", "-- sleep 5; demo mapper"];
     let life = async |role: usize| {
         let services = &guests[role].services;
         let shell = shell::run(services.clone(), Quiet, lines[role]);
         let shell = select(shell, services.upkeep());
-        let armed = || role == victim && guests[role].system.now() > common::MS;
         // The other one's requests are all answered.
-        let none = Cell::new(None);
-        let left = if role == victim { &left } else { &none };
-        refusing(left, armed, async { _ = shell.await }).await;
+        let armed = || role == victim && guests[role].system.now() > common::MS;
+        refusal.during(armed, shell).await;
     };
     let user = async {
         for _ in 0..100 {
@@ -211,13 +185,12 @@ fn demo_without(answered: u32, victim: usize) -> bool {
         if demo != DEMO_OK[role] {
             let errno = value(demo, "errno");
             let told = ["ENOMEM", "EINTR", "EIO", "EPIPE", "ETIMEDOUT"].contains(&errno);
-            assert!(told && left.get().is_none(), "{answered}: {:#?}", guest.lines());
+            assert!(told && refusal.is_done(), "{answered}: {:#?}", guest.lines());
         }
     }
-    let over = left.get().is_some();
     granter.end();
     mapper.end();
-    !over
+    refusal.is_done()
 }
 
 #[test]

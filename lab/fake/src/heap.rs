@@ -20,6 +20,8 @@
 #![expect(unsafe_code, reason = "an allocator is an unsafe trait")]
 
 use core::cell::Cell;
+use core::future::poll_fn;
+use core::pin::pin;
 use core::ptr;
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -52,6 +54,47 @@ pub fn refuse<R>(answered: u32, run: impl FnOnce() -> R) -> (R, bool) {
     ANSWERED.set(Some(answered));
     let result = run();
     (result, ANSWERED.take().is_none())
+}
+
+/// The refusal of one request, for calls and polls of which any may come to it.
+#[derive(Debug)]
+pub struct Refusal {
+    /// How many more are answered before; `None` once it was refused.
+    left: Cell<Option<u32>>,
+}
+
+impl Refusal {
+    /// After so many requests that are answered.
+    pub const fn after(answered: u32) -> Self {
+        Self { left: Cell::new(Some(answered)) }
+    }
+
+    /// Whether it has come to it.
+    pub fn is_done(&self) -> bool {
+        self.left.get().is_none()
+    }
+
+    /// Runs `run`, with the request refused if that is in it: see [`refuse`].
+    pub fn over<R>(&self, run: impl FnOnce() -> R) -> R {
+        let Some(answered) = self.left.get() else {
+            return run();
+        };
+        let mut ended = None;
+        let asked = requests(|| ended = Some(refuse(answered, run)));
+        let (result, refused) = ended.expect("`requests` runs it");
+        self.left.set((!refused).then(|| answered - asked));
+        result
+    }
+
+    /// Runs `future`, with the request refused if a poll that begins while `armed` comes to it.
+    pub async fn during<F: Future>(&self, armed: impl Fn() -> bool, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let mut poll = || future.as_mut().poll(cx);
+            if armed() { self.over(poll) } else { poll() }
+        })
+        .await
+    }
 }
 
 /// Counts a request; whether it is to be refused.
