@@ -36,6 +36,17 @@ fn with_upkeep(alice: &Guest, test: impl Future<Output = ()>) {
     alice.xen.world().run([Task::new(&alice.events, both)]);
 }
 
+/// Two guests under each kind of daemon, and whether it keeps permissions for whom is not there.
+fn each_daemon() -> impl Iterator<Item = (bool, Pair)> {
+    [false, true].into_iter().map(|keeps| {
+        let pair = Pair::new();
+        if keeps {
+            pair.world.xenstore_keeps_permissions();
+        }
+        (keeps, pair)
+    })
+}
+
 /// What a guest without a task of its own reads in Alice's node.
 async fn read_by(guest: &Guest) -> Result<Vec<u8>, Error> {
     let mut read = pin!(store(guest).read(SEEN));
@@ -54,11 +65,7 @@ fn questions(guest: &Guest) -> u64 {
 
 #[test]
 fn a_permission_for_a_domain_that_is_not_there_is_dropped_by_one_daemon_and_kept_by_the_other() {
-    for keeps in [false, true] {
-        let Pair { world, alice, .. } = Pair::new();
-        if keeps {
-            world.xenstore_keeps_permissions();
-        }
+    for (keeps, Pair { world, alice, .. }) in each_daemon() {
         with_upkeep(&alice, async {
             let xs = store(&alice);
             let list = [ALICE, LATE, BOB].map(|number| Permission::none(domid(number)));
@@ -100,11 +107,7 @@ fn a_reader_who_is_there_can_read_at_once_and_nobody_else() {
 
 #[test]
 fn a_reader_who_comes_later_can_read_within_a_second_and_is_asked_for_no_more() {
-    for keeps in [false, true] {
-        let Pair { world, alice, .. } = Pair::new();
-        if keeps {
-            world.xenstore_keeps_permissions();
-        }
+    for (_, Pair { world, alice, .. }) in each_daemon() {
         with_upkeep(&alice, async {
             let xs = store(&alice);
             let reader = Reader::Domain(domid(LATE));

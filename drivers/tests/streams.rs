@@ -1,5 +1,7 @@
 //! Who prints, reads or sends, and who has to be told.
 
+mod common;
+
 use std::pin::pin;
 
 use drivers::Call;
@@ -66,22 +68,12 @@ fn who_moves_little_at_a_time_gives_way_as_well() {
 
 #[test]
 fn a_message_that_comes_while_a_line_waits_for_room_goes_before_it_or_after_it() {
-    let world = World::new();
-    let guest = world.guest(1, Config::default());
-    guest.xen.console_daemon(false);
-    guest.console.print_now(&[b'.'; 2048 + 16_000]);
-    let line = "x".repeat(1000) + "\n";
-    let print = async { guest.console.print(line.as_bytes()).await };
-    let meanwhile = async {
-        guest.system.sleep_until(1_000_000).await;
+    let (line, output) = common::line_that_waits(|guest| {
         // Before the line's writer hears of the room.
         guest.xen.console_daemon(true);
         guest.console.print_now(b"\na message\n");
-    };
-    world.run([Task::new(&guest.events, print), Task::new(&guest.events, meanwhile)]);
-    assert!(guest.console.drain(guest.system.now() + 1_000_000_000));
-    let output = guest.xen.console_output();
-    assert!(output.contains(&line.replace('\n', "\r\n")), "{}", &output[18_000..]);
+    });
+    assert!(output.contains(&line), "{}", &output[18_000..]);
     assert!(output.contains("\r\na message\r\n"), "{}", &output[18_000..]);
 }
 

@@ -2,12 +2,13 @@
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
 pub mod channel;
+pub mod waker;
 
 use drivers::events::Port;
 use drivers::gntalloc::Export;
 use drivers::shared::Shared;
 use drivers::{ClaimedGrant, DomId, Errno, Error};
-use fake_xen::{FakeXen, Pair};
+use fake_xen::{Config, FakeXen, Guest, Pair, Task, World};
 
 /// The granter's number.
 pub const ALICE: u16 = 1;
@@ -50,4 +51,22 @@ pub fn events(pair: &Pair, port: &Port<FakeXen>) -> u64 {
     pair.alice.events.dispatch();
     pair.bob.events.dispatch();
     port.delivered()
+}
+
+/// Prints a line that has to wait, since the ring and most of our own memory are full, and does
+/// `meanwhile` after a millisecond. The line as it goes out, and all that went out.
+pub fn line_that_waits(meanwhile: impl FnOnce(&Guest)) -> (String, String) {
+    let world = World::new();
+    let guest = world.guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    guest.console.print_now(&[b'.'; 2048 + 16_000]);
+    let line = "x".repeat(1000) + "\n";
+    let print = async { guest.console.print(line.as_bytes()).await };
+    let other = async {
+        guest.system.sleep_until(1_000_000).await;
+        meanwhile(&guest);
+    };
+    world.run([Task::new(&guest.events, print), Task::new(&guest.events, other)]);
+    assert!(guest.console.drain(guest.system.now() + 1_000_000_000));
+    (line.replace('\n', "\r\n"), guest.xen.console_output())
 }
