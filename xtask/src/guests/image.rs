@@ -8,6 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use object::LittleEndian;
+use object::elf::{FileHeader64, PT_LOAD};
+use object::read::elf::{FileHeader, ProgramHeader};
 
 use crate::host::steps::{say, step};
 use crate::host::{cargo, paths};
@@ -89,25 +92,11 @@ fn check(elf: &Path, limit: u64) -> Result<()> {
 /// The sum of all PT_LOAD segments' sizes in memory; `None` if this is no little-endian 64-bit ELF
 /// file.
 fn memory(elf: &[u8]) -> Option<u64> {
-    if !elf.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let (table, size, count) =
-        (number(elf, 0x20, 8)?, number(elf, 0x36, 2)?, number(elf, 0x38, 2)?);
-    let mut sum: u64 = 0;
-    for index in 0..count {
-        let header = usize::try_from(table.checked_add(index * size)?).ok()?;
-        if number(elf, header, 4)? == 1 {
-            sum = sum.checked_add(number(elf, header.checked_add(0x28)?, 8)?)?;
-        }
-    }
-    Some(sum)
-}
-
-/// A little-endian number of `len` bytes.
-fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
-    let bytes = bytes.get(at..at.checked_add(len)?)?;
-    Some(bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+    let header = FileHeader64::<LittleEndian>::parse(elf).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, elf).ok()?;
+    let loaded = segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD);
+    loaded.map(|segment| segment.p_memsz(endian)).try_fold(0, u64::checked_add)
 }
 
 #[cfg(test)]
@@ -117,7 +106,7 @@ mod tests {
     /// An ELF header and one program header per (type, size in memory).
     fn elf(segments: &[(u32, u64)]) -> Vec<u8> {
         let mut elf = vec![0; 64 + 56 * segments.len()];
-        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         elf[0x20] = 64;
         elf[0x36] = 56;
         elf[0x38] = u8::try_from(segments.len()).unwrap();
