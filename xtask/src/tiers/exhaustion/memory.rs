@@ -1,8 +1,9 @@
 //! A guest whose memory is used up by what is typed at its prompt, and a peer that maps and unmaps
 //! pages of it meanwhile.
 //!
-//! Each command that wants memory is typed until it is refused as ENOMEM: maps, shares, ports. Then the guest must still answer, let go of a page, and power off; its peer must
-//! have noticed nothing.
+//! Each command that wants memory is typed until it is refused as ENOMEM: maps, shares, ports. Then
+//! the guest must still answer, let go of a page, and power off; its peer must have noticed
+//! nothing.
 
 use anyhow::{Context, Result, bail, ensure};
 
