@@ -4,10 +4,10 @@
 //! many tasks ask at once. Watch events come unasked, between a request and its answer. Whoever
 //! waits here moves the ring for everybody, and wakes who got something.
 //!
-//! Everything is bounded: requests without an answer (16), a watch's queue, the length of an answer.
-//! Answers that wait to be fetched are as many as there are live [`Request`]s: their owners' to
-//! bound. A future that is dropped leaves its request behind, which is sent to its end and whose
-//! answer is thrown away: the stream stays whole.
+//! Everything is bounded: requests without an answer (16), a watch's queue, the length of an
+//! answer. Answers that wait to be fetched are as many as there are live [`Request`]s: their
+//! owners' to bound. A future that is dropped leaves its request behind, which is sent to its end
+//! and whose answer is thrown away: the stream stays whole.
 //!
 //! What is opened at the daemon (a transaction, a watch, a published node) is closed whatever
 //! memory there is: the message that closes it, and its place among the requests, are set aside

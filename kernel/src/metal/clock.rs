@@ -2,8 +2,8 @@
 //!
 //! System time counts nanoseconds since the host booted. Xen publishes a base and a scale for
 //! the time stamp counter in `vcpu_info.time`, and marks an update by an odd version
-//! (xen/include/public/xen.h, struct vcpu_time_info); `time.rs` makes a time of it. The alarm is a one-shot timer that makes
-//! VIRQ_TIMER pending.
+//! (xen/include/public/xen.h, struct vcpu_time_info); `time.rs` makes a time of it. The alarm is a
+//! one-shot timer that makes VIRQ_TIMER pending.
 #![expect(unsafe_code, reason = "the time stamp counter is read by an instruction")]
 
 use core::arch::x86_64::{_mm_lfence, _rdtsc};

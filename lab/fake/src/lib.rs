@@ -49,8 +49,8 @@
 //! its neighbours. Memory that is short: [`Config::pages`], [`FakeXen::fail_page_after`], and
 //! [`heap::refuse`] for the heap. A peer that dies: [`World::destroy`]; one that acts in the middle
 //! of a call: [`FakeXen::interrupt`]; or between any two accesses to memory that is shared with it:
-//! [`FakeXen::interleave`] and [`explore`]. Daemons that sleep, lag, or write nonsense: `console_*` and
-//! `xenstore_*` of [`FakeXen`].
+//! [`FakeXen::interleave`] and [`explore`]. Daemons that sleep, lag, or write nonsense: `console_*`
+//! and `xenstore_*` of [`FakeXen`].
 //!
 //! ```
 //! use drivers::gntdev::ReadWrite;

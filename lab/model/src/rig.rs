@@ -30,7 +30,8 @@ use crate::reference::{
 /// Indices of a new gntdev, and pages that a domain may grant at first.
 const INDICES: u32 = 12;
 const LIMIT: u32 = 24;
-/// The gntdevs from this one on have room for more than Xen maps of one reference, and of all together.
+/// The gntdevs from this one on have room for more than Xen maps of one reference, and of all
+/// together.
 const ROOMY: usize = 1;
 const MANY: u32 = 400;
 
@@ -42,8 +43,8 @@ const OTHERS: usize = 192;
 /// One operation.
 pub type Op = [u8; 8];
 
-/// Carries out `ops` on a stage; `before` is told the number of each operation, counted from 0. Returns what the
-/// maps met.
+/// Carries out `ops` on a stage; `before` is told the number of each operation, counted from 0.
+/// Returns what the maps met.
 ///
 /// # Panics
 /// If the services and the model differ, or if something is left in the end.

@@ -35,16 +35,16 @@ pub trait Stage {
     /// Destroys a guest, if this stage can: whether it did.
     fn destroy(&mut self, domid: u16) -> bool;
 
-    /// Makes `fault` happen to a guest, at the `call` that comes after so many others of its kind, if
-    /// this stage can: whether it will.
+    /// Makes `fault` happen to a guest, at the `call` that comes after so many others of its kind,
+    /// if this stage can: whether it will.
     fn inject(&mut self, domid: u16, calls: u32, call: Call, fault: Fault) -> bool;
 
-    /// Makes every `call` of a guest fail, until it's lifted with `None`, if this stage can: whether it
-    /// does.
+    /// Makes every `call` of a guest fail, until it's lifted with `None`, if this stage can:
+    /// whether it does.
     fn deny(&mut self, domid: u16, call: Call, errno: Option<Errno>) -> bool;
 
-    /// Makes a call with one of its requests to the heap refused, after so many that are answered, if
-    /// this stage can. Returns what the call did, and whether it came to that.
+    /// Makes a call with one of its requests to the heap refused, after so many that are answered,
+    /// if this stage can. Returns what the call did, and whether it came to that.
     fn lacking<R>(answered: u32, call: impl FnOnce() -> R) -> (R, bool) {
         let _ = answered;
         (call(), false)

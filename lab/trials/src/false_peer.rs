@@ -29,8 +29,8 @@ const NOTHING_NS: u64 = 2_000_000_000;
 const PROD: usize = 0;
 const CONS: usize = 64;
 const RECEIVER_WAITS: usize = 192;
-/// How often a ring is filled between two looks at its reader, and after how many bytes it counts as
-/// one that reads.
+/// How often a ring is filled between two looks at its reader, and after how many bytes it counts
+/// as one that reads.
 const BURST: u32 = 4096;
 const MUCH: u64 = 1 << 20;
 /// A reference that nobody grants, and a port that nobody has.

@@ -1,8 +1,8 @@
 //! The guests' ELF files, and `target/xen`: the image and its xl configurations, side by side.
 //!
 //! The symbol table stays in a file, because backtraces take their names from it; debug information
-//! goes. An image that takes more than 256 KiB of memory is refused, and a guest of the lab, which has
-//! its tests in it, that takes more than 384.
+//! goes. An image that takes more than 256 KiB of memory is refused, and a guest of the lab, which
+//! has its tests in it, that takes more than 384.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -64,7 +64,8 @@ impl<S: Stage> Rig<S> {
             (250.., _) | (_, 0) => [u64::MAX, 1, limit * PAGE, (1 << 44) - PAGE, 0, 9][b % 6],
             (_, n) => indices[b % n] * PAGE,
         };
-        // Often as much as follows and is in the same state, so that whole reservations are mapped, and long ones.
+        // Often as much as follows and is in the same state, so that whole reservations are mapped,
+        // and long ones.
         let count = match c {
             252.. => u32::MAX,
             128..252 => self.follow(id, dev, index),
