@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::raw::pages;
-use crate::shared::{OUTSIDE, Shared, SharedMut, check_word};
+use crate::shared::{OUTSIDE, Shared, SharedMut};
 use crate::{Error, Pages, System};
 
 /// Pages of ours, zeroed. Dropping it scrubs them and gives them back.
@@ -57,7 +57,6 @@ impl<X: Platform> Shared for Buffer<X> {
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
-        check_word(self.size(), offset)?;
         pages::load_u32(&self.xen, self.page_at(offset)?, offset % PAGE_SIZE)
     }
 }
@@ -69,7 +68,6 @@ impl<X: Platform> SharedMut for Buffer<X> {
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
-        check_word(self.size(), offset)?;
         pages::store_u32(&self.xen, self.page_at(offset)?, offset % PAGE_SIZE, value)
     }
 }

@@ -12,7 +12,7 @@ use crate::grant_table::Granted;
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::notify::UnmapNotify;
 use crate::raw::pages;
-use crate::shared::{OUTSIDE, Shared, SharedMut, check_word};
+use crate::shared::{OUTSIDE, Shared, SharedMut};
 use crate::{Access, DomId, Errno, Error, GrantRef, Pages, PeerState};
 
 /// An opened gntalloc, whose grants are values.
@@ -101,11 +101,10 @@ impl<X: Platform> Export<X> {
     /// EINVAL for a byte outside, then for an event on a port that is not open; ENOMEM.
     pub fn set_notify(&mut self, notify: UnmapNotify) -> Result<(), Error> {
         let byte = notify.byte.unwrap_or(0);
-        self.check(byte, 1)?;
-        let event = notify.hold(&self.service.0.events)?;
-        let table = &self.service.0.table;
         let at = byte / PAGE_SIZE;
         let granted = self.run.get_mut(at).ok_or(OUTSIDE)?;
+        let event = notify.hold(&self.service.0.events)?;
+        let table = &self.service.0.table;
         table.set_notice(granted, notify.byte.map(|byte| byte % PAGE_SIZE), event)?;
         // One notice for all of it: what another page had is replaced.
         for (page, granted) in self.run.iter_mut().enumerate() {
@@ -180,7 +179,6 @@ impl<X: Platform> Shared for Export<X> {
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
-        check_word(self.size(), offset)?;
         pages::load_u32(&self.service.0.xen, self.page_at(offset)?, offset % PAGE_SIZE)
     }
 }
@@ -192,7 +190,6 @@ impl<X: Platform> SharedMut for Export<X> {
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
-        check_word(self.size(), offset)?;
         pages::store_u32(&self.service.0.xen, self.page_at(offset)?, offset % PAGE_SIZE, value)
     }
 }
