@@ -99,6 +99,16 @@ fn a_read_only_grant_can_be_read_and_not_mapped_writable() {
 }
 
 #[test]
+fn a_mapping_is_unmapped_whole_after_a_smaller_one_was_made() {
+    let pair = Pair::new();
+    let [large, small] = [8, 1].map(|pages| pair.alice.share(&pair.bob, pages));
+    let first = pair.bob.map::<ReadWrite>(&pair.alice.offer(&large));
+    let second = pair.bob.map::<ReadWrite>(&pair.alice.offer(&small));
+    drop((first.unmap().unwrap(), second, large, small));
+    pair.assert_clean();
+}
+
+#[test]
 fn one_bad_reference_in_a_batch_leaves_nothing_mapped_and_every_status_readable() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 8);

@@ -323,6 +323,21 @@ fn an_index_that_cannot_be_fails_every_waiter_and_all_that_follows() {
 }
 
 #[test]
+fn who_finds_the_ring_broken_wakes_all_who_wait() {
+    let Pair { alice, world, .. } = Pair::new();
+    world.xenstore_daemon(false);
+    let xs = store(&alice);
+    let read = || async { assert_eq!(errno(xs.read("domid").await), Errno::EIO) };
+    let mut waits = Task::new(&alice.events, read());
+    while waits.step() {}
+    alice.xen.xenstore_index_untold(true, 1_000_000);
+    let mut finds = Task::new(&alice.events, read());
+    while finds.step() {}
+    while waits.step() {}
+    assert!(finds.is_done() && waits.is_done());
+}
+
+#[test]
 fn garbage_in_the_stream_is_an_error_and_never_a_panic() {
     let header = |kind: u32, id: u32, len: u32| {
         [kind, id, 0, len].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>()

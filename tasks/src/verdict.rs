@@ -139,3 +139,44 @@ impl InUse {
             && self.frames <= before.frames
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drivers::gntdev::ReadWrite;
+    use drivers::{Call, Errno};
+    use fake_xen::Pair;
+
+    #[test]
+    fn more_of_anything_in_use_is_found() {
+        let none = InUse { grants: 0, parked: 0, maps: 0, reserved: 0, ports: 0, frames: 0 };
+        let more = [
+            InUse { grants: 1, ..none },
+            InUse { parked: 1, ..none },
+            InUse { maps: 1, ..none },
+            InUse { reserved: 1, ..none },
+            InUse { ports: 1, ..none },
+            InUse { frames: 1, ..none },
+        ];
+        assert!(none.is_within(&none));
+        for more in more {
+            assert!(none.is_within(&more) && !more.is_within(&none), "{more:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_xen_will_not_unmap_is_in_use() {
+        let pair = Pair::new();
+        let export = pair.alice.share(&pair.bob, 1);
+        let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
+        assert_eq!(InUse::of(&pair.bob.services).maps, 1);
+        pair.bob.xen.deny(Call::GnttabUnmap, Some(Errno::EFAULT));
+        drop(mapping);
+        assert_eq!(InUse::of(&pair.bob.services).maps, 1);
+        pair.bob.xen.deny(Call::GnttabUnmap, None);
+        pair.bob.services.gntdev.retry_stuck();
+        assert_eq!(InUse::of(&pair.bob.services).maps, 0);
+        drop(export);
+        pair.assert_clean();
+    }
+}

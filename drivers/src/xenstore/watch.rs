@@ -154,8 +154,8 @@ mod tests {
     use super::*;
 
     fn push(queue: &mut Queue, path: &str) {
-        let mut payload = Vec::from(path.as_bytes());
-        payload.extend_from_slice(b"\x001\0");
+        // As long as it is, as a message is received.
+        let payload = [path.as_bytes(), b"\x001\0"].concat();
         queue.push(payload, path.len());
     }
 
@@ -174,6 +174,19 @@ mod tests {
         assert_eq!(queue.pop(), Some(WatchEvent::Lost(FLOOD - kept)));
         assert_eq!(queue.pop(), None);
         assert_eq!(queue.bytes, 0);
+    }
+
+    #[test]
+    fn long_paths_are_bounded_by_their_bytes() {
+        let mut queue = Queue::new(1);
+        let path = |event: char| String::from("data/") + &String::from(event).repeat(395);
+        for event in 'a'..='z' {
+            push(&mut queue, &path(event));
+        }
+        for event in 'a'..='j' {
+            assert_eq!(queue.pop(), Some(WatchEvent::Changed(path(event))));
+        }
+        assert_eq!(queue.pop(), Some(WatchEvent::Lost(16)));
     }
 
     #[test]

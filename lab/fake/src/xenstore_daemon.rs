@@ -107,10 +107,15 @@ impl FakeXen {
 
     /// Writes an index of the daemon's that can't be: of answers put, or else of requests taken.
     pub fn xenstore_index(&self, answers: bool, value: u32) {
+        self.xenstore_index_untold(answers, value);
+        self.world.lock().domain(self.domid).set_pending(XENSTORE_PORT);
+    }
+
+    /// The same, without an event.
+    pub fn xenstore_index_untold(&self, answers: bool, value: u32) {
         let ring = &self.pages.xenstore;
         let index = if answers { &ring.rsp_prod } else { &ring.req_cons };
         index.store(value, Ordering::SeqCst);
-        self.world.lock().domain(self.domid).set_pending(XENSTORE_PORT);
     }
 
     fn connection<R>(&self, look: impl FnOnce(&mut Connection) -> R) -> R {
