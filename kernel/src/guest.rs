@@ -6,8 +6,8 @@ use drivers::Services;
 use drivers::memory::FrameCount;
 
 use crate::machine::memory::stack;
-use crate::machine::{clock, heap};
-use crate::{Spawner, Xen};
+use crate::machine::{clock, heap, mode};
+use crate::{Mode, Spawner, Xen};
 
 /// The guest that runs: the services, a spawner, the command line. Nothing that it offers can break
 /// what the services rely on.
@@ -52,6 +52,11 @@ impl Guest {
     /// are replaced, never dropped: a line that was cut off is to look as long as it was.
     pub fn command_line(&self) -> Cow<'static, str> {
         Cow::Borrowed(self.line)
+    }
+
+    /// How Xen runs this guest. An application needs to know for no other reason than to tell.
+    pub fn mode(&self) -> Mode {
+        mode()
     }
 
     /// What of the memory is in use.

@@ -1,4 +1,4 @@
-//! Grantkit: a 64-bit PV guest of Xen that shares memory with others, as a library.
+//! Grantkit: a 64-bit guest of Xen, PV or PVH, that shares memory with others, as a library.
 //!
 //! A guest is this crate and one async function:
 //!
@@ -38,7 +38,10 @@ mod host;
 mod hypercall;
 #[cfg(target_os = "none")]
 mod metal;
+mod mode;
 pub mod power;
+#[cfg(target_os = "none")]
+mod pv;
 #[cfg(any(test, target_os = "none"))]
 mod ranges;
 pub mod raw;
@@ -56,6 +59,7 @@ use metal as machine;
 
 pub use crash::{Crash, crash};
 pub use guest::{Guest, MemoryUsage};
+pub use mode::Mode;
 pub use spawner::Spawner;
 pub use xen::Xen;
 

@@ -1,19 +1,26 @@
-//! What touches the machine: all of it is there under Xen only. `host.rs` stands in elsewhere.
+//! What touches the machine and is the same in both modes: all of it is there under Xen only.
+//! `host.rs` stands in elsewhere; what is of one mode alone is in `pv` and `pvh`.
 
 mod backtrace;
-mod boot;
+pub mod boot;
 pub mod clock;
 pub mod console;
 pub mod executor;
 pub mod fault;
 pub mod heap;
-mod image;
+pub mod image;
+pub mod interface;
 mod logger;
 pub mod memory;
 mod panicking;
 pub mod power;
-mod shared_info;
+pub mod shared_info;
 mod start;
 mod symbols;
 mod timers;
-mod traps;
+pub mod traps;
+
+/// How Xen runs this guest.
+pub fn mode() -> crate::Mode {
+    interface::interface().mode()
+}

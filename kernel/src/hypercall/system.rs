@@ -1,21 +1,12 @@
-//! The scheduler, timers, and where Xen enters the guest.
+//! The scheduler and timers.
 #![expect(unsafe_code, reason = "hypercalls")]
 
 use drivers::{Call, Errno};
-use xen_sys::callback::{CallbackOp, CallbackRegister};
 use xen_sys::sched::{SchedOp, SchedShutdown, ShutdownReason};
 use xen_sys::vcpu::{VcpuOp, VcpuRunstateInfo, VcpuSetSingleshotTimer};
 use xen_sys::xen::Hypercall;
-use xen_sys::xen_x86_64::TrapInfo;
 
 use super::{address, call};
-
-/// `SCHEDOP_block`: unmasks upcalls, and sleeps unless one is pending.
-pub fn sched_block() {
-    let args = [u64::from(SchedOp::BLOCK.0), 0, 0, 0];
-    // SAFETY: no memory is involved. It can't fail.
-    let _ = unsafe { call(Call::SchedBlock, Hypercall::SCHED_OP, args) };
-}
 
 /// `SCHEDOP_shutdown`: the end of the domain.
 pub fn sched_shutdown(reason: ShutdownReason) -> ! {
@@ -57,31 +48,4 @@ pub fn set_singleshot_timer(deadline: u64) -> Result<(), Errno> {
     let args = [u64::from(VcpuOp::SET_SINGLESHOT_TIMER.0), 0, address(&mut op), 0];
     // SAFETY: Xen reads one `VcpuSetSingleshotTimer`.
     unsafe { call(Call::Vcpu, Hypercall::VCPU_OP, args) }.map(drop)
-}
-
-/// `set_trap_table`: where exceptions go. The last entry becomes the end mark, of address 0.
-///
-/// # Errors
-/// EINVAL for no entry; Xen's: EFAULT, EPERM for an address that is Xen's.
-///
-/// # Safety
-/// Each address is that of a handler that understands the frame Xen pushes.
-pub unsafe fn set_trap_table(table: &mut [TrapInfo]) -> Result<(), Errno> {
-    *table.last_mut().ok_or(Errno::EINVAL)? = TrapInfo::default();
-    let args = [address(table), 0, 0, 0];
-    // SAFETY: Xen reads up to the end mark; the handlers are the caller's promise.
-    unsafe { call(Call::SetTrapTable, Hypercall::SET_TRAP_TABLE, args) }.map(drop)
-}
-
-/// `CALLBACKOP_register`: where Xen enters on an event, or when loading a segment failed.
-///
-/// # Errors
-/// EINVAL for an address that is Xen's.
-///
-/// # Safety
-/// The address is that of a handler that understands the frame Xen pushes.
-pub unsafe fn register_callback(mut callback: CallbackRegister) -> Result<(), Errno> {
-    let args = [u64::from(CallbackOp::REGISTER.0), address(&mut callback), 0, 0];
-    // SAFETY: Xen reads one `CallbackRegister`; the handler is the caller's promise.
-    unsafe { call(Call::CallbackOp, Hypercall::CALLBACK_OP, args) }.map(drop)
 }

@@ -1,25 +1,21 @@
-//! From the first instruction to the first task.
+//! From the mode's entry to the first task.
 #![expect(unsafe_code, reason = "hands over the memory that the builder left free")]
 
-mod entry;
 mod notes;
 
 use core::fmt::Display;
 
-use xen_sys::xen::StartInfo;
-
+use super::interface::interface;
 use super::memory::frames::POOL;
-use super::memory::{Pfn, frames, layout, protect, stack, translate};
-use super::{clock, heap, logger, shared_info, start, traps};
+use super::memory::{Pfn, frames, layout, stack, translate};
+use super::{clock, heap, logger, shared_info, start};
 use crate::{power, println};
 
 /// Frames that must be left for the guest's work; with less the boot stops.
 const MIN_FREE: u64 = 16;
 
-/// The first Rust code, on the builder's one-page stack.
-extern "C" fn on_boot_stack(start_info: *const StartInfo, stack_end: usize) -> ! {
-    // SAFETY: what Xen passed in RSI, and RSP at entry.
-    unsafe { layout::init(start_info, stack_end) };
+/// Goes on from a mode's entry, on the boot stack.
+pub fn go_on() -> ! {
     if translate::initial_end() < stack::frames().end {
         out_of_memory();
     }
@@ -30,10 +26,10 @@ extern "C" fn on_boot_stack(start_info: *const StartInfo, stack_end: usize) -> !
 /// The boot as a list; each line relies on those above it.
 extern "C" fn on_main_stack() -> ! {
     memory(); // free frames to the pool and the heap
-    must("memory protection", protect::init()); // W^X
+    must("memory protection", interface().protect()); // W^X
     must("guard pages", stack::guard()); // nothing mapped on both sides of the stack
     let shared_info = must("shared_info", shared_info::init()); // pending events, the time
-    must("traps", traps::init()); // exceptions, the event callback
+    must("traps", interface().set_traps()); // exceptions, events
     must("clock", clock::init()); // the ticking stops
     logger::init(); // log lines to the console
     start::run(shared_info) // the services, the executor, the application

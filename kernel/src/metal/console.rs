@@ -1,9 +1,8 @@
 //! Output that works from the first instruction to the last.
 //!
-//! A domU has a ring, whose page the builder mapped; in dom0's place there is Xen's own console.
-//! Early text is written there at once. When the console service of `drivers` runs, text goes
-//! through its queue, which keeps the order. All of it runs on one vCPU without interrupts, so
-//! each writer finds the ring consistent.
+//! A domU has a ring; in dom0's place there is Xen's own console. Early text is written there at
+//! once. When the console service of `drivers` runs, text goes through its queue, which keeps the
+//! order. All of it runs on one vCPU without interrupts, so each writer finds the ring consistent.
 #![expect(unsafe_code, reason = "the ring's page is found by its address")]
 
 mod ring;
@@ -12,41 +11,31 @@ use core::fmt;
 use core::ptr;
 
 use drivers::console::Console;
-use drivers::{ConsoleDevice, Hypervisor, PortNumber, SharedPage};
+use drivers::{ConsoleDevice, SharedPage};
 use spin::Once;
 use xen_sys::io::console::XenconsInterface;
-use xen_sys::xen::Sif;
 
 use super::clock;
-use super::memory::{Mfn, layout, translate};
+use super::interface::{Ring, interface};
 use crate::Xen;
 use ring::EarlyRing;
 
 /// The console of this domain.
 pub fn device() -> ConsoleDevice<Xen> {
-    let start_info = layout::start_info();
-    if start_info.flags.contains(Sif::INITDOMAIN) {
+    let Some(Ring { page, port }) = interface().console() else {
         return ConsoleDevice::Hypervisor;
-    }
-    match translate::builders_page(Mfn(start_info.console_mfn)) {
-        Some(page) => {
-            let page = ptr::with_exposed_provenance::<XenconsInterface>(page);
-            // SAFETY: the builder's page; all its fields are atomic.
-            let page = unsafe { &*page };
-            // SAFETY: mapped for good.
-            let page = unsafe { SharedPage::new(Xen::HERE, page) };
-            ConsoleDevice::Ring(page, PortNumber(start_info.console_evtchn))
-        }
-        // No ring where the builder puts it: a debug Xen prints for any domain.
-        None => ConsoleDevice::Hypervisor,
-    }
+    };
+    let page = ptr::with_exposed_provenance::<XenconsInterface>(page);
+    // SAFETY: the builder's page; all its fields are atomic.
+    let page = unsafe { &*page };
+    // SAFETY: mapped for good.
+    ConsoleDevice::Ring(unsafe { SharedPage::new(Xen::HERE, page) }, port)
 }
 
 /// Writes all of `bytes` at once.
 fn write(bytes: &[u8]) {
     match device() {
-        // Refused only where it isn't this domain's console, and there is no other.
-        ConsoleDevice::Hypervisor => drop(Xen::HERE.console_io_write(bytes)),
+        ConsoleDevice::Hypervisor => interface().write_without_ring(bytes),
         ConsoleDevice::Ring(page, port) => EarlyRing { page: page.page(), port }.write(bytes),
     }
 }

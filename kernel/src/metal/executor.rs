@@ -13,11 +13,11 @@ use embassy_executor::raw::Executor;
 use xen_sys::xen::Virq;
 
 use super::boot::must;
+use super::interface::interface;
 use super::memory::frames;
 use super::timers;
 use crate::Xen;
 use crate::future::BoxedFuture;
-use crate::hypercall::system;
 
 /// Futures that can run at once.
 const TASKS: usize = 32;
@@ -75,8 +75,7 @@ pub fn run(events: &Events<Xen>, first: impl FnOnce(Tasks) -> Result<(), Errno>)
         frames::refill_when_idle();
         if timers::may_sleep() {
             // Returns at once if an event has come since `dispatch`.
-            system::sched_block();
-            timers::mask_upcalls();
+            interface().sleep();
         } else {
             Xen::HERE.yield_cpu();
         }

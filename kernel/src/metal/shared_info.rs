@@ -1,7 +1,7 @@
-//! The page that Xen and the domain share: pending events, the clock, CR2.
+//! The page that Xen and the domain share: pending events, the clock.
 //!
 //! It's mapped at a fixed address once there are page tables for that; until then there is no
-//! clock and a dump has no CR2.
+//! clock.
 #![expect(unsafe_code, reason = "the page is found by its fixed address")]
 
 use core::ptr;
@@ -10,7 +10,7 @@ use drivers::Errno;
 use spin::Once;
 use xen_sys::xen::{SharedInfo, VcpuInfo};
 
-use super::memory::{Mfn, PAGE_SIZE, layout, window};
+use super::memory::{layout, window};
 
 static PAGE: Once<&'static SharedInfo> = Once::new();
 
@@ -19,8 +19,7 @@ static PAGE: Once<&'static SharedInfo> = Once::new();
 /// # Errors
 /// ENOMEM without frames for the page tables; else Xen's.
 pub fn init() -> Result<&'static SharedInfo, Errno> {
-    let mfn = Mfn(layout::start_info().shared_info / PAGE_SIZE as u64);
-    window::map_shared_info(mfn)?;
+    window::map_shared_info()?;
     let page = ptr::with_exposed_provenance::<SharedInfo>(layout::SHARED_INFO);
     // SAFETY: just mapped, for good; all its fields are atomic.
     Ok(PAGE.call_once(|| unsafe { &*page }))

@@ -6,14 +6,15 @@
 
 use core::ptr;
 
-use drivers::{Boot, Errno, Limits, PortNumber, Services, SharedPage, XenstoreDevice};
+use drivers::{Boot, Errno, Limits, Services, SharedPage, XenstoreDevice};
 use embassy_futures::yield_now;
 use spin::Once;
 use xen_sys::io::xs_wire::XenstoreDomainInterface;
-use xen_sys::xen::{SharedInfo, Sif};
+use xen_sys::xen::SharedInfo;
 
 use super::boot::must;
-use super::memory::{Mfn, layout, translate};
+use super::interface::{Ring, interface};
+use super::memory::layout;
 use super::{console, executor};
 use crate::future::BoxedFuture;
 use crate::{Guest, Spawner, Xen, power, text};
@@ -51,17 +52,13 @@ pub fn run(shared_info: &'static SharedInfo) -> ! {
     })
 }
 
-/// The ring that the builder made for xenstore; in dom0's place there is none.
+/// The ring of xenstore; in dom0's place there is none.
 fn xenstore() -> Option<XenstoreDevice<Xen>> {
-    let start_info = layout::start_info();
-    if start_info.flags.contains(Sif::INITDOMAIN) {
-        return None;
-    }
-    let page = translate::builders_page(Mfn(start_info.store_mfn))?;
+    let Ring { page, port } = must("xenstore", interface().xenstore())?;
     let page = ptr::with_exposed_provenance::<XenstoreDomainInterface>(page);
     // SAFETY: the builder's page; all its fields are atomic.
     let page = unsafe { &*page };
     // SAFETY: mapped for good.
     let ring = unsafe { SharedPage::new(Xen::HERE, page) };
-    Some(XenstoreDevice { ring, port: PortNumber(start_info.store_evtchn) })
+    Some(XenstoreDevice { ring, port })
 }

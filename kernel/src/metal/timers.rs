@@ -13,7 +13,7 @@ use critical_section::Mutex;
 use embassy_time_driver::{Driver, time_driver_impl};
 use embassy_time_queue_utils::Queue;
 
-use super::{clock, shared_info};
+use super::clock;
 
 /// An alarm that rings within this many nanoseconds may have rung already; it's set anew.
 const NEAR: u64 = 1_000_000;
@@ -86,19 +86,11 @@ struct UpcallMask;
 critical_section::set_impl!(UpcallMask);
 
 // SAFETY: one vCPU, and upcalls are the only thing that could interrupt it. They are masked while
-// any code runs, and the handler does nothing, so this only keeps what is.
+// any code runs, and the handler wakes nobody, so there is nothing to do.
 unsafe impl critical_section::Impl for UpcallMask {
     unsafe fn acquire() -> bool {
-        mask_upcalls()
+        true
     }
 
-    unsafe fn release(was_masked: bool) {
-        debug_assert!(was_masked, "upcalls are masked while code runs");
-    }
-}
-
-/// Masks event upcalls; whether they were masked.
-pub fn mask_upcalls() -> bool {
-    // Before shared_info is mapped they are, as at entry.
-    shared_info::vcpu().is_none_or(|vcpu| vcpu.evtchn_upcall_mask.swap(1, Ordering::SeqCst) != 0)
+    unsafe fn release(_was_masked: bool) {}
 }

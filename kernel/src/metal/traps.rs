@@ -1,44 +1,12 @@
-//! Exceptions and events: tells Xen where to enter the guest.
+//! What becomes of an exception, however Xen or the processor entered the guest.
 //!
-//! Events do nothing there: the idle loop looks for them (`executor.rs`). Refuses: nested handling,
-//! user mode.
-#![expect(unsafe_code, reason = "handlers are registered by address")]
+//! The stubs of `pv/traps` and `pvh/traps` make a [`frame::TrapFrame`] and call
+//! [`handlers::on_trap`]. Refuses: nested handling, user mode.
 
 mod dump;
 mod fixup;
 mod frame;
-mod handlers;
-mod stubs;
+pub mod handlers;
+mod registers;
 
-use drivers::Errno;
-use xen_sys::callback::{CallbackRegister, CallbackType, Callbackf};
-use xen_sys::xen_x86_64::{FLAT_KERNEL_CS, TrapInfo};
-
-use crate::hypercall::system;
-
-/// Tells Xen the handlers.
-///
-/// # Errors
-/// Xen's; it documents none for these.
-pub fn init() -> Result<(), Errno> {
-    /// Mask event upcalls on entry.
-    const MASK_EVENTS: u8 = 4;
-    let mut table = [TrapInfo::default(); stubs::STUBS.len() + 1];
-    for (entry, &(vector, stub)) in table.iter_mut().zip(stubs::STUBS) {
-        let address = stub as usize as u64;
-        *entry = TrapInfo { vector, flags: MASK_EVENTS, cs: FLAT_KERNEL_CS, address, ..*entry };
-    }
-    // SAFETY: the stubs take the frame that Xen pushes for their vector.
-    unsafe { system::set_trap_table(&mut table) }?;
-    let callbacks = [
-        (CallbackType::EVENT, stubs::event_upcall as *const () as usize),
-        (CallbackType::FAILSAFE, stubs::failsafe_callback as *const () as usize),
-    ];
-    for (type_, address) in callbacks {
-        let flags = Callbackf::MASK_EVENTS;
-        let callback = CallbackRegister { type_, flags, _pad: 0, address: address as u64 };
-        // SAFETY: the stubs take the frame that Xen pushes for these callbacks.
-        unsafe { system::register_callback(callback) }?;
-    }
-    Ok(())
-}
+pub(crate) use registers::call_handler;

@@ -17,6 +17,7 @@ use spin::Mutex;
 use super::free_list::FreeList;
 use super::layout::{self, DIRECT_MAP};
 use super::{PAGE_SIZE, Pfn, TABLE_ENTRIES, tables, translate};
+use crate::metal::interface::interface;
 
 /// The pool is refilled within an allocation below this: enough for the tables of one refill.
 const LOW: u64 = 8;
@@ -152,7 +153,7 @@ impl Pool {
         }
         self.unlinked.start = end;
         for pfn in (first..end).rev().map(Pfn) {
-            match translate::mfn_of(pfn) {
+            match interface().gfn_of(pfn) {
                 // SAFETY: just linked, and free as all that `init` was given.
                 Some(_) => unsafe { self.dirty.push(pfn) },
                 // A hole in the domain's memory: not mapped, and no frame after all.

@@ -9,16 +9,17 @@ use drivers::memory::{FrameCount, HostAddr, Memory, Page, PageSlot};
 use xen_sys::grant_table::{Gntmap, GrantEntryV1};
 
 use super::frames::{OwnedFrame, POOL};
-use super::{Mfn, PAGE_SIZE, access, translate, window};
+use super::{Gfn, PAGE_SIZE, access, translate, window};
 use crate::Xen;
+use crate::metal::interface::interface;
 
 // SAFETY: a page is a frame of the pool, mapped at its address for life and never a table; slots
 // are disjoint ranges of the window.
 unsafe impl Memory for Xen {
     fn alloc_page(&self) -> Option<Page> {
         let OwnedFrame { pfn, clean } = POOL.lock().take()?;
-        // A grant names a GFN, which is the MFN for a PV guest. The pool has no holes.
-        let Mfn(gfn) = translate::mfn_of(pfn)?;
+        // The pool has no holes.
+        let Gfn(gfn) = interface().gfn_of(pfn)?;
         // SAFETY: out of the pool, so the caller's alone, and mapped.
         Some(unsafe { Page::new(translate::address_of(pfn), gfn, clean) })
     }
@@ -41,10 +42,9 @@ unsafe impl Memory for Xen {
 
     fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr {
         // A page that was not prepared has no L1 table, or an empty place in one that an earlier
-        // slot left. Beyond the slot: address 0, which never has one, so that Xen refuses it.
-        let inside = page < slot.pages();
-        let addr = if inside { slot.addr() + page as usize * PAGE_SIZE } else { 0 };
-        HostAddr { addr: addr as u64, flags: Gntmap::empty() }
+        // slot left. Beyond the slot there is none that Xen would take.
+        let inside = (page < slot.pages()).then(|| slot.addr() + page as usize * PAGE_SIZE);
+        HostAddr { addr: interface().host_addr(inside), flags: Gntmap::empty() }
     }
 
     unsafe fn release_slot(&self, slot: PageSlot) {
@@ -52,7 +52,7 @@ unsafe impl Memory for Xen {
     }
 
     unsafe fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno> {
-        window::map_grant_frames(first as usize, frames.iter().copied().map(Mfn))
+        window::map_grant_frames(first as usize, frames)
     }
 
     unsafe fn grant_entries(&self) -> &[GrantEntryV1] {
@@ -93,6 +93,6 @@ unsafe impl Memory for Xen {
 
     unsafe fn probe_write(&self, addr: usize, value: u8) -> bool {
         // SAFETY: the caller's promise.
-        unsafe { access::probe_write(addr, value) }
+        unsafe { interface().probe_write(addr, value) }
     }
 }

@@ -1,27 +1,24 @@
-//! From PFN to MFN to address and back, and a read-only walk of the page tables.
+//! From PFN to address and back, and a read-only walk of the page tables.
 //!
-//! Relies on the P2M of start_info, Xen's M2P, and on page tables being mapped (read-only) like
-//! any other frame. Nothing here changes anything.
-#![expect(unsafe_code, reason = "the P2M, the M2P and page tables are found by address")]
+//! Relies on page tables being mapped like any other frame. Nothing here changes anything.
+#![expect(unsafe_code, reason = "page tables are found by address")]
 
 use core::ptr;
 
 use spin::Once;
 
 use super::layout::{self, DIRECT_MAP, VIRT_BASE};
-use super::{Mfn, PAGE_SIZE, Pfn, REGION_SIZE};
+use super::{Gfn, PAGE_SIZE, Pfn, REGION_SIZE};
+use crate::metal::interface::{interface, start};
 
-/// Xen's table from MFN to PFN: `MACH2PHYS_VIRT_START` of xen/include/public/arch-x86/xen-x86_64.h.
-const M2P: *const u64 = ptr::without_provenance(0xffff_8000_0000_0000);
-
-/// The bits of a page-table entry that hold the MFN.
+/// The bits of a page-table entry that hold the GFN.
 const ENTRY_FRAME: u64 = 0x000f_ffff_ffff_f000;
 
-/// A page-table entry: where it is in the machine, and what it held when it was read.
+/// A page-table entry: where it is, and what it held when it was read.
 #[derive(Clone, Copy, Debug)]
 pub struct TableEntry {
-    /// The machine address of the entry, as `mmu_update` and grant operations want it.
-    pub machine: u64,
+    /// Its guest-physical address; under PV, its machine address, as `mmu_update` wants it.
+    pub physical: u64,
     /// Its content.
     pub value: u64,
 }
@@ -33,37 +30,10 @@ impl TableEntry {
     }
 }
 
-/// The machine frame behind `pfn`, unless the domain has a hole there.
-pub fn mfn_of(pfn: Pfn) -> Option<Mfn> {
-    if pfn >= layout::nr_pages() {
-        return None;
-    }
-    let list = ptr::with_exposed_provenance::<u64>(layout::start_info().mfn_list as usize);
-    let entry = list.wrapping_add(pfn.0 as usize);
-    // SAFETY: the P2M has nr_pages entries and is never handed out or changed.
-    let mfn = unsafe { entry.read() };
-    (mfn != u64::MAX).then_some(Mfn(mfn))
-}
-
-/// The frame of this domain that `mfn` is; nothing for a frame that isn't ours.
-pub fn pfn_of(mfn: Mfn) -> Option<Pfn> {
-    let entry = M2P.wrapping_add(mfn.0 as usize);
-    // SAFETY: `mfn` comes from the P2M, a page-table entry or start_info, so the machine has it
-    // and Xen's table, which it may be changing, covers it.
-    let pfn = Pfn(unsafe { entry.read_volatile() });
-    (mfn_of(pfn) == Some(mfn)).then_some(pfn)
-}
-
 /// The address of frame `pfn`, for one in the direct map only once it is linked.
 pub fn address_of(pfn: Pfn) -> usize {
     let base = if pfn < initial_end() { VIRT_BASE } else { DIRECT_MAP };
     base + pfn.0 as usize * PAGE_SIZE
-}
-
-/// The address of the initial mapping that shows frame `mfn`: for what the builder placed.
-pub fn builders_page(mfn: Mfn) -> Option<usize> {
-    let pfn = pfn_of(mfn)?;
-    (pfn < layout::used_end()).then(|| VIRT_BASE + pfn.0 as usize * PAGE_SIZE)
 }
 
 /// The frame that lives at `address`.
@@ -75,23 +45,23 @@ pub fn frame_at(address: usize) -> Pfn {
 /// The entry of the table at `level` (4 is the root, 1 maps pages) on the way to `address`;
 /// nothing if there is no such table.
 pub fn entry(address: usize, level: u32) -> Option<TableEntry> {
-    let mut table = layout::start_info().pt_base as usize;
-    let mut pfn = Pfn(((table - VIRT_BASE) / PAGE_SIZE) as u64);
+    let mut pfn = start().root;
+    let mut table = table_address(pfn);
     for at in (level..=4).rev() {
         let index = (address >> (12 + 9 * (at - 1))) & 511;
         let slot = ptr::with_exposed_provenance::<u64>(table + index * 8);
-        // SAFETY: `table` is a page table of ours, mapped where frames are; Xen sets accessed
-        // bits behind our back.
+        // SAFETY: `table` is a page table of ours, mapped where frames are; accessed bits are set
+        // behind our back.
         let value = unsafe { slot.read_volatile() };
-        let machine = mfn_of(pfn)?.0 * PAGE_SIZE as u64 + index as u64 * 8;
-        let entry = TableEntry { machine, value };
+        let physical = interface().gfn_of(pfn)?.0 * PAGE_SIZE as u64 + index as u64 * 8;
+        let entry = TableEntry { physical, value };
         if at == level {
             return Some(entry);
         }
         if !entry.is_present() {
             return None;
         }
-        pfn = pfn_of(Mfn((value & ENTRY_FRAME) / PAGE_SIZE as u64))?;
+        pfn = interface().pfn_of(Gfn((value & ENTRY_FRAME) / PAGE_SIZE as u64))?;
         table = table_address(pfn);
     }
     None

@@ -11,10 +11,10 @@ use drivers::Errno;
 use spin::Mutex;
 use xen_sys::grant_table::GrantEntryV1;
 
+use super::PAGE_SIZE;
 use super::frames::POOL;
 use super::layout::{GRANT_TABLE, MAPPINGS, SHARED_INFO};
-use super::tables::{self, DATA};
-use super::{Mfn, PAGE_SIZE};
+use crate::metal::interface::interface;
 use crate::ranges::FreeRanges;
 
 /// The ranges of [`MAPPINGS`] that are not reserved.
@@ -42,10 +42,10 @@ pub fn release(address: usize, pages: u32) {
 ///
 /// # Errors
 /// ENOMEM without frames for the tables; else Xen's.
-pub fn map_shared_info(mfn: Mfn) -> Result<(), Errno> {
+pub fn map_shared_info() -> Result<(), Errno> {
     POOL.lock().ensure_tables(SHARED_INFO..GRANT_TABLE.end)?;
     // SAFETY: the address is this page's alone.
-    unsafe { tables::map(SHARED_INFO, mfn, DATA) }
+    unsafe { interface().map_shared_info(SHARED_INFO) }
 }
 
 /// Frames of the grant table that are mapped.
@@ -55,14 +55,14 @@ static GRANT_FRAMES: AtomicUsize = AtomicUsize::new(0);
 ///
 /// # Errors
 /// ENOMEM beyond the 510 frames that have room; else Xen's.
-pub fn map_grant_frames(first: usize, frames: impl Iterator<Item = Mfn>) -> Result<(), Errno> {
-    for (index, mfn) in (first..).zip(frames) {
+pub fn map_grant_frames(first: usize, frames: &[u64]) -> Result<(), Errno> {
+    for (index, &told) in (first..).zip(frames) {
         let address = GRANT_TABLE.start + index * PAGE_SIZE;
         if !GRANT_TABLE.contains(&address) {
             return Err(Errno::ENOMEM);
         }
         // SAFETY: the address is the grant table's alone, and behind what is mapped.
-        unsafe { tables::map(address, mfn, DATA) }?;
+        unsafe { interface().map_grant_frame(address, index, told) }?;
         GRANT_FRAMES.fetch_max(index + 1, Ordering::Relaxed);
     }
     Ok(())

@@ -1,11 +1,10 @@
 //! What is printed of a fatal exception: at most 24 lines, most important first.
 
-use core::sync::atomic::Ordering;
-
 use bitflags::bitflags;
 
 use super::frame::{self, TrapFrame};
-use crate::metal::{backtrace, console, shared_info, symbols};
+use crate::metal::interface::interface;
+use crate::metal::{backtrace, console, symbols};
 use crate::println;
 
 const PAGE_FAULT: u64 = 14;
@@ -24,7 +23,7 @@ bitflags! {
 /// Prints the dump.
 pub fn print(frame: &TrapFrame) {
     // First, before anything else can fault.
-    let cr2 = shared_info::vcpu().map(|vcpu| vcpu.arch.cr2.load(Ordering::Relaxed));
+    let cr2 = interface().fault_address();
     let (short, long) = frame::name(frame.vector);
     console::fresh_line();
     println!("TRAP {short} {long}, vector {}, error code {:#x}", frame.vector, frame.error);

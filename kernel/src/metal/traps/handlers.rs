@@ -1,4 +1,4 @@
-//! What happens when Xen enters the guest.
+//! What happens at an exception.
 //!
 //! An exception at an instruction that has a fix-up goes on there; any other is fatal: a dump, the
 //! hooks of `power::on_crash`, SHUTDOWN_crash.
@@ -20,9 +20,4 @@ pub extern "C" fn on_trap(frame: &mut TrapFrame) {
         println!("TRAP {} at {:016x} while dying", frame.vector, frame.rip);
     }
     power::crash()
-}
-
-/// Xen could not load a segment register, or an `iret` of its own on our behalf failed.
-pub extern "C" fn on_failsafe() -> ! {
-    panic!("failsafe callback: Xen could not load a segment register of ours")
 }

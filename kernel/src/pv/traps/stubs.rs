@@ -1,4 +1,4 @@
-//! The code that Xen enters: makes a [`TrapFrame`](super::frame::TrapFrame), calls, returns.
+//! The code that Xen enters: makes a `TrapFrame`, calls, returns.
 //!
 //! Xen pushes SS, RSP, RFLAGS, CS, RIP, an error code for some vectors, R11, RCX
 //! (xen/arch/x86/x86_64/entry.S, create_bounce_frame), with RSP at a multiple of 16 before. The
@@ -16,7 +16,7 @@ macro_rules! stubs {
             $(fn $name();)*
             /// Does nothing: the idle loop looks for events.
             pub safe fn event_upcall();
-            /// Ends in [`super::handlers::on_failsafe`].
+            /// Ends in [`super::on_failsafe`].
             pub safe fn failsafe_callback();
         }
 
@@ -25,9 +25,13 @@ macro_rules! stubs {
 
         global_asm!(
             include_str!("stubs.s"),
+            crate::metal::traps::call_handler!(),
+            "return_from_xen",
+            ".size trap_common, . - trap_common",
             $(concat!($kind, " ", stringify!($name), ", ", stringify!($vector)),)*
-            on_trap = sym super::handlers::on_trap,
-            on_failsafe = sym super::handlers::on_failsafe,
+            ".popsection",
+            on_trap = sym crate::metal::traps::handlers::on_trap,
+            on_failsafe = sym super::on_failsafe,
         );
     };
 }

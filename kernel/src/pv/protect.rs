@@ -12,9 +12,9 @@ use drivers::Errno;
 use x86_64::structures::paging::PageTableFlags as Flags;
 use xen_sys::xen::MmuUpdate;
 
-use super::{PAGE_SIZE, REGION_SIZE, layout, translate};
-use crate::hypercall::mmu;
+use super::hypercall;
 use crate::metal::image;
+use crate::metal::memory::{PAGE_SIZE, REGION_SIZE, layout, translate};
 
 /// Entries per hypercall: a few hundred bytes of stack.
 const AT_ONCE: usize = 64;
@@ -37,7 +37,7 @@ pub fn init() -> Result<(), Errno> {
         }
     }
     changes.flush()?;
-    mmu::flush_tlb()
+    hypercall::flush_tlb()
 }
 
 /// What the page at `page` of the initial mapping may do, given what it can do now.
@@ -86,7 +86,7 @@ impl Changes {
             self.flush()?;
         }
         if let Some(place) = self.entries.get_mut(self.len) {
-            *place = MmuUpdate { ptr: entry.machine, val };
+            *place = MmuUpdate { ptr: entry.physical, val };
             self.len += 1;
         }
         Ok(())
@@ -96,6 +96,6 @@ impl Changes {
         let entries = self.entries.get_mut(..self.len).unwrap_or_default();
         self.len = 0;
         // SAFETY: each entry keeps its frame and loses only rights that nobody may use.
-        unsafe { mmu::mmu_update(entries) }
+        unsafe { hypercall::mmu_update(entries) }
     }
 }

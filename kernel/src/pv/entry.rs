@@ -1,4 +1,4 @@
-//! The first instructions, on the one-page stack that the domain builder made.
+//! The first instructions of a PV guest, on the one-page stack that the domain builder made.
 //!
 //! Relies on the state at entry (xen/include/public/xen.h, "Start of day"): RSI is the address
 //! of start_info, RSP the end of the boot stack, which is the last thing the builder placed;

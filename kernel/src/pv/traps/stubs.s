@@ -32,44 +32,6 @@
 
 .pushsection .text.traps, "ax", @progbits
 
-    .type trap_common, @function
-trap_common:
-    push rax
-    push rbx
-    push rcx
-    push rdx
-    push rbp
-    push rsi
-    push rdi
-    push r8
-    push r9
-    push r10
-    push r11
-    push r12
-    push r13
-    push r14
-    push r15
-    mov rdi, rsp                # 22 words below a multiple of 16: the stack is aligned
-    call {on_trap}
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rdi
-    pop rsi
-    pop rbp
-    pop rdx
-    pop rcx
-    pop rbx
-    pop rax
-    add rsp, 16                 # the vector and the error code
-    return_from_xen
-    .size trap_common, . - trap_common
-
     .globl event_upcall
     .type event_upcall, @function
 event_upcall:
@@ -86,3 +48,6 @@ failsafe_callback:
     call {on_failsafe}
     ud2
     .size failsafe_callback, . - failsafe_callback
+
+    .type trap_common, @function
+trap_common:

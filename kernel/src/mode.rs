@@ -1,0 +1,21 @@
+//! How Xen runs the guest.
+
+use core::fmt;
+
+/// How Xen runs the guest: what `type` says in xl's configuration. An image is good for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Paravirtualised: page tables are Xen's to change.
+    Pv,
+    /// In a hardware container, with page tables of its own.
+    Pvh,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pv => "pv",
+            Self::Pvh => "pvh",
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! What is of a 64-bit PV guest alone: a kernel in ring 3, whose page tables change by hypercall.
+//!
+//! Page tables are mapped read-only; Xen accepts nothing else.
+#![expect(unsafe_code, reason = "an implementor of the kernel's own seam")]
+
+mod entry;
+mod hypercall;
+mod protect;
+mod start_info;
+mod traps;
+
+use core::sync::atomic::Ordering;
+
+use drivers::{Errno, Hypervisor};
+use xen_sys::xen::{MmuUpdate, StartInfo, Uvmf};
+
+use crate::metal::interface::{Interface, Ring, choose};
+use crate::metal::memory::tables::{DATA, READ_ONLY, TABLE, entry};
+use crate::metal::memory::{Gfn, Pfn, access};
+use crate::metal::{boot, shared_info};
+use crate::{Mode, Xen};
+
+/// The first Rust code, on the builder's one-page stack.
+extern "C" fn on_boot_stack(start_info: *const StartInfo, stack_end: usize) -> ! {
+    choose(&Pv, hypercall::syscall);
+    // SAFETY: what Xen passed in RSI, and RSP at entry.
+    unsafe { start_info::init(start_info, stack_end) };
+    boot::go_on()
+}
+
+/// The interface of a PV guest.
+#[derive(Debug)]
+struct Pv;
+
+impl Interface for Pv {
+    fn mode(&self) -> Mode {
+        Mode::Pv
+    }
+
+    fn gfn_of(&self, pfn: Pfn) -> Option<Gfn> {
+        start_info::mfn_of(pfn)
+    }
+
+    fn pfn_of(&self, gfn: Gfn) -> Option<Pfn> {
+        start_info::pfn_of(gfn)
+    }
+
+    unsafe fn set_page(&self, address: usize, entry: u64) -> Result<(), Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { hypercall::update_va_mapping(address, entry, Uvmf::INVLPG) }
+    }
+
+    /// Xen checks the content when the table is linked, and refuses one that is mapped writable
+    /// anywhere (xen/arch/x86/mm.c, get_page_and_type).
+    unsafe fn hang_table(&self, above: u64, pfn: Pfn, address: usize) -> Result<(), Errno> {
+        let mfn = start_info::mfn_of(pfn).ok_or(Errno::EFAULT)?;
+        // SAFETY: the frame stays where it is and is only read from now on.
+        unsafe { self.set_page(address, entry(mfn, READ_ONLY)) }?;
+        // SAFETY: the entry above was empty, so no address loses its memory.
+        unsafe { hypercall::mmu_update(&mut [MmuUpdate { ptr: above, val: entry(mfn, TABLE) }]) }
+    }
+
+    fn window_entry(&self, _address: usize) -> u64 {
+        0
+    }
+
+    fn protect(&self) -> Result<(), Errno> {
+        protect::init()
+    }
+
+    unsafe fn map_shared_info(&self, address: usize) -> Result<(), Errno> {
+        let mfn = start_info::shared_info().ok_or(Errno::EFAULT)?;
+        // SAFETY: the caller's promise.
+        unsafe { self.set_page(address, entry(mfn, DATA)) }
+    }
+
+    unsafe fn map_grant_frame(&self, address: usize, _: usize, told: u64) -> Result<(), Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { self.set_page(address, entry(Gfn(told), DATA)) }
+    }
+
+    /// A virtual address: Xen finds the L1 entry by our tables. Nothing is mapped at 0.
+    fn host_addr(&self, address: Option<usize>) -> u64 {
+        address.unwrap_or(0) as u64
+    }
+
+    unsafe fn probe_write(&self, address: usize, value: u8) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { access::probe_write(address, value) }
+    }
+
+    fn console(&self) -> Option<Ring> {
+        start_info::console()
+    }
+
+    fn xenstore(&self) -> Result<Option<Ring>, Errno> {
+        Ok(start_info::xenstore())
+    }
+
+    /// In dom0's place this is the console; elsewhere a debug Xen prints it, another refuses.
+    fn write_without_ring(&self, bytes: &[u8]) {
+        let _ = Xen::HERE.console_io_write(bytes);
+    }
+
+    fn set_traps(&self) -> Result<(), Errno> {
+        traps::init()
+    }
+
+    fn fault_address(&self) -> Option<u64> {
+        shared_info::vcpu().map(|vcpu| vcpu.arch.cr2.load(Ordering::Relaxed))
+    }
+
+    fn sleep(&self) {
+        hypercall::sched_block();
+        if let Some(vcpu) = shared_info::vcpu() {
+            vcpu.evtchn_upcall_mask.store(1, Ordering::SeqCst);
+        }
+    }
+}

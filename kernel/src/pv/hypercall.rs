@@ -1,0 +1,89 @@
+//! Hypercalls that a PV guest alone has: page tables, and where Xen enters the guest.
+#![expect(unsafe_code, reason = "hypercalls that change what addresses mean")]
+
+use core::arch::naked_asm;
+
+use drivers::{Call, Errno};
+use xen_sys::callback::{CallbackOp, CallbackRegister};
+use xen_sys::sched::SchedOp;
+use xen_sys::xen::{DOMID_SELF, Hypercall, MmuUpdate, MmuextCmd, MmuextOp, Uvmf};
+use xen_sys::xen_x86_64::TrapInfo;
+
+use crate::hypercall::{address, call};
+
+/// The instruction that enters Xen.
+#[unsafe(naked)]
+pub unsafe extern "C" fn syscall() {
+    naked_asm!("syscall", "ret")
+}
+
+/// `mmu_update`: writes page-table entries, named by machine address.
+///
+/// # Errors
+/// Xen's; the entries before the one it refused are written.
+///
+/// # Safety
+/// No address that a Rust object lives at loses its frame, or a right that is used.
+pub unsafe fn mmu_update(entries: &mut [MmuUpdate]) -> Result<(), Errno> {
+    let args = [address(entries), entries.len() as u64, 0, DOMID_SELF.into()];
+    // SAFETY: Xen reads `len` entries; the rest is the caller's promise.
+    unsafe { call(Call::MmuUpdate, Hypercall::MMU_UPDATE, args) }.map(drop)
+}
+
+/// `update_va_mapping`: writes the page-table entry that maps `va`, and flushes.
+///
+/// # Errors
+/// Xen's: EINVAL if there is no L1 table for `va`, or the frame can't be mapped that way.
+///
+/// # Safety
+/// As for [`mmu_update`].
+pub unsafe fn update_va_mapping(va: usize, entry: u64, flush: Uvmf) -> Result<(), Errno> {
+    let args = [va as u64, entry, flush.bits(), 0];
+    // SAFETY: plain numbers; the rest is the caller's promise.
+    unsafe { call(Call::UpdateVaMapping, Hypercall::UPDATE_VA_MAPPING, args) }.map(drop)
+}
+
+/// `MMUEXT_TLB_FLUSH_LOCAL`.
+///
+/// # Errors
+/// None that Xen documents.
+pub fn flush_tlb() -> Result<(), Errno> {
+    let mut op = MmuextOp { cmd: MmuextCmd::TLB_FLUSH_LOCAL, ..Default::default() };
+    let args = [address(&mut op), 1, 0, DOMID_SELF.into()];
+    // SAFETY: Xen reads one `MmuextOp`.
+    unsafe { call(Call::MmuextOp, Hypercall::MMUEXT_OP, args) }.map(drop)
+}
+
+/// `SCHEDOP_block`: unmasks upcalls, and sleeps unless one is pending.
+pub fn sched_block() {
+    let args = [u64::from(SchedOp::BLOCK.0), 0, 0, 0];
+    // SAFETY: no memory is involved. It can't fail.
+    let _ = unsafe { call(Call::SchedBlock, Hypercall::SCHED_OP, args) };
+}
+
+/// `set_trap_table`: where exceptions go. The last entry becomes the end mark, of address 0.
+///
+/// # Errors
+/// EINVAL for no entry; Xen's: EFAULT, EPERM for an address that is Xen's.
+///
+/// # Safety
+/// Each address is that of a handler that understands the frame Xen pushes.
+pub unsafe fn set_trap_table(table: &mut [TrapInfo]) -> Result<(), Errno> {
+    *table.last_mut().ok_or(Errno::EINVAL)? = TrapInfo::default();
+    let args = [address(table), 0, 0, 0];
+    // SAFETY: Xen reads up to the end mark; the handlers are the caller's promise.
+    unsafe { call(Call::SetTrapTable, Hypercall::SET_TRAP_TABLE, args) }.map(drop)
+}
+
+/// `CALLBACKOP_register`: where Xen enters on an event, or when loading a segment failed.
+///
+/// # Errors
+/// EINVAL for an address that is Xen's.
+///
+/// # Safety
+/// The address is that of a handler that understands the frame Xen pushes.
+pub unsafe fn register_callback(mut callback: CallbackRegister) -> Result<(), Errno> {
+    let args = [u64::from(CallbackOp::REGISTER.0), address(&mut callback), 0, 0];
+    // SAFETY: Xen reads one `CallbackRegister`; the handler is the caller's promise.
+    unsafe { call(Call::CallbackOp, Hypercall::CALLBACK_OP, args) }.map(drop)
+}

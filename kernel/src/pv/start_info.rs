@@ -1,0 +1,83 @@
+//! What a domain builder tells a PV guest, and its lists of frames.
+//!
+//! Both builders (tools/libs/guest/xg_dom_x86.c, xen/arch/x86/pv/dom0_build.c) place, in this order
+//! from `VIRT_BASE`: image and symbol table, initial ramdisk, P2M, start_info, for a domU the
+//! xenstore and console pages, page tables, boot stack.
+#![expect(unsafe_code, reason = "start_info, the P2M and the M2P are found by address")]
+
+use core::ptr;
+
+use drivers::PortNumber;
+use spin::Once;
+use xen_sys::xen::{Sif, StartInfo};
+
+use crate::metal::interface::{Ring, Start, found};
+use crate::metal::memory::layout::{self, VIRT_BASE};
+use crate::metal::memory::{Gfn, PAGE_SIZE, Pfn};
+
+/// Xen's table from MFN to PFN: `MACH2PHYS_VIRT_START` of xen/include/public/arch-x86/xen-x86_64.h.
+const M2P: *const u64 = ptr::without_provenance(0xffff_8000_0000_0000);
+
+static START_INFO: Once<&'static StartInfo> = Once::new();
+
+/// Remembers where the builder put things.
+///
+/// # Safety
+/// `start_info` is the address from RSI at entry and `stack_end` the RSP.
+pub unsafe fn init(start_info: *const StartInfo, stack_end: usize) {
+    // SAFETY: the builder's page; mapped for good, never handed out, written by nobody.
+    let start_info = START_INFO.call_once(|| unsafe { &*start_info });
+    let frame = |address: usize| Pfn(((address - VIRT_BASE) / PAGE_SIZE) as u64);
+    found(Start {
+        nr_pages: Pfn(start_info.nr_pages),
+        used_end: frame(stack_end),
+        root: frame(start_info.pt_base as usize),
+        command_line: start_info.cmd_line.split(|&byte| byte == 0).next().unwrap_or_default(),
+    });
+}
+
+/// The machine frame behind `pfn`.
+pub fn mfn_of(pfn: Pfn) -> Option<Gfn> {
+    if pfn >= layout::nr_pages() {
+        return None;
+    }
+    let list = ptr::with_exposed_provenance::<u64>(START_INFO.get()?.mfn_list as usize);
+    let entry = list.wrapping_add(pfn.0 as usize);
+    // SAFETY: the P2M has nr_pages entries and is never handed out or changed.
+    let mfn = unsafe { entry.read() };
+    (mfn != u64::MAX).then_some(Gfn(mfn))
+}
+
+/// The frame of this domain that `mfn` is.
+pub fn pfn_of(mfn: Gfn) -> Option<Pfn> {
+    let entry = M2P.wrapping_add(mfn.0 as usize);
+    // SAFETY: `mfn` comes from the P2M, a page-table entry or start_info, so the machine has it
+    // and Xen's table, which it may be changing, covers it.
+    let pfn = Pfn(unsafe { entry.read_volatile() });
+    (mfn_of(pfn) == Some(mfn)).then_some(pfn)
+}
+
+/// The frame of shared_info.
+pub fn shared_info() -> Option<Gfn> {
+    START_INFO.get().map(|info| Gfn(info.shared_info / PAGE_SIZE as u64))
+}
+
+/// The console's ring; in dom0's place there is none. Nor is there where the builder did not put
+/// it in its place: a debug Xen prints for any domain.
+pub fn console() -> Option<Ring> {
+    ring(|info| (info.console_mfn, info.console_evtchn))
+}
+
+/// The ring that the builder made for xenstore; in dom0's place there is none.
+pub fn xenstore() -> Option<Ring> {
+    ring(|info| (info.store_mfn, info.store_evtchn))
+}
+
+fn ring(of: impl Fn(&StartInfo) -> (u64, u32)) -> Option<Ring> {
+    let info = START_INFO.get().filter(|info| !info.flags.contains(Sif::INITDOMAIN))?;
+    let (mfn, port) = of(info);
+    // What the builder placed lies in the initial mapping.
+    let pfn = pfn_of(Gfn(mfn)).filter(|&pfn| pfn < layout::used_end())?;
+    let page = VIRT_BASE + pfn.0 as usize * PAGE_SIZE;
+    Some(Ring { page, port: PortNumber(port) })
+}
