@@ -130,7 +130,8 @@ impl<X: Platform> XenStore<X> {
     }
 
     /// Removes a node whenever xenstore comes to it, for those who can't wait. Without memory for
-    /// the message the node stays; that of a [`Publication`] never does.
+    /// the message, or while 64 requests are under way, the node stays; that of a [`Publication`]
+    /// never does.
     pub fn remove_later(&self, path: &str) {
         if let Ok(message) = encode(XsMessageType::RM, self.transaction, &[path.as_bytes(), b"\0"])
         {

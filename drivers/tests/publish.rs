@@ -228,6 +228,49 @@ fn a_publication_given_up_at_any_moment_leaves_no_node() {
 }
 
 #[test]
+fn a_publication_given_up_before_its_message_went_out_leaves_what_was_there() {
+    let Pair { world, alice, .. } = Pair::new();
+    with_upkeep(&alice, async {
+        let xs = store(&alice);
+        xs.write(NODE, b"ours").await.unwrap();
+        world.xenstore_daemon(false);
+        let mut reads: Vec<_> = (0..16).map(|_| xs.read("domid")).collect();
+        for read in &mut reads {
+            assert!(poll_once(read).is_pending());
+        }
+        {
+            let publish = pin!(xs.publish(NODE, b"hello", Reader::Domain(domid(BOB))));
+            assert!(poll_once(publish).is_pending(), "there is no room for it");
+        }
+        world.xenstore_daemon(true);
+        for read in reads {
+            read.await.unwrap();
+        }
+        assert_eq!(xs.read(NODE).await.unwrap(), b"ours");
+    });
+}
+
+#[test]
+fn a_reader_who_goes_before_xenstore_hears_of_him_is_awaited_again() {
+    for (keeps, Pair { world, alice, .. }) in each_daemon() {
+        with_upkeep(&alice, async {
+            let xs = store(&alice);
+            let _node = xs.publish(NODE, b"hello", Reader::Domain(domid(LATE))).await.unwrap();
+            let late = world.guest(LATE, Config::default());
+            world.xenstore_daemon(false);
+            pause(&alice, 1_100).await;
+            world.destroy(LATE);
+            drop(late);
+            world.xenstore_daemon(true);
+            pause(&alice, 1_100).await;
+            let before = questions(&alice);
+            pause(&alice, 10_000).await;
+            assert!(questions(&alice) >= before + 10, "keeps: {keeps}");
+        });
+    }
+}
+
+#[test]
 fn a_publication_that_goes_while_its_reader_is_admitted_permits_nothing_later() {
     let Pair { world, alice, .. } = Pair::new();
     with_upkeep(&alice, async {
@@ -346,6 +389,9 @@ fn a_reader_who_comes_after_the_connection_broke_is_asked_for_no_more() {
         alice.xen.xenstore_index(true, u32::MAX);
         assert_eq!(errno(xs.read("domid").await), Errno::EIO);
         assert_eq!(errno(xs.publish("data/a", b"", reader).await.map(drop)), Errno::EIO);
+        let before = questions(&alice);
+        pause(&alice, 5_000).await;
+        assert!(questions(&alice) <= before + 1, "nobody can be let in any more");
         world.guest(LATE, Config::default());
         pause(&alice, 1_100).await;
         let before = questions(&alice);

@@ -52,6 +52,25 @@ fn a_guest_reads_writes_lists_and_removes_its_own_nodes() {
 }
 
 #[test]
+fn removals_that_nobody_waits_for_are_bounded_while_the_daemon_stands_still() {
+    let Pair { world, alice, .. } = Pair::new();
+    world.run([Task::new(&alice.events, async {
+        let xs = alice.xenstore.clone().unwrap();
+        world.xenstore_daemon(false);
+        for _ in 0..10_000 {
+            xs.remove_later("data/later");
+        }
+        let before = alice.xen.xenstore_requests();
+        world.xenstore_daemon(true);
+        xs.read("domid").await.unwrap();
+        assert_eq!(alice.xen.xenstore_requests() - before, 64 + 1);
+        xs.write("data/later", b"").await.unwrap();
+        xs.remove_later("data/later");
+        assert_eq!(errno(xs.read("data/later").await), Errno::ENOENT, "it goes on");
+    })]);
+}
+
+#[test]
 fn what_a_guest_may_not_see_is_refused_and_what_is_opened_to_it_is_not() {
     let Pair { world, alice, bob } = Pair::new();
     let (one, two) = (store(&alice), store(&bob));

@@ -70,7 +70,7 @@ async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Res
                 continue;
             }
         };
-        if let Err(error) = persist(&services.system, &|| store.write(SHUTDOWN, b"")).await {
+        if let Err(error) = persist(&services.system, || store.write(SHUTDOWN, b"")).await {
             warn(SHUTDOWN, &error);
         }
         return Ok(ending);

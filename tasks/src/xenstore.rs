@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use drivers::memory::Platform;
-use drivers::xenstore::{Publication, Reader, Request, XenStore};
+use drivers::xenstore::{Publication, Reader, XenStore};
 use drivers::{DomId, Errno, Error, Services, System};
 
 use crate::text::Text;
@@ -36,10 +36,10 @@ pub async fn again<X: Platform>(system: &System<X>, error: Error, tries: u32) ->
 ///
 /// # Errors
 /// The last answer's.
-pub async fn persist<X: Platform>(
+pub async fn persist<X: Platform, T>(
     system: &System<X>,
-    request: &dyn Fn() -> Request<X>,
-) -> Result<Vec<u8>, Error> {
+    request: impl AsyncFn() -> Result<T, Error>,
+) -> Result<T, Error> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -60,14 +60,7 @@ pub async fn publish<X: Platform>(
     path: &str,
     value: &[u8],
 ) -> Result<Publication<X>, Error> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match store.publish(path, value, Reader::Anyone).await {
-            Err(error) if again(&services.system, error, tries).await => {}
-            done => return done,
-        }
-    }
+    persist(&services.system, || store.publish(path, value, Reader::Anyone)).await
 }
 
 /// The value of another domain's node; `None` if there is none that we may read.
@@ -82,7 +75,7 @@ pub async fn look<X: Platform>(
 ) -> Result<Option<Vec<u8>>, Error> {
     let mut node = Text::new();
     write!(node, "/local/domain/{domid}/{path}").map_err(|_| Error::NO_MEMORY)?;
-    match persist(system, &|| store.read(node.as_str())).await {
+    match persist(system, || store.read(node.as_str())).await {
         Ok(value) => Ok(Some(value)),
         Err(Error::XenStore(Errno::EACCES | Errno::ENOENT)) => Ok(None),
         Err(error) => Err(error),

@@ -8,11 +8,13 @@
 //! them twice. The upkeep does it and not the publisher, who then has nothing to poll.
 //!
 //! A node goes with its [`Publication`]: the message that removes it is set aside before it's
-//! written.
+//! written. One given up before its message went out removes nothing; later than that it removes
+//! what is at the path, even if xenstore should then refuse the write.
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
+use core::pin::Pin;
 use core::task::Poll;
 
 use xen_sys::io::xs_wire::XsMessageType;
@@ -37,6 +39,8 @@ pub struct Publication<X: Platform> {
     store: XenStore<X>,
     /// The message that removes the node, with a place set aside.
     end: Vec<u8>,
+    /// Whether the message that writes the node went out, so that there may be one to remove.
+    written: bool,
     /// What the awaited reader is told from others by; 0 if none ever was.
     id: u64,
 }
@@ -82,13 +86,16 @@ impl<X: Platform> XenStore<X> {
         let end = encode(XsMessageType::RM, 0, &[path, b"\0"])?;
         inner.with(State::set_aside)?;
         let store = XenStore { inner: inner.clone(), transaction: 0 };
-        let mut publication = Publication { store, end, id: 0 };
-        if let Err(error) = Request::new(inner.clone(), Ok(write)).await {
-            if error != GARBAGE {
-                // Nothing was written: what was at the path before is not ours to remove.
-                publication.end = Vec::new();
-                inner.with(State::give_place);
-            }
+        let mut publication = Publication { store, end, written: false, id: 0 };
+        let mut write = Request::new(inner.clone(), Ok(write));
+        let written = poll_fn(|cx| {
+            let answer = Pin::new(&mut write).poll(cx);
+            publication.written = write.is_issued();
+            answer
+        });
+        if let Err(error) = written.await {
+            // If nothing was written, what was at the path before is not ours to remove.
+            publication.written = error == GARBAGE;
             return Err(error);
         }
         if let Reader::Domain(reader) = reader
@@ -130,6 +137,8 @@ impl<X: Platform> XenStore<X> {
             match permitted {
                 // It passes: the next time.
                 Err(error) if matches!(error.errno(), Errno::EAGAIN | Errno::ENOMEM) => {}
+                // He was gone again before xenstore came to it, which then permitted nobody.
+                Ok(()) if self.inner.events.domain_exists(reader) != Ok(true) => {}
                 // Done, or the node is not ours to permit any more.
                 _ => self.inner.with(|state| state.forget_expected(id)),
             }
@@ -174,15 +183,15 @@ impl State {
 }
 
 impl<X: Platform> Publication<X> {
-    /// Writes another value; who may read it stays. Await it while you keep the publication: sent
-    /// after the removal, it would make a node that stays.
+    /// Writes another value; who may read it stays. The future borrows the publication: a write
+    /// after the removal would make a node that stays.
     ///
     /// # Errors
     /// As [`XenStore::write`].
-    pub fn write(&self, value: &[u8]) -> Request<X> {
+    pub async fn write(&self, value: &[u8]) -> Result<(), Error> {
         let path = self.end.get(HEADER..).unwrap_or_default();
         let message = encode(XsMessageType::WRITE, 0, &[path, value]);
-        Request::new(self.store.inner.clone(), message)
+        Request::new(self.store.inner.clone(), message).await.map(drop)
     }
 }
 
@@ -190,7 +199,11 @@ impl<X: Platform> Drop for Publication<X> {
     fn drop(&mut self) {
         let inner = &self.store.inner;
         inner.with(|state| state.forget_expected(self.id));
-        inner.send_aside(core::mem::take(&mut self.end));
+        if self.written {
+            inner.send_aside(core::mem::take(&mut self.end));
+        } else {
+            inner.with(State::give_place);
+        }
     }
 }
 

@@ -47,6 +47,11 @@ impl<X: Platform> Request<X> {
         Self { inner, stage: Stage::Issued(id), undo: Vec::new() }
     }
 
+    /// Whether it has left our hands: xenstore may act on it.
+    pub(super) fn is_issued(&self) -> bool {
+        !matches!(self.stage, Stage::New(_))
+    }
+
     /// Waits for success, and takes over what undoes it.
     ///
     /// # Errors

@@ -27,6 +27,9 @@ type RingPage<X> = SharedPage<X, XenstoreDomainInterface>;
 /// answer that waits to be fetched is not counted: it belongs to a live [`super::Request`], and
 /// whoever keeps that keeps as much.
 const IN_FLIGHT: usize = 16;
+/// Requests under way beyond which none is added whose answer nobody waits for: a daemon that has
+/// stopped would otherwise have them grow without bound.
+const POSTED: usize = 64;
 /// Bytes of an answer that are received even without memory for the rest: an errno's name, the
 /// number of a transaction.
 const SHORT: usize = 16;
@@ -152,9 +155,10 @@ impl State {
     }
 
     /// Issues a request whose answer nobody waits for, beyond [`IN_FLIGHT`] if need be. Without
-    /// memory it's forgotten.
+    /// memory, and while [`POSTED`] requests are under way, it's forgotten.
     pub(super) fn post(&mut self, message: Vec<u8>) {
-        if !self.broken && self.requests.try_reserve(self.places + 1).is_ok() {
+        let room = self.requests.len() < POSTED;
+        if room && !self.broken && self.requests.try_reserve(self.places + 1).is_ok() {
             self.push(message, Vec::new(), true);
         }
     }
@@ -378,6 +382,7 @@ impl State {
             request.message = Vec::new();
             request.answer.get_or_insert(Err(BROKEN));
         }
+        self.expected = Vec::new();
         self.news = true;
     }
 }

@@ -89,7 +89,7 @@ impl<'a, X: Platform> Post<'a, X> {
         value.write_fmt(words).map_err(|_| Error::NO_MEMORY)?;
         let value = value.as_str().as_bytes();
         match &self.node {
-            Some(node) => persist(&self.services.system, &|| node.write(value)).await.map(drop),
+            Some(node) => persist(&self.services.system, || node.write(value)).await,
             None => {
                 let node = publish(self.services, self.store, self.path, value).await?;
                 self.node = Some(node);
