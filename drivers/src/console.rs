@@ -1,15 +1,18 @@
 //! The console: a ring that a daemon in dom0 serves, or Xen's own in dom0's place.
 //!
 //! Nothing is lost when the ring is full: what doesn't fit waits in a backlog of ours. Who can
-//! wait, waits for room ([`Console::print`]); who can't, such as a log line or a crash dump,
+//! wait, waits for room, in the order in which they came ([`Console::print`]); who can't, such as a log line or a crash dump,
 //! lets other domains run until there is room, for a bounded time ([`Console::print_now`]). What
 //! waits goes on by [`crate::Services::upkeep`], without anybody printing or reading.
 //!
 //! The ring's indices run free and are written by the daemon as well: each is read once, and a
 //! pair that can't be is taken as a full or an empty ring.
 
+mod place;
+
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::future::poll_fn;
 use core::sync::atomic::Ordering;
@@ -19,11 +22,13 @@ use spin::Mutex;
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::Virq;
 
+use self::place::Place;
 use crate::Error;
 use crate::boot::{ConsoleDevice, SharedPage};
 use crate::events::{Events, Port};
 use crate::memory::{Memory, Platform};
 use crate::turn::Turn;
+use crate::waiters::WaitList;
 use crate::words::{Word, consume, produce};
 
 /// Bytes that wait in our memory for room in the ring.
@@ -51,11 +56,17 @@ struct ConsoleState<X: Platform> {
     out: Mutex<Out>,
     /// Of who prints or reads, in bytes.
     turn: Turn,
+    /// Who waits to be the first in [`Out::queue`].
+    on_first: WaitList,
 }
 
 #[derive(Debug)]
 struct Out {
     backlog: VecDeque<u8>,
+    /// The numbers of those who wait for room, the first in front. Otherwise one who needs little
+    /// of it would always be ahead of one who needs much.
+    queue: Vec<u64>,
+    last_number: u64,
     /// Whether the last byte ended a line.
     at_line_start: bool,
     /// Bytes given up because nobody took any for [`PATIENCE_NS`].
@@ -79,9 +90,16 @@ impl<X: Platform> Console<X> {
         };
         let mut backlog = VecDeque::new();
         backlog.try_reserve_exact(BACKLOG).map_err(|_| Error::NO_MEMORY)?;
-        let out = Mutex::new(Out { backlog, at_line_start: true, lost: 0 });
+        let out = Mutex::new(Out {
+            backlog,
+            queue: Vec::new(),
+            last_number: 0,
+            at_line_start: true,
+            lost: 0,
+        });
         let turn = Turn::new(AT_ONCE);
-        Ok(Self(Arc::new(ConsoleState { xen: xen.clone(), device, port, out, turn })))
+        let on_first = WaitList::new();
+        Ok(Self(Arc::new(ConsoleState { xen: xen.clone(), device, port, out, turn, on_first })))
     }
 }
 
@@ -90,10 +108,12 @@ impl<X: Platform> Console<X> {
     /// whole is written as a whole: no log line gets between.
     pub async fn print(&self, mut bytes: &[u8]) {
         let whole = 2 * bytes.len() <= BACKLOG;
+        let mut place = Place::new(&self.0);
         loop {
             self.0.turn.give_way().await;
             let mark = self.mark();
-            if !whole || self.has_room_for(bytes.len()) {
+            let first = place.is_first();
+            if first && (!whole || self.has_room_for(bytes.len())) {
                 let taken = self.push(bytes);
                 self.0.turn.count(taken);
                 bytes = bytes.get(taken..).unwrap_or_default();
@@ -101,7 +121,9 @@ impl<X: Platform> Console<X> {
             if bytes.is_empty() {
                 return;
             }
-            self.news(mark).await;
+            if !place.take() {
+                poll_fn(|cx| place.poll_news(mark, first, cx)).await;
+            }
         }
     }
 

@@ -2,10 +2,15 @@
 
 mod common;
 
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+
 use drivers::gntdev::ReadWrite;
 use drivers::{Call, Errno};
-use fake_xen::{Config, ConsoleKind, Pair, Task, World};
-use std::sync::atomic::Ordering;
+use embassy_futures::join::join;
+use embassy_futures::poll_once;
+use embassy_futures::select::{Either3, select3};
+use fake_xen::{Config, ConsoleKind, Guest, Pair, Task, World};
 
 fn with(console: ConsoleKind) -> Config {
     Config { console, ..Config::default() }
@@ -134,6 +139,71 @@ fn what_was_printed_goes_out_though_nobody_prints_or_reads_any_more() {
     };
     world.run([Task::new(&guest.events, upkeep)]);
     assert_eq!(guest.xen.console_output(), line.replace('\n', "\r\n").repeat(200));
+}
+
+/// A daemon that takes a ring's worth at a time, a thousand times.
+async fn slow_daemon(guest: &Guest) {
+    for _ in 0..1000 {
+        guest.xen.console_daemon(true);
+        guest.xen.console_daemon(false);
+        guest.system.sleep_until(guest.system.now() + 1_000_000).await;
+    }
+}
+
+/// Prints `line` for ever.
+async fn chatter(guest: &Guest, line: &str) {
+    loop {
+        guest.console.print(line.as_bytes()).await;
+    }
+}
+
+#[test]
+fn one_who_prints_much_is_not_kept_waiting_by_those_who_print_little() {
+    let world = World::new();
+    let guest = world.guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    let much = "much ".repeat(1600);
+    let test = async {
+        let print = async {
+            guest.system.sleep_until(5_000_000).await;
+            guest.console.print(much.as_bytes()).await;
+        };
+        let little = join(chatter(&guest, "little "), chatter(&guest, "less "));
+        let all = select3(print, little, slow_daemon(&guest)).await;
+        assert!(matches!(all, Either3::First(())), "it never had its turn");
+    };
+    world.run([Task::new(&guest.events, test)]);
+    guest.xen.console_daemon(true);
+    assert!(guest.console.drain(world.now() + 1_000_000_000));
+    assert!(guest.xen.console_output().contains(&much), "as a whole");
+}
+
+#[test]
+fn those_who_wait_for_room_go_on_when_the_one_ahead_gives_up() {
+    let world = World::new();
+    let guest = world.guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    guest.console.print_now(&[b'.'; 2048 + 12_000]);
+    let much = vec![b'm'; 8000];
+    let test = async {
+        let mut ahead = Box::pin(guest.console.print(&much));
+        let mut next = pin!(guest.console.print(b"next"));
+        let mut last = pin!(guest.console.print(b"last"));
+        assert!(poll_once(ahead.as_mut()).is_pending(), "there is room for half of it");
+        assert!(poll_once(next.as_mut()).is_pending(), "it waits its turn");
+        assert!(poll_once(last.as_mut()).is_pending());
+        let go_on = join(next, last);
+        let give_up = async {
+            guest.system.sleep_until(1_000_000).await;
+            drop(ahead);
+        };
+        // Nobody takes anything: it's no event of the ring that lets them go on.
+        join(go_on, give_up).await;
+    };
+    world.run([Task::new(&guest.events, test)]);
+    guest.xen.console_daemon(true);
+    assert!(guest.console.drain(world.now() + 1_000_000_000));
+    assert!(guest.xen.console_output().ends_with(".nextlast"));
 }
 
 #[test]
