@@ -54,6 +54,8 @@ struct GntDevService<X: Platform> {
     space: Arc<Space<X>>,
     /// Pages mapped by typed mappings.
     mapped: AtomicU32,
+    /// Pages that a failed map left mapped in reservations that somebody holds.
+    left: AtomicU32,
     books: Mutex<Books<X>>,
     /// Who waits until a page is stuck.
     on_stuck: WaitList,
@@ -85,7 +87,8 @@ pub struct Usage {
     pub reserved: u32,
     /// Pages that are mapped.
     pub mapped: u32,
-    /// Pages that Xen would not unmap, mapped still.
+    /// Pages that Xen would not unmap, mapped still. Those that a failed [`Reservation::map`] left
+    /// in a reservation are tried again when that is mapped or dropped; all others by the upkeep.
     pub stuck: u32,
 }
 
@@ -99,6 +102,7 @@ impl<X: Platform> GntDev<X> {
             limit: AtomicU32::new(limit.min(MAX_LIMIT)),
             space: Arc::new(Space::new(xen, notices)),
             mapped: AtomicU32::new(0),
+            left: AtomicU32::new(0),
             books: Mutex::new(Books { devices, indexed, regions: 0, stuck: Vec::new() }),
             on_stuck: WaitList::new(),
         }))
@@ -121,6 +125,13 @@ impl<X: Platform> GntDev<X> {
 
     /// What is in use over all devices.
     pub fn usage(&self) -> Usage {
+        let mut total = self.usage_to_retry();
+        total.stuck += self.0.left.load(Ordering::Relaxed);
+        total
+    }
+
+    /// What is in use, apart from what only its holder can try to unmap again.
+    fn usage_to_retry(&self) -> Usage {
         let books = &mut *self.0.books.lock();
         let mapped = self.0.mapped.load(Ordering::Relaxed);
         let stuck = books.stuck.iter().map(|stuck| stuck.region.mapped()).sum();
@@ -167,7 +178,7 @@ impl<X: Platform> GntDev<X> {
         poll_fn(|cx| {
             // First, so that a page that gets stuck after the look is heard of.
             self.0.on_stuck.register(cx.waker());
-            let stuck = self.usage().stuck > 0;
+            let stuck = self.usage_to_retry().stuck > 0;
             if stuck { Poll::Ready(()) } else { Poll::Pending }
         })
     }
@@ -197,6 +208,12 @@ impl<X: Platform> GntDev<X> {
         } else {
             count.fetch_sub(pages.0, Ordering::Relaxed)
         };
+    }
+
+    /// Counts pages that are left mapped in a reservation: `now` instead of `before`.
+    fn count_left(&self, before: u32, now: u32) {
+        self.0.left.fetch_sub(before, Ordering::Relaxed);
+        self.0.left.fetch_add(now, Ordering::Relaxed);
     }
 
     /// The end of a region that nobody holds: it goes, or is kept until Xen unmaps its pages.

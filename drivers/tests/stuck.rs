@@ -62,6 +62,40 @@ fn while_xen_unmaps_nothing_all_is_kept_and_counted_and_then_all_goes() {
 }
 
 #[test]
+fn what_a_failed_map_leaves_mapped_counts_as_stuck_until_it_is_unmapped() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 3);
+    let grants = pair.alice.offer(&export);
+    let device = pair.bob.gntdev.open().unwrap();
+    let before = pair.bob.gntdev.usage();
+    for again in [true, false] {
+        let status = GrantStatus::GENERAL_ERROR;
+        pair.bob.xen.inject(Call::GnttabMap, Fault::Status { at: 1, status });
+        refuse(&pair, true);
+        let failed = device.reserve(&grants).unwrap().map::<ReadWrite>().unwrap_err();
+        assert_eq!(pair.bob.gntdev.usage(), Usage { reserved: 3, mapped: 0, stuck: 2 });
+        let failed = failed.value.map::<ReadWrite>().unwrap_err();
+        assert_eq!(stuck(&pair), 2, "it is still refused");
+        pair.bob.gntdev.retry_stuck();
+        assert_eq!(stuck(&pair), 2, "the reservation is its holder's");
+        if again {
+            refuse(&pair, false);
+            let mapping = failed.value.map::<ReadWrite>().unwrap();
+            assert_eq!(pair.bob.gntdev.usage(), Usage { reserved: 3, mapped: 3, stuck: 0 });
+            drop(mapping);
+        } else {
+            drop(failed);
+            assert_eq!(pair.bob.gntdev.usage(), Usage { reserved: 3, mapped: 0, stuck: 2 });
+            refuse(&pair, false);
+            pair.bob.gntdev.retry_stuck();
+        }
+        assert_eq!(pair.bob.gntdev.usage(), before);
+    }
+    drop((device, export));
+    pair.assert_clean();
+}
+
+#[test]
 fn any_later_call_of_the_service_tries_again() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);

@@ -16,11 +16,13 @@ pub(super) struct Held<X: Platform> {
     device: u32,
     /// `None` only while it is being dropped.
     region: Option<Region<X>>,
+    /// Pages that a failed map left mapped, since Xen would not unmap them again.
+    left: u32,
 }
 
 impl<X: Platform> Held<X> {
     pub(super) fn new(service: GntDev<X>, device: u32, region: Region<X>) -> Self {
-        Self { service, device, region: Some(region) }
+        Self { service, device, region: Some(region), left: 0 }
     }
 
     /// The region.
@@ -42,10 +44,23 @@ impl<X: Platform> Held<X> {
     pub(super) fn map(&mut self, access: Access) -> Result<(), Error> {
         self.service.retry_regions();
         let region = self.region.as_mut().ok_or(GONE)?;
-        region.unmap()?;
-        region.map(access)?;
-        self.service.count_mapped(region.pages(), true);
-        Ok(())
+        let mapped = region.unmap().and_then(|()| region.map(access));
+        match mapped {
+            Ok(()) => {
+                self.service.count_mapped(region.pages(), true);
+                self.set_left(0);
+            }
+            Err(_) => {
+                let left = region.mapped();
+                self.set_left(left);
+            }
+        }
+        mapped
+    }
+
+    fn set_left(&mut self, left: u32) {
+        self.service.count_left(self.left, left);
+        self.left = left;
     }
 
     /// Unmaps it.
@@ -77,6 +92,7 @@ impl<X: Platform> Drop for Held<X> {
             if region.is_mapped() {
                 self.service.count_mapped(region.pages(), false);
             }
+            self.set_left(0);
             // What Xen won't unmap is kept by the service.
             self.service.let_go(region, self.device);
         }
