@@ -18,7 +18,6 @@ use drivers::{Errno, Error};
 
 pub use self::faults::{Fault, Faults};
 use self::stuck::Places;
-pub use self::typed::TYPED;
 pub use self::xen::{Met, Why};
 use crate::stage::Room;
 
