@@ -1,5 +1,6 @@
 //! What guests must have said, and how checks are counted. Text only: no process, no file.
 
+pub mod bench; // what each operation costs
 pub mod counts; // what a guest counts, before and after
 pub mod crash; // the dump that a crash leaves
 pub mod demo; // the demo's steps

@@ -5,6 +5,7 @@
 //! be run counts as one failed check, and keeps none of the others from running.
 
 mod across; // our guest and Linux's devices share with each other
+mod bench; // what each operation costs, in instructions
 mod conformance; // Linux's devices and ours, compared line by line
 mod exhaustion; // the last grant, mapping and event channel
 mod extent; // how much of a tier is run, and on which hypervisor
@@ -51,6 +52,13 @@ pub const TIERS: &[Tier] = &[
         small: "100,000 calls",
         full: Some("1,000,000"),
         run: model::run,
+    },
+    Tier {
+        name: "bench",
+        about: "What each operation costs, in instructions and hypercalls, beside Xen's own share",
+        small: "all",
+        full: None,
+        run: bench::run,
     },
     Tier {
         name: "pair",

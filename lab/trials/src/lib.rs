@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod bench;
 pub mod conformance;
 pub mod cycles;
 pub mod exhaust;

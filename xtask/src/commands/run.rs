@@ -59,7 +59,7 @@ fn alone(name: &str, arguments: &str) -> Result<()> {
         paths::shown(&paths::lab().join(format!("{log}.log")))
     ));
     let _terminal = Terminal::keep();
-    let boot = Boot { xen: &xen, options: "", kernel: &kernel, arguments, log: &log };
+    let boot = Boot { xen: &xen, options: "", kernel: &kernel, arguments, log: &log, exact: false };
     // Only a process of the terminal's foreground group may read it.
     let mut machine = Machine::boot_in_foreground(&boot)?;
     let mut out = std::io::stdout();

@@ -60,6 +60,15 @@ pub fn guest(name: &str) -> Result<PathBuf> {
     }
 }
 
+/// Builds a guest of lab/trials as an application is built whose hot paths matter: itself and
+/// `drivers` for speed.
+pub fn fast_guest(name: &str) -> Result<PathBuf> {
+    let fast = ["drivers", "trials"].map(|of| format!("profile.release.package.{of}.opt-level=3"));
+    let fast = fast.iter().flat_map(|level| ["--config", level]);
+    let which: Vec<&str> = ["-p", "trials", "--bin", name].into_iter().chain(fast).collect();
+    guest_of(name, "release", &which)
+}
+
 /// Builds what cargo finds by `which` and puts into `folder`, and refuses it if it is too large.
 fn guest_of(name: &str, folder: &str, which: &[&str]) -> Result<PathBuf> {
     step(&format!("build {name}"), || {

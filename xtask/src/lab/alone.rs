@@ -21,6 +21,9 @@ use crate::judge::crash;
 /// The guest gets 16 MiB.
 const MEMORY: &str = "dom0_mem=16M,max:16M";
 
+/// One instruction is one tick of the time stamp counter, whatever the host does meanwhile.
+pub const ICOUNT: &str = "shift=0,sleep=off";
+
 /// One boot.
 pub struct Boot<'a> {
     /// The hypervisor, unpacked.
@@ -33,6 +36,8 @@ pub struct Boot<'a> {
     pub arguments: &'a str,
     /// Name of the log.
     pub log: &'a str,
+    /// Whether time is counted in instructions (QEMU's icount), so that a run is always the same.
+    pub exact: bool,
 }
 
 /// How a wait ended.
@@ -85,6 +90,9 @@ impl Machine {
         let log = steps::create(&log_path)?;
         let mut qemu = qemu::machine(boot.xen, &format!("{MEMORY} {}", boot.options), 1);
         qemu.args(["-serial", "stdio"]).stdin(input);
+        if boot.exact {
+            qemu.args(["-icount", ICOUNT]);
+        }
         // A module's name ends at the first blank, so QEMU gets it without its folder.
         qemu.arg("-initrd")
             .arg(module(boot))
@@ -148,8 +156,8 @@ mod tests {
     #[test]
     fn commas_are_doubled_and_folders_left_out() {
         let path = Path::new("/a b/grantkit");
-        let boot =
-            Boot { xen: path, options: "", kernel: path, arguments: "-- map 0 8,9", log: "x" };
+        let arguments = "-- map 0 8,9";
+        let boot = Boot { xen: path, options: "", kernel: path, arguments, log: "x", exact: false };
         assert_eq!(module(&boot), "grantkit -- map 0 8,,9");
     }
 }

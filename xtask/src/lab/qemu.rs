@@ -10,9 +10,10 @@ use super::{apt, packages};
 use crate::host::{children, steps};
 
 const QEMU: &str = "qemu-system-x86_64";
-/// With SMAP, QEMU 7.2 crashes a PV dom0 at its first exception.
-const MACHINE: &str = "-accel tcg -cpu max,-smap -m 512 \
-                       -nodefaults -no-reboot -display none -monitor none";
+/// The processor. With SMAP, QEMU 7.2 crashes a PV dom0 at its first exception.
+pub const CPU: &str = "max,-smap";
+const MACHINE: &str = "-accel tcg -m 512 -nodefaults -no-reboot -display none \
+                       -monitor none";
 /// Xen's console, and dom0's one processor. Xen says all that it has to say, of guests too, without
 /// a limit of its rate, and has room for all of it until the line has taken it.
 const XEN: &str = "console=com1 com1=115200,8n1 dom0_max_vcpus=1 \
@@ -39,7 +40,7 @@ pub fn version() -> Result<String> {
 pub fn machine(xen: &Path, options: &str, processors: u32) -> Command {
     let mut qemu = children::command(QEMU);
     qemu.arg("-smp").arg(processors.to_string());
-    qemu.args(MACHINE.split_whitespace());
+    qemu.args(["-cpu", CPU]).args(MACHINE.split_whitespace());
     qemu.arg("-kernel").arg(xen).arg("-append").arg(format!("{XEN} {options}"));
     qemu
 }

@@ -42,8 +42,14 @@ pub fn run(run: &Run) -> Result<Tally> {
     let kernel = image::guest("model")?;
     let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
     let arguments = format!("seed={seed} operations={operations}");
-    let boot =
-        Boot { xen: &xen, options: XEN, kernel: &kernel, arguments: &arguments, log: "model" };
+    let boot = Boot {
+        xen: &xen,
+        options: XEN,
+        kernel: &kernel,
+        arguments: &arguments,
+        log: "model",
+        exact: false,
+    };
     let made = step(&format!("{operations} random calls, GRANTKIT_SEED={seed}"), || {
         let mut machine = Machine::boot(&boot)?;
         let end = machine.run_to_end(LIMIT)?;

@@ -115,8 +115,14 @@ fn boot(job: &Job) -> Result<(Vec<Check>, String)> {
     let &Job { name, xen, crash } = job;
     let script = crash.map_or(SCRIPT.to_owned(), |crash| format!("-- crash {}", crash.word));
     let (kernel, log) = (paths::image().join("grantkit"), format!("smoke-{name}"));
-    let mut machine =
-        Machine::boot(&Boot { xen, options: "", kernel: &kernel, arguments: &script, log: &log })?;
+    let mut machine = Machine::boot(&Boot {
+        xen,
+        options: "",
+        kernel: &kernel,
+        arguments: &script,
+        log: &log,
+        exact: false,
+    })?;
     let end = machine.run_to_end(LIMIT)?;
     let (guest, xen) = (machine.console().guest(), machine.console().xen());
     let mut checks = match crash {

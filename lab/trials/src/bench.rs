@@ -1,0 +1,142 @@
+//! What each operation costs, in instructions: a guest in dom0's place that grants to itself.
+//!
+//! Under `-icount shift=0` the time stamp counter counts instructions, Xen's and the guest's. Each
+//! figure is the least of several warm calls, since a timer of Xen's may interrupt one. Xen's own
+//! share is measured in the same run, by the same hypercalls on arrays that are prepared (`prepared`).
+//!
+//! One line for each row:
+//! `bench op=map n=512 calls=7 instr=978.121 xen=966.014 hypercalls=1 allocations=0`. `instr` and
+//! `xen` are per page (or segment, event, word, call: whatever there are `n` of); `hypercalls` and
+//! `allocations` are of the whole call. What fails ends the run: half a table is none.
+
+mod access;
+mod copy;
+mod events;
+mod grants;
+mod growth;
+mod meter;
+mod prepared;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use drivers::memory::Platform;
+use drivers::{Error, Services};
+
+use self::meter::{Least, Meter};
+use tasks::verdict::Why;
+
+/// Pages in a call.
+pub const SIZES: &[u32] = &[1, 2, 8, 32, 33, 128, 512, 1024];
+/// Calls, of which the least counts.
+const CALLS: u32 = 7;
+
+/// What to measure with.
+pub struct Tools<'a, X: Platform> {
+    /// What is measured.
+    pub services: &'a Services<X>,
+    /// The Xen below, for its own share.
+    pub xen: &'a X,
+    /// The time stamp counter.
+    pub ticks: fn() -> u64,
+    /// Bytes of the heap in use.
+    pub heap: &'a dyn Fn() -> usize,
+}
+
+impl<X: Platform> fmt::Debug for Tools<'_, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tools")
+    }
+}
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// Pages in a call.
+    pub sizes: &'a [u32],
+    /// Grants that live in the end of the rows about growth.
+    pub live: u32,
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    op: &'static str,
+    n: u32,
+    ours: Least,
+    xen: Option<u64>,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { op, n, ours, xen } = self;
+        let each = |ticks: u64| Thousandths(ticks * 1000 / u64::from(*n));
+        write!(f, "bench op={op} n={n} calls={} instr={} ", ours.calls, each(ours.ticks))?;
+        match xen {
+            Some(ticks) => write!(f, "xen={} ", each(*ticks))?,
+            None => f.write_str("xen=- ")?,
+        }
+        write!(f, "hypercalls={} allocations={}", ours.hypercalls, ours.allocations)
+    }
+}
+
+struct Thousandths(u64);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+/// The rows, in the order of measuring.
+#[derive(Debug, Default)]
+pub struct Rows(Vec<Row>);
+
+impl Rows {
+    fn add(&mut self, op: &'static str, n: u32, ours: Least, xen: Option<u64>) -> Result<(), Why> {
+        drivers::list::push(&mut self.0, Row { op, n, ours, xen })?;
+        Ok(())
+    }
+
+    /// Every row.
+    pub fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Measures all of it.
+///
+/// # Errors
+/// The first call that fails.
+pub fn run<X: Platform>(tools: Tools<'_, X>, plan: Plan<'_>) -> Result<Rows, Why> {
+    let mut rows = Rows::default();
+    // Later rows add none in a measured call.
+    rows.0.try_reserve_exact(512).map_err(|_| Error::NO_MEMORY)?;
+    tools.services.gntalloc.set_limit(plan.live + 4096);
+    let mut prepared = prepared::Prepared::new(tools.xen, largest(plan.sizes))?;
+    let meter = Meter::new(tools);
+    for &n in plan.sizes {
+        grants::measure(&meter, n, &mut prepared, &mut rows)?;
+        grants::measure_single(&meter, n, &mut rows)?;
+        copy::measure(&meter, n, &mut prepared, &mut rows)?;
+    }
+    drop(prepared);
+    access::measure(&meter, &mut rows)?;
+    events::measure(&meter, &mut rows)?;
+    growth::measure(&meter, plan.live, &mut rows)?;
+    Ok(rows)
+}
+
+fn largest(sizes: &[u32]) -> u32 {
+    sizes.iter().copied().max().unwrap_or(1)
+}

@@ -1,0 +1,109 @@
+//! The meter: what one call took, and the least of several.
+
+use core::hint::black_box;
+use core::sync::atomic::Ordering;
+
+use drivers::memory::Platform;
+use drivers::{ClaimedGrant, Error, GrantRef, Services};
+
+use super::Tools;
+
+/// The cheapest of some calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Least {
+    /// How many there were.
+    pub calls: u32,
+    /// Instructions.
+    pub ticks: u64,
+    /// Hypercalls of the cheapest.
+    pub hypercalls: u64,
+    /// Heap allocations of the cheapest.
+    pub allocations: u64,
+}
+
+impl Least {
+    /// Of no calls.
+    pub const NONE: Self = Self { calls: 0, ticks: u64::MAX, hypercalls: 0, allocations: 0 };
+
+    /// Counts one more.
+    pub fn add(&mut self, other: Self) {
+        let calls = self.calls + other.calls;
+        if other.ticks < self.ticks {
+            *self = other;
+        }
+        self.calls = calls;
+    }
+}
+
+/// Counts instructions, hypercalls and allocations.
+pub struct Meter<'a, X: Platform> {
+    pub tools: Tools<'a, X>,
+    /// What looking at the clock twice takes.
+    empty: u64,
+}
+
+impl<'a, X: Platform> Meter<'a, X> {
+    pub fn new(tools: Tools<'a, X>) -> Self {
+        let mut meter = Self { tools, empty: 0 };
+        let mut least = Least::NONE;
+        (0..16).for_each(|_| meter.time(&mut least, || ()));
+        meter.empty = least.ticks;
+        meter
+    }
+
+    pub fn services(&self) -> &'a Services<X> {
+        self.tools.services
+    }
+
+    /// A reference of our own, as a mapper names it.
+    pub fn claim(&self, gref: GrantRef) -> ClaimedGrant {
+        self.services().domid.grant(gref)
+    }
+
+    /// Measures one call.
+    #[inline(never)]
+    pub fn time<R>(&self, least: &mut Least, act: impl FnOnce() -> R) -> R {
+        let counters = self.services().system.counters();
+        let count = || {
+            let allocations = counters.allocations.load(Ordering::Relaxed);
+            (counters.hypercalls(), allocations)
+        };
+        let before = count();
+        let start = (self.tools.ticks)();
+        let result = act();
+        let took = (self.tools.ticks)() - start;
+        let after = count();
+        least.add(Least {
+            calls: 1,
+            ticks: took.saturating_sub(self.empty),
+            hypercalls: after.0 - before.0,
+            allocations: after.1 - before.1,
+        });
+        result
+    }
+
+    /// What a call costs that is too short for the clock: of a thousand, without the loop.
+    ///
+    /// # Errors
+    /// The first that fails.
+    pub fn each(&self, mut act: impl FnMut() -> Result<(), Error>) -> Result<Least, Error> {
+        const TIMES: u32 = 1000;
+        let (mut whole, mut around) = (Least::NONE, Least::NONE);
+        for _ in 0..super::CALLS {
+            self.time(&mut around, || (0..TIMES).for_each(|i| _ = black_box(i)));
+            self.time(&mut whole, || {
+                (0..TIMES).try_for_each(|i| {
+                    black_box(i);
+                    act()
+                })
+            })?;
+        }
+        let times = u64::from(TIMES);
+        Ok(Least {
+            calls: whole.calls * TIMES,
+            ticks: (whole.ticks - around.ticks.min(whole.ticks) + times / 2) / times,
+            hypercalls: whole.hypercalls / times,
+            allocations: whole.allocations / times,
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! Measures what each operation costs, and tells it in one line for each.
+//!
+//! Wants QEMU's `-icount shift=0,sleep=off`, and memory for 10,000 pages that are shared.
+#![no_std]
+#![no_main]
+#![expect(unsafe_code, reason = "the raw Xen, for its own share, and the time stamp counter")]
+
+use core::arch::x86_64::{_mm_lfence, _rdtsc};
+
+use grantkit::{Guest, power, println};
+use trials::bench::{self, Plan, SIZES, Tools};
+
+grantkit::entry!(main);
+
+/// Grants that live in the end.
+const LIVE: u32 = 10_000;
+
+async fn main(guest: Guest) {
+    // SAFETY: bench::prepared uses pages, addresses and mappings of its own alone, and gives each
+    // back once.
+    let xen = unsafe { grantkit::raw::xen() };
+    let heap = || guest.memory_usage().heap;
+    let tools = Tools { services: guest.services(), xen: &xen, ticks, heap: &heap };
+    match bench::run(tools, Plan { sizes: SIZES, live: LIVE }) {
+        Ok(rows) => {
+            rows.iter().for_each(|row| println!("{row}"));
+            println!("ok bench rows={}", rows.len());
+        }
+        Err(why) => println!("error bench errno=EIO status=- {why}"),
+    }
+    power::reboot()
+}
+
+#[inline(never)]
+fn ticks() -> u64 {
+    // SAFETY: every processor of the target has the instruction.
+    unsafe { _mm_lfence() };
+    // SAFETY: in dom0's place Xen lets a guest read the counter.
+    unsafe { _rdtsc() }
+}

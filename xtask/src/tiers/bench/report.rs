@@ -1,0 +1,103 @@
+//! The report: a table for people, and `target/bench/report.json` with every row.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::host::steps::{logged, say};
+use crate::host::{children, paths};
+use crate::judge::bench::{Law, Row};
+use crate::lab::alone::ICOUNT;
+use crate::lab::qemu;
+
+/// What it was measured on.
+pub struct Environment(BTreeMap<&'static str, String>);
+
+impl Environment {
+    /// By what Xen said, and the versions of the tools.
+    pub fn of(xen: &[String]) -> Result<Environment> {
+        let after = |mark: &str| {
+            let line = xen.iter().find_map(|line| line.split_once(mark));
+            line.map(|(_, rest)| rest.trim().to_owned())
+                .with_context(|| format!("no {mark} of Xen"))
+        };
+        let mut rustc = children::command("rustc");
+        rustc.arg("-V");
+        let rustc = logged("rustc-version", rustc, super::LIMIT)?;
+        let word = |text: &str, at| text.split(' ').nth(at).unwrap_or("?").trim().to_owned();
+        Ok(Environment(BTreeMap::from([
+            ("xen", word(&after("Xen version ")?, 0)),
+            ("xpti", after("XPTI (64-bit PV only): ")?),
+            ("qemu", qemu::version()?),
+            ("rustc", word(&rustc, 1)),
+            ("cpu", qemu::CPU.to_owned()),
+            ("icount", ICOUNT.to_owned()),
+            ("guest", "PV, in dom0's place; application and drivers at opt-level 3".to_owned()),
+        ])))
+    }
+}
+
+/// Writes all of it.
+pub fn write(rows: &[Row], environment: &Environment) -> Result<()> {
+    let rows: Vec<Value> = rows.iter().map(of_row).collect();
+    let report = json!({ "environment": environment.0, "rows": rows });
+    let path = paths::target().join("bench/report.json");
+    fs::create_dir_all(path.parent().unwrap_or(&path))?;
+    let text = serde_json::to_string_pretty(&report)?;
+    fs::write(&path, text).with_context(|| format!("cannot write {}", paths::shown(&path)))?;
+    say(&format!("        {}: every row", paths::shown(&path)));
+    Ok(())
+}
+
+fn of_row(row: &Row) -> Value {
+    json!({
+        "op": row.op,
+        "n": row.n,
+        "ours": row.ours,
+        "xen": row.xen,
+        "linux": null,
+        "hypercalls": row.hypercalls,
+        "allocations": row.allocations,
+    })
+}
+
+/// The table: an operation a line, instructions per page.
+pub fn table(rows: &[Row]) -> Vec<String> {
+    let mut ops: Vec<&str> = Vec::new();
+    for row in rows {
+        if !ops.contains(&row.op.as_str()) {
+            ops.push(&row.op);
+        }
+    }
+    let head = format!(
+        "  {:<20}{:>10}{:>10}{:>10}{:>10}  a call of N pages; residual",
+        "instr. per page", "N=1", "N=32", "N=512", "Xen, 512"
+    );
+    let lines = ops.iter().map(|op| {
+        let of_op: Vec<&Row> = rows.iter().filter(|row| row.op == *op).collect();
+        line(op, &of_op)
+    });
+    [head].into_iter().chain(lines).collect()
+}
+
+fn line(op: &str, rows: &[&Row]) -> String {
+    if let [row] = rows {
+        let xen = row.xen.map_or(String::new(), |xen| format!("  (Xen {xen:.0})"));
+        let of = if row.n == 1 { String::new() } else { format!("  (N={})", row.n) };
+        return format!("  {op:<20}{:>10.0}{of}{xen}", row.ours);
+    }
+    let at = |n| rows.iter().find(|row| row.n == n);
+    let shown =
+        |figure: Option<f64>| figure.map_or("-".to_owned(), |figure| format!("{figure:.0}"));
+    let [one, few, many] = [1, 32, 512].map(|n| shown(at(n).map(|row| row.ours)));
+    let xen = shown(at(512).and_then(|row| row.xen));
+    let law = Law::of(rows).map_or(String::new(), |law| {
+        format!(
+            "  {:.0} + {:.1} N + {:.0} ceil(N/32); {:.0}",
+            law.fixed, law.page, law.flush, law.residual
+        )
+    });
+    format!("  {op:<20}{one:>10}{few:>10}{many:>10}{xen:>10}{law}")
+}
