@@ -1,6 +1,8 @@
 #!/bin/bash
 # The front door: ./run.sh <what>; without a word, the demo.
 set -euo pipefail
+# Paths that are given count from where the caller stands.
+export GRANTKIT_FROM="${GRANTKIT_FROM:-$PWD}"
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 
 for tool in cargo rustup; do
@@ -29,4 +31,6 @@ if ! rustup target list --installed | grep -qx "$target"; then
     rustup -q target add "$target"
 fi
 
-exec cargo run -q -p xtask -- "$@"
+# Not incrementally: a build that is interrupted would leave files with which no later one links
+# (https://github.com/rust-lang/rust/issues/81280).
+CARGO_INCREMENTAL=0 exec cargo run -q -p xtask -- "$@"

@@ -13,6 +13,9 @@ use xen_sys::xen::DOMID_FIRST_RESERVED;
 pub struct DomId(u16);
 
 impl DomId {
+    /// The first domain, which runs the toolstack.
+    pub const DOM0: Self = Self(0);
+
     /// Having a `DomId` tells that the number is an ordinary one: not DOMID_SELF or another of
     /// the reserved numbers from 0x7FF0 on.
     pub const fn new(number: u16) -> Option<Self> {

@@ -40,6 +40,7 @@ mod hypercall;
 mod metal;
 mod mode;
 pub mod power;
+pub mod prelude;
 #[cfg(target_os = "none")]
 mod pv;
 #[cfg(any(test, target_os = "none"))]

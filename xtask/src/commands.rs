@@ -4,9 +4,11 @@ mod attach; // a person at the guests' consoles
 mod check; // the whole test: format, lints, documentation, host tests, Miri, the tiers
 mod demo; // two guests share memory, and the report
 mod mutants; // whether the tests notice what a hurried maintainer might write
-mod run; // a guest of a name, with the console on the terminal
+mod new; // a crate of one's own, from the template
+mod run; // guests of a person's choice, with their consoles on the terminal
 mod shell; // two guests at their prompts
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,9 +44,21 @@ const WORDS: &[Word] = &[
     },
     Word {
         name: "run",
-        about: "Build a guest by its name and boot it with the console on this terminal",
+        about: "Boot an example, a crate of your own or an ELF file; several side by side",
         arguments: run::arguments,
-        run: run::command,
+        run: |matches| run::command(matches, &[]),
+    },
+    Word {
+        name: "boot",
+        about: "Boot an ELF file: what `cargo run` of a crate of your own calls",
+        arguments: run::boot_arguments,
+        run: run::boot,
+    },
+    Word {
+        name: "new",
+        about: "Make a crate of your own: a guest, its test, its xl configuration",
+        arguments: new::arguments,
+        run: new::command,
     },
     Word {
         name: "build",
@@ -85,12 +99,30 @@ pub fn line() -> Command {
         .map(|word| Command::new(word.name).about(word.about).args((word.arguments)()))
         .chain(TIERS.iter().map(tier));
     let line = Command::new("./run.sh").bin_name("./run.sh").subcommands(words);
-    line.about("Builds, boots and tests Grantkit.")
+    line.about("Builds, boots and tests Grantkit.").version(env!("CARGO_PKG_VERSION"))
+}
+
+/// What was typed: a line, and the lines of more guests, each behind a `+`.
+///
+/// # Errors
+/// What of it isn't understood; help and version, if those were asked for.
+pub fn understood(
+    typed: impl Iterator<Item = OsString>,
+) -> Result<(ArgMatches, Vec<ArgMatches>), clap::Error> {
+    let typed: Vec<OsString> = typed.collect();
+    let several = typed.get(1).is_some_and(|word| word == "run");
+    let mut lines = typed.split(|word| several && word == "+");
+    let first = line().try_get_matches_from(lines.next().unwrap_or_default())?;
+    let more = lines.map(|line| run::one_more().try_get_matches_from(line));
+    Ok((first, more.collect::<Result<_, _>>()?))
 }
 
 /// Does what the words say.
-pub fn perform(matches: &ArgMatches) -> Result<()> {
+pub fn perform((matches, more): &(ArgMatches, Vec<ArgMatches>)) -> Result<()> {
     let Some((name, matches)) = matches.subcommand() else { return demo::command() };
+    if name == "run" {
+        return run::command(matches, more);
+    }
     if let Some(tier) = TIERS.iter().find(|tier| tier.name == name) {
         let full = tier.full.is_some() && matches.get_flag("full");
         let extent = if full { Extent::Full } else { Extent::Small };
@@ -135,7 +167,7 @@ fn unknown(error: &clap::Error) -> Option<String> {
     }
     let word = text(ContextKind::InvalidSubcommand);
     Some(match text(ContextKind::SuggestedSubcommand) {
-        near if near.is_empty() => format!("no command `{word}`; ./run.sh --help lists them"),
+        near if near.is_empty() => format!("no command `{word}`; ./run.sh help lists them"),
         near => format!("no command `{word}`; did you mean {near}?"),
     })
 }
@@ -184,7 +216,7 @@ mod tests {
         let line = |word| unknown(&parsed(&[word]).unwrap_err()).unwrap();
         assert_eq!(line("smok"), "no command `smok`; did you mean smoke or soak?");
         assert_eq!(line("exhaust"), "no command `exhaust`; did you mean exhaustion?");
-        assert_eq!(line("zzz"), "no command `zzz`; ./run.sh --help lists them");
+        assert_eq!(line("zzz"), "no command `zzz`; ./run.sh help lists them");
     }
 
     #[test]
@@ -194,10 +226,15 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_two_dashes_is_the_guests() {
-        let matches = parsed(&["run", "hello", "--domu", "--", "--x", "y"]).unwrap();
-        let (name, matches) = matches.subcommand().unwrap();
-        assert_eq!(name, "run");
-        assert_eq!(run::words(matches), "--x y");
+    fn each_guest_behind_a_plus_is_a_line_of_its_own() {
+        let typed = ["./run.sh", "run", "hello", "--domu", "--", "--x", "+", "share", "--memory=4"];
+        let (first, more) = understood(typed.into_iter().map(OsString::from)).unwrap();
+        let first = first.subcommand_matches("run").unwrap();
+        let words: Vec<_> = first.get_many::<String>("words").unwrap().collect();
+        assert_eq!(words, ["--x"]);
+        assert_eq!(more.len(), 1);
+        assert_eq!(more[0].get_one::<u64>("memory"), Some(&4));
+        let nothing = ["./run.sh", "run", "hello", "+"].into_iter().map(OsString::from);
+        assert!(understood(nothing).is_err());
     }
 }

@@ -4,5 +4,6 @@ pub mod config; // xl configurations
 pub mod demo; // two guests share memory, step by step
 pub mod image; // the guests' ELF files, and target/xen
 pub mod life; // created, at its prompt, gone
+pub mod program; // a guest by its name, its crate or its file
 pub mod sharing; // two guests share at their prompts
 mod survive; // the demo's step that dom0 makes

@@ -19,11 +19,11 @@ mod tiers; // the table of tiers, and one file per tier
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let matches = match commands::line().try_get_matches() {
-        Ok(matches) => matches,
+    let line = match commands::understood(std::env::args_os()) {
+        Ok(line) => line,
         Err(error) => return commands::refuse(&error),
     };
-    let result = host::children::stop_all_on_signals().and_then(|()| commands::perform(&matches));
+    let result = host::children::stop_all_on_signals().and_then(|()| commands::perform(&line));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if host::children::interrupted() => {

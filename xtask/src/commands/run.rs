@@ -1,17 +1,18 @@
-//! A guest by its name, with the console on the terminal: in dom0's place, or as a domU of the lab.
+//! Guests of a person's choice: one in dom0's place or as a domU, several as domUs side by side.
 //!
-//! Xen's own lines go to the log only. The run is a person's, so it has no time limit: Ctrl-C ends
-//! it. It fails unless the guest ended by itself, with reboot or poweroff, and not by crashing.
+//! A run is a person's, so it has no time limit: Ctrl-C ends it. It fails unless every guest ended
+//! by itself, with reboot or poweroff, and not by crashing. Xen's own lines go to the log only.
 
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use clap::{Arg, ArgAction, ArgMatches};
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::attach::attach;
 use crate::guests::config::{self, Settings};
-use crate::guests::image;
+use crate::guests::program::{self, Program};
 use crate::host::paths;
 use crate::host::steps::{say, step};
 use crate::host::terminal::Terminal;
@@ -22,36 +23,102 @@ use crate::lab::{Lab, dom0, qemu};
 
 /// Longer than any terminal stays open.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+/// What a guest under xl gets, in MiB.
+const MEMORY: u64 = 8;
 
-/// What follows the word.
+/// What follows the word, for each guest.
 pub fn arguments() -> Vec<Arg> {
-    let name = Arg::new("name").value_name("NAME").required(true);
+    let guest = Arg::new("guest").value_name("GUEST").required(true);
+    let name = Arg::new("name").long("name").value_name("NAME");
     let domu = Arg::new("domu").long("domu").action(ArgAction::SetTrue);
+    let memory = Arg::new("memory").long("memory").value_name("MIB");
+    let setting = Arg::new("set").long("set").value_name("KEY=VALUE").action(ArgAction::Append);
     let words = Arg::new("words").value_name("WORDS").num_args(0..).last(true);
     vec![
-        name.help("The file is kernel/examples/NAME.rs or lab/trials/src/bin/NAME.rs"),
+        guest.help("An example's name (hello, share), a crate's folder, or an ELF file"),
         domu.help("Start it with xl under a Linux dom0, not in dom0's place"),
-        words.help("The guest's command line"),
+        name.help("Its name under xl, if not the file's"),
+        memory
+            .value_parser(value_parser!(u64).range(1..=256))
+            .help("Its memory: 16 in dom0's place and 8 under xl, if not this"),
+        setting.help("One more setting of xl's, such as 'vcpus=1'; implies --domu"),
+        words.help("The guest's command line. `+ GUEST ...` behind it adds a guest, all under xl"),
     ]
 }
 
-/// `./run.sh run <name> [--domu] [-- <words>]`
-pub fn command(matches: &ArgMatches) -> Result<()> {
-    let name = matches.get_one::<String>("name").map_or("", String::as_str);
-    match matches.get_flag("domu") {
-        true => domu(name, &words(matches)),
-        false => alone(name, &words(matches)),
+/// What `boot` takes: cargo hands on an ELF file and words as they come.
+pub fn boot_arguments() -> Vec<Arg> {
+    let guest = Arg::new("guest").value_name("ELF").required(true);
+    let words = Arg::new("words").value_name("WORDS").num_args(0..);
+    vec![
+        guest.help("The guest's file"),
+        words.trailing_var_arg(true).allow_hyphen_values(true).help("Its command line"),
+    ]
+}
+
+/// The line of one more guest, behind a `+`.
+pub fn one_more() -> Command {
+    Command::new("+").no_binary_name(true).args(arguments()).disable_help_flag(true)
+}
+
+/// `./run.sh boot <elf> <words>`
+pub fn boot(matches: &ArgMatches) -> Result<()> {
+    let program = program::find(&text(matches, "guest"))?;
+    alone(&program, &words(matches), None)
+}
+
+/// `./run.sh run <guest> ... [+ <guest> ...]`
+pub fn command(matches: &ArgMatches, more: &[ArgMatches]) -> Result<()> {
+    let wishes: Vec<Wish> = [matches].into_iter().chain(more).map(Wish::new).collect();
+    match wishes.as_slice() {
+        [one] if !one.domu => alone(&program::find(&one.guest)?, &one.words, one.memory),
+        all => under_xl(all),
+    }
+}
+
+/// A guest as it is wished for.
+struct Wish {
+    guest: String,
+    name: Option<String>,
+    domu: bool,
+    memory: Option<u64>,
+    settings: Vec<String>,
+    words: String,
+}
+
+impl Wish {
+    fn new(matches: &ArgMatches) -> Self {
+        let settings = matches.get_many::<String>("set").into_iter().flatten();
+        let settings: Vec<String> = settings.cloned().collect();
+        Self {
+            guest: text(matches, "guest"),
+            name: matches.get_one::<String>("name").cloned(),
+            domu: matches.get_flag("domu") || !settings.is_empty(),
+            memory: matches.get_one("memory").copied(),
+            settings,
+            words: words(matches),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let own = Settings::none().memory(self.memory.unwrap_or(MEMORY)).extra(&self.words);
+        let own = own.text("on_reboot", "destroy").on_crash("destroy");
+        self.settings.iter().fold(own, |all, setting| all.raw(setting))
     }
 }
 
 /// The guest's command line.
-pub fn words(matches: &ArgMatches) -> String {
+fn words(matches: &ArgMatches) -> String {
     let words = matches.get_many::<String>("words").into_iter().flatten();
     words.map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
-fn alone(name: &str, arguments: &str) -> Result<()> {
-    let kernel = image::guest(name)?;
+fn text(matches: &ArgMatches, id: &str) -> String {
+    matches.get_one::<String>(id).cloned().unwrap_or_default()
+}
+
+fn alone(program: &Program, arguments: &str, memory: Option<u64>) -> Result<()> {
+    let Program { name, elf } = program;
     let xen = step("prepare Xen", || qemu::prepare(None))?;
     let log = format!("run-{name}");
     say(&format!(
@@ -59,7 +126,9 @@ fn alone(name: &str, arguments: &str) -> Result<()> {
         paths::shown(&paths::lab().join(format!("{log}.log")))
     ));
     let _terminal = Terminal::keep();
-    let boot = Boot { xen: &xen, options: "", kernel: &kernel, arguments, log: &log, exact: false };
+    // Of an option that Xen gets twice, the last counts.
+    let options = memory.map_or(String::new(), |mib| format!("dom0_mem={mib}M,max:{mib}M"));
+    let boot = Boot { xen: &xen, options: &options, kernel: elf, arguments, log: &log, exact: false };
     // Only a process of the terminal's foreground group may read it.
     let mut machine = Machine::boot_in_foreground(&boot)?;
     let mut out = std::io::stdout();
@@ -72,22 +141,67 @@ fn alone(name: &str, arguments: &str) -> Result<()> {
     }
 }
 
-fn domu(name: &str, arguments: &str) -> Result<()> {
-    let settings = Settings::none().memory(8).extra(arguments).text("on_reboot", "destroy");
-    let dom0 = dom0::prepare(&config::files(name, settings.on_crash("destroy"))?, None)?;
-    let mut lab = step("boot the lab", || Lab::boot(&dom0, "run", ""))?;
-    lab.xl(&["create", &format!("{name}.cfg")])?; // it may have ended before its domid is asked for
-    say(&format!("domU    {name} (Ctrl-] ends it)"));
-    attach(&mut lab, &[name], true)?;
-    match lab.crashed(name) {
-        true => bail!("{name} crashed\n{}", lab.excerpts()),
-        false => Ok(()),
-    }
-}
-
 /// Xen has said its last word: after a crash it waits for five seconds, after a poweroff it halts
 /// for ever.
 fn over(console: &Console) -> bool {
     let xen = console.xen();
     crash::crashed(&xen) || xen.iter().any(|line| line.starts_with("Hardware Dom0 halted"))
+}
+
+fn under_xl(wishes: &[Wish]) -> Result<()> {
+    let (mut names, mut files) = (Vec::new(), Vec::new());
+    for wish in wishes {
+        let program = program::find(&wish.guest)?;
+        let name = wish.name.clone().unwrap_or(program.name);
+        files.extend(config::files_of(&name, &program.elf, wish.settings())?);
+        names.push(name);
+    }
+    let different: BTreeSet<_> = names.iter().collect();
+    ensure!(different.len() == names.len(), "two guests of one name: give one another by --name");
+    let dom0 = dom0::prepare(&files, None)?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "run", ""))?;
+    for name in &names {
+        // It may have ended before its domid could be asked for.
+        lab.xl(&["create", &format!("{name}.cfg")])
+            .with_context(|| format!("{name} does not start"))?;
+    }
+    let guests: Vec<&str> = names.iter().map(String::as_str).collect();
+    match guests[..] {
+        [one] => {
+            say(&format!("domU    {one} (Ctrl-] ends it)"));
+            attach(&mut lab, &guests, true)?;
+        }
+        _ => {
+            say(&format!("domUs   {} (Ctrl-C ends them)", guests.join(", ")));
+            side_by_side(&mut lab, &guests)?;
+        }
+    }
+    let crashed: Vec<&str> = guests.into_iter().filter(|guest| lab.crashed(guest)).collect();
+    ensure!(crashed.is_empty(), "{} crashed\n{}", crashed.join(" and "), lab.excerpts());
+    Ok(())
+}
+
+/// Shows what all guests say, line by line with the name in front, until all have ended.
+fn side_by_side(lab: &mut Lab, guests: &[&str]) -> Result<()> {
+    let width = guests.iter().map(|guest| guest.len()).max().unwrap_or(0);
+    let mut shown = vec![0; guests.len()];
+    loop {
+        let over = guests.iter().all(|guest| lab.ended(guest));
+        for (guest, shown) in guests.iter().zip(&mut shown) {
+            let said = &lab.said(guest)[*shown..];
+            let whole = said.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let part = if over { said.len() } else { whole };
+            String::from_utf8_lossy(&said[..part])
+                .lines()
+                .for_each(|line| say(&format!("{guest:width$} | {line}")));
+            *shown += part;
+        }
+        if over {
+            return Ok(());
+        }
+        lab.step(Instant::now() + A_YEAR)?;
+        if let Some(trouble) = lab.trouble() {
+            bail!("dom0: {trouble}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Settings stand in a file, or behind a file's name on xl's command line, where they overrule it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -48,6 +48,12 @@ impl Settings {
         self.text("on_crash", action)
     }
 
+    /// Adds a setting as a person writes it, for xl to judge.
+    pub fn raw(mut self, setting: &str) -> Settings {
+        self.0.push(setting.to_owned());
+        self
+    }
+
     /// One setting each, as words of xl's command line.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -63,12 +69,16 @@ impl Settings {
 /// Both files are for dom0's working directory. The kernel gets a name of its own, since a program
 /// of dom0's may have the guest's.
 pub fn files(name: &str, settings: Settings) -> Result<[PathBuf; 2]> {
-    let built = image::guest(name)?;
+    files_of(name, &image::guest(name)?, settings)
+}
+
+/// The same for a guest that is built.
+pub fn files_of(name: &str, built: &Path, settings: Settings) -> Result<[PathBuf; 2]> {
     let folder = paths::target().join("dom0");
     fs::create_dir_all(&folder)?;
     let (kernel, config) =
         (folder.join(format!("{name}-guest")), folder.join(format!("{name}.cfg")));
-    fs::copy(&built, &kernel).with_context(|| format!("no {}", paths::shown(&built)))?;
+    fs::copy(built, &kernel).with_context(|| format!("no {}", paths::shown(built)))?;
     let own = Settings::none().text("name", name).text("type", "pv");
     let own = own.text("kernel", &format!("{name}-guest")).number("vcpus", 1);
     fs::write(&config, own.file() + &settings.file())?;

@@ -50,6 +50,17 @@ pub fn files() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The names of guests that the repository has: its examples, and the trials of the lab.
+pub fn names() -> Vec<String> {
+    let folders = ["kernel/examples", "lab/trials/src/bin"];
+    let files = folders.iter().filter_map(|folder| fs::read_dir(paths::root().join(folder)).ok());
+    let stem = |file: PathBuf| Some(file.file_stem()?.to_string_lossy().into_owned());
+    let mut names: Vec<String> =
+        files.flatten().flatten().filter_map(|entry| stem(entry.path())).collect();
+    names.sort();
+    names
+}
+
 /// Builds a guest by its name: one of lab/trials, or an example of the crate `grantkit`.
 pub fn guest(name: &str) -> Result<PathBuf> {
     let trial = paths::root().join("lab/trials/src/bin").join(name).with_extension("rs");

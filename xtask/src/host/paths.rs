@@ -32,6 +32,12 @@ pub fn packages() -> PathBuf {
     target().join("packages")
 }
 
+/// A path that the caller gave, which counts from where the caller stands.
+pub fn given(path: &str) -> PathBuf {
+    let from = std::env::var_os("GRANTKIT_FROM").map(PathBuf::from);
+    from.unwrap_or_else(|| root().to_owned()).join(path)
+}
+
 /// A path as a person wants to read it: from the repository on, if it lies there.
 pub fn shown(path: &Path) -> std::path::Display<'_> {
     path.strip_prefix(root()).unwrap_or(path).display()

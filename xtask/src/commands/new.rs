@@ -1,0 +1,123 @@
+//! A crate of one's own, from the template: a guest, its library with a test on a fake Xen, an xl
+//! configuration, and what a CI needs.
+//!
+//! It refuses a path that exists and a name that is no crate's, and leaves nothing behind then.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Arg, ArgMatches};
+
+use crate::host::paths;
+use crate::host::steps::say;
+
+/// Words that a crate can't be called, since the language or Cargo has them.
+const TAKEN: [&str; 9] =
+    ["test", "core", "alloc", "std", "grantkit", "fake-xen", "build", "crate", "self"];
+
+/// What follows the word.
+pub fn arguments() -> Vec<Arg> {
+    let path = Arg::new("path").value_name("PATH").required(true);
+    vec![path.help("The folder to make; its last part is the crate's name")]
+}
+
+/// `./run.sh new <path>`
+pub fn command(matches: &ArgMatches) -> Result<()> {
+    let path = matches.get_one::<String>("path").map_or("", String::as_str);
+    let folder = make(path)?;
+    say(&format!("made    {}", paths::shown(&folder)));
+    say(&format!("        cd {path}"));
+    say("        cargo run          boots it under Xen in QEMU");
+    say("        cargo host-test    tests its library on a fake Xen");
+    Ok(())
+}
+
+/// Makes the crate; its folder.
+pub fn make(path: &str) -> Result<PathBuf> {
+    let folder = paths::given(path);
+    ensure!(!folder.exists(), "{path} exists; give the path of a folder that is to be made");
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    check(&name)?;
+    let repository = paths::root().to_str().context("the repository's path is no text")?;
+    ensure!(
+        !repository.contains(['"', '\\', '\'']),
+        "Cargo can't write the repository's path: {repository}"
+    );
+    let terms = [
+        ("@name@", name.as_str()),
+        ("@crate@", &name.replace('-', "_")),
+        ("@grantkit@", repository),
+    ];
+    let made = copy(&paths::root().join("template"), &folder, &terms);
+    made.or_else(|error| {
+        let _ = fs::remove_dir_all(&folder);
+        Err(error).with_context(|| format!("cannot make {path}"))
+    })?;
+    Ok(folder)
+}
+
+/// Whether a crate can be called so.
+fn check(name: &str) -> Result<()> {
+    let (first, rest) = name.split_at_checked(1).unwrap_or_default();
+    let letter = |c: char| c.is_ascii_lowercase();
+    if !first.starts_with(letter)
+        || !rest.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '-' || c == '_')
+    {
+        bail!("`{name}` is no crate's name: use lower-case letters, digits, - and _");
+    }
+    ensure!(!TAKEN.contains(&name), "`{name}` is taken; give the crate another name");
+    Ok(())
+}
+
+/// Copies a folder, and puts terms for the marks in names and texts.
+fn copy(from: &Path, to: &Path, terms: &[(&str, &str)]) -> Result<()> {
+    let filled = |text: &str| {
+        terms.iter().fold(text.to_owned(), |text, (mark, term)| text.replace(mark, term))
+    };
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("no {}", paths::shown(from)))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let place = to.join(filled(&name));
+        if path.is_dir() {
+            copy(&path, &place, terms)?;
+        } else {
+            fs::write(&place, filled(&fs::read_to_string(&path)?))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_a_crate_may_have_pass_and_others_are_told() {
+        for name in ["vault", "my-guest", "a1_b"] {
+            check(name).unwrap();
+        }
+        for name in ["", "1a", "Upper", "a b", "grantkit", "test", "é", "a.b"] {
+            assert!(check(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_exists_is_refused() {
+        let error = make("template").unwrap_err().to_string();
+        assert!(error.contains("template exists"), "{error}");
+    }
+
+    #[test]
+    fn no_mark_is_left_and_nothing_of_the_template_is_missing() {
+        let folder = paths::target().join(format!("new-{}", std::process::id())).join("made");
+        let terms = [("@name@", "n"), ("@crate@", "c"), ("@grantkit@", "/g")];
+        copy(&paths::root().join("template"), &folder, &terms).unwrap();
+        for file in ["Cargo.toml", ".cargo/config.toml", "src/main.rs", "src/lib.rs", "n.cfg"] {
+            let text = fs::read_to_string(folder.join(file)).unwrap();
+            assert!(!terms.iter().any(|(mark, _)| text.contains(mark)), "{file}");
+        }
+        fs::remove_dir_all(folder.parent().unwrap()).unwrap();
+    }
+}
