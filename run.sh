@@ -3,6 +3,8 @@
 set -euo pipefail
 # Paths that are given count from where the caller stands.
 export GRANTKIT_FROM="${GRANTKIT_FROM:-$PWD}"
+# `boot` is called by the cargo of another crate, whose target folder is not the tool's.
+[ "${1-}" != boot ] || unset CARGO_TARGET_DIR
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 
 for tool in cargo rustup; do

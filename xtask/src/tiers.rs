@@ -12,6 +12,7 @@ mod extent; // how much of a tier is run, and on which hypervisor
 mod hostile; // a guest that means harm
 mod leaks; // what is left behind by cycles of sharing and by killed peers
 mod model; // random calls on a real Xen, against the model
+mod newcomer; // a guest of one's own, outside the repository
 mod pair; // all that needs xl and two guests
 mod smoke; // boots and crashes that must go right
 
@@ -45,6 +46,13 @@ pub const TIERS: &[Tier] = &[
         small: "all",
         full: None,
         run: smoke::run,
+    },
+    Tier {
+        name: "newcomer",
+        about: "A crate made by `new`, outside the repository: built, tested and booted",
+        small: "all",
+        full: None,
+        run: newcomer::run,
     },
     Tier {
         name: "model",

@@ -128,7 +128,8 @@ fn alone(program: &Program, arguments: &str, memory: Option<u64>) -> Result<()> 
     let _terminal = Terminal::keep();
     // Of an option that Xen gets twice, the last counts.
     let options = memory.map_or(String::new(), |mib| format!("dom0_mem={mib}M,max:{mib}M"));
-    let boot = Boot { xen: &xen, options: &options, kernel: elf, arguments, log: &log, exact: false };
+    let boot =
+        Boot { xen: &xen, options: &options, kernel: elf, arguments, log: &log, exact: false };
     // Only a process of the terminal's foreground group may read it.
     let mut machine = Machine::boot_in_foreground(&boot)?;
     let mut out = std::io::stdout();

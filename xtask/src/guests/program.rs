@@ -51,22 +51,19 @@ pub fn find(what: &str) -> Result<Program> {
 /// Builds a crate as its own configuration says; its one program.
 fn built(folder: &Path) -> Result<PathBuf> {
     let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
-    let mut said = String::new();
-    let done = step(&format!("build {name}"), || {
+    let said = step(&format!("build {name}"), || {
         let mut cargo = children::command("cargo");
         cargo.args(["build", "--release", "--message-format=json-render-diagnostics"]);
         cargo.current_dir(folder).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        said = logged("build", cargo, BUILD_LIMIT)?;
-        Ok(())
-    });
-    if done.is_err() {
-        let log = fs::read_to_string(paths::lab().join("build.log")).unwrap_or_default();
-        ensure!(
-            !log.contains("grantkit_main"),
-            "{name} has no entry: add grantkit::entry!(main) to its main.rs"
-        );
-    }
-    done?;
+        logged("build", cargo, BUILD_LIMIT).or_else(|error| {
+            let log = fs::read_to_string(paths::lab().join("build.log")).unwrap_or_default();
+            ensure!(
+                !log.contains("undefined symbol: grantkit_main"),
+                "it has no entry: add `grantkit::entry!(main);` to its src/main.rs"
+            );
+            Err(error)
+        })
+    })?;
     let mut programs = executables(&said);
     match (programs.pop(), programs.is_empty()) {
         (Some(program), true) => Ok(program),
