@@ -5,6 +5,7 @@ mod check; // the whole test: format, lints, documentation, host tests, Miri, th
 mod demo; // two guests share memory, and the report
 mod mutants; // whether the tests notice what a hurried maintainer might write
 mod new; // a crate of one's own, from the template
+mod release; // an archive to hand on
 mod run; // guests of a person's choice, with their consoles on the terminal
 mod shell; // two guests at their prompts
 
@@ -65,6 +66,12 @@ const WORDS: &[Word] = &[
         about: "Build the image and put it into target/xen, beside its xl configurations",
         arguments: Vec::new,
         run: |_| image::build(),
+    },
+    Word {
+        name: "release",
+        about: "Pack the kernel, its xl configurations and checksums into one archive",
+        arguments: release::arguments,
+        run: release::command,
     },
     Word {
         name: "panics",

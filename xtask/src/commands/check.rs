@@ -1,5 +1,9 @@
 //! The whole test: format, lints, documentation, host tests, Miri, what can panic or abort in
-//! the image, every tier on Xen in its small form.
+//! the image, whether a release is the same wherever it's built, every tier on Xen in its small
+//! form.
+//!
+//! A tier needs one processor. What needs no Xen but a long time, Miri and the second build of a
+//! release, runs beside the tiers.
 //!
 //! A failed step does not keep the others from running. The last line counts the Rust tests and the
 //! checks on Xen that were really run; each other step that fails adds one to the failed ones.
@@ -9,11 +13,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use super::release;
 use crate::guests::image::{self, TARGET};
 use crate::host::cargo::{self, BUILD_LIMIT};
-use crate::host::steps::{logged, say, step};
+use crate::host::steps::{beside, logged, say, step};
 use crate::host::{children, paths};
 use crate::judge::tally::Tally;
 use crate::lab::{apt, packages};
@@ -58,14 +63,24 @@ pub fn everything() -> Result<()> {
     }
     host_tests(&mut tally);
     stop_if_interrupted()?;
-    tally.failed += u64::from(miri().is_err());
-    stop_if_interrupted()?;
-    match image::build() {
+    let built = image::build();
+    let beside = beside("miri and the release", miri_and_release);
+    match built {
         Ok(()) => on_the_image(&mut tally)?,
         Err(_) => tally.failed += 1,
     }
+    let failed = beside.join().ok().and_then(Result::ok);
+    tally.failed += failed.unwrap_or(1);
     stop_if_interrupted()?;
     tally.verdict("the test")
+}
+
+/// How many of the steps failed that run beside the tiers.
+fn miri_and_release() -> Result<u64> {
+    let results = [miri(), release::check()];
+    let failed = results.iter().filter_map(|result| result.as_ref().err());
+    failed.clone().for_each(|error| say(&format!("FAILED  {error:#}")));
+    Ok(failed.count() as u64)
 }
 
 /// What can panic or abort in the built image, and every tier.
@@ -135,22 +150,18 @@ fn miri() -> Result<()> {
         say("skipped miri: the nightly toolchain has no miri");
         return Ok(());
     }
-    step("miri drivers", || {
-        // The unit tests and the tests of notification: between them they map, read, write, unmap
-        // and end. All of the crate takes Miri longer than a test run may.
+    // The unit tests and the tests of notification: between them they map, read, write, unmap and
+    // end. All of the crate takes Miri longer than a test run may. Property tests read the clock
+    // and the environment.
+    let miri = |flags: &str, words: &[&str]| {
         let mut miri = rustup(&["run", "nightly", "cargo", "miri", "test", "-p", "drivers"]);
-        miri.args(["--lib", "--test", "notify"]);
-        // Property tests read the clock and the environment.
-        miri.env("MIRIFLAGS", "-Zmiri-disable-isolation");
-        run(miri).map(drop)
-    })?;
-    step("miri memory orders", || {
-        // Protocols of two threads: another interleaving with each seed.
-        let mut miri = rustup(&["run", "nightly", "cargo", "miri", "test", "-p", "drivers"]);
-        miri.args(["--lib", "--", "orders", "checked"]);
-        miri.env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-many-seeds=0..16");
-        run(miri).map(drop)
-    })
+        miri.args(words).env("MIRIFLAGS", flags);
+        run(miri).with_context(|| format!("miri {}", words.join(" ")))
+    };
+    miri("-Zmiri-disable-isolation", &["--lib", "--test", "notify"])?;
+    // Protocols of two threads: another interleaving with each seed.
+    let seeds = "-Zmiri-disable-isolation -Zmiri-many-seeds=0..16";
+    miri(seeds, &["--lib", "--", "orders", "checked"]).map(drop)
 }
 
 /// Adds up the lines `test result: ok. 12 passed; 0 failed; ...`.

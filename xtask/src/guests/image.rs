@@ -22,24 +22,47 @@ const LIMIT_KIB: u64 = 256;
 /// What a guest of the lab may.
 const TRIAL_LIMIT_KIB: u64 = 384;
 
+/// The image's kernel, for cargo.
+const KERNEL: [&str; 4] = ["-p", "image", "--bin", "grantkit"];
+/// Names stay in the file, debug information goes.
+const STRIP: &[&str] = &["--config", "profile.release.strip='debuginfo'"];
+
 /// `./run.sh build`
 pub fn build() -> Result<()> {
-    let built = guest_of("grantkit", "release", &["-p", "image", "--bin", "grantkit"])?;
+    let built = kernel()?;
     step("image", || {
         let folder = paths::image();
+        assemble(paths::root(), &built, &folder)?;
         let shown = paths::shown(&folder);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {shown}"))?;
-        copy(&built, &folder)?;
-        let configs = fs::read_dir(paths::root().join("xen-config"));
-        for entry in configs.context("no folder xen-config")? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "cfg") {
-                copy(&path, &folder)?;
-            }
-        }
         say(&format!("        {shown}: the kernel and its xl configurations"));
         Ok(())
     })
+}
+
+/// Builds the image's kernel.
+pub fn kernel() -> Result<PathBuf> {
+    guest_of("grantkit", "release", &KERNEL)
+}
+
+/// The same from sources in another folder, into another target folder and with another home of
+/// Cargo's.
+pub fn kernel_elsewhere(place: &cargo::Place) -> Result<PathBuf> {
+    cargo::release_in(place, "build-elsewhere", TARGET, &[&KERNEL, STRIP].concat())?;
+    Ok(place.target.join(TARGET).join("release/grantkit"))
+}
+
+/// Puts a kernel and the sources' xl configurations side by side.
+pub fn assemble(root: &Path, kernel: &Path, folder: &Path) -> Result<()> {
+    let shown = paths::shown(folder);
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {shown}"))?;
+    copy(kernel, folder)?;
+    for entry in fs::read_dir(root.join("xen-config")).context("no folder xen-config")? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "cfg") {
+            copy(&path, folder)?;
+        }
+    }
+    Ok(())
 }
 
 /// The files that `build` makes.
@@ -83,8 +106,7 @@ pub fn fast_guest(name: &str) -> Result<PathBuf> {
 /// Builds what cargo finds by `which` and puts into `folder`, and refuses it if it is too large.
 fn guest_of(name: &str, folder: &str, which: &[&str]) -> Result<PathBuf> {
     step(&format!("build {name}"), || {
-        let strip = ["--config", "profile.release.strip='debuginfo'"];
-        cargo::release("build", TARGET, &[which, &strip].concat())?;
+        cargo::release("build", TARGET, &[which, STRIP].concat())?;
         let built = paths::target().join(TARGET).join(folder).join(name);
         check(&built, if name == "grantkit" { LIMIT_KIB } else { TRIAL_LIMIT_KIB })?;
         Ok(built)

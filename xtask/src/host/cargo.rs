@@ -22,17 +22,52 @@ pub fn command(arguments: &[&str]) -> Command {
     cargo
 }
 
+/// Where something is built that is not built here.
+pub struct Place {
+    /// The sources.
+    pub root: PathBuf,
+    /// Cargo's home, with the libraries.
+    pub home: PathBuf,
+    /// Cargo's target folder.
+    pub target: PathBuf,
+}
+
+impl Place {
+    fn command(&self, mut command: Command) -> Command {
+        command.current_dir(&self.root).env("CARGO_HOME", &self.home);
+        command.env("CARGO_TARGET_DIR", &self.target);
+        command
+    }
+}
+
 /// Builds for `target`, in the release profile.
 pub fn release(log: &str, target: &str, which: &[&str]) -> Result<()> {
+    steps::logged(log, release_command(target, which, home()), BUILD_LIMIT).map(drop)
+}
+
+/// The same elsewhere.
+pub fn release_in(place: &Place, log: &str, target: &str, which: &[&str]) -> Result<()> {
+    // The libraries have to be unpacked before it's known where from they are.
+    let fetch = command(&["fetch", "--locked", "--target", target]);
+    steps::logged(log, place.command(fetch), BUILD_LIMIT)?;
+    let build = release_command(target, which, Some(place.home.clone()));
+    steps::logged(log, place.command(build), BUILD_LIMIT).map(drop)
+}
+
+fn release_command(target: &str, which: &[&str], home: Option<PathBuf>) -> Command {
     let mut command = command(&["build", "--release", "--target", target]);
-    command.args(which).args(["--config", &flags(target, &sources())]);
-    steps::logged(log, command, BUILD_LIMIT).map(drop)
+    command.args(which).args(["--config", &flags(target, &sources(home))]);
+    command
+}
+
+/// Cargo's home.
+pub fn home() -> Option<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| env::home_dir().map(|home| home.join(".cargo")))
 }
 
 /// Where cargo keeps the sources of libraries: one folder per registry.
-fn sources() -> Vec<PathBuf> {
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+fn sources(home: Option<PathBuf>) -> Vec<PathBuf> {
     let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
     registries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }

@@ -9,6 +9,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -43,6 +44,25 @@ pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         Err(error) => say(&format!("FAILED  {name} ({seconds:.1} s): {error:#}")),
     }
     result.map_err(|_| anyhow!("{name} failed"))
+}
+
+/// Runs `work` as the step `name` beside others, without a clock. It ends by itself or with the
+/// tool; join it.
+pub fn beside<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> JoinHandle<Result<T>> {
+    say(&format!("start   {name}, beside what follows"));
+    thread::spawn(move || {
+        let started = Instant::now();
+        let result = work();
+        let seconds = started.elapsed().as_secs_f64();
+        match &result {
+            Ok(_) => say(&format!("passed  {name} ({seconds:.1} s)")),
+            Err(error) => say(&format!("FAILED  {name} ({seconds:.1} s): {error:#}")),
+        }
+        result
+    })
 }
 
 /// Runs `work` while a clock runs, and returns how many seconds it took, too.
