@@ -27,6 +27,12 @@ if ! command -v cc >/dev/null; then
     }
 fi
 
+folder="${CARGO_TARGET_DIR:-target}"
+if ! mkdir -p "$folder" 2>/dev/null || [ ! -w "$folder" ]; then
+    echo "error: cannot write to $folder; CARGO_TARGET_DIR=<folder> takes another one" >&2
+    exit 1
+fi
+
 target=x86_64-unknown-none
 if ! rustup target list --installed | grep -qx "$target"; then
     echo "adding Rust target $target"

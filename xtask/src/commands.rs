@@ -18,6 +18,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::guests::image;
+use crate::host::alone::Alone;
 use crate::lab::hypervisor;
 use crate::panics;
 use crate::tiers::{self, Extent, Run, TIERS, Tier};
@@ -126,6 +127,12 @@ pub fn understood(
 
 /// Does what the words say.
 pub fn perform((matches, more): &(ArgMatches, Vec<ArgMatches>)) -> Result<()> {
+    // Making a crate and listing mistakes write nothing that another run reads.
+    let named = matches.subcommand_name();
+    let _alone = match named {
+        Some("new" | "mutants") => None,
+        _ => Some(Alone::here()?),
+    };
     let Some((name, matches)) = matches.subcommand() else { return demo::command() };
     if name == "run" {
         return run::command(matches, more);

@@ -1,5 +1,6 @@
 //! This machine: nothing in here knows of Xen or of guests.
 
+pub mod alone; // one run at a time
 pub mod cargo; // cargo, called from inside cargo
 pub mod children; // every process that the tool starts, and how it ends
 pub mod paths; // where things lie

@@ -103,6 +103,15 @@ pub fn depends(names: &[String]) -> Result<Vec<String>> {
     Ok(depends.map(|(_, name)| name.to_owned()).collect())
 }
 
+/// The version of a package that apt would install now, as its lists have it.
+pub fn candidate(package: &str) -> Option<String> {
+    let mut query = children::command("apt-cache");
+    query.args(["policy", package]).env("LC_ALL", "C");
+    let said = steps::logged("packages", query, LIMIT).ok()?;
+    let line = said.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    (line != "(none)").then(|| line.to_owned())
+}
+
 /// Is there a program of this name?
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -120,7 +129,10 @@ fn with_fresh_lists<T>(what: &str, get: impl Fn() -> Result<T>) -> Result<T> {
         let update = apt(as_root("apt-get"), &["update", "-o", "APT::Update::Error-Mode=any"]);
         get().map_err(|second| match update {
             Ok(()) => anyhow!("cannot get {what}: {second:#}"),
-            Err(update) => anyhow!("cannot get {what}: {second:#}; apt-get update: {update:#}"),
+            Err(update) => anyhow!(
+                "cannot get {what}: {second:#}; apt-get update: {update:#} (the network is needed \
+                 once: what was fetched stays in target/packages)"
+            ),
         })
     })
 }

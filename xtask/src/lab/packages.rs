@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use anyhow::{Context, Result};
 
@@ -19,9 +20,30 @@ use crate::host::{children, paths};
 pub fn xen() -> Result<PathBuf> {
     let is_hypervisor =
         |name: &str| name.starts_with("xen-hypervisor-") && name.ends_with("-amd64");
-    let boot = depended("xen-system-amd64", is_hypervisor, &|_| Ok(()))?.join("boot");
+    let folder = depended("xen-system-amd64", is_hypervisor, &|_| Ok(()))?;
+    tell(&folder);
+    let boot = folder.join("boot");
     find(&boot, |file| file.starts_with("xen-") && file.ends_with("-amd64"))
         .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
+}
+
+/// Tells once which Xen it is, since what was unpacked is kept, and whether apt has another one.
+fn tell(folder: &Path) {
+    static TOLD: Once = Once::new();
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let Some((package, version)) = name.split_once('_') else { return };
+    TOLD.call_once(|| say(&format!("        {}", kept(package, version, apt::candidate(package)))));
+}
+
+fn kept(package: &str, version: &str, candidate: Option<String>) -> String {
+    // A file's name has no colon.
+    let version = version.replace("%3a", ":");
+    match candidate {
+        Some(other) if other != version => {
+            format!("{package} {version}; apt has {other}: rm -r target/packages to get it")
+        }
+        _ => format!("{package} {version}"),
+    }
 }
 
 /// The folder of the package that is `wanted`: the one in the cache, else the one that package
@@ -188,6 +210,16 @@ mod tests {
         assert_eq!(cached(&folders, |name| name == "libxen").as_deref(), Some("libxen_4.17.7"));
         assert_eq!(cached(&folders, |name| name == "xen"), None);
         assert_eq!(cached(&folders, |_| true).as_deref(), Some("xen-hypervisor-4.17-amd64_4.17.7"));
+    }
+
+    #[test]
+    fn an_old_xen_is_told_with_the_one_that_apt_has() {
+        let kept =
+            |candidate: Option<&str>| kept("xen", "1%3a4.17.5-1", candidate.map(str::to_owned));
+        assert_eq!(kept(None), "xen 1:4.17.5-1");
+        assert_eq!(kept(Some("1:4.17.5-1")), "xen 1:4.17.5-1");
+        let said = kept(Some("1:4.17.6-1"));
+        assert!(said.starts_with("xen 1:4.17.5-1; apt has 1:4.17.6-1: "), "{said}");
     }
 
     #[test]

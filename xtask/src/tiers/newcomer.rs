@@ -11,9 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::extent::Run;
-use crate::host::children;
 use crate::host::paths;
 use crate::host::steps::{clocked, logged, say};
+use crate::host::{alone, children};
 use crate::judge::tally::Tally;
 
 /// One command, with crates to download and to build.
@@ -70,6 +70,7 @@ impl Home {
     fn typed(&self, folder: &Path, program: &str, words: &[&str]) -> Command {
         let mut command = children::command(program);
         command.args(words).current_dir(folder);
+        alone::within(&mut command);
         command.env("CARGO_TARGET_DIR", self.0.join("elsewhere")).env_remove("GRANTKIT_FROM");
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         command
