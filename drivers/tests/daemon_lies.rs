@@ -64,6 +64,18 @@ fn the_first_of_two_answers_counts_even_if_it_was_not_fetched_yet() {
 }
 
 #[test]
+fn the_longest_answer_there_is_comes_whole() {
+    let Pair { alice, .. } = Pair::new();
+    run(&alice, async {
+        let xs = store(&alice);
+        alice.xen.xenstore_garbage(&message(READ, 1, &[7; 4096]));
+        assert_eq!(xs.read("domid").await.unwrap(), [7; 4096]);
+        xs.write("data/a", b"1").await.unwrap();
+        assert_eq!(xs.read("data/a").await.unwrap(), b"1");
+    });
+}
+
+#[test]
 fn what_was_answered_before_the_ring_broke_is_still_told() {
     let Pair { alice, .. } = Pair::new();
     run(&alice, async {

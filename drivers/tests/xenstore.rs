@@ -6,8 +6,8 @@ mod common;
 use std::pin::pin;
 
 use common::{ALICE, BOB, domid, errno};
-use drivers::Errno;
-use drivers::xenstore::{Permission, WatchEvent, XenStore, names};
+use drivers::xenstore::{Permission, Reader, WatchEvent, XenStore, names};
+use drivers::{Call, Errno};
 use embassy_futures::join::join_array;
 use embassy_futures::poll_once;
 use embassy_futures::yield_now;
@@ -407,4 +407,37 @@ fn in_dom0s_place_there_is_no_xenstore() {
     let config = Config { console: ConsoleKind::Hypervisor, ..Config::default() };
     let guest = World::new().guest(0, config);
     assert!(guest.xenstore.is_none());
+}
+
+#[test]
+fn the_daemon_is_told_of_a_request_and_of_the_room_an_answer_leaves_and_of_nothing_else() {
+    let Pair { alice, .. } = Pair::new();
+    run(&alice, async {
+        let xs = store(&alice);
+        let told = || alice.system.counters().calls(Call::EvtchnSend);
+        let mut read = pin!(xs.read("domid"));
+        let before = told();
+        for _ in 0..3 {
+            assert!(poll_once(read.as_mut()).is_pending());
+            assert_eq!(told(), before + 1);
+        }
+        assert_eq!(read.await.unwrap(), b"1");
+        assert_eq!(told(), before + 2);
+    });
+}
+
+#[test]
+fn what_is_printed_of_a_connection_tells_which_part_of_it_it_is() {
+    let Pair { alice, .. } = Pair::new();
+    run(&alice, async {
+        let xs = store(&alice);
+        assert_eq!(format!("{xs:?}"), "XenStore { transaction: 0, .. }");
+        assert_eq!(format!("{:?}", xs.read("domid")), "Request { .. }");
+        let tx = xs.transaction().await.unwrap();
+        assert_eq!(format!("{:?}", *tx), "XenStore { transaction: 1, .. }");
+        let watch = xs.watch("data").await.unwrap();
+        assert_eq!(format!("{watch:?}"), "Watch { token: 1, .. }");
+        let node = xs.publish("data/all", b"", Reader::Anyone).await.unwrap();
+        assert_eq!(format!("{node:?}"), "Publication { id: 0, .. }");
+    });
 }

@@ -141,7 +141,8 @@ mod tests {
     fn a_payload_beyond_the_limit_is_not_sent() {
         let (path, value) = ([b'a'; 95], [0; 4000]);
         let parts: [&[u8]; 3] = [&path, b"\0", &value];
-        assert_eq!(encode(XsMessageType::WRITE, 0, &parts).unwrap().len(), HEADER + 4096);
+        let message = encode(XsMessageType::WRITE, 0, &parts).unwrap();
+        assert_eq!((message.len(), message.capacity()), (HEADER + 4096, HEADER + 4096));
         let parts: [&[u8]; 3] = [&path, b"\0\0", &value];
         let refused = encode(XsMessageType::WRITE, 0, &parts);
         assert_eq!(refused.map_err(|error| error.errno()), Err(Errno::E2BIG));

@@ -68,7 +68,7 @@ impl<X: Platform> Request<X> {
         self.inner.with(|state| match stage {
             Stage::New(Err(error)) => Some(Err(*error)),
             Stage::New(Ok(message)) => {
-                if !state.has_room() && !state.is_broken() {
+                if !state.has_room() {
                     return None;
                 }
                 match state.issue(core::mem::take(message), core::mem::take(undo)) {

@@ -133,11 +133,8 @@ impl State {
         }
     }
 
-    pub(super) fn is_broken(&self) -> bool {
-        self.broken
-    }
-
-    /// Whether one more request may be issued.
+    /// Whether one more request may be issued: always once the ring is broken, where each has its
+    /// answer.
     pub(super) fn has_room(&self) -> bool {
         self.requests.iter().filter(|request| request.answer.is_none()).count() < IN_FLIGHT
     }
@@ -288,10 +285,10 @@ impl State {
         let place = |at| page.word(|ring| &ring.req[at as usize % XENSTORE_RING_SIZE]);
         let before = self.req_prod;
         for request in self.requests.iter_mut().filter(|request| !request.message.is_empty()) {
-            let len = room.min(request.message.len() - request.sent);
-            let part = request.message.iter().skip(request.sent).take(len).copied();
-            self.req_prod = produce(part, self.req_prod, place, &index);
-            (request.sent, room) = (request.sent + len, room - len);
+            let rest = request.message.get(request.sent..).unwrap_or_default();
+            let part = rest.get(..room).unwrap_or(rest);
+            self.req_prod = produce(part.iter().copied(), self.req_prod, place, &index);
+            (request.sent, room) = (request.sent + part.len(), room - part.len());
             if request.sent < request.message.len() {
                 break;
             }
@@ -392,10 +389,39 @@ mod tests {
     use super::super::message::encode;
     use super::*;
 
+    fn read() -> Vec<u8> {
+        encode(XsMessageType::READ, 0, &[b"a\0"]).unwrap()
+    }
+
+    #[test]
+    fn no_request_takes_a_place_that_was_set_aside_for_another() {
+        let issue: fn(&mut State) -> bool = |state| state.issue(read(), Vec::new()).is_ok();
+        let post = |state: &mut State| {
+            state.post(read());
+            true
+        };
+        for request in [issue, post, |state| state.set_aside().is_ok()] {
+            for places in 0..20 {
+                let mut state = State::at(0, 0);
+                (0..places).for_each(|_| state.set_aside().unwrap());
+                assert!(request(&mut state));
+                assert!(state.requests.capacity() - state.requests.len() >= state.places);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_ring_that_is_broken() {
+        let mut state = State::at(0, 0);
+        state.break_off();
+        state.post(read());
+        assert_eq!(state.issue(read(), Vec::new()), Err(BROKEN));
+        assert!(state.requests.is_empty());
+    }
+
     #[test]
     fn numbers_and_tokens_that_come_round_again_pass_over_those_in_use() {
         let mut state = State::at(0, 0);
-        let read = || encode(XsMessageType::READ, 0, &[b"a\0"]).unwrap();
         let kept = [state.issue(read(), Vec::new()).unwrap(), state.add_watch().unwrap()];
         assert_eq!(kept, [1, 1]);
         (state.last_id, state.last_token) = (u32::MAX, 0);

@@ -187,6 +187,29 @@ mod tests {
             assert_eq!(queue.pop(), Some(WatchEvent::Changed(path(event))));
         }
         assert_eq!(queue.pop(), Some(WatchEvent::Lost(16)));
+        assert_eq!(queue.pop(), None);
+        // As much as is taken out comes in again, and no more.
+        for event in 'a'..='k' {
+            push(&mut queue, &path(event));
+        }
+        assert_eq!(queue.pop(), Some(WatchEvent::Changed(path('a'))));
+        for event in 'k'..='l' {
+            push(&mut queue, &path(event));
+        }
+        for event in 'b'..='k' {
+            assert_eq!(queue.pop(), Some(WatchEvent::Changed(path(event))));
+        }
+        assert_eq!(queue.pop(), Some(WatchEvent::Lost(2)));
+    }
+
+    #[test]
+    fn as_many_events_as_fit_are_kept_to_the_last_byte() {
+        let mut queue = Queue::new(1);
+        for event in 0..EVENTS {
+            // Two bytes of its own, and the three that a token takes.
+            push(&mut queue, &alloc::format!("{event:02}{}", "x".repeat(BYTES / EVENTS - 5)));
+        }
+        assert_eq!((queue.events.len(), queue.bytes, queue.lost), (EVENTS, BYTES, 0));
     }
 
     #[test]
