@@ -73,6 +73,13 @@ struct Out {
     lost: u64,
 }
 
+impl Out {
+    /// Whether there is room for a byte, which may be a line's end and take two.
+    fn has_room(&self) -> bool {
+        self.backlog.len() + 2 <= BACKLOG
+    }
+}
+
 impl<X: Platform> Console<X> {
     /// The console that this domain has.
     ///
@@ -241,10 +248,9 @@ impl<X: Platform> Console<X> {
         let ring = matches!(self.0.device, ConsoleDevice::Ring(..));
         let mut taken = 0;
         for &byte in bytes {
-            let room = BACKLOG - out.backlog.len();
-            if room < 2 {
+            if !out.has_room() {
                 self.flush(out);
-                if BACKLOG - out.backlog.len() < 2 {
+                if !out.has_room() {
                     break;
                 }
             }

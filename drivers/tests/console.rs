@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 
@@ -10,6 +11,7 @@ use drivers::{Call, Errno};
 use embassy_futures::join::join;
 use embassy_futures::poll_once;
 use embassy_futures::select::{Either3, select3};
+use embedded_io_async::{Read, Write};
 use fake_xen::{Config, ConsoleKind, Guest, Pair, Task, World};
 
 fn with(console: ConsoleKind) -> Config {
@@ -42,6 +44,9 @@ fn a_line_ends_as_a_raw_terminal_wants_it_behind_the_ring() {
         let guest = world.guest(1, with(kind));
         guest.console.print_now(b"a\nb");
         assert_eq!(guest.xen.console_output(), expected);
+        let counters = guest.system.counters();
+        let calls = [Call::ConsoleWrite, Call::EvtchnSend].map(|call| counters.calls(call));
+        assert_eq!(calls, if kind == ConsoleKind::Ring { [0, 1] } else { [1, 0] });
     }
 }
 
@@ -79,11 +84,89 @@ fn printing_without_awaiting_gives_up_after_two_seconds_and_counts_what_is_lost(
 }
 
 #[test]
+fn a_daemon_that_takes_something_every_second_and_a_half_has_all_the_time_it_needs() {
+    let world = World::new();
+    let guest = world.guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    let next = Cell::new(0);
+    let takes = |_| {
+        if world.now() >= next.get() {
+            guest.xen.console_daemon(true);
+            guest.xen.console_daemon(false);
+            next.set(world.now() + 1_500_000_000);
+        }
+    };
+    let text = [b'x'; 16_384 + 5 * 2048];
+    guest.xen.interleave(takes, || guest.console.print_now(&text));
+    assert!(world.now() > 4_000_000_000, "{}", world.now());
+    assert_eq!(guest.console.lost(), 0);
+}
+
+#[test]
+fn a_text_of_any_length_goes_out_whole() {
+    for len in [1, 8191, 8192, 8193, 16_383, 16_384, 16_385] {
+        for text in ["x".repeat(len), "\n".repeat(len)] {
+            let guest = World::new().guest(1, Config::default());
+            let print = async { guest.console.print(text.as_bytes()).await };
+            guest.xen.world().run([Task::new(&guest.events, print)]);
+            assert!(guest.console.drain(guest.system.now() + 1_000_000_000));
+            assert_eq!(guest.xen.console_output(), text.replace('\n', "\r\n"));
+        }
+    }
+}
+
+#[test]
+fn the_console_is_busy_while_somebody_writes_and_not_before_or_after() {
+    let guest = World::new().guest(1, Config::default());
+    assert!(!guest.console.is_busy());
+    let busy = Cell::new(0);
+    let look = |_| busy.set(busy.get() + u32::from(guest.console.is_busy()));
+    guest.xen.interleave(look, || guest.console.print_now(b"a trap may come here"));
+    assert!(busy.get() > 0);
+    assert!(!guest.console.is_busy());
+}
+
+#[test]
+fn a_daemon_that_takes_nothing_is_not_rung_again() {
+    let guest = World::new().guest(1, Config::default());
+    guest.xen.console_daemon(false);
+    guest.console.print_now(&[b'x'; 3000]);
+    let rung = || guest.system.counters().calls(Call::EvtchnSend);
+    let before = rung();
+    guest.console.print_now(b"y");
+    assert!(poll_once(guest.console.input(&mut [0; 8])).is_pending());
+    assert_eq!(rung(), before);
+}
+
+#[test]
+fn the_traits_of_embedded_io_read_and_write_the_same_console() {
+    let guest = World::new().guest(1, Config::default());
+    let (xen, mut io) = (&guest.xen, guest.console.clone());
+    let test = async {
+        xen.console_type("ab");
+        let mut bytes = [0; 8];
+        assert_eq!(Read::read(&mut io, &mut bytes).await, Ok(2));
+        assert_eq!(bytes, *b"ab\0\0\0\0\0\0");
+        xen.console_daemon(false);
+        assert_eq!(Write::write(&mut io, b"three\n").await, Ok(6));
+        // The ring has it, and nobody has taken it yet.
+        assert!(poll_once(Write::flush(&mut io)).is_pending());
+        xen.console_daemon(true);
+        assert_eq!(Write::flush(&mut io).await, Ok(()));
+        assert_eq!(xen.console_output(), "three\r\n");
+    };
+    xen.world().run([Task::new(&guest.events, test)]);
+}
+
+#[test]
 fn a_line_of_its_own_starts_on_a_new_line() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
+    assert!(guest.console.at_line_start());
     guest.console.print_now(b"prompt> ");
+    assert!(!guest.console.at_line_start());
     guest.console.line_now("a message");
+    assert!(guest.console.at_line_start());
     guest.console.line_now("another");
     assert_eq!(guest.xen.console_output(), "prompt> \r\na message\r\nanother\r\n");
 }
