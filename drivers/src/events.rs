@@ -112,12 +112,12 @@ impl<X: Platform> Events<X> {
         self.adopt(PortNumber(op.local_port))
     }
 
-    /// Binds a virtual interrupt to this vCPU.
+    /// Binds a virtual interrupt to vCPU 0, which is the only one.
     ///
     /// # Errors
     /// EEXIST if it is bound, EINVAL for an unknown one.
     pub fn bind_virq(&self, virq: Virq) -> Result<Port<X>, Error> {
-        let mut op = EvtchnBindVirq { virq, vcpu: 0, ..Default::default() };
+        let mut op = EvtchnBindVirq { virq, ..Default::default() };
         self.0
             .xen
             .evtchn_bind_virq(&mut op)

@@ -107,6 +107,16 @@ fn a_selector_bit_that_xen_set_is_never_left_behind() {
 }
 
 #[test]
+fn a_port_that_is_bound_has_its_first_event_at_once_whatever_word_it_is_in() {
+    let pair = Pair::new();
+    let mut ends = Vec::new();
+    for _ in 0..130 {
+        ends.push(pair.alice.channel(&pair.bob));
+        assert_eq!(pair.bob.events.dispatch(), 1, "{} ports", ends.len());
+    }
+}
+
+#[test]
 fn a_peers_end_shows_in_the_status_of_ones_own_port() {
     let pair = Pair::new();
     let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
@@ -204,6 +214,8 @@ fn a_virtual_interrupt_is_bound_once() {
     assert_eq!(timer.status(), Ok(PortStatus::Virq(Virq::TIMER)));
     assert_eq!(pair.alice.events.bind_virq(Virq::TIMER).unwrap_err().errno(), Errno::EEXIST);
     assert_eq!(timer.send().unwrap_err().errno(), Errno::EINVAL);
+    let console = pair.alice.events.bind_virq(Virq::CONSOLE).unwrap();
+    assert_eq!(console.status(), Ok(PortStatus::Virq(Virq::CONSOLE)));
 }
 
 #[test]

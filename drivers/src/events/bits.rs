@@ -99,3 +99,16 @@ impl Iterator for SetBits {
         bit
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_1_to_4095_and_each_has_a_bit_of_its_own() {
+        let place = |number| Place::of(PortNumber(number)).map(|place| (place.word, place.bit));
+        assert_eq!([place(1), place(63)], [Some((0, 2)), Some((0, 1 << 63))]);
+        assert_eq!([place(64), place(4095)], [Some((1, 1)), Some((63, 1 << 63))]);
+        assert_eq!([place(0), place(4096), place(u32::MAX)], [None; 3]);
+    }
+}

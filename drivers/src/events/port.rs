@@ -66,9 +66,8 @@ impl<X: Platform> Port<X> {
         Ok(match op.status {
             EvtchnState::UNBOUND => PortStatus::Unbound(op.u_dom),
             EvtchnState::INTERDOMAIN => PortStatus::Interdomain(op.u_dom, PortNumber(op.u_port)),
-            EvtchnState::VIRQ => {
-                PortStatus::Virq(Virq(u32::from(op.u_dom) | u32::from(op.u_high) << 16))
-            }
+            // Xen has 24 of them: the number's upper half is zero.
+            EvtchnState::VIRQ => PortStatus::Virq(Virq(op.u_dom.into())),
             EvtchnState(other) => PortStatus::Other(other),
         })
     }

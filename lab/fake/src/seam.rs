@@ -15,6 +15,7 @@ use xen_sys::grant_table::{
     Gntmap, GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
     GnttabUnmapGrantRef, GrantEntryV1,
 };
+use xen_sys::xen::DOMID_SELF;
 
 use super::{FakeXen, run};
 use drivers::memory::{FrameCount, HostAddr, Memory, Moment, PAGE_SIZE, Page, PageSlot};
@@ -34,7 +35,7 @@ unsafe impl Hypervisor for FakeXen {
 
     fn gnttab_get_version(&self, op: &mut GnttabGetVersion) -> Result<(), Errno> {
         self.call(Call::GnttabGetVersion, |state, batch| {
-            assert_eq!(op.dom, xen_sys::xen::DOMID_SELF, "a guest may ask about itself alone");
+            assert_eq!(op.dom, DOMID_SELF, "a guest may ask about itself alone");
             batch.single(|| op.version = state.domain(self.domid).config.grant_version)
         })
     }
@@ -86,6 +87,7 @@ unsafe impl Hypervisor for FakeXen {
 
     fn evtchn_alloc_unbound(&self, op: &mut EvtchnAllocUnbound) -> Result<(), Errno> {
         self.call(Call::EvtchnAllocUnbound, |state, batch| {
+            assert_eq!(op.dom, DOMID_SELF, "a guest may make a port for itself alone");
             batch.single(|| ())?;
             op.port = state.alloc_unbound(self.domid, op.remote_dom)?;
             Ok(())
