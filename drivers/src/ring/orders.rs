@@ -12,7 +12,7 @@ use crate::Error;
 use crate::memory::PAGE_SIZE;
 use crate::shared::{Shared, SharedMut};
 use crate::words::checked::Byte;
-use crate::words::checked::rt::{self, Arc, AtomicU32, AtomicU64, fence};
+use crate::words::checked::rt::{self, Arc, AtomicU32, AtomicU64};
 
 /// One page of words and so many bytes. `ORDERED`: its words keep the orders that
 /// [`SharedMut`] promises.
@@ -82,11 +82,7 @@ impl<const FENCED: bool> Bell for Ends<FENCED> {
         Ok(())
     }
 
-    fn fence() {
-        if FENCED {
-            fence(Ordering::SeqCst);
-        }
-    }
+    const FENCED: bool = FENCED;
 }
 
 /// What an end does.
