@@ -101,5 +101,7 @@ mod tests {
         assert_eq!(Errno::from_name(b"ENOSPC"), Some(Errno::ENOSPC));
         assert_eq!(Errno::ENOSPC.name(), "ENOSPC");
         assert_eq!(Errno::from_name(b"ENOTHING"), None);
+        let text = alloc::format!("{} {:?} {:?}", Errno::ENOSPC, Errno::ENOSPC, Errno(999));
+        assert_eq!(text, "ENOSPC ENOSPC(28) E?(999)");
     }
 }

@@ -109,6 +109,7 @@ pub fn status_errno(status: GrantStatus) -> Errno {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     #[test]
     fn only_okay_is_success() {
@@ -118,5 +119,57 @@ mod tests {
         assert_eq!(check_status(GrantStatus::OKAY, GrantRef(9)), Ok(()));
         assert_eq!(status_errno(GrantStatus::NO_SPACE), Errno::ENOMEM);
         assert_eq!(status_errno(GrantStatus(1)), Errno::EINVAL);
+    }
+
+    #[test]
+    fn a_status_has_the_name_that_it_has_in_xens_header() {
+        let names = [
+            "okay",
+            "general_error",
+            "bad_domain",
+            "bad_gntref",
+            "bad_handle",
+            "bad_virt_addr",
+            "bad_dev_addr",
+            "no_device_space",
+            "permission_denied",
+            "bad_page",
+            "bad_copy_arg",
+            "address_too_big",
+            "eagain",
+            "no_space",
+        ];
+        for (number, name) in names.into_iter().enumerate() {
+            assert_eq!(status_name(GrantStatus(-(number as i16))), name);
+        }
+        for none in [1, -14, i16::MIN] {
+            assert_eq!(status_name(GrantStatus(none)), "unknown");
+        }
+    }
+
+    #[test]
+    fn an_error_says_who_refused_and_why() {
+        let refused = Error::Refused { status: GrantStatus::BAD_GNTREF, gref: GrantRef(9) };
+        let cases = [
+            (Error::NO_MEMORY, "out of memory", Errno::ENOMEM, None),
+            (
+                refused,
+                "Xen refused reference 9: bad_gntref (-3)",
+                Errno::EINVAL,
+                Some(GrantStatus::BAD_GNTREF),
+            ),
+            (Error::XenStore(Errno::EACCES), "xenstore refused: EACCES", Errno::EACCES, None),
+            (
+                Error::Hypercall(Call::EvtchnSend, Errno::EINVAL),
+                "hypercall event_channel_op.send failed: EINVAL",
+                Errno::EINVAL,
+                None,
+            ),
+            (NotADomId.into(), "a domain's number is below 32752 (0x7ff0)", Errno::EINVAL, None),
+        ];
+        for (error, words, errno, status) in cases {
+            assert_eq!(error.to_string(), words);
+            assert_eq!((error.errno(), error.status()), (errno, status));
+        }
     }
 }

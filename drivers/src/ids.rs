@@ -160,11 +160,35 @@ impl fmt::Display for PeerState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::{format, string::ToString};
 
     #[test]
     fn a_reserved_domain_number_is_no_domid() {
         assert_eq!(DomId::new(0x7FEF).map(DomId::get), Some(0x7FEF));
         assert_eq!(DomId::new(0x7FF0), None);
         assert_eq!(DomId::new(u16::MAX), None);
+        assert_eq!("32751".parse(), Ok(DomId(0x7FEF)));
+        for none in ["32752", "99999", "-1", "x", ""] {
+            assert_eq!(none.parse::<DomId>(), Err(NotADomId), "{none}");
+        }
+        assert_eq!(NotADomId.to_string(), "a domain's number is below 32752 (0x7ff0)");
+    }
+
+    #[test]
+    fn numbers_and_states_are_written_as_people_read_them_and_can_be_aligned() {
+        assert_eq!(format!("{:>3}|{:<3}|", DomId(7), ClaimedDomId(7)), "  7|7  |");
+        assert_eq!(format!("{:>3}|{:03}", GrantRef(8), PortNumber(9)), "  8|009");
+        let words = [Access::ReadWrite, Access::ReadOnly].map(|access| format!("{access:>3}"));
+        assert_eq!(words, [" rw", " ro"]);
+        let states = [PeerState::Idle, PeerState::MappedRo, PeerState::MappedRw];
+        let words = states.map(|state| format!("{state:<9}|"));
+        assert_eq!(words, ["idle     |", "mapped-ro|", "mapped-rw|"]);
+    }
+
+    #[test]
+    fn a_grant_is_claimed_by_its_domain_and_its_reference() {
+        let claimed = ClaimedGrant::new(7, 9);
+        assert_eq!(claimed, DomId(7).grant(GrantRef(9)));
+        assert_eq!((claimed.domid, claimed.gref), (DomId(7).into(), GrantRef(9)));
     }
 }

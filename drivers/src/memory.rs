@@ -284,3 +284,21 @@ pub unsafe trait Memory {
 pub trait Platform: crate::Hypervisor + Memory + Clone + core::fmt::Debug + 'static {}
 
 impl<X: crate::Hypervisor + Memory + Clone + core::fmt::Debug + 'static> Platform for X {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_and_indices_are_counted_in_4096_bytes() {
+        assert_eq!([Pages(0), Pages(1), Pages(3)].map(Pages::bytes), [0, 4096, 12_288]);
+        assert_eq!(alloc::format!("{:>3}", Pages(7)), "  7");
+        let of = |index: Index| (index.page(), index.in_page(), index.is_of_page());
+        assert_eq!(of(Index(0)), (0, 0, true));
+        assert_eq!(of(Index(4095)), (0, 4095, false));
+        assert_eq!(of(Index(4096)), (1, 0, true));
+        assert_eq!(of(Index(8193)), (2, 1, false));
+        assert_eq!(Index::of_page(3), Index(12_288));
+        assert!(!Index::of_page(u64::MAX).is_of_page());
+    }
+}

@@ -15,6 +15,8 @@ pub const CLEAR_BYTE: u32 = UnmapNotifyAction::CLEAR_BYTE.bits();
 /// `UNMAP_NOTIFY_SEND_EVENT`: send an event through the port.
 pub const SEND_EVENT: u32 = UnmapNotifyAction::SEND_EVENT.bits();
 
+const KNOWN: UnmapNotifyAction = UnmapNotifyAction::CLEAR_BYTE.union(UnmapNotifyAction::SEND_EVENT);
+
 /// What is to happen when an export, a reservation or a mapping is let go of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnmapNotify {
@@ -66,15 +68,16 @@ impl NotifyRequest {
     /// # Errors
     /// EINVAL for an unknown action.
     pub fn decode(self, offset: usize) -> Result<UnmapNotify, Error> {
-        if self.action & !(CLEAR_BYTE | SEND_EVENT) != 0 {
+        let action = UnmapNotifyAction::from_bits_retain(self.action);
+        if !KNOWN.contains(action) {
             return Err(Error::Local(
                 Errno::EINVAL,
                 "unknown action; 1 clears a byte, 2 sends an event",
             ));
         }
         Ok(UnmapNotify {
-            byte: (self.action & CLEAR_BYTE != 0).then_some(offset),
-            event: (self.action & SEND_EVENT != 0).then_some(self.port),
+            byte: action.contains(UnmapNotifyAction::CLEAR_BYTE).then_some(offset),
+            event: action.contains(UnmapNotifyAction::SEND_EVENT).then_some(self.port),
         })
     }
 }
