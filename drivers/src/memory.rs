@@ -155,6 +155,10 @@ pub struct HostAddr {
     pub addr: u64,
     /// Flags that say what kind of address it is, besides `GNTMAP_host_map`.
     pub flags: Gntmap,
+    /// How many pages from this one on have addresses that follow each other, itself included.
+    pub pages: u32,
+    /// The distance from one to the next.
+    pub stride: u64,
 }
 
 /// When an access to memory that others write is told of.

@@ -1,14 +1,17 @@
 //! Finds a run of free indices: the index space of a device, or addresses.
 //!
-//! A segment tree over the indices; each node knows the free run at its start, at its end and
-//! the longest inside. Finding a run of `n` costs O(log size), taking or giving it back
-//! O(n + log size). It grows by doubling and with `try_reserve` only; giving back never allocates.
+//! A bit for each index, and a segment tree over words of 64; each node knows the free run at its
+//! start, at its end and the longest inside. Finding a run of `n` costs O(log size), taking or
+//! giving it back O(n / 64 + log size). It grows by doubling and with `try_reserve` only; giving
+//! back never allocates.
 
 use alloc::vec::Vec;
-use core::iter;
 use core::ops::Range;
 
 use crate::list;
+
+/// Indices of a word.
+const WORD: u32 = u64::BITS;
 
 /// The free runs below one node of the tree.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,7 +25,18 @@ struct Node {
 }
 
 impl Node {
-    const FREE: Node = Node { prefix: 1, suffix: 1, longest: 1 };
+    /// A leaf: the node above one word, in which free indices are ones.
+    fn of(word: u64) -> Node {
+        let (prefix, suffix) = (word.trailing_ones(), word.leading_ones());
+        let (mut longest, mut rest) = (0, word);
+        while rest != 0 {
+            rest >>= rest.trailing_zeros();
+            let run = rest.trailing_ones();
+            longest = longest.max(run);
+            rest = rest.checked_shr(run).unwrap_or(0);
+        }
+        Node { prefix, suffix, longest }
+    }
 
     /// The node above two neighbours that cover `half` indices each.
     fn join(left: Node, right: Node, half: u32) -> Node {
@@ -38,7 +52,9 @@ impl Node {
 /// Which indices below a limit are free, by runs.
 #[derive(Debug)]
 pub struct RunTree {
-    /// A heap-ordered tree: the root at 1, the leaves from `capacity` on.
+    /// The bits, as many words as the tree has leaves.
+    words: Vec<u64>,
+    /// A heap-ordered tree: the root at 1, the leaves in its second half.
     nodes: Vec<Node>,
     limit: u32,
 }
@@ -46,12 +62,12 @@ pub struct RunTree {
 impl RunTree {
     /// Every index below `limit` is free. Allocates nothing yet; `limit` is at most 2^30.
     pub const fn new(limit: u32) -> Self {
-        Self { nodes: Vec::new(), limit }
+        Self { words: Vec::new(), nodes: Vec::new(), limit }
     }
 
-    /// The number of indices that the tree covers at the moment, a power of two or 0.
+    /// The number of indices that the tree covers at the moment.
     fn capacity(&self) -> u32 {
-        (self.nodes.len() / 2) as u32
+        self.words.len() as u32 * WORD
     }
 
     /// Takes the lowest run of `n` free indices, at least 1, and returns its first.
@@ -64,7 +80,7 @@ impl RunTree {
         loop {
             if let Some(start) = self.find(n) {
                 // What can't be marked is not handed out.
-                return self.set(start..start + n, Node::default()).map(|()| start);
+                return self.set(start..start + n, false).map(|()| start);
             }
             self.grow(n)?;
         }
@@ -72,7 +88,7 @@ impl RunTree {
 
     /// Gives back a run that was taken, or any part of one.
     pub fn give(&mut self, run: Range<u32>) {
-        let set = self.set(run, Node::FREE);
+        let set = self.set(run, true);
         debug_assert!(set.is_some(), "given back, and never taken");
     }
 
@@ -86,7 +102,7 @@ impl RunTree {
             return None;
         }
         let (mut node, mut first, mut half) = (1, 0, self.capacity() / 2);
-        while half > 0 {
+        while half >= WORD {
             let (left, right) = self.below(node);
             if left.longest >= n {
                 node *= 2;
@@ -98,7 +114,8 @@ impl RunTree {
             }
             half /= 2;
         }
-        Some(first)
+        let word = self.words.get((first / WORD) as usize)?;
+        Some(first + first_run(*word, n))
     }
 
     /// The two nodes below one. Nothing is free where there is none.
@@ -117,45 +134,78 @@ impl RunTree {
         }
     }
 
-    /// Sets the leaves of a run; `None`, with nothing changed, for one that the tree doesn't cover.
-    fn set(&mut self, run: Range<u32>, leaf: Node) -> Option<()> {
-        let capacity = self.capacity() as usize;
-        let (mut low, mut end) = (run.start as usize + capacity, run.end as usize + capacity);
-        self.nodes.get_mut(low..end)?.fill(leaf);
-        let mut half = 1;
+    /// Says of a run whether it's free; `None`, with nothing changed, for one that the tree doesn't
+    /// cover.
+    fn set(&mut self, run: Range<u32>, free: bool) -> Option<()> {
+        if run.is_empty() || run.end > self.capacity() {
+            return None;
+        }
+        let leaves = self.words.len();
+        let (low, end) = ((run.start / WORD) as usize, run.end.div_ceil(WORD) as usize);
+        let words = self.words.get_mut(low..end)?;
+        let nodes = self.nodes.get_mut(leaves + low..leaves + end)?;
+        let mut first = low as u32 * WORD;
+        for (word, leaf) in words.iter_mut().zip(nodes) {
+            let mask = bits(run.start.saturating_sub(first), (run.end - first).min(WORD));
+            *word = if free { *word | mask } else { *word & !mask };
+            *leaf = Node::of(*word);
+            first += WORD;
+        }
+        self.join_above(low + leaves..end + leaves);
+        Some(())
+    }
+
+    /// Joins whatever is above some leaves.
+    fn join_above(&mut self, leaves: Range<usize>) {
+        let (mut low, mut end, mut half) = (leaves.start, leaves.end, WORD);
         while low > 1 && low < end {
             (low, end) = (low / 2, end.div_ceil(2));
             self.join(low..end, half);
             half *= 2;
         }
-        Some(())
     }
 
     /// Covers at least twice as much, and room for `n` more; `None` at the limit or without memory.
     fn grow(&mut self, n: u32) -> Option<()> {
-        let old = self.capacity();
-        if old >= self.limit {
+        let old = self.words.len();
+        if self.capacity() >= self.limit {
             return None;
         }
-        let capacity =
-            (old * 2).max((old + n).next_power_of_two()).min(self.limit.next_power_of_two());
+        let wanted = (2 * old).max(old + n.div_ceil(WORD) as usize).next_power_of_two();
+        let leaves = wanted.min(self.limit.div_ceil(WORD).next_power_of_two() as usize);
         let mut nodes = Vec::new();
-        nodes.try_reserve_exact(2 * capacity as usize).ok()?;
-        list::extend(&mut nodes, iter::repeat_n(Node::default(), 2 * capacity as usize)).ok()?;
-        let known = self.nodes.iter().skip(old as usize).copied();
-        // What lies beyond the limit is never free.
-        let leaves = nodes.iter_mut().skip(capacity as usize).take(self.limit as usize);
-        for (leaf, node) in leaves.zip(known.chain(iter::repeat(Node::FREE))) {
-            *leaf = node;
-        }
+        list::resize(&mut nodes, 2 * leaves, Node::default()).ok()?;
+        list::resize(&mut self.words, leaves, 0).ok()?;
         self.nodes = nodes;
-        let (mut level, mut half) = (capacity as usize / 2, 1);
-        while level > 0 {
-            self.join(level..2 * level, half);
-            (level, half) = (level / 2, half * 2);
+        for (place, word) in self.words.iter_mut().enumerate().skip(old) {
+            // What lies beyond the limit is never free.
+            let first = place as u32 * WORD;
+            *word = bits(0, self.limit.saturating_sub(first).min(WORD));
         }
+        for (leaf, word) in self.nodes.iter_mut().skip(leaves).zip(&self.words) {
+            *leaf = Node::of(*word);
+        }
+        self.join_above(leaves..2 * leaves);
         Some(())
     }
+}
+
+/// The bits from `start` up to `end`, at most 64.
+fn bits(start: u32, end: u32) -> u64 {
+    let below = |end| u64::MAX.checked_shr(WORD - end).unwrap_or(0);
+    below(end) & !below(start)
+}
+
+/// Where the lowest run of `n` ones begins, in a word that has one.
+fn first_run(word: u64, n: u32) -> u32 {
+    // Each step leaves the ones at which a run of so many begins.
+    let (mut starts, mut known) = (word, 1);
+    while known < n.min(WORD) {
+        let step = known.min(n - known);
+        starts &= starts >> step;
+        known += step;
+    }
+    starts.trailing_zeros()
 }
 
 #[cfg(test)]
@@ -176,7 +226,7 @@ mod tests {
 
     #[test]
     fn takes_the_lowest_run_that_fits_as_a_linear_search_does() {
-        for limit in [1u32, 2, 7, 64, 100] {
+        for limit in [1u32, 2, 7, 63, 64, 65, 100, 300] {
             let (mut tree, mut naive) = (RunTree::new(limit), Naive(vec![true; limit as usize]));
             let mut held: Vec<Range<u32>> = Vec::new();
             let mut seed = u64::from(limit);

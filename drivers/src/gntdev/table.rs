@@ -126,12 +126,10 @@ impl<X: Platform> Table<X> {
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        for (index, grant) in (first..).zip(grants) {
-            self.window.reserve(index, *grant);
-            let state = IndexState::Reserved;
-            *self.entry(index) =
-                IndexEntry { state, ticket, first, len: count, ..IndexEntry::default() };
-        }
+        self.window.reserve(first, grants);
+        let state = IndexState::Reserved;
+        let entry = IndexEntry { state, ticket, first, len: count, ..IndexEntry::default() };
+        self.entries.iter_mut().skip(first as usize).take(grants.len()).for_each(|e| *e = entry);
         self.usage.reserved += count;
         Ok((first, ticket))
     }
@@ -227,9 +225,7 @@ impl<X: Platform> Table<X> {
                 }
             }
         }
-        for index in run {
-            self.free_index(index);
-        }
+        self.free_run(run);
         Ok(())
     }
 
@@ -250,12 +246,19 @@ impl<X: Platform> Table<X> {
     }
 
     fn free_index(&mut self, index: u32) {
-        let entry = self.entry(index);
-        entry.state = IndexState::Free;
-        let ticket = entry.ticket;
-        self.free.give(index..index + 1);
-        self.usage.reserved -= 1;
-        self.forget_index(ticket, index);
+        self.free_run(index..index + 1);
+    }
+
+    /// Gives back a run of which nothing is mapped.
+    fn free_run(&mut self, run: Range<u32>) {
+        for index in run.clone() {
+            let entry = self.entry(index);
+            entry.state = IndexState::Free;
+            let ticket = entry.ticket;
+            self.forget_index(ticket, index);
+        }
+        self.usage.reserved -= run.end - run.start;
+        self.free.give(run);
     }
 
     /// The mapping that an address lies in: its indices, and its address.

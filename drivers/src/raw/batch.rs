@@ -9,8 +9,8 @@ use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GnttabUnmapGrantRef, Grant
 
 use super::eagain;
 use crate::error::check_status;
-use crate::memory::{HostAddr, Platform};
-use crate::{Access, Call, ClaimedGrant, Error, GrantRef};
+use crate::memory::{HostAddr, PageSlot, Platform};
+use crate::{Access, Call, ClaimedGrant, Errno, Error, GrantRef};
 
 /// No handle of Xen's, which are small numbers.
 const NO_HANDLE: u32 = u32::MAX;
@@ -20,15 +20,38 @@ pub(super) fn empty() -> GnttabMapGrantRef {
     GnttabMapGrantRef { handle: NO_HANDLE, ..Default::default() }
 }
 
-/// An operation that is to map `grant` at `host`.
-pub(super) fn operation(grant: ClaimedGrant, host: HostAddr) -> GnttabMapGrantRef {
-    GnttabMapGrantRef {
-        host_addr: host.addr,
-        flags: Gntmap::HOST_MAP | host.flags,
-        dom: grant.domid.0,
-        ref_: grant.gref.0,
-        status: GrantStatus::OKAY,
-        ..empty()
+/// Fills in operations for the pages of a slot from `first` on, one for each grant.
+pub(super) fn fill<X: Platform>(
+    xen: &X,
+    slot: &PageSlot,
+    first: u32,
+    mut ops: &mut [GnttabMapGrantRef],
+    mut grants: &[ClaimedGrant],
+) {
+    let mut page = first;
+    while !ops.is_empty() && !grants.is_empty() {
+        let host = xen.host_addr(slot, page);
+        // At least one page further each time, whatever the implementor says.
+        let pages = (host.pages.max(1) as usize).min(ops.len()).min(grants.len());
+        let (now, later) = ops.split_at_mut(pages);
+        let (named, rest) = grants.split_at(pages);
+        fill_run(now, named, host);
+        (ops, grants, page) = (later, rest, page + pages as u32);
+    }
+}
+
+fn fill_run(ops: &mut [GnttabMapGrantRef], grants: &[ClaimedGrant], host: HostAddr) {
+    let (mut host_addr, flags) = (host.addr, Gntmap::HOST_MAP | host.flags);
+    for (op, grant) in ops.iter_mut().zip(grants) {
+        *op = GnttabMapGrantRef {
+            host_addr,
+            flags,
+            dom: grant.domid.0,
+            ref_: grant.gref.0,
+            status: GrantStatus::OKAY,
+            ..empty()
+        };
+        host_addr = host_addr.wrapping_add(host.stride);
     }
 }
 
@@ -59,18 +82,16 @@ pub(super) unsafe fn map<X: Platform>(
     scratch: &mut [GnttabUnmapGrantRef],
     access: Access,
 ) -> Result<(), Error> {
-    for op in &mut *ops {
-        op.flags.set(Gntmap::READONLY, access == Access::ReadOnly);
-    }
     let call = |ops: &mut [GnttabMapGrantRef]| {
-        // Poisoned: a continuation once left entries untouched (XSA-318).
-        ops.iter_mut().for_each(|op| {
-            (op.status, op.handle) = (GrantStatus::GENERAL_ERROR, NO_HANDLE);
-        });
+        poison(ops, access);
         // SAFETY: the caller's promise; Xen maps nothing where it says eagain.
         unsafe { xen.gnttab_map(ops) }
     };
-    let called = call(ops).and_then(|()| {
+    let called = call(ops);
+    if called.is_ok() && all_mapped(ops) {
+        return Ok(());
+    }
+    let called = called.and_then(|()| {
         let hopeless =
             |op: &GnttabMapGrantRef| !matches!(op.status, GrantStatus::OKAY | GrantStatus::EAGAIN);
         if ops.iter().any(hopeless) {
@@ -78,8 +99,37 @@ pub(super) unsafe fn map<X: Platform>(
         }
         eagain::retry(xen, ops, |op| op.status, call)
     });
+    let verdict = judge(ops, called);
+    if verdict.is_err() {
+        let _ = unmap(xen, ops, scratch);
+    }
+    verdict
+}
+
+/// Says how, and that nothing has come of it yet: a continuation once left entries untouched
+/// (XSA-318).
+fn poison(ops: &mut [GnttabMapGrantRef], access: Access) {
+    for op in ops {
+        op.flags.set(Gntmap::READONLY, access == Access::ReadOnly);
+        (op.status, op.handle) = (GrantStatus::GENERAL_ERROR, NO_HANDLE);
+    }
+}
+
+/// Whether every page was mapped, and can be named: by one look at each, with no branch.
+fn all_mapped(ops: &[GnttabMapGrantRef]) -> bool {
+    let mut wrong = 0;
+    let mut nameless = false;
+    for op in ops {
+        wrong |= op.status.0;
+        nameless |= op.handle == NO_HANDLE;
+    }
+    wrong == GrantStatus::OKAY.0 && !nameless
+}
+
+/// What came of a map that was not all well: the first refusal, and no handle where none is.
+fn judge(ops: &mut [GnttabMapGrantRef], called: Result<(), Errno>) -> Result<(), Error> {
     let mut verdict = called.map_err(|errno| Error::Hypercall(Call::GnttabMap, errno));
-    for op in &mut *ops {
+    for op in ops {
         if op.status == GrantStatus::OKAY && op.handle == NO_HANDLE {
             // What can't be named can't be unmapped: a success that is none.
             op.status = GrantStatus::GENERAL_ERROR;
@@ -90,9 +140,6 @@ pub(super) unsafe fn map<X: Platform>(
             verdict = verdict.and(Err(refusal));
         }
     }
-    if verdict.is_err() {
-        let _ = unmap(xen, ops, scratch);
-    }
     verdict
 }
 
@@ -100,32 +147,62 @@ pub(super) unsafe fn map<X: Platform>(
 ///
 /// # Errors
 /// What Xen said to the first page it didn't unmap. Such pages stay [`mapped`], and asking again
-/// asks for them alone. ENOMEM, with nothing unmapped, if `scratch` is shorter than that.
+/// asks for them alone. ENOMEM, with nothing unmapped, if `scratch` is shorter than `ops`.
 pub(super) fn unmap<X: Platform>(
     xen: &X,
     ops: &mut [GnttabMapGrantRef],
     scratch: &mut [GnttabUnmapGrantRef],
 ) -> Result<(), Error> {
-    let live = ops.iter().filter(|op| op.handle != NO_HANDLE);
-    let count = live.clone().count();
+    let scratch = scratch.get_mut(..ops.len()).ok_or(Error::NO_MEMORY)?;
+    let count = name_live(ops, scratch);
     if count == 0 {
         return Ok(());
     }
     let entries = scratch.get_mut(..count).ok_or(Error::NO_MEMORY)?;
-    for (entry, op) in entries.iter_mut().zip(live) {
-        *entry = GnttabUnmapGrantRef {
-            host_addr: op.host_addr,
-            handle: op.handle,
-            status: GrantStatus::GENERAL_ERROR,
-            ..Default::default()
-        };
-    }
     // SAFETY: each entry has handle and address of one live mapping, from the operation that made
     // it; who reads and writes there holds that operation, and asks `mapped` first.
     let called = unsafe { xen.gnttab_unmap(entries) };
-    let mut verdict = called.map_err(|errno| Error::Hypercall(Call::GnttabUnmap, errno));
+    let unmapped = forget_unmapped(ops, entries);
+    called.map_err(|errno| Error::Hypercall(Call::GnttabUnmap, errno)).and(unmapped)
+}
+
+/// Names each page that is mapped in an entry of `scratch`, which is as long as `ops`; how many
+/// there are.
+fn name_live(ops: &[GnttabMapGrantRef], scratch: &mut [GnttabUnmapGrantRef]) -> usize {
+    let entry_of = |op: &GnttabMapGrantRef| GnttabUnmapGrantRef {
+        host_addr: op.host_addr,
+        handle: op.handle,
+        status: GrantStatus::GENERAL_ERROR,
+        ..Default::default()
+    };
+    let mut some_not = false;
+    for (op, entry) in ops.iter().zip(&mut *scratch) {
+        *entry = entry_of(op);
+        some_not |= op.handle == NO_HANDLE;
+    }
+    if !some_not {
+        return ops.len();
+    }
+    let live = ops.iter().filter(|op| op.handle != NO_HANDLE);
+    live.zip(scratch).map(|(op, entry)| *entry = entry_of(op)).count()
+}
+
+/// Forgets the handle of each page that was unmapped. `entries`: one for each that was mapped.
+///
+/// # Errors
+/// What Xen said to the first page it didn't unmap.
+fn forget_unmapped(
+    ops: &mut [GnttabMapGrantRef],
+    entries: &[GnttabUnmapGrantRef],
+) -> Result<(), Error> {
+    let all = ops.len() == entries.len();
+    if all && entries.iter().fold(0, |wrong, entry| wrong | entry.status.0) == GrantStatus::OKAY.0 {
+        ops.iter_mut().for_each(|op| op.handle = NO_HANDLE);
+        return Ok(());
+    }
+    let mut verdict = Ok(());
     let live = ops.iter_mut().filter(|op| op.handle != NO_HANDLE);
-    for (op, entry) in live.zip(&*entries) {
+    for (op, entry) in live.zip(entries) {
         match check_status(entry.status, GrantRef(op.ref_)) {
             Ok(()) => op.handle = NO_HANDLE,
             Err(refusal) => verdict = verdict.and(Err(refusal)),

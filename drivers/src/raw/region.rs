@@ -24,9 +24,10 @@ pub(crate) struct Region<X: Platform> {
     part: Option<Part>,
     addr: usize,
     ops: Vec<GnttabMapGrantRef>,
-    /// How all of its pages are mapped. `None` while they are not; some may be, after Xen would
-    /// not unmap them.
+    /// How all of its pages are mapped. `None` while they are not.
     whole: Option<Access>,
+    /// Whether some of them may be mapped while not all are: Xen would not unmap them.
+    rest: bool,
     notice: Option<RegionNotice>,
 }
 
@@ -46,16 +47,11 @@ impl<X: Platform> Region<X> {
     pub(crate) fn new(space: &Arc<Space<X>>, grants: &[ClaimedGrant]) -> Result<Self, Error> {
         let pages = u32::try_from(grants.len()).map_err(|_| Error::NO_MEMORY)?;
         let mut ops = Vec::new();
-        ops.try_reserve_exact(grants.len()).map_err(|_| Error::NO_MEMORY)?;
+        list::resize(&mut ops, grants.len(), batch::empty())?;
         let (part, addr) = space.take(Pages(pages))?;
-        let hosts = space.host_addrs(&part);
-        let filled = grants.iter().zip(hosts).map(|(grant, host)| batch::operation(*grant, host));
-        if let Err(error) = list::extend(&mut ops, filled) {
-            space.give(part);
-            return Err(error);
-        }
+        space.fill(&part, &mut ops, grants);
         let (space, part) = (space.clone(), Some(part));
-        Ok(Self { space, part, addr, ops, whole: None, notice: None })
+        Ok(Self { space, part, addr, ops, whole: None, rest: false, notice: None })
     }
 
     /// The address of its first byte.
@@ -93,11 +89,18 @@ impl<X: Platform> Region<X> {
     /// EINVAL if anything of it is mapped; what Xen said to the first page it refused. A page that
     /// did map and can't be unmapped again stays so, until [`Region::unmap`] has unmapped it.
     pub(crate) fn map(&mut self, access: Access) -> Result<(), Error> {
-        if self.mapped() > 0 {
+        if self.whole.is_some() || self.rest {
             return Err(Error::Local(Errno::EINVAL, "a page of it is still mapped"));
         }
-        // SAFETY: the addresses are this region's, prepared, and hold nothing: seen just now.
-        unsafe { batch::map(self.space.xen(), &mut self.ops, &mut self.space.unmaps(), access) }?;
+        // SAFETY: the addresses are this region's, prepared, and hold nothing: what was mapped was
+        // unmapped, or else `rest` would say so.
+        let mapped = unsafe {
+            batch::map(self.space.xen(), &mut self.ops, &mut self.space.unmaps(), access)
+        };
+        if mapped.is_err() {
+            self.rest = self.mapped() > 0;
+            return mapped;
+        }
         self.whole = Some(access);
         self.notice.iter().for_each(|pending| self.arm(pending));
         Ok(())
@@ -115,8 +118,12 @@ impl<X: Platform> Region<X> {
             self.space.notices().clear_byte(&pending.id);
             pending.byte = None;
         }
-        self.whole = None;
-        batch::unmap(self.space.xen(), &mut self.ops, &mut self.space.unmaps())
+        if self.whole.take().is_none() && !self.rest {
+            return Ok(());
+        }
+        let unmapped = batch::unmap(self.space.xen(), &mut self.ops, &mut self.space.unmaps());
+        self.rest = unmapped.is_err() && self.mapped() > 0;
+        unmapped
     }
 
     /// Sets what is to be done: the byte at an offset cleared when it's unmapped, the event sent

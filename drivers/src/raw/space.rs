@@ -6,17 +6,16 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::iter;
 use core::ops::Range;
 
 use spin::{Mutex, MutexGuard};
-use xen_sys::grant_table::GnttabUnmapGrantRef;
+use xen_sys::grant_table::{GnttabMapGrantRef, GnttabUnmapGrantRef};
 
+use super::batch;
 use super::notices::Notices;
-
-use crate::memory::{HostAddr, PAGE_SIZE, PageSlot, Platform};
+use crate::memory::{PAGE_SIZE, PageSlot, Platform};
 use crate::run_tree::RunTree;
-use crate::{Errno, Error, Pages, list};
+use crate::{ClaimedGrant, Errno, Error, Pages, list};
 
 /// Pages that a space has: 16 GiB of addresses.
 const SIZE: u32 = 1 << 22;
@@ -69,9 +68,9 @@ impl<X: Platform> Space<X> {
     pub(super) fn take(&self, pages: Pages) -> Result<(Part, usize), Error> {
         let parts = &mut *self.parts.lock();
         let unmaps = &mut *self.unmaps.lock();
-        let more = (pages.0 as usize).saturating_sub(unmaps.len());
-        unmaps.try_reserve_exact(more).map_err(|_| Error::NO_MEMORY)?;
-        list::extend(unmaps, iter::repeat_n(GnttabUnmapGrantRef::default(), more))?;
+        if unmaps.len() < pages.0 as usize {
+            list::resize(unmaps, pages.0 as usize, GnttabUnmapGrantRef::default())?;
+        }
         if parts.slot.is_none() {
             parts.slot = self.xen.reserve_slot(SIZE);
         }
@@ -94,14 +93,12 @@ impl<X: Platform> Space<X> {
         self.unmaps.lock()
     }
 
-    /// What a map operation says for each page of a part.
-    pub(super) fn host_addrs(&self, part: &Part) -> impl Iterator<Item = HostAddr> {
-        let (parts, run) = (self.parts.lock(), part.run.clone());
-        run.filter_map(move |page| self.host_addr(&parts, page))
-    }
-
-    fn host_addr(&self, parts: &MutexGuard<'_, Parts>, page: u32) -> Option<HostAddr> {
-        parts.slot.as_ref().map(|slot| self.xen.host_addr(slot, page))
+    /// Fills in the operations for a part, one for each of its pages.
+    pub(super) fn fill(&self, part: &Part, ops: &mut [GnttabMapGrantRef], grants: &[ClaimedGrant]) {
+        let parts = self.parts.lock();
+        if let Some(slot) = &parts.slot {
+            batch::fill(&self.xen, slot, part.run.start, ops, grants);
+        }
     }
 
     /// Takes a part back, in which nothing is mapped.

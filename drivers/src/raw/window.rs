@@ -71,14 +71,16 @@ impl<X: Platform> Window<X> {
         Ok(())
     }
 
-    /// Says what page `index` is to hold. It holds nothing now.
+    /// Says what the pages from `first` on are to hold. They hold nothing now.
     ///
     /// # Panics
-    /// If something is mapped there, or the page was not prepared.
-    pub(crate) fn reserve(&mut self, index: u32, grant: ClaimedGrant) {
-        let host = self.xen.host_addr(&self.slot, index);
-        match self.ops.get_mut(index as usize) {
-            Some(op) if batch::mapped(op).is_none() => *op = batch::operation(grant, host),
+    /// If something is mapped there, or they were not prepared.
+    pub(crate) fn reserve(&mut self, first: u32, grants: &[ClaimedGrant]) {
+        let run = first as usize..first as usize + grants.len();
+        match self.ops.get_mut(run) {
+            Some(ops) if ops.iter().all(|op| batch::mapped(op).is_none()) => {
+                batch::fill(&self.xen, &self.slot, first, ops, grants);
+            }
             _ => panic!("reserved over a mapping, or what was not prepared"),
         }
     }

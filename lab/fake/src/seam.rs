@@ -21,6 +21,9 @@ use super::{FakeXen, run};
 use drivers::memory::{FrameCount, HostAddr, Memory, Moment, PAGE_SIZE, Page, PageSlot};
 use drivers::{Call, Counters, Errno, Hypervisor};
 
+/// Pages whose `host_addr`s are told at once.
+const RUN: u32 = 4;
+
 // SAFETY: each call is carried out on the fake's own tables, and writes to its arguments alone.
 unsafe impl Hypervisor for FakeXen {
     fn counters(&self) -> &Counters {
@@ -186,7 +189,8 @@ unsafe impl Memory for FakeXen {
 
     fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr {
         let addr = (slot.addr() + page as usize * PAGE_SIZE) as u64;
-        HostAddr { addr, flags: Gntmap::empty() }
+        let pages = slot.pages().saturating_sub(page).min(RUN - page % RUN);
+        HostAddr { addr, flags: Gntmap::empty(), pages, stride: PAGE_SIZE as u64 }
     }
 
     unsafe fn release_slot(&self, slot: PageSlot) {

@@ -92,6 +92,9 @@ impl<X: Platform> Table<X> {
 
     /// An index of this reservation is free: the last one's event is due.
     pub(super) fn forget_index(&mut self, ticket: Ticket, index: u32) {
+        if self.notifies.is_empty() {
+            return;
+        }
         let Some(notify) = self.notifies.get_mut(&ticket) else {
             return;
         };

@@ -44,7 +44,9 @@ unsafe impl Memory for Xen {
         // A page that was not prepared has no L1 table, or an empty place in one that an earlier
         // slot left. Beyond the slot there is none that Xen would take.
         let inside = (page < slot.pages()).then(|| slot.addr() + page as usize * PAGE_SIZE);
-        HostAddr { addr: interface().host_addr(inside), flags: Gntmap::empty() }
+        let addr = interface().host_addr(inside);
+        let pages = slot.pages().saturating_sub(page);
+        HostAddr { addr, flags: Gntmap::empty(), pages, stride: PAGE_SIZE as u64 }
     }
 
     unsafe fn release_slot(&self, slot: PageSlot) {
