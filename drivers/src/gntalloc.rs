@@ -120,15 +120,6 @@ impl<X: Platform> GntAlloc<X> {
         self.0.table.for_each(see);
     }
 
-    /// A zeroed page, granted.
-    fn grant_page(&self, peer: DomId, access: Access) -> Result<Granted, Error> {
-        let page = pages::alloc(&self.0.xen)?;
-        self.0.table.grant(peer, page, access).map_err(|(page, error)| {
-            pages::free(&self.0.xen, page);
-            error
-        })
-    }
-
     /// Zeroed pages, granted: all of them, or none. `parts`: how many pieces they may be let go of
     /// in.
     ///
@@ -145,19 +136,12 @@ impl<X: Platform> GntAlloc<X> {
         let mut run = Vec::new();
         run.try_reserve_exact(count.0 as usize).map_err(|_| Error::NO_MEMORY)?;
         self.0.parking.lock().make_room(parts.0)?;
-        for _ in 0..count.0 {
-            let mut granted = self.grant_page(peer, access);
-            if granted.is_err() && self.reap(u32::MAX) > 0 {
-                granted = self.grant_page(peer, access);
-            }
-            match granted {
-                Ok(granted) => run.push(granted),
-                Err(error) => {
-                    // A peer that guessed a reference may map it already: then it's parked.
-                    self.let_go(run);
-                    self.0.parking.lock().give_room(parts.0 - 1);
-                    return Err(error);
-                }
+        while let Err(error) = self.0.table.grant_run(peer, access, &mut run, count.0) {
+            if self.reap(u32::MAX) == 0 {
+                // A peer that guessed a reference may map it already: then it's parked.
+                self.let_go(run);
+                self.0.parking.lock().give_room(parts.0 - 1);
+                return Err(error);
             }
         }
         Ok(run)
@@ -182,17 +166,17 @@ impl<X: Platform> GntAlloc<X> {
     /// The end of a run's local life, for which there is room to park one piece: freed, or parked
     /// where the peer maps it. Returns how many pages are parked.
     fn let_go(&self, mut run: Vec<Granted>) -> u32 {
-        for at in (0..run.len()).rev() {
-            // From the end, so that what takes the place was looked at before.
-            match self.0.table.end(run.swap_remove(at)) {
-                Ok(page) => pages::free(&self.0.xen, page),
-                Err(granted) => run.push(granted),
-            }
-        }
+        self.0.table.end_run(&mut run);
         let parked = run.len() as u32;
         run.iter().for_each(|granted| self.0.table.mark_parked(granted));
         self.park(Parked::run(run));
         parked
+    }
+
+    /// The same for a run all of whose grants are suspended.
+    fn free_run(&self, mut run: Vec<Granted>) {
+        self.0.table.free_suspended(&mut run, 0);
+        self.0.parking.lock().give_room(1);
     }
 
     /// The same for one page.

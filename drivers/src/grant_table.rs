@@ -31,7 +31,7 @@ use self::references::{Life, References};
 use crate::error::check_status;
 use crate::events::Port;
 use crate::memory::{PAGE_SIZE, Page, Platform};
-use crate::raw::{NoticeId, Notices};
+use crate::raw::{NoticeId, Notices, pages};
 use crate::words::{Watched, Word};
 use crate::{Access, Call, ClaimedDomId, DomId, Errno, Error, GrantRef, PeerState};
 
@@ -136,30 +136,81 @@ impl<X: Platform> GrantTable<X> {
         if frames > u64::from(state.frames) { self.grow(state, frames as u32) } else { Ok(()) }
     }
 
-    /// Grants a page to `peer`. No hypercall, unless the table has to grow.
+    /// Grants zeroed pages to `peer`, until `run` has `count`. No hypercall: there is room in the
+    /// table, or there is none.
     ///
     /// # Errors
-    /// ENOSPC when the table is full and can't grow; EOVERFLOW for a frame beyond 32 bits. The page
-    /// comes back.
-    pub(crate) fn grant(
+    /// ENOMEM; EOVERFLOW for a frame beyond 32 bits; ENOSPC when the table is full. What was granted
+    /// by then is in the run.
+    pub(crate) fn grant_run(
         &self,
         peer: DomId,
-        mut page: Page,
         access: Access,
-    ) -> Result<Granted, (Page, Error)> {
-        let Ok(frame) = u32::try_from(page.gfn()) else {
-            return Err((page, ABOVE_16_TIB));
-        };
-        if let Err(error) = self.make_room(1) {
-            return Err((page, error));
+        run: &mut Vec<Granted>,
+        count: u32,
+    ) -> Result<(), Error> {
+        let have = run.len();
+        let missing = (count as usize).saturating_sub(have);
+        run.try_reserve_exact(missing).map_err(|_| Error::NO_MEMORY)?;
+        pages::alloc_run(&self.xen, missing as u32, |page| {
+            // There is room: looked at once more, so that `push` is known to have it.
+            if run.len() < run.capacity() {
+                run.push(Granted { page, gref: NO_GRANT, notice: None });
+            }
+        });
+        let (granted, error) = self.name_run(run, have);
+        for granted in run.iter().take(granted).skip(have) {
+            // The frame is known to fit.
+            let entry = self.entry(granted.gref);
+            introduce(&entry, granted.page.gfn() as u32, peer, access);
         }
-        let Some(gref) = self.state.lock().references.take(self.xen.now()) else {
-            return Err((page, FULL));
-        };
-        // From now on the peer may write to it.
-        page.set_clean(false);
-        introduce(&self.entry(GrantRef(gref)), frame, peer, access);
-        Ok(Granted { page, gref: GrantRef(gref), notice: None })
+        let error = error.or((run.len() < count as usize).then_some(Error::NO_MEMORY));
+        pages::free_run(&self.xen, pop_from(run, granted));
+        error.map_or(Ok(()), Err)
+    }
+
+    /// Gives each page of a run from `have` on its reference; up to where, and why not further.
+    fn name_run(&self, run: &mut [Granted], have: usize) -> (usize, Option<Error>) {
+        let now = self.xen.now();
+        let references = &mut self.state.lock().references;
+        let mut named = have;
+        for granted in run.iter_mut().skip(have) {
+            if u32::try_from(granted.page.gfn()).is_err() {
+                return (named, Some(ABOVE_16_TIB));
+            }
+            let Some(gref) = references.take(now) else {
+                return (named, Some(FULL));
+            };
+            granted.gref = GrantRef(gref);
+            // From now on the peer may write to it.
+            granted.page.set_clean(false);
+            named += 1;
+        }
+        (named, None)
+    }
+
+    /// Ends the grants of a run, and frees their pages. Those that the peer maps stay in it.
+    pub(crate) fn end_run(&self, run: &mut Vec<Granted>) {
+        let mut kept = 0;
+        for at in 0..run.len() {
+            if run.get(at).is_some_and(|granted| self.suspend(granted)) {
+                continue;
+            }
+            if kept < at {
+                run.swap(kept, at);
+            }
+            kept += 1;
+        }
+        self.free_suspended(run, kept);
+    }
+
+    /// Frees the pages of a run from `first` on, all of which are suspended; their references serve
+    /// other grants.
+    pub(crate) fn free_suspended(&self, run: &mut Vec<Granted>, first: usize) {
+        run.iter_mut().skip(first).for_each(|granted| self.forget_notice(granted));
+        let references = &mut self.state.lock().references;
+        run.iter().skip(first).for_each(|granted| references.give(granted.gref.0));
+        pages::free_run(&self.xen, pop_from(run, first));
     }
 
     /// Ends a grant.
@@ -311,6 +362,16 @@ impl<X: Platform> GrantTable<X> {
     }
 }
 
+/// The pages of a run from `first` on, taken out of it.
+fn pop_from(run: &mut Vec<Granted>, first: usize) -> impl Iterator<Item = Page> {
+    core::iter::from_fn(move || {
+        let more = run.len() > first;
+        more.then(|| run.pop()).flatten().map(|granted| granted.page)
+    })
+}
+
+/// No reference of ours: one of Xen's own.
+const NO_GRANT: GrantRef = GrantRef(0);
 const FULL: Error = Error::Local(Errno::ENOSPC, "the grant table is full; raise max_grant_frames");
 const ABOVE_16_TIB: Error =
     Error::Local(Errno::EOVERFLOW, "the page lies above 16 TiB of machine memory");

@@ -183,6 +183,25 @@ pub unsafe trait Memory {
     /// its frame is not a page table, so that granting it can be refused by nothing.
     fn alloc_page(&self) -> Option<Page>;
 
+    /// So many pages, each given to `take` as [`Memory::alloc_page`] would give it. How many there
+    /// were: fewer without memory for more.
+    ///
+    /// `take` may run under the allocator's lock: it asks for no memory and gives none back.
+    fn alloc_pages(&self, count: u32, take: impl FnMut(Page)) -> u32 {
+        (0..count).map_while(|_| self.alloc_page()).map(take).count() as u32
+    }
+
+    /// Takes pages back. `pages` may run under the allocator's lock, as `take` above.
+    ///
+    /// # Safety
+    /// For each of them, as for [`Memory::free_page`].
+    unsafe fn free_pages(&self, pages: impl Iterator<Item = Page>) {
+        for page in pages {
+            // SAFETY: the caller's promise.
+            unsafe { self.free_page(page) };
+        }
+    }
+
     /// Takes a page back.
     ///
     /// # Safety

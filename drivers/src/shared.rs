@@ -86,11 +86,15 @@ impl<S: SharedMut + ?Sized> View<'_, S> {
 }
 
 /// Whether `len` bytes from `offset` on are among the first `size`.
+#[inline]
 pub(crate) fn check_range(size: usize, offset: usize, len: usize) -> Result<(), Error> {
-    match offset.checked_add(len) {
-        Some(end) if end <= size => Ok(()),
-        _ => Err(OUTSIDE),
-    }
+    if is_within(size, offset, len) { Ok(()) } else { Err(OUTSIDE) }
+}
+
+/// The same as a condition.
+#[inline]
+pub(crate) fn is_within(size: usize, offset: usize, len: usize) -> bool {
+    offset.checked_add(len).is_some_and(|end| end <= size)
 }
 
 /// What is wrong with a range that leaves its pages.
@@ -111,9 +115,17 @@ pub trait SharedMut: Shared {
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error>;
 }
 
-/// Whether an aligned 32-bit word at `offset` is among the first `size` bytes.
+/// Whether an aligned 32-bit word at `offset` is among the first `size` bytes, which are whole
+/// words.
+#[inline]
 pub(crate) fn check_word(size: usize, offset: usize) -> Result<(), Error> {
-    check_range(size, offset, if offset.is_multiple_of(4) { 4 } else { usize::MAX })
+    if is_word_within(size, offset) { Ok(()) } else { Err(OUTSIDE) }
+}
+
+/// The same as a condition.
+#[inline]
+pub(crate) fn is_word_within(size: usize, offset: usize) -> bool {
+    offset.is_multiple_of(4) && offset < size
 }
 
 /// Splits a range at page boundaries: page number, offset in it, and length of each part.

@@ -41,6 +41,10 @@ impl Interface for Pv {
         start_info::mfn_of(pfn)
     }
 
+    fn gfns(&self) -> Option<&'static [u64]> {
+        start_info::mfns()
+    }
+
     fn pfn_of(&self, gfn: Gfn) -> Option<Pfn> {
         start_info::pfn_of(gfn)
     }

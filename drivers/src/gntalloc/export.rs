@@ -122,10 +122,16 @@ impl<X: Platform> Export<X> {
     /// [`Busy`], with the export.
     pub fn end(self) -> Result<(), Busy<Self>> {
         if self.suspend_all() {
-            // Every grant is invalid: nothing can be parked.
+            self.free();
             return Ok(());
         }
         Err(Busy(self))
+    }
+
+    /// Every grant is invalid: nothing can be parked.
+    fn free(mut self) {
+        let run = self.take_run();
+        self.service.free_run(run);
     }
 
     /// Lets go of it: pages that the peer doesn't map are freed, the others parked. Returns how
@@ -135,12 +141,18 @@ impl<X: Platform> Export<X> {
     }
 
     fn let_go(&mut self) -> Pages {
-        let mut run = core::mem::take(&mut self.run);
+        let run = self.take_run();
         if run.is_empty() {
             return Pages(0);
         }
-        run.iter_mut().for_each(|granted| self.service.0.table.fire(granted));
         Pages(self.service.let_go(run))
+    }
+
+    /// Its pages, once whoever is to be told was told.
+    fn take_run(&mut self) -> Vec<Granted> {
+        let mut run = core::mem::take(&mut self.run);
+        run.iter_mut().for_each(|granted| self.service.0.table.fire(granted));
+        run
     }
 
     /// Makes every grant invalid, or leaves all as they were.

@@ -4,7 +4,7 @@
 //! so bytes are copied in and out and never lent.
 
 use crate::memory::{PAGE_SIZE, Page, Platform};
-use crate::shared::{OUTSIDE, by_page, check_range, check_word};
+use crate::shared::{OUTSIDE, by_page, check_range, check_word, is_within};
 use crate::{Counters, Error};
 
 /// Copies `bytes` out of a page from `offset` on.
@@ -61,6 +61,12 @@ pub(crate) fn read_run<'p, X: Platform>(
     offset: usize,
     mut bytes: &mut [u8],
 ) -> Result<(), Error> {
+    // Mostly all of it lies in one page.
+    let in_page = offset % PAGE_SIZE;
+    if is_within(PAGE_SIZE, in_page, bytes.len()) {
+        let page = page_of((offset / PAGE_SIZE) as u32);
+        return read(xen, page.ok_or(OUTSIDE)?, in_page, bytes);
+    }
     for (page, in_page, len) in by_page(offset, bytes.len()) {
         let now = bytes.split_off_mut(..len).ok_or(OUTSIDE)?;
         read(xen, page_of(page).ok_or(OUTSIDE)?, in_page, now)?;
@@ -78,6 +84,12 @@ pub(crate) fn write_run<'p, X: Platform>(
     offset: usize,
     mut bytes: &[u8],
 ) -> Result<(), Error> {
+    // Mostly all of it lies in one page.
+    let in_page = offset % PAGE_SIZE;
+    if is_within(PAGE_SIZE, in_page, bytes.len()) {
+        let page = page_of((offset / PAGE_SIZE) as u32);
+        return write(xen, page.ok_or(OUTSIDE)?, in_page, bytes);
+    }
     for (page, in_page, len) in by_page(offset, bytes.len()) {
         let now = bytes.split_off(..len).ok_or(OUTSIDE)?;
         write(xen, page_of(page).ok_or(OUTSIDE)?, in_page, now)?;
@@ -124,6 +136,25 @@ pub(crate) fn alloc<X: Platform>(xen: &X) -> Result<Page, Error> {
     // A peer must never see what another user of the memory left (XSA-403).
     scrub(xen, &mut page);
     Ok(page)
+}
+
+/// So many zeroed pages, each given to `take`, which neither asks for memory nor gives any back.
+/// How many there were: fewer without memory for more.
+pub(crate) fn alloc_run<X: Platform>(xen: &X, count: u32, mut take: impl FnMut(Page)) -> u32 {
+    xen.alloc_pages(count, |mut page| {
+        scrub(xen, &mut page);
+        take(page);
+    })
+}
+
+/// Gives pages back, scrubbed. `pages` neither asks for memory nor gives any back.
+pub(crate) fn free_run<X: Platform>(xen: &X, pages: impl Iterator<Item = Page>) {
+    let scrubbed = pages.map(|mut page| {
+        scrub(xen, &mut page);
+        page
+    });
+    // SAFETY: as in `free`, for each of them.
+    unsafe { xen.free_pages(scrubbed) };
 }
 
 /// Gives a page back, scrubbed: what was in it is nobody else's business.

@@ -13,7 +13,7 @@ use super::notices::NoticeId;
 use super::space::{Part, Space};
 use crate::events::Port;
 use crate::memory::{PAGE_SIZE, Platform};
-use crate::shared::{check_range, check_word};
+use crate::shared::{check_range, check_word, is_within, is_word_within};
 use crate::{Access, ClaimedGrant, Counters, Errno, Error, Pages, list};
 
 /// Addresses, and what is mapped there.
@@ -26,6 +26,9 @@ pub(crate) struct Region<X: Platform> {
     ops: Vec<GnttabMapGrantRef>,
     /// How all of its pages are mapped. `None` while they are not.
     whole: Option<Access>,
+    /// Pages from its start that can be read and written: all of it, or none.
+    readable: u32,
+    writable: u32,
     /// Whether some of them may be mapped while not all are: Xen would not unmap them.
     rest: bool,
     notice: Option<RegionNotice>,
@@ -51,7 +54,17 @@ impl<X: Platform> Region<X> {
         let (part, addr) = space.take(Pages(pages))?;
         space.fill(&part, &mut ops, grants);
         let (space, part) = (space.clone(), Some(part));
-        Ok(Self { space, part, addr, ops, whole: None, rest: false, notice: None })
+        Ok(Self {
+            space,
+            part,
+            addr,
+            ops,
+            whole: None,
+            readable: 0,
+            writable: 0,
+            rest: false,
+            notice: None,
+        })
     }
 
     /// The address of its first byte.
@@ -101,7 +114,7 @@ impl<X: Platform> Region<X> {
             self.rest = self.mapped() > 0;
             return mapped;
         }
-        self.whole = Some(access);
+        self.set_whole(Some(access));
         self.notice.iter().for_each(|pending| self.arm(pending));
         Ok(())
     }
@@ -118,12 +131,20 @@ impl<X: Platform> Region<X> {
             self.space.notices().clear_byte(&pending.id);
             pending.byte = None;
         }
-        if self.whole.take().is_none() && !self.rest {
+        if self.whole.is_none() && !self.rest {
             return Ok(());
         }
+        self.set_whole(None);
         let unmapped = batch::unmap(self.space.xen(), &mut self.ops, &mut self.space.unmaps());
         self.rest = unmapped.is_err() && self.mapped() > 0;
         unmapped
+    }
+
+    fn set_whole(&mut self, whole: Option<Access>) {
+        self.whole = whole;
+        let pages = self.pages().0;
+        self.readable = if whole.is_some() { pages } else { 0 };
+        self.writable = if whole == Some(Access::ReadWrite) { pages } else { 0 };
     }
 
     /// Sets what is to be done: the byte at an offset cleared when it's unmapped, the event sent
@@ -171,8 +192,11 @@ impl<X: Platform> Region<X> {
     ///
     /// # Errors
     /// EINVAL outside, or while it is not mapped.
+    #[inline]
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.check(offset, bytes.len())?;
+        if !is_within(Pages(self.readable).bytes(), offset, bytes.len()) {
+            return Err(self.why_not(offset, bytes.len()));
+        }
         Counters::add(&self.space.xen().counters().copied, bytes.len() as u64);
         // SAFETY: inside, and all of it is mapped: checked above.
         unsafe { self.space.xen().read(self.addr + offset, bytes) };
@@ -183,9 +207,11 @@ impl<X: Platform> Region<X> {
     ///
     /// # Errors
     /// EINVAL outside, or while it is not mapped writable.
+    #[inline]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.check(offset, bytes.len())?;
-        self.check_writable()?;
+        if !is_within(Pages(self.writable).bytes(), offset, bytes.len()) {
+            return Err(self.why_not(offset, bytes.len()));
+        }
         Counters::add(&self.space.xen().counters().copied, bytes.len() as u64);
         // SAFETY: inside, and all of it is mapped writable: checked above.
         unsafe { self.space.xen().write(self.addr + offset, bytes) };
@@ -196,9 +222,11 @@ impl<X: Platform> Region<X> {
     ///
     /// # Errors
     /// EINVAL outside, for an offset that is no multiple of 4, or while it is not mapped.
+    #[inline]
     pub(crate) fn load_u32(&self, offset: usize) -> Result<u32, Error> {
-        check_word(self.size(), offset)?;
-        self.check_mapped()?;
+        if !is_word_within(Pages(self.readable).bytes(), offset) {
+            return Err(self.why_no_word(offset));
+        }
         // SAFETY: aligned, inside, and all of it is mapped: checked above.
         Ok(unsafe { self.space.xen().load_u32(self.addr + offset) })
     }
@@ -207,9 +235,11 @@ impl<X: Platform> Region<X> {
     ///
     /// # Errors
     /// EINVAL outside, for an offset that is no multiple of 4, or while it is not mapped writable.
+    #[inline]
     pub(crate) fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
-        check_word(self.size(), offset)?;
-        self.check_writable()?;
+        if !is_word_within(Pages(self.writable).bytes(), offset) {
+            return Err(self.why_no_word(offset));
+        }
         // SAFETY: aligned, inside, and all of it is mapped writable: checked above.
         unsafe { self.space.xen().store_u32(self.addr + offset, value) };
         Ok(())
@@ -220,22 +250,23 @@ impl<X: Platform> Region<X> {
     /// # Errors
     /// EINVAL outside, or while it is not mapped.
     pub(crate) fn probe_write(&self, offset: usize, value: u8) -> Result<bool, Error> {
-        self.check(offset, 1)?;
+        if !is_within(Pages(self.readable).bytes(), offset, 1) {
+            return Err(self.why_not(offset, 1));
+        }
         // SAFETY: inside, and all of it is mapped: checked above.
         Ok(unsafe { self.space.xen().probe_write(self.addr + offset, value) })
     }
 
-    fn check(&self, offset: usize, len: usize) -> Result<(), Error> {
-        check_range(self.size(), offset, len)?;
-        self.check_mapped()
+    /// What is wrong with a range that can't be used.
+    #[cold]
+    fn why_not(&self, offset: usize, len: usize) -> Error {
+        check_range(self.size(), offset, len).err().unwrap_or(NOT_MAPPED)
     }
 
-    fn check_mapped(&self) -> Result<(), Error> {
-        self.whole.map(drop).ok_or(NOT_MAPPED)
-    }
-
-    fn check_writable(&self) -> Result<(), Error> {
-        if self.whole == Some(Access::ReadWrite) { Ok(()) } else { Err(NOT_MAPPED) }
+    /// What is wrong with a word that can't be used.
+    #[cold]
+    fn why_no_word(&self, offset: usize) -> Error {
+        check_word(self.size(), offset).err().unwrap_or(NOT_MAPPED)
     }
 }
 

@@ -21,6 +21,11 @@ pub trait Interface: Debug + Sync {
     /// The GFN of frame `pfn`, unless the domain has a hole there.
     fn gfn_of(&self, pfn: Pfn) -> Option<Gfn>;
 
+    /// The GFNs of all frames, by their numbers, where there is a list of them: for many at once.
+    fn gfns(&self) -> Option<&'static [u64]> {
+        None
+    }
+
     /// The frame of this domain that `gfn` is; nothing for one that isn't ours. `gfn` comes from
     /// [`Interface::gfn_of`], a page-table entry or the builder.
     fn pfn_of(&self, gfn: Gfn) -> Option<Pfn>;

@@ -5,7 +5,7 @@
 //! xenstore and console pages, page tables, boot stack.
 #![expect(unsafe_code, reason = "start_info, the P2M and the M2P are found by address")]
 
-use core::ptr;
+use core::{ptr, slice};
 
 use drivers::PortNumber;
 use spin::Once;
@@ -36,15 +36,17 @@ pub unsafe fn init(start_info: *const StartInfo, stack_end: usize) {
     });
 }
 
+/// The machine frames of all frames, by their numbers: the P2M. A hole is `u64::MAX`.
+pub fn mfns() -> Option<&'static [u64]> {
+    let info = START_INFO.get()?;
+    let list = ptr::with_exposed_provenance::<u64>(info.mfn_list as usize);
+    // SAFETY: the P2M has nr_pages entries and is never handed out or changed.
+    Some(unsafe { slice::from_raw_parts(list, info.nr_pages as usize) })
+}
+
 /// The machine frame behind `pfn`.
 pub fn mfn_of(pfn: Pfn) -> Option<Gfn> {
-    if pfn >= layout::nr_pages() {
-        return None;
-    }
-    let list = ptr::with_exposed_provenance::<u64>(START_INFO.get()?.mfn_list as usize);
-    let entry = list.wrapping_add(pfn.0 as usize);
-    // SAFETY: the P2M has nr_pages entries and is never handed out or changed.
-    let mfn = unsafe { entry.read() };
+    let mfn = *mfns()?.get(pfn.0 as usize)?;
     (mfn != u64::MAX).then_some(Gfn(mfn))
 }
 

@@ -14,6 +14,7 @@ use super::PAGE_SIZE;
 ///
 /// # Safety
 /// `src` may be read and `dst` written for `len` bytes; they don't overlap.
+#[inline]
 pub unsafe fn copy(dst: usize, src: usize, len: usize) {
     // SAFETY: the caller's promise. The direction flag is clear, as the ABI wants it.
     unsafe {
@@ -34,6 +35,7 @@ pub unsafe fn copy(dst: usize, src: usize, len: usize) {
 ///
 /// # Safety
 /// The page may be written.
+#[inline]
 pub unsafe fn zero_page(address: usize) {
     // SAFETY: the caller's promise.
     unsafe {

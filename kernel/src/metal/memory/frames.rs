@@ -82,11 +82,13 @@ impl Pool {
     }
 
     /// Frames that are free and have an address.
+    #[inline]
     fn linked(&self) -> u64 {
         self.clean.len() + self.dirty.len()
     }
 
     /// Frames that the next allocations can have, whether they have an address yet or not.
+    #[inline]
     pub fn free(&self) -> u64 {
         (self.linked() + self.unlinked.end - self.unlinked.start).saturating_sub(self.tables_owed)
     }
@@ -97,11 +99,15 @@ impl Pool {
     }
 
     /// A frame for the caller: a clean one if there is any.
+    #[inline]
     pub fn take(&mut self) -> Option<OwnedFrame> {
-        if self.free() == 0 {
-            return None;
+        // Mostly this one look tells that there is enough.
+        if self.linked() <= self.tables_owed.max(LOW) {
+            if self.free() == 0 {
+                return None;
+            }
+            self.refill(LOW);
         }
-        self.refill(LOW);
         match self.clean.pop() {
             Some(pfn) => Some(OwnedFrame { pfn, clean: true }),
             None => self.dirty.pop().map(|pfn| OwnedFrame { pfn, clean: false }),
@@ -112,6 +118,7 @@ impl Pool {
     ///
     /// # Safety
     /// The frame came from [`Pool::take`], and nobody reads, writes, maps or grants it any more.
+    #[inline]
     pub unsafe fn give_back(&mut self, frame: OwnedFrame) {
         let list = if frame.clean { &mut self.clean } else { &mut self.dirty };
         // SAFETY: frames of the pool have an address; the rest is the caller's promise.
@@ -141,10 +148,15 @@ impl Pool {
     }
 
     /// Links more memory if fewer than `low` free frames have an address.
+    #[inline]
     pub fn refill(&mut self, low: u64) {
-        if self.linked() >= low || self.unlinked.is_empty() {
-            return;
+        if self.linked() < low && !self.unlinked.is_empty() {
+            self.link_more();
         }
+    }
+
+    #[cold]
+    fn link_more(&mut self) {
         let first = self.unlinked.start;
         let end = self.unlinked.end.min((first + 1).next_multiple_of(TABLE_ENTRIES as u64));
         if self.link_region(Pfn(first)).is_err() {

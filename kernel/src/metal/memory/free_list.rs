@@ -20,6 +20,7 @@ impl FreeList {
     pub const EMPTY: Self = Self { head: None, len: 0 };
 
     /// The number of frames in the list.
+    #[inline]
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -28,6 +29,7 @@ impl FreeList {
     ///
     /// # Safety
     /// The frame has an address, and nobody uses it.
+    #[inline]
     pub unsafe fn push(&mut self, pfn: Pfn) {
         // SAFETY: mapped and unused, as the caller promises.
         unsafe { link_of(pfn).write(self.head.map_or(0, |next| next.0)) };
@@ -36,12 +38,14 @@ impl FreeList {
     }
 
     /// Takes the frame that was added last.
+    #[inline]
     pub fn pop(&mut self) -> Option<Pfn> {
         let pfn = self.head?;
+        let link = link_of(pfn);
         // SAFETY: `push` wrote it there, and the frame has been the list's since.
-        let next = unsafe { link_of(pfn).read() };
+        let next = unsafe { link.read() };
         // SAFETY: as above; a clean frame is clean again with this.
-        unsafe { link_of(pfn).write(0) };
+        unsafe { link.write(0) };
         // PFN 0 holds the image's first page, so zero ends the list.
         self.head = (next != 0).then_some(Pfn(next));
         self.len -= 1;
@@ -49,6 +53,7 @@ impl FreeList {
     }
 }
 
+#[inline]
 fn link_of(pfn: Pfn) -> *mut u64 {
     ptr::with_exposed_provenance_mut(translate::address_of(pfn))
 }

@@ -30,6 +30,32 @@ unsafe impl Memory for Xen {
         unsafe { POOL.lock().give_back(frame) };
     }
 
+    fn alloc_pages(&self, count: u32, mut take: impl FnMut(Page)) -> u32 {
+        let mut pool = POOL.lock();
+        let gfns = interface().gfns();
+        let page = |OwnedFrame { pfn, clean }| {
+            // The pool has no holes.
+            let Gfn(gfn) = match gfns {
+                Some(gfns) => Gfn(*gfns.get(pfn.0 as usize)?),
+                None => interface().gfn_of(pfn)?,
+            };
+            // SAFETY: out of the pool, so the caller's alone, and mapped.
+            Some(unsafe { Page::new(translate::address_of(pfn), gfn, clean) })
+        };
+        let pages = (0..count).map_while(|_| pool.take().and_then(page));
+        pages.map(&mut take).count() as u32
+    }
+
+    unsafe fn free_pages(&self, pages: impl Iterator<Item = Page>) {
+        let mut pool = POOL.lock();
+        for page in pages {
+            let frame =
+                OwnedFrame { pfn: translate::frame_at(page.addr()), clean: page.is_clean() };
+            // SAFETY: a `Page` owns its frame, from the pool; the rest the caller promises.
+            unsafe { pool.give_back(frame) };
+        }
+    }
+
     fn reserve_slot(&self, pages: u32) -> Option<PageSlot> {
         let address = window::reserve(pages)?;
         // SAFETY: reserved, so nobody else's, and nothing is mapped there.
@@ -57,6 +83,7 @@ unsafe impl Memory for Xen {
         window::map_grant_frames(first as usize, frames)
     }
 
+    #[inline]
     unsafe fn grant_entries(&self) -> &[GrantEntryV1] {
         window::grant_entries()
     }
@@ -66,28 +93,33 @@ unsafe impl Memory for Xen {
         FrameCount { total: pool.total() as u32, free: pool.free() as u32 }
     }
 
+    #[inline]
     unsafe fn read(&self, src: usize, dst: &mut [u8]) {
         // SAFETY: `src` is the caller's promise; `dst` is a slice, and not shared with anybody.
         unsafe { access::copy(dst.as_mut_ptr().expose_provenance(), src, dst.len()) };
     }
 
+    #[inline]
     unsafe fn write(&self, dst: usize, src: &[u8]) {
         // SAFETY: `dst` is the caller's promise; `src` is a slice.
         unsafe { access::copy(dst, src.as_ptr().expose_provenance(), src.len()) };
     }
 
+    #[inline]
     unsafe fn load_u32(&self, addr: usize) -> u32 {
         let word = ptr::with_exposed_provenance_mut(addr);
         // SAFETY: aligned and mapped, as the caller promises; whoever else uses it, as an atomic.
         unsafe { AtomicU32::from_ptr(word) }.load(Ordering::Acquire)
     }
 
+    #[inline]
     unsafe fn store_u32(&self, addr: usize, value: u32) {
         let word = ptr::with_exposed_provenance_mut(addr);
         // SAFETY: aligned and mapped, as the caller promises; whoever else uses it, as an atomic.
         unsafe { AtomicU32::from_ptr(word) }.store(value, Ordering::Release);
     }
 
+    #[inline]
     unsafe fn zero_page(&self, addr: usize) {
         // SAFETY: the caller's promise.
         unsafe { access::zero_page(addr) };

@@ -4,8 +4,7 @@
 #![expect(unsafe_code, reason = "page tables are found by address")]
 
 use core::ptr;
-
-use spin::Once;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::layout::{self, DIRECT_MAP, VIRT_BASE};
 use super::{Gfn, PAGE_SIZE, Pfn, REGION_SIZE};
@@ -31,12 +30,14 @@ impl TableEntry {
 }
 
 /// The address of frame `pfn`, for one in the direct map only once it is linked.
+#[inline]
 pub fn address_of(pfn: Pfn) -> usize {
     let base = if pfn < initial_end() { VIRT_BASE } else { DIRECT_MAP };
     base + pfn.0 as usize * PAGE_SIZE
 }
 
 /// The frame that lives at `address`.
+#[inline]
 pub fn frame_at(address: usize) -> Pfn {
     let base = if address >= VIRT_BASE { VIRT_BASE } else { DIRECT_MAP };
     Pfn(((address - base) / PAGE_SIZE) as u64)
@@ -73,17 +74,28 @@ fn table_address(pfn: Pfn) -> usize {
     if pfn < layout::used_end() { VIRT_BASE + pfn.0 as usize * PAGE_SIZE } else { address_of(pfn) }
 }
 
+/// The end of the initial mapping, once it was looked for; 0 before.
+static INITIAL_END: AtomicU64 = AtomicU64::new(0);
+
 /// The end of the initial mapping, or of memory, whichever comes first.
+#[inline]
 pub fn initial_end() -> Pfn {
-    static END: Once<Pfn> = Once::new();
-    *END.call_once(|| {
-        let used_end = VIRT_BASE + layout::used_end().0 as usize * PAGE_SIZE;
-        let mut end = used_end.next_multiple_of(REGION_SIZE);
-        while entry(end, 2).is_some_and(TableEntry::is_present) {
-            end += REGION_SIZE;
-        }
-        Pfn((((end - VIRT_BASE) / PAGE_SIZE) as u64).min(layout::nr_pages().0))
-    })
+    match INITIAL_END.load(Ordering::Relaxed) {
+        0 => find_initial_end(),
+        end => Pfn(end),
+    }
+}
+
+#[cold]
+fn find_initial_end() -> Pfn {
+    let used_end = VIRT_BASE + layout::used_end().0 as usize * PAGE_SIZE;
+    let mut end = used_end.next_multiple_of(REGION_SIZE);
+    while entry(end, 2).is_some_and(TableEntry::is_present) {
+        end += REGION_SIZE;
+    }
+    let end = (((end - VIRT_BASE) / PAGE_SIZE) as u64).min(layout::nr_pages().0);
+    INITIAL_END.store(end, Ordering::Relaxed);
+    Pfn(end)
 }
 
 /// Whether `len` bytes at `address` can be read: mapped by this kernel's own tables, outside

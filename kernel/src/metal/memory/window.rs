@@ -69,6 +69,7 @@ pub fn map_grant_frames(first: usize, frames: &[u64]) -> Result<(), Errno> {
 }
 
 /// The entries of the frames that are mapped.
+#[inline]
 pub fn grant_entries() -> &'static [GrantEntryV1] {
     let entries = GRANT_FRAMES.load(Ordering::Relaxed) * PAGE_SIZE / size_of::<GrantEntryV1>();
     let table = ptr::with_exposed_provenance(GRANT_TABLE.start);
