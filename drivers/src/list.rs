@@ -27,17 +27,3 @@ pub fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), Error> {
 pub fn extend<T>(list: &mut Vec<T>, items: impl IntoIterator<Item = T>) -> Result<(), Error> {
     items.into_iter().try_for_each(|item| push(list, item))
 }
-
-/// Makes a list of `len` items, new ones like `item`; no longer than it has to be.
-///
-/// # Errors
-/// ENOMEM.
-pub fn resize<T: Clone>(list: &mut Vec<T>, len: usize, item: T) -> Result<(), Error> {
-    let more = len.saturating_sub(list.len());
-    list.try_reserve_exact(more).map_err(|_| Error::NO_MEMORY)?;
-    if list.capacity() - list.len() < more {
-        return Err(Error::NO_MEMORY);
-    }
-    list.resize(len, item);
-    Ok(())
-}

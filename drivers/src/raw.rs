@@ -13,10 +13,12 @@ mod eagain;
 mod notices;
 pub(crate) mod pages;
 mod region;
+mod room;
 mod space;
 mod window;
 
 pub(crate) use notices::{NoticeId, Notices};
 pub(crate) use region::{READ_ONLY_BYTE, Region};
+pub(crate) use room::lengthen;
 pub(crate) use space::Space;
 pub(crate) use window::Window;

@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::list;
+use crate::raw::lengthen;
 
 /// Indices of a word.
 const WORD: u32 = u64::BITS;
@@ -174,8 +174,8 @@ impl RunTree {
         let wanted = (2 * old).max(old + n.div_ceil(WORD) as usize).next_power_of_two();
         let leaves = wanted.min(self.limit.div_ceil(WORD).next_power_of_two() as usize);
         let mut nodes = Vec::new();
-        list::resize(&mut nodes, 2 * leaves, Node::default()).ok()?;
-        list::resize(&mut self.words, leaves, 0).ok()?;
+        lengthen(&mut nodes, 2 * leaves, Node::default()).ok()?;
+        lengthen(&mut self.words, leaves, 0).ok()?;
         self.nodes = nodes;
         for (place, word) in self.words.iter_mut().enumerate().skip(old) {
             // What lies beyond the limit is never free.

@@ -61,9 +61,9 @@ fn segments_that_a_failed_copy_did_not_come_to_are_no_successes() {
     let device = pair.bob.gntdev.open().unwrap();
     device.grant_copy(&mut segments).unwrap();
     assert!(segments.iter().all(|segment| segment.status == GrantStatus::OKAY));
-    // The same once more: the second of three hypercalls fails at once.
-    let fault = Fault::Hypercall { at: 0, errno: Errno::ENOSYS };
-    pair.bob.xen.inject_later(Call::GnttabCopy, fault);
+    // The same once more: the hypercall fails at the seventeenth.
+    let fault = Fault::Hypercall { at: 16, errno: Errno::ENOSYS };
+    pair.bob.xen.inject(Call::GnttabCopy, fault);
     assert_eq!(errno(device.grant_copy(&mut segments)), Errno::ENOSYS);
     let copied = segments.iter().filter(|segment| segment.status == GrantStatus::OKAY).count();
     assert_eq!(copied, 16);

@@ -4,14 +4,17 @@
 //! frames are known ([`Buffer`], [`Export`]) and may cross their boundaries: a segment is then
 //! several operations, and its status is that of the first that failed.
 
-use xen_sys::grant_table::GrantStatus;
+use alloc::vec::Vec;
+
+use xen_sys::grant_table::{GnttabCopy, GrantStatus};
 
 use super::{Device, GntDev, IndexDevice};
 use crate::buffer::Buffer;
 use crate::gntalloc::Export;
 use crate::memory::{PAGE_SIZE, Platform};
-use crate::raw::copy::{BATCH, Batch, CopySide};
-use crate::shared::{Shared, by_page};
+use crate::raw::copy::{Batch, CopySide};
+use crate::raw::lengthen;
+use crate::shared::Shared;
 use crate::{ClaimedGrant, Errno, Error};
 
 /// Where a copy takes its bytes from, or where it puts them.
@@ -69,19 +72,36 @@ impl<'a, X: Platform> Segment<'a, X> {
         ends.iter().try_for_each(|end| end.check(self.len.into()))
     }
 
-    /// The operations it takes: where each begins in it, and its length.
-    fn parts(&self) -> impl Iterator<Item = (usize, usize)> + use<'a, X> {
+    /// How many of its bytes its first operation copies: up to where its local memory has another
+    /// page. A second one copies the rest.
+    fn first_len(&self) -> u16 {
         let local = match (&self.source, &self.dest) {
             (CopyEnd::Buffer(_, offset) | CopyEnd::Export(_, offset), _)
             | (_, CopyEnd::Buffer(_, offset) | CopyEnd::Export(_, offset)) => *offset,
             (CopyEnd::Grant(..), CopyEnd::Grant(..)) => 0,
         };
-        let mut done = 0;
-        by_page(local, self.len.into()).map(move |(_, _, len)| {
-            let part = (done, len);
-            done += len;
-            part
-        })
+        self.len.min((PAGE_SIZE - local % PAGE_SIZE) as u16)
+    }
+
+    /// The operations it takes: one, two if it crosses pages, none if it has no bytes.
+    fn operations(&self) -> usize {
+        usize::from(self.len > 0) + usize::from(self.first_len() < self.len)
+    }
+
+    /// Puts its operations into a batch; whether there was room.
+    fn put(&self, batch: &mut Batch<'a, '_>) -> Result<bool, Error> {
+        let first = self.first_len();
+        if batch.left() < self.operations() {
+            return Ok(false);
+        }
+        for (skip, len) in [(0, first), (first, self.len - first)] {
+            if len > 0 {
+                let source = self.source.end(skip.into()).ok_or(OUTSIDE)?;
+                let dest = self.dest.end(skip.into()).ok_or(OUTSIDE)?;
+                batch.push(source, dest, len);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -126,8 +146,8 @@ impl<X: Platform> Device<X> {
 }
 
 impl<X: Platform> IndexDevice<X> {
-    /// GRANT_COPY: carries out all segments, 16 operations in a hypercall. What became of each is
-    /// its status.
+    /// GRANT_COPY: carries out all segments with one hypercall, or, without memory for all of its
+    /// operations at once, a few in each. What became of a segment is its status.
     ///
     /// # Errors
     /// EINVAL, with nothing copied, if a segment has no grant on either side, or leaves its granted
@@ -142,42 +162,51 @@ impl<X: Platform> GntDev<X> {
     fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
         segments.iter().try_for_each(Segment::check)?;
         segments.iter_mut().for_each(|segment| segment.status = GrantStatus::GENERAL_ERROR);
+        let wanted = segments.iter().map(Segment::operations).sum();
+        let (mut few, mut many) = ([GnttabCopy::default(); FEW], Vec::new());
+        // Without memory for all at once it's a few at a time.
+        let more = wanted > FEW && lengthen(&mut many, wanted, GnttabCopy::default()).is_ok();
+        let room = if more { &mut many[..] } else { &mut few[..] };
         let mut rest = segments;
         while !rest.is_empty() {
-            let done = self.copy_some(rest)?;
-            rest = &mut rest[done..];
+            let done = self.copy_some(rest, room)?;
+            rest = rest.get_mut(done..).unwrap_or_default();
         }
         Ok(())
     }
 
     /// One hypercall's worth; how many segments that was.
-    fn copy_some(&self, segments: &mut [Segment<'_, X>]) -> Result<usize, Error> {
-        let mut batch = Batch::new();
-        // By segment: the number of operations up to its end.
-        let mut ends = [0; BATCH];
+    fn copy_some(
+        &self,
+        segments: &mut [Segment<'_, X>],
+        room: &mut [GnttabCopy],
+    ) -> Result<usize, Error> {
+        let mut batch = Batch::new(room);
         let mut taken = 0;
         for segment in &*segments {
-            if taken == BATCH || batch.len() + segment.parts().count() > BATCH {
+            if !segment.put(&mut batch)? {
                 break;
             }
-            for (skip, len) in segment.parts() {
-                let source = segment.source.end(skip).ok_or(OUTSIDE)?;
-                let dest = segment.dest.end(skip).ok_or(OUTSIDE)?;
-                batch.push(source, dest, len as u16);
-            }
-            ends[taken] = batch.len();
             taken += 1;
         }
         let copied = batch.run(&self.0.xen);
-        let mut first = 0;
-        for (segment, end) in segments.iter_mut().zip(&ends[..taken]) {
-            let statuses = (first..*end).map(|entry| batch.status(entry));
-            let failed = statuses.into_iter().find(|status| *status != GrantStatus::OKAY);
-            segment.status = failed.unwrap_or(GrantStatus::OKAY);
-            first = *end;
+        let done = segments.iter_mut().take(taken);
+        if batch.is_all_copied() {
+            done.for_each(|segment| segment.status = GrantStatus::OKAY);
+        } else {
+            let mut first = 0;
+            for segment in done {
+                let end = first + segment.operations();
+                let mut statuses = (first..end).map(|entry| batch.status(entry));
+                let failed = statuses.find(|status| *status != GrantStatus::OKAY);
+                segment.status = failed.unwrap_or(GrantStatus::OKAY);
+                first = end;
+            }
         }
         copied.map(|()| taken)
     }
 }
 
+/// Operations for which there is always room.
+const FEW: usize = 4;
 const OUTSIDE: Error = Error::Local(Errno::EINVAL, "outside the local memory of a segment");

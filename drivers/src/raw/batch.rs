@@ -25,24 +25,30 @@ pub(super) fn fill<X: Platform>(
     xen: &X,
     slot: &PageSlot,
     first: u32,
-    mut ops: &mut [GnttabMapGrantRef],
-    mut grants: &[ClaimedGrant],
+    ops: &mut [GnttabMapGrantRef],
+    grants: &[ClaimedGrant],
 ) {
-    let mut page = first;
-    while !ops.is_empty() && !grants.is_empty() {
-        let host = xen.host_addr(slot, page);
+    let mut done = 0;
+    while let (Some(ops), Some(grants)) = (ops.get_mut(done..), grants.get(done..))
+        && !ops.is_empty()
+        && !grants.is_empty()
+    {
+        let host = xen.host_addr(slot, first + done as u32);
         // At least one page further each time, whatever the implementor says.
-        let pages = (host.pages.max(1) as usize).min(ops.len()).min(grants.len());
-        let (now, later) = ops.split_at_mut(pages);
-        let (named, rest) = grants.split_at(pages);
-        fill_run(now, named, host);
-        (ops, grants, page) = (later, rest, page + pages as u32);
+        done += fill_run(ops, grants, host.pages.max(1) as usize, host);
     }
 }
 
-fn fill_run(ops: &mut [GnttabMapGrantRef], grants: &[ClaimedGrant], host: HostAddr) {
+/// Fills in at most `pages` operations, whose addresses follow each other; how many.
+fn fill_run(
+    ops: &mut [GnttabMapGrantRef],
+    grants: &[ClaimedGrant],
+    pages: usize,
+    host: HostAddr,
+) -> usize {
     let (mut host_addr, flags) = (host.addr, Gntmap::HOST_MAP | host.flags);
-    for (op, grant) in ops.iter_mut().zip(grants) {
+    let pages = pages.min(ops.len()).min(grants.len());
+    for (op, grant) in ops.iter_mut().zip(grants).take(pages) {
         *op = GnttabMapGrantRef {
             host_addr,
             flags,
@@ -53,6 +59,7 @@ fn fill_run(ops: &mut [GnttabMapGrantRef], grants: &[ClaimedGrant], host: HostAd
         };
         host_addr = host_addr.wrapping_add(host.stride);
     }
+    pages
 }
 
 /// What an operation is to map.

@@ -14,9 +14,6 @@ use super::eagain;
 use crate::memory::{Page, Platform};
 use crate::{Call, ClaimedGrant, Error};
 
-/// Entries in one hypercall.
-pub(crate) const BATCH: usize = 16;
-
 /// One side of an entry: a page, and the first byte in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CopySide<'p> {
@@ -25,6 +22,7 @@ pub(crate) enum CopySide<'p> {
 }
 
 impl CopySide<'_> {
+    #[inline]
     fn ptr(self) -> GnttabCopyPtr {
         let (u, domid, offset) = match self {
             CopySide::Grant(grant, offset) => (grant.gref.0.into(), grant.domid.0, offset),
@@ -33,43 +31,51 @@ impl CopySide<'_> {
         GnttabCopyPtr { u, domid, offset, ..Default::default() }
     }
 
+    #[inline]
     fn flag(self, flag: Gntcopy) -> Gntcopy {
         if matches!(self, CopySide::Grant(..)) { flag } else { Gntcopy::empty() }
     }
 }
 
-/// Up to [`BATCH`] entries.
-pub(crate) struct Batch<'p> {
-    ops: [GnttabCopy; BATCH],
+/// As many entries as there is room for.
+pub(crate) struct Batch<'p, 'r> {
+    room: &'r mut [GnttabCopy],
     len: usize,
     pages: PhantomData<&'p Page>,
 }
 
-impl<'p> Batch<'p> {
-    pub(crate) fn new() -> Self {
-        Self { ops: [GnttabCopy::default(); BATCH], len: 0, pages: PhantomData }
+impl<'p, 'r> Batch<'p, 'r> {
+    /// In this room, whatever is there.
+    pub(crate) fn new(room: &'r mut [GnttabCopy]) -> Self {
+        Self { room, len: 0, pages: PhantomData }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len
+    /// How many entries more there is room for.
+    pub(crate) fn left(&self) -> usize {
+        self.room.len() - self.len
     }
 
-    /// Adds an entry.
+    /// Adds an entry, if there is room.
     ///
     /// # Panics
-    /// If the batch is full, or Xen would write to a page that is taken to be clean.
+    /// If Xen would write to a page that is taken to be clean.
+    #[inline]
     pub(crate) fn push(&mut self, source: CopySide<'p>, dest: CopySide<'p>, len: u16) {
         if let CopySide::Page(page, _) = dest {
             assert!(!page.is_clean(), "a clean page is not written behind its owner's back");
         }
-        self.ops[self.len] = GnttabCopy {
-            source: source.ptr(),
-            dest: dest.ptr(),
-            len,
-            flags: source.flag(Gntcopy::SOURCE_GREF) | dest.flag(Gntcopy::DEST_GREF),
-            ..Default::default()
-        };
-        self.len += 1;
+        if let Some(place) = self.room.get_mut(self.len) {
+            *place = GnttabCopy {
+                source: source.ptr(),
+                dest: dest.ptr(),
+                len,
+                flags: source.flag(Gntcopy::SOURCE_GREF) | dest.flag(Gntcopy::DEST_GREF),
+                // Poisoned: a continuation once left entries untouched (XSA-318).
+                status: GrantStatus::GENERAL_ERROR,
+                ..Default::default()
+            };
+            self.len += 1;
+        }
     }
 
     /// Copies, one hypercall for all; each entry's status is [`Batch::status`].
@@ -77,29 +83,37 @@ impl<'p> Batch<'p> {
     /// # Errors
     /// The hypercall's own. What it didn't come to has the status general_error.
     pub(crate) fn run<X: Platform>(&mut self, xen: &X) -> Result<(), Error> {
-        if self.len == 0 {
+        let Some(ops @ [_, ..]) = self.room.get_mut(..self.len) else {
             return Ok(());
-        }
-        let ops = &mut self.ops[..self.len];
+        };
         let copy = |ops: &mut [GnttabCopy]| {
-            // Poisoned: a continuation once left entries untouched (XSA-318).
-            ops.iter_mut().for_each(|op| op.status = GrantStatus::GENERAL_ERROR);
             // SAFETY: the frames are those of pages that `self` borrows, which are accessed by
             // address only.
             unsafe { xen.gnttab_copy(ops) }
         };
+        let again = |ops: &mut [GnttabCopy]| {
+            ops.iter_mut().for_each(|op| op.status = GrantStatus::GENERAL_ERROR);
+            copy(ops)
+        };
         copy(ops)
-            .and_then(|()| eagain::retry(xen, ops, |op| op.status, copy))
+            .and_then(|()| eagain::retry(xen, ops, |op| op.status, again))
             .map_err(|errno| Error::Hypercall(Call::GnttabCopy, errno))
     }
 
+    /// Whether every entry was copied.
+    pub(crate) fn is_all_copied(&self) -> bool {
+        let entries = self.room.iter().take(self.len);
+        entries.fold(0, |wrong, op| wrong | op.status.0) == GrantStatus::OKAY.0
+    }
+
+    /// The status of an entry.
     pub(crate) fn status(&self, entry: usize) -> GrantStatus {
-        self.ops[entry].status
+        self.room.get(entry).map_or(GrantStatus::GENERAL_ERROR, |op| op.status)
     }
 }
 
-impl fmt::Debug for Batch<'_> {
+impl fmt::Debug for Batch<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.ops[..self.len]).finish()
+        f.debug_list().entries(self.room.iter().take(self.len)).finish()
     }
 }

@@ -10,11 +10,12 @@ use xen_sys::grant_table::{GnttabMapGrantRef, GrantStatus};
 
 use super::batch;
 use super::notices::NoticeId;
+use super::room::lengthen;
 use super::space::{Part, Space};
 use crate::events::Port;
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::shared::{check_range, check_word, is_within, is_word_within};
-use crate::{Access, ClaimedGrant, Counters, Errno, Error, Pages, list};
+use crate::{Access, ClaimedGrant, Counters, Errno, Error, Pages};
 
 /// Addresses, and what is mapped there.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl<X: Platform> Region<X> {
     pub(crate) fn new(space: &Arc<Space<X>>, grants: &[ClaimedGrant]) -> Result<Self, Error> {
         let pages = u32::try_from(grants.len()).map_err(|_| Error::NO_MEMORY)?;
         let mut ops = Vec::new();
-        list::resize(&mut ops, grants.len(), batch::empty())?;
+        lengthen(&mut ops, grants.len(), batch::empty())?;
         let (part, addr) = space.take(Pages(pages))?;
         space.fill(&part, &mut ops, grants);
         let (space, part) = (space.clone(), Some(part));

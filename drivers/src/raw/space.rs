@@ -13,9 +13,10 @@ use xen_sys::grant_table::{GnttabMapGrantRef, GnttabUnmapGrantRef};
 
 use super::batch;
 use super::notices::Notices;
+use super::room::lengthen;
 use crate::memory::{PAGE_SIZE, PageSlot, Platform};
 use crate::run_tree::RunTree;
-use crate::{ClaimedGrant, Errno, Error, Pages, list};
+use crate::{ClaimedGrant, Errno, Error, Pages};
 
 /// Pages that a space has: 16 GiB of addresses.
 const SIZE: u32 = 1 << 22;
@@ -69,7 +70,7 @@ impl<X: Platform> Space<X> {
         let parts = &mut *self.parts.lock();
         let unmaps = &mut *self.unmaps.lock();
         if unmaps.len() < pages.0 as usize {
-            list::resize(unmaps, pages.0 as usize, GnttabUnmapGrantRef::default())?;
+            lengthen(unmaps, pages.0 as usize, GnttabUnmapGrantRef::default())?;
         }
         if parts.slot.is_none() {
             parts.slot = self.xen.reserve_slot(SIZE);
