@@ -289,6 +289,19 @@ pub unsafe trait Memory {
     /// own.
     unsafe fn store_u32(&self, addr: usize, value: u32);
 
+    /// Sets bits of a byte that others may be changing, in one step; what it was. What either side
+    /// wrote before its step is seen by the side whose step comes later.
+    ///
+    /// # Safety
+    /// `addr` lies in a [`Page`] of the caller's or in a live writable mapping of its own.
+    unsafe fn fetch_or_u8(&self, addr: usize, bits: u8) -> u8;
+
+    /// Keeps these bits of such a byte and clears the others, in one step; what it was.
+    ///
+    /// # Safety
+    /// As [`Memory::fetch_or_u8`].
+    unsafe fn fetch_and_u8(&self, addr: usize, bits: u8) -> u8;
+
     /// Writes zeroes over one page.
     ///
     /// # Safety

@@ -115,6 +115,22 @@ pub trait SharedMut: Shared {
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error>;
 }
 
+/// A range of shared bytes in which both sides set and clear bits of the same byte.
+pub trait SharedBits: SharedMut {
+    /// Sets bits of a byte in one step; what it was. What either side wrote before its step is
+    /// seen by the side whose step comes later.
+    ///
+    /// # Errors
+    /// EINVAL outside the range.
+    fn fetch_or_u8(&self, offset: usize, bits: u8) -> Result<u8, Error>;
+
+    /// Keeps these bits of a byte and clears the others, in one step; what it was.
+    ///
+    /// # Errors
+    /// EINVAL outside the range.
+    fn fetch_and_u8(&self, offset: usize, bits: u8) -> Result<u8, Error>;
+}
+
 /// Whether an aligned 32-bit word at `offset` is among the first `size` bytes, which are whole
 /// words.
 #[inline]

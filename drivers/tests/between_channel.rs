@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::channel::{ByteChannel, ReadEnd, SharedRing, WriteEnd, byte};
+use common::channel::{ByteChannel, ReadEnd, SharedRing, Vchan, WriteEnd, byte};
 use fake_xen::{Config, Pair, Task, explore};
 
 /// How much passes in how large pieces.
@@ -84,6 +84,16 @@ fn nothing_is_lost_early_or_waited_for_in_vain_whatever_the_other_end_does_and_w
     all::<SharedRing>();
 }
 
+#[test]
+fn it_is_so_for_a_vchan_from_the_server() {
+    all::<Vchan<true>>();
+}
+
+#[test]
+fn it_is_so_for_a_vchan_from_the_client() {
+    all::<Vchan<false>>();
+}
+
 /// Without waiting: a channel takes what it has room for, and gives what it has.
 fn full_and_empty<C: ByteChannel>() {
     let pair = Pair::new();
@@ -106,4 +116,6 @@ fn full_and_empty<C: ByteChannel>() {
 #[test]
 fn a_channel_takes_what_fits_and_gives_what_is_there() {
     full_and_empty::<SharedRing>();
+    full_and_empty::<Vchan<true>>();
+    full_and_empty::<Vchan<false>>();
 }

@@ -151,6 +151,14 @@ unsafe impl Memory for Xen {
         match self.0 {}
     }
 
+    unsafe fn fetch_or_u8(&self, _: usize, _: u8) -> u8 {
+        match self.0 {}
+    }
+
+    unsafe fn fetch_and_u8(&self, _: usize, _: u8) -> u8 {
+        match self.0 {}
+    }
+
     unsafe fn zero_page(&self, _: usize) {
         match self.0 {}
     }

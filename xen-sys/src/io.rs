@@ -1,4 +1,6 @@
-//! The headers below `io/`: rings that a guest shares with the daemons of the control domain.
+//! The headers below `io/`: rings that a guest shares with the daemons of the control domain, and
+//! with other guests.
 
 pub mod console;
+pub mod libxenvchan;
 pub mod xs_wire;

@@ -12,7 +12,7 @@ use crate::grant_table::Granted;
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::notify::UnmapNotify;
 use crate::raw::pages;
-use crate::shared::{OUTSIDE, Shared, SharedMut};
+use crate::shared::{OUTSIDE, Shared, SharedBits, SharedMut};
 use crate::{Access, DomId, Errno, Error, GrantRef, Pages, PeerState};
 
 /// An opened gntalloc, whose grants are values.
@@ -203,6 +203,16 @@ impl<X: Platform> SharedMut for Export<X> {
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
         pages::store_u32(&self.service.0.xen, self.page_at(offset)?, offset % PAGE_SIZE, value)
+    }
+}
+
+impl<X: Platform> SharedBits for Export<X> {
+    fn fetch_or_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
+        pages::fetch_or_u8(&self.service.0.xen, self.page_at(offset)?, offset % PAGE_SIZE, bits)
+    }
+
+    fn fetch_and_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
+        pages::fetch_and_u8(&self.service.0.xen, self.page_at(offset)?, offset % PAGE_SIZE, bits)
     }
 }
 

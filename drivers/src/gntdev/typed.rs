@@ -17,7 +17,7 @@ use super::held::Held;
 use crate::memory::Platform;
 use crate::notify::UnmapNotify;
 use crate::raw::Region;
-use crate::shared::{Shared, SharedMut};
+use crate::shared::{Shared, SharedBits, SharedMut};
 use crate::{Access, ClaimedGrant, Error, Pages};
 
 /// References that are reserved and not mapped, with addresses of their own. Dropping it removes
@@ -166,6 +166,16 @@ impl<X: Platform> SharedMut for Mapping<X, ReadWrite> {
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
         self.held.region()?.store_u32(offset, value)
+    }
+}
+
+impl<X: Platform> SharedBits for Mapping<X, ReadWrite> {
+    fn fetch_or_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
+        self.held.region()?.fetch_or_u8(offset, bits)
+    }
+
+    fn fetch_and_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
+        self.held.region()?.fetch_and_u8(offset, bits)
     }
 }
 

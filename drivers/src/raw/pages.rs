@@ -127,6 +127,44 @@ pub(crate) fn store_u32<X: Platform>(
     Ok(())
 }
 
+/// Sets bits of a byte in one step; what it was.
+///
+/// # Errors
+/// EINVAL if the byte lies outside the page.
+///
+/// # Panics
+/// If the page is taken to be clean.
+pub(crate) fn fetch_or_u8<X: Platform>(
+    xen: &X,
+    page: &Page,
+    offset: usize,
+    bits: u8,
+) -> Result<u8, Error> {
+    check_range(PAGE_SIZE, offset, 1)?;
+    assert_may_be_written(page);
+    // SAFETY: in `page`, which the caller holds.
+    Ok(unsafe { xen.fetch_or_u8(page.addr() + offset, bits) })
+}
+
+/// Keeps these bits of a byte and clears the others, in one step; what it was.
+///
+/// # Errors
+/// EINVAL if the byte lies outside the page.
+///
+/// # Panics
+/// If the page is taken to be clean.
+pub(crate) fn fetch_and_u8<X: Platform>(
+    xen: &X,
+    page: &Page,
+    offset: usize,
+    bits: u8,
+) -> Result<u8, Error> {
+    check_range(PAGE_SIZE, offset, 1)?;
+    assert_may_be_written(page);
+    // SAFETY: in `page`, which the caller holds.
+    Ok(unsafe { xen.fetch_and_u8(page.addr() + offset, bits) })
+}
+
 /// A zeroed page for the caller.
 ///
 /// # Errors

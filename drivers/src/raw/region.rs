@@ -246,6 +246,30 @@ impl<X: Platform> Region<X> {
         Ok(())
     }
 
+    /// Sets bits of a byte in one step; what it was.
+    ///
+    /// # Errors
+    /// EINVAL outside, or while it is not mapped writable.
+    pub(crate) fn fetch_or_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
+        if !is_within(Pages(self.writable).bytes(), offset, 1) {
+            return Err(self.why_not(offset, 1));
+        }
+        // SAFETY: inside, and all of it is mapped writable: checked above.
+        Ok(unsafe { self.space.xen().fetch_or_u8(self.addr + offset, bits) })
+    }
+
+    /// Keeps these bits of a byte and clears the others, in one step; what it was.
+    ///
+    /// # Errors
+    /// EINVAL outside, or while it is not mapped writable.
+    pub(crate) fn fetch_and_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
+        if !is_within(Pages(self.writable).bytes(), offset, 1) {
+            return Err(self.why_not(offset, 1));
+        }
+        // SAFETY: inside, and all of it is mapped writable: checked above.
+        Ok(unsafe { self.space.xen().fetch_and_u8(self.addr + offset, bits) })
+    }
+
     /// Tries to store one byte, whatever the mapping allows; whether it was stored.
     ///
     /// # Errors

@@ -153,6 +153,15 @@ impl Domain {
         self.write(addr, &value.to_le_bytes());
     }
 
+    /// Changes a byte in one step; what it was.
+    pub(super) fn change_u8(&self, addr: usize, change: impl Fn(u8) -> u8) -> u8 {
+        let mut byte = [0];
+        self.read(addr, &mut byte);
+        self.write(addr, &byte.map(change));
+        let [before] = byte;
+        before
+    }
+
     pub(super) fn probe_write(&self, addr: usize, value: u8) -> bool {
         let writable = self.ptes.get(&(addr & !(PAGE_SIZE - 1))).is_some_and(|pte| pte.writable);
         if writable {

@@ -240,6 +240,14 @@ unsafe impl Memory for FakeXen {
         self.access(|| self.world.lock().domain(self.domid).store_u32(addr, value));
     }
 
+    unsafe fn fetch_or_u8(&self, addr: usize, bits: u8) -> u8 {
+        self.access(|| self.world.lock().domain(self.domid).change_u8(addr, |byte| byte | bits))
+    }
+
+    unsafe fn fetch_and_u8(&self, addr: usize, bits: u8) -> u8 {
+        self.access(|| self.world.lock().domain(self.domid).change_u8(addr, |byte| byte & bits))
+    }
+
     unsafe fn zero_page(&self, addr: usize) {
         self.access(|| {
             if let Some(mut state) = self.alive() {

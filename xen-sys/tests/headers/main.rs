@@ -42,6 +42,7 @@ const PRELUDE: &str = r#"
 #include <xen/vcpu.h>
 #include <xen/version.h>
 #include <xen/io/console.h>
+#include <xen/io/libxenvchan.h>
 #include <xen/io/xs_wire.h>
 
 /* Linux's; they lean on names of Xen's. */

@@ -5,7 +5,8 @@ use crate::compare::{compare_constants, compare_family, compare_struct};
 use std::mem::{offset_of, size_of};
 use xen_sys::{
     callback::*, elfnote::*, errno::*, event_channel::*, features::*, grant_table::*,
-    io::console::*, io::xs_wire::*, sched::*, vcpu::*, version::*, xen::*, xen_x86_64::*,
+    io::console::*, io::libxenvchan::*, io::xs_wire::*, sched::*, vcpu::*, version::*, xen::*,
+    xen_x86_64::*,
 };
 
 /// All rows.
@@ -22,6 +23,7 @@ pub fn rows() -> Vec<Row> {
     elfnote(&mut rows);
     errno(&mut rows);
     console(&mut rows);
+    libxenvchan(&mut rows);
     xs_wire(&mut rows);
     rows
 }
@@ -265,6 +267,14 @@ fn errno(rows: &mut Vec<Row>) {
 fn console(rows: &mut Vec<Row>) {
     compare_struct!(rows, XenconsInterface = "struct xencons_interface" {
         input = "in", output = "out", in_cons, in_prod, out_cons, out_prod,
+    });
+}
+
+fn libxenvchan(rows: &mut Vec<Row>) {
+    compare_constants!(rows, { VCHAN_NOTIFY_WRITE, VCHAN_NOTIFY_READ });
+    compare_struct!(rows, RingShared = "struct ring_shared" { cons, prod });
+    compare_struct!(rows, VchanInterface = "struct vchan_interface" {
+        left, right, left_order, right_order, cli_live, srv_live, cli_notify, srv_notify,
     });
 }
 

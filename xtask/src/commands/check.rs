@@ -32,9 +32,9 @@ const TEST_LIMIT: Duration = Duration::from_secs(120);
 const HOST: [&str; 1] = ["--workspace"];
 const KERNEL: [&str; 4] = ["-p", "grantkit", "--target", TARGET];
 const GUESTS: [&str; 6] = ["-p", "image", "-p", "trials", "--target", TARGET];
-const LIBRARIES: [&str; 12] = [
-    "-p", "drivers", "-p", "linux", "-p", "trials", "-p", "tasks", "-p", "xen-sys", "--target",
-    TARGET,
+const LIBRARIES: [&str; 14] = [
+    "-p", "drivers", "-p", "vchan", "-p", "linux", "-p", "trials", "-p", "tasks", "-p", "xen-sys",
+    "--target", TARGET,
 ];
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "the seam has unsafe methods")]
 
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use drivers::Errno;
 use drivers::memory::{FrameCount, HostAddr, Memory, Page, PageSlot};
@@ -117,6 +117,18 @@ unsafe impl Memory for Xen {
         let word = ptr::with_exposed_provenance_mut(addr);
         // SAFETY: aligned and mapped, as the caller promises; whoever else uses it, as an atomic.
         unsafe { AtomicU32::from_ptr(word) }.store(value, Ordering::Release);
+    }
+
+    unsafe fn fetch_or_u8(&self, addr: usize, bits: u8) -> u8 {
+        let byte = ptr::with_exposed_provenance_mut(addr);
+        // SAFETY: mapped, as the caller promises; whoever else uses it, as an atomic.
+        unsafe { AtomicU8::from_ptr(byte) }.fetch_or(bits, Ordering::AcqRel)
+    }
+
+    unsafe fn fetch_and_u8(&self, addr: usize, bits: u8) -> u8 {
+        let byte = ptr::with_exposed_provenance_mut(addr);
+        // SAFETY: mapped, as the caller promises; whoever else uses it, as an atomic.
+        unsafe { AtomicU8::from_ptr(byte) }.fetch_and(bits, Ordering::AcqRel)
     }
 
     #[inline]

@@ -1,0 +1,187 @@
+//! The end of a ring that reads. Each step bears the name of its label in `vchan.tla`, where it
+//! begins with `recv_`; `ReceiverRead` there is [`Receiver::data`] and what is done with the data.
+
+use drivers::shared::SharedBits;
+use embedded_io_async::{ErrorType, Read};
+
+use crate::layout::{NOTIFY_READ, NOTIFY_WRITE};
+use crate::link::{Link, Ring};
+use crate::views::Peeked;
+use crate::{Bell, Error};
+
+/// The reading half of a stream.
+///
+/// A future that is dropped has taken nothing: bytes are moved after the last wait.
+#[derive(Debug)]
+pub struct Receiver<'a, P, B> {
+    link: &'a Link<P, B>,
+    ring: &'a mut Ring,
+}
+
+impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
+    pub(crate) fn new(link: &'a Link<P, B>, ring: &'a mut Ring) -> Self {
+        Self { link, ring }
+    }
+
+    /// How many bytes the ring has.
+    pub fn capacity(&self) -> usize {
+        self.ring.size as usize
+    }
+
+    /// Reads what is there, as much as fits, waiting for at least one byte; how many. 0 once the
+    /// peer has closed its end or is gone, and all that it had written was read.
+    ///
+    /// # Errors
+    /// [`Error::PeerViolation`].
+    pub async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let have = self.data(1).await?;
+        self.read_some(bytes, have)
+    }
+
+    /// Reads what is there now, as much as fits; how many bytes, which may be none.
+    ///
+    /// # Errors
+    /// As [`Receiver::read`]. [`Error::Closed`] for a peer that is gone, once all was read.
+    pub fn try_read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        let mut have = self.reading()?;
+        if have == 0 && !self.link.is_peer_live()? {
+            have = self.final_check()?;
+            if have == 0 {
+                return Err(Error::Closed);
+            }
+        }
+        self.read_some(bytes, have)
+    }
+
+    /// Fills `packet`, waiting until all of its bytes are there.
+    ///
+    /// # Errors
+    /// As [`Receiver::read`]; [`Error::Closed`] if the peer is gone and fewer bytes are left, which
+    /// stay to be read; [`Error::TooLong`] for more than the ring has.
+    pub async fn recv(&mut self, packet: &mut [u8]) -> Result<(), Error> {
+        let len = u32::try_from(packet.len()).map_err(|_| Error::TooLong)?;
+        if len > self.ring.size {
+            return Err(Error::TooLong);
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        let have = self.data(len).await?;
+        if have < len {
+            return Err(Error::Closed);
+        }
+        self.read_some(packet, have).map(drop)
+    }
+
+    /// Waits until there are at least `least` bytes, or one if that is 0, and gives all that are
+    /// there: fewer, or none, only once the peer is gone. They stay until they are consumed.
+    ///
+    /// # Errors
+    /// As [`Receiver::read`]; [`Error::TooLong`] for more than the ring has.
+    pub async fn peek(&mut self, least: usize) -> Result<Peeked<'_, 'a, P, B>, Error> {
+        let least = u32::try_from(least.max(1)).map_err(|_| Error::TooLong)?;
+        if least > self.ring.size {
+            return Err(Error::TooLong);
+        }
+        let have = self.data(least).await?;
+        Ok(Peeked::new(self, have))
+    }
+
+    /// Waits until `len` bytes are there; how many are. Fewer only from a peer that is gone.
+    async fn data(&mut self, len: u32) -> Result<u32, Error> {
+        self.ring.turn.give_way().await;
+        loop {
+            // An event that comes after this wakes us: it may be about what comes after the looks.
+            let mark = self.link.bell.delivered();
+            let have = self.reading()?;
+            if have >= len {
+                return Ok(have);
+            }
+            self.got_len()?;
+            let have = self.recheck_len()?;
+            if have >= len {
+                return Ok(have);
+            }
+            if !self.link.is_peer_live()? {
+                return self.final_check();
+            }
+            self.await_data(mark).await;
+        }
+    }
+
+    /// `recv_reading`: how much is there.
+    fn reading(&self) -> Result<u32, Error> {
+        self.link.used(self.ring)
+    }
+
+    /// `recv_got_len`, where there is too little: asks to be told of more.
+    fn got_len(&self) -> Result<(), Error> {
+        self.link.ask(NOTIFY_WRITE)
+    }
+
+    /// `recv_recheck_len`: a peer that has written before our request was there does not ring.
+    fn recheck_len(&self) -> Result<u32, Error> {
+        self.link.used(self.ring)
+    }
+
+    /// `recv_final_check`: what the peer wrote right before it closed, after our last look.
+    fn final_check(&self) -> Result<u32, Error> {
+        self.link.used(self.ring)
+    }
+
+    /// `recv_await_data`.
+    async fn await_data(&self, mark: u64) {
+        self.link.wait(mark).await;
+    }
+
+    /// Reads what fits of `have` bytes.
+    fn read_some(&mut self, bytes: &mut [u8], have: u32) -> Result<usize, Error> {
+        let len = bytes.len().min(have as usize);
+        let bytes = bytes.get_mut(..len).unwrap_or_default();
+        if len > 0 {
+            self.get(0, bytes)?;
+            self.read_data(len as u32)?;
+        }
+        Ok(len)
+    }
+
+    /// Copies bytes from the place so far behind our index.
+    pub(crate) fn get(&self, skip: u32, bytes: &mut [u8]) -> Result<(), Error> {
+        let (at, ahead) = self.ring.place(skip, bytes.len());
+        let (first, second) = bytes.split_at_mut_checked(ahead).unwrap_or_default();
+        self.link.into().read(at, first)?;
+        if !second.is_empty() {
+            self.link.into().read(self.ring.start, second)?;
+        }
+        Ok(())
+    }
+
+    /// `recv_read_data`: the room is given back.
+    pub(crate) fn read_data(&mut self, len: u32) -> Result<(), Error> {
+        self.link.publish(self.ring, len)?;
+        self.check_notify_read()
+    }
+
+    /// `recv_check_notify_read`.
+    fn check_notify_read(&self) -> Result<(), Error> {
+        if self.link.answer(NOTIFY_READ)? { self.notify_read() } else { Ok(()) }
+    }
+
+    /// `recv_notify_read`.
+    fn notify_read(&self) -> Result<(), Error> {
+        self.link.ring()
+    }
+}
+
+impl<P, B> ErrorType for Receiver<'_, P, B> {
+    type Error = Error;
+}
+
+impl<P: SharedBits, B: Bell> Read for Receiver<'_, P, B> {
+    async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        Receiver::read(self, bytes).await
+    }
+}

@@ -1,0 +1,155 @@
+//! A stream: both halves of an open channel, and its pages and port.
+
+use core::pin::pin;
+
+use drivers::shared::SharedBits;
+use drivers::{Errno, Error as SystemError};
+use embassy_futures::select::{Either, select};
+use embedded_io_async::{ErrorType, Read, Write};
+
+use crate::link::{Link, Ring};
+use crate::{Bell, Error, Receiver, Sender, Sizes};
+
+/// How long a closing side waits for its data to be taken: 10 s.
+const LINGER_NS: u64 = 10_000_000_000;
+
+/// An open channel. It owns its pages and its port, and is nobody else's: it can be moved into a
+/// task of its own.
+///
+/// Dropping it closes it at once. The peer can still read what was written, if it looks once more
+/// as ours does; [`Stream::close`] waits for that.
+#[derive(Debug)]
+pub struct Stream<P, B> {
+    link: Link<P, B>,
+    out: Ring,
+    into: Ring,
+}
+
+impl<P: SharedBits, B: Bell> Stream<P, B> {
+    /// A stream over rings that begin at these indices of ours, which the peer has seen or will:
+    /// how much was written and read before.
+    pub(crate) fn new(link: Link<P, B>, sizes: Sizes, written: u32, read: u32) -> Self {
+        let (out, into) =
+            (Ring::out(link.side, sizes, written), Ring::into(link.side, sizes, read));
+        Self { link, out, into }
+    }
+
+    /// Whether what the peer's indices say can be.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.link.used(&self.out)?;
+        self.link.used(&self.into).map(drop)
+    }
+
+    pub(crate) fn link(&self) -> &Link<P, B> {
+        &self.link
+    }
+
+    /// The two halves, which can be used at the same time.
+    pub fn split(&mut self) -> (Receiver<'_, P, B>, Sender<'_, P, B>) {
+        let Self { link, out, into } = self;
+        (Receiver::new(link, into), Sender::new(link, out))
+    }
+
+    /// The half that reads.
+    pub fn receiver(&mut self) -> Receiver<'_, P, B> {
+        self.split().0
+    }
+
+    /// The half that writes.
+    pub fn sender(&mut self) -> Sender<'_, P, B> {
+        self.split().1
+    }
+
+    /// See [`Receiver::read`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        self.receiver().read(bytes).await
+    }
+
+    /// See [`Sender::write`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        self.sender().write(bytes).await
+    }
+
+    /// Writes all of `bytes`, in as many parts as it takes.
+    ///
+    /// # Errors
+    /// As [`Sender::write`]; a part may have been written.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        Write::write_all(&mut self.sender(), bytes).await
+    }
+
+    /// See [`Receiver::recv`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn recv(&mut self, packet: &mut [u8]) -> Result<(), Error> {
+        self.receiver().recv(packet).await
+    }
+
+    /// See [`Sender::send`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send(&mut self, packet: &[u8]) -> Result<(), Error> {
+        self.sender().send(packet).await
+    }
+
+    /// Whether the peer has its end open, as far as is known. There may be data to read of one
+    /// that hasn't.
+    ///
+    /// # Errors
+    /// Those of the pages.
+    pub fn is_open(&self) -> Result<bool, Error> {
+        self.link.is_peer_live()
+    }
+
+    /// Events that were sent to the peer through it so far.
+    pub fn events_sent(&self) -> u64 {
+        self.link.rung()
+    }
+
+    /// Closes the channel once the peer has taken what was written, or after 10 s.
+    ///
+    /// # Errors
+    /// The peer has not taken all: [`Error::Closed`] if it's gone, ETIMEDOUT if it's there.
+    pub async fn close(mut self) -> Result<(), Error> {
+        let due = self.link.bell.now().saturating_add(LINGER_NS);
+        let Self { link, out, .. } = &mut self;
+        let late = link.bell.sleep_until(due);
+        let mut sender = Sender::new(link, out);
+        match select(pin!(sender.taken()), late).await {
+            Either::First(taken) => taken,
+            Either::Second(()) => {
+                let words = "the peer has not taken what was written";
+                Err(SystemError::Local(Errno::ETIMEDOUT, words).into())
+            }
+        }
+    }
+}
+
+impl<P, B> ErrorType for Stream<P, B> {
+    type Error = Error;
+}
+
+impl<P: SharedBits, B: Bell> Read for Stream<P, B> {
+    async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        Stream::read(self, bytes).await
+    }
+}
+
+impl<P: SharedBits, B: Bell> Write for Stream<P, B> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        Stream::write(self, bytes).await
+    }
+
+    /// What was written is the peer's to see already.
+    async fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
