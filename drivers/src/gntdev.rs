@@ -35,7 +35,7 @@ use crate::memory::Platform;
 use crate::raw::{Notices, Region, Space};
 use crate::slab::Slab;
 use crate::waiters::WaitList;
-use crate::{Errno, Error, Pages, System};
+use crate::{DomId, Errno, Error, Pages, System};
 
 /// The most grants that a device can have room for: Xen's default maptrack table.
 const MAX_LIMIT: u32 = 1 << 18;
@@ -48,6 +48,7 @@ pub struct GntDev<X: Platform>(Arc<GntDevService<X>>);
 struct GntDevService<X: Platform> {
     xen: X,
     events: Events<X>,
+    own: DomId,
     /// Grants that a device has room for when it is opened.
     limit: AtomicU32,
     /// Addresses of all reservations.
@@ -93,14 +94,21 @@ pub struct Usage {
 }
 
 impl<X: Platform> GntDev<X> {
-    /// A service with nothing opened. `limit`: grants per device, at most 2^18.
-    pub(crate) fn new(xen: &X, events: Events<X>, notices: Arc<Notices<X>>, limit: u32) -> Self {
+    /// The service of domain `own` with nothing opened. `limit`: grants per device, at most 2^18.
+    pub(crate) fn new(
+        xen: &X,
+        own: DomId,
+        events: Events<X>,
+        notices: Arc<Notices<X>>,
+        limit: u32,
+    ) -> Self {
         let (devices, indexed) = (Slab::new(), Slab::new());
         Self(Arc::new(GntDevService {
             xen: xen.clone(),
             events,
+            own,
             limit: AtomicU32::new(limit.min(MAX_LIMIT)),
-            space: Arc::new(Space::new(xen, notices)),
+            space: Arc::new(Space::new(xen, own, notices)),
             mapped: AtomicU32::new(0),
             left: AtomicU32::new(0),
             books: Mutex::new(Books { devices, indexed, regions: 0, stuck: Vec::new() }),

@@ -215,6 +215,14 @@ pub unsafe trait Memory {
     /// The addresses are in no other slot and in no page until the slot is released.
     fn reserve_slot(&self, pages: u32) -> Option<PageSlot>;
 
+    /// Whether Xen translates this domain's frame numbers (PVH): a map operation then names a
+    /// guest-physical address, and a frame of ours that is mapped at a second one is taken away
+    /// from its first.
+    ///
+    /// # Implementation safety
+    /// Where it says no, a mapped frame of ours stays where it is.
+    fn is_translated(&self) -> bool;
+
     /// Makes sure that the L1 tables of the slot's first `pages` pages exist. May use frames and
     /// hypercalls; repeated for the same range it does nothing.
     ///

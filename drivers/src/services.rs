@@ -93,7 +93,7 @@ impl<X: Platform> Services<X> {
         let notices = Arc::new(Notices::new(&xen));
         let table = GrantTable::bring_up(&xen, notices.clone()).map_err(at("grant table"))?;
         let gntalloc = GntAlloc::new(&xen, table, events.clone(), limits.gntalloc);
-        let gntdev = GntDev::new(&xen, events.clone(), notices.clone(), limits.gntdev);
+        let gntdev = GntDev::new(&xen, domid, events.clone(), notices.clone(), limits.gntdev);
         let system = System(xen);
         Ok(Self { system, domid, events, console, xenstore, gntalloc, gntdev, notices })
     }

@@ -30,6 +30,12 @@ impl<X: Platform> System<X> {
         self.0.yield_cpu();
     }
 
+    /// Whether Xen translates this guest's frame numbers: PVH, and not PV. Such a guest can't map
+    /// pages of its own.
+    pub fn is_translated(&self) -> bool {
+        self.0.is_translated()
+    }
+
     /// The state of the frame allocator.
     pub fn frames(&self) -> FrameCount {
         self.0.frames()

@@ -17,17 +17,14 @@ use fake_xen::{Config, FakeXen, Guest, Pair, explore};
 use xen_sys::grant_table::Gtf;
 
 const CAROL: u16 = 3;
-const SMALL: Config = Config {
-    pages: 32,
-    max_grant_frames: 1,
-    max_maptrack_frames: 1,
-    max_ports: 8,
-    grant_version: 1,
-    console: fake_xen::ConsoleKind::Ring,
-};
+
+fn small() -> Config {
+    let (max_grant_frames, max_maptrack_frames) = (1, 1);
+    Config { pages: 32, max_grant_frames, max_maptrack_frames, max_ports: 8, ..Config::default() }
+}
 
 fn pair() -> Pair {
-    Pair::of(SMALL, SMALL)
+    Pair::of(small(), small())
 }
 
 /// What a guest gets when it tries a claim: a mapping, or nothing.
@@ -39,7 +36,7 @@ fn attempt(guest: &Guest, claim: ClaimedGrant) -> Option<Mapping<FakeXen, ReadWr
 fn a_peer_that_maps_while_a_grant_is_introduced_gets_that_page_and_nobody_else_gets_any() {
     explore(|steps| {
         let pair = pair();
-        let carol = pair.world.guest(CAROL, SMALL);
+        let carol = pair.world.guest(CAROL, small());
         let device = pair.alice.gntalloc.open();
         // The entry has named another page, for another domain, before.
         device.alloc(domid(CAROL), Pages(1), Access::ReadWrite).unwrap().end().unwrap();

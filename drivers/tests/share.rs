@@ -10,7 +10,7 @@ use drivers::gntalloc::Busy;
 use drivers::gntdev::{ReadOnly, ReadWrite};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, ClaimedGrant, Errno, Pages, PeerState};
-use fake_xen::{Config, Pair, World};
+use fake_xen::{Config, Mode, Pair, World};
 use xen_sys::grant_table::GrantStatus;
 
 #[test]
@@ -242,8 +242,8 @@ fn a_mapping_survives_its_granter() {
 }
 
 #[test]
-fn one_domain_can_share_with_itself() {
-    let guest = World::new().guest(0, Config::default());
+fn one_domain_can_share_with_itself_if_it_is_a_pv_guest() {
+    let guest = World::new().guest(0, Config { mode: Mode::Pv, ..Config::default() });
     assert_eq!(guest.domid, domid(0), "the number is learnt without xenstore");
     let export = guest.share(&guest, 2);
     let mapping = guest.map::<ReadWrite>(&guest.offer(&export));
@@ -251,6 +251,26 @@ fn one_domain_can_share_with_itself() {
     assert_eq!(&bytes(&export, 0), b"loop");
     drop((mapping, export));
     guest.assert_clean();
+}
+
+#[test]
+fn a_pvh_guest_is_refused_its_own_pages_before_xen_is_asked() {
+    let pvh = Config { mode: Mode::Pvh, ..Config::default() };
+    let pair = Pair::of(Config::default(), pvh);
+    let maps = || pair.bob.system.counters().calls(Call::GnttabMap);
+    let (own, other) = (pair.bob.share(&pair.bob, 1), pair.alice.share(&pair.bob, 1));
+    let grants = [pair.alice.offer(&other)[0], pair.bob.offer(&own)[0]];
+    let failed = pair.bob.reserve(&grants).map::<ReadWrite>().expect_err("refused");
+    assert_eq!(failed.error.errno(), Errno::EINVAL);
+    assert!(failed.error.to_string().contains("PVH"), "{}", failed.error);
+    let device = pair.bob.gntdev.open_indexed().unwrap();
+    let index = device.map_grant_ref(&grants).unwrap();
+    let mmap = device.mmap(index, Pages(2), true, Access::ReadOnly);
+    assert_eq!((mmap, maps()), (Err(failed.error), 0));
+    // The other's page can be had for itself.
+    device.mmap(index, Pages(1), true, Access::ReadOnly).unwrap();
+    drop((device, failed, own, other));
+    pair.assert_clean();
 }
 
 #[test]

@@ -115,6 +115,10 @@ unsafe impl Memory for Xen {
         match self.0 {}
     }
 
+    fn is_translated(&self) -> bool {
+        match self.0 {}
+    }
+
     fn host_addr(&self, _: &PageSlot, _: u32) -> HostAddr {
         match self.0 {}
     }

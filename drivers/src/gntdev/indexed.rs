@@ -54,7 +54,7 @@ impl<X: Platform> GntDev<X> {
     /// # Errors
     /// ENOMEM.
     pub fn open_indexed(&self) -> Result<IndexDevice<X>, Error> {
-        let table = Table::new(&self.0.xen, self.limit())?;
+        let table = Table::new(&self.0.xen, self.0.own, self.limit())?;
         let opened = self.0.books.lock().indexed.insert(Opened { holders: 1, table });
         // Outside the lock, where a table that found no room is dropped.
         let number = opened.map_err(|_| Error::NO_MEMORY)?;
@@ -211,7 +211,7 @@ impl<X: Platform> IndexDevice<X> {
                 return Err(IN_USE);
             }
             check_limit(grants)?;
-            *table = Table::new(&self.service.0.xen, grants)?;
+            *table = Table::new(&self.service.0.xen, self.service.0.own, grants)?;
             Ok(())
         })
     }

@@ -21,7 +21,7 @@ use super::Usage;
 use crate::memory::Platform;
 use crate::raw::Window;
 use crate::run_tree::RunTree;
-use crate::{Access, ClaimedGrant, Errno, Error, Pages};
+use crate::{Access, ClaimedGrant, DomId, Errno, Error, Pages};
 
 /// A reservation, as one call made it. Never used twice.
 pub(crate) type Ticket = u64;
@@ -68,13 +68,13 @@ pub(crate) struct Table<X: Platform> {
 }
 
 impl<X: Platform> Table<X> {
-    /// An index space of `limit` pages.
+    /// An index space of `limit` pages, of domain `own`.
     ///
     /// # Errors
     /// ENOMEM.
-    pub(crate) fn new(xen: &X, limit: u32) -> Result<Self, Error> {
+    pub(crate) fn new(xen: &X, own: DomId, limit: u32) -> Result<Self, Error> {
         Ok(Self {
-            window: Window::new(xen, limit)?,
+            window: Window::new(xen, own, limit)?,
             entries: Vec::new(),
             free: RunTree::new(limit),
             limit,

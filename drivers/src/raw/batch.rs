@@ -10,7 +10,7 @@ use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GnttabUnmapGrantRef, Grant
 use super::eagain;
 use crate::error::check_status;
 use crate::memory::{HostAddr, PageSlot, Platform};
-use crate::{Access, Call, ClaimedGrant, Errno, Error, GrantRef};
+use crate::{Access, Call, ClaimedGrant, DomId, Errno, Error, GrantRef};
 
 /// No handle of Xen's, which are small numbers.
 const NO_HANDLE: u32 = u32::MAX;
@@ -73,11 +73,20 @@ pub(super) fn mapped(op: &GnttabMapGrantRef) -> Option<Access> {
     (op.handle != NO_HANDLE).then_some(if readonly { Access::ReadOnly } else { Access::ReadWrite })
 }
 
+/// Whose pages can't be mapped: those of the domain itself, where Xen translates.
+///
+/// A PVH guest's frame has one guest-physical address. Xen, asked to map a grant of the guest's own,
+/// answers okay and takes the frame away from where the guest has it (`p2m_add_page`).
+pub(crate) fn barred<X: Platform>(xen: &X, own: DomId) -> Option<DomId> {
+    xen.is_translated().then_some(own)
+}
+
 /// Maps all operations with one hypercall, or none.
 ///
 /// # Errors
-/// What Xen said to the first page it refused; every status stays readable. A page that did map and
-/// can't be unmapped again stays [`mapped`].
+/// EINVAL, with nothing asked of Xen, for a page of the domain that is [`barred`]. What Xen said to
+/// the first page it refused; every status stays readable. A page that did map and can't be
+/// unmapped again stays [`mapped`].
 ///
 /// # Safety
 /// Nothing is mapped by any of the operations, their `host_addr` and flags are what `host_addr`
@@ -88,7 +97,11 @@ pub(super) unsafe fn map<X: Platform>(
     ops: &mut [GnttabMapGrantRef],
     scratch: &mut [GnttabUnmapGrantRef],
     access: Access,
+    barred: Option<DomId>,
 ) -> Result<(), Error> {
+    if barred.is_some_and(|own| ops.iter().any(|op| op.dom == own.get())) {
+        return Err(OWN_PAGE);
+    }
     let call = |ops: &mut [GnttabMapGrantRef]| {
         poison(ops, access);
         // SAFETY: the caller's promise; Xen maps nothing where it says eagain.
@@ -217,3 +230,6 @@ fn forget_unmapped(
     }
     verdict
 }
+
+const OWN_PAGE: Error =
+    Error::Local(Errno::EINVAL, "a PVH guest can't map its own pages: Xen would take them away");

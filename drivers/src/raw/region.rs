@@ -100,17 +100,18 @@ impl<X: Platform> Region<X> {
     /// Maps all of it with one hypercall, or nothing.
     ///
     /// # Errors
-    /// EINVAL if anything of it is mapped; what Xen said to the first page it refused. A page that
-    /// did map and can't be unmapped again stays so, until [`Region::unmap`] has unmapped it.
+    /// EINVAL if anything of it is mapped, or for a page that can't be; what Xen said to the first
+    /// page it refused. A page that did map and can't be unmapped again stays so, until
+    /// [`Region::unmap`] has unmapped it.
     pub(crate) fn map(&mut self, access: Access) -> Result<(), Error> {
         if self.whole.is_some() || self.rest {
             return Err(Error::Local(Errno::EINVAL, "a page of it is still mapped"));
         }
+        let (xen, barred) = (self.space.xen(), self.space.barred());
         // SAFETY: the addresses are this region's, prepared, and hold nothing: what was mapped was
         // unmapped, or else `rest` would say so.
-        let mapped = unsafe {
-            batch::map(self.space.xen(), &mut self.ops, &mut self.space.unmaps(), access)
-        };
+        let mapped =
+            unsafe { batch::map(xen, &mut self.ops, &mut self.space.unmaps(), access, barred) };
         if mapped.is_err() {
             self.rest = self.mapped() > 0;
             return mapped;

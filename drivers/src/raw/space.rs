@@ -16,7 +16,7 @@ use super::notices::Notices;
 use super::room::lengthen;
 use crate::memory::{PAGE_SIZE, PageSlot, Platform};
 use crate::run_tree::RunTree;
-use crate::{ClaimedGrant, Errno, Error, Pages};
+use crate::{ClaimedGrant, DomId, Errno, Error, Pages};
 
 /// Pages that a space has: 16 GiB of addresses.
 const SIZE: u32 = 1 << 22;
@@ -26,6 +26,7 @@ const SIZE: u32 = 1 << 22;
 pub(crate) struct Space<X: Platform> {
     xen: X,
     notices: Arc<Notices<X>>,
+    barred: Option<DomId>,
     parts: Mutex<Parts>,
     unmaps: Mutex<Vec<GnttabUnmapGrantRef>>,
 }
@@ -48,14 +49,20 @@ pub(super) struct Part {
 }
 
 impl<X: Platform> Space<X> {
-    /// A space with nothing taken. `notices`: those of whatever is mapped in it.
-    pub(crate) fn new(xen: &X, notices: Arc<Notices<X>>) -> Self {
+    /// A space of domain `own` with nothing taken. `notices`: those of whatever is mapped in it.
+    pub(crate) fn new(xen: &X, own: DomId, notices: Arc<Notices<X>>) -> Self {
         let parts = Mutex::new(Parts { slot: None, free: RunTree::new(SIZE), prepared: 0 });
-        Self { xen: xen.clone(), notices, parts, unmaps: Mutex::new(Vec::new()) }
+        let (barred, unmaps) = (batch::barred(xen, own), Mutex::new(Vec::new()));
+        Self { xen: xen.clone(), notices, barred, parts, unmaps }
     }
 
     pub(super) fn notices(&self) -> &Notices<X> {
         &self.notices
+    }
+
+    /// Whose pages can't be mapped in it.
+    pub(super) fn barred(&self) -> Option<DomId> {
+        self.barred
     }
 
     pub(super) fn xen(&self) -> &X {

@@ -13,12 +13,14 @@ use xen_sys::grant_table::{GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
 
 use super::batch;
 use crate::memory::{PAGE_SIZE, PageSlot, Platform};
-use crate::{Access, ClaimedGrant, Counters, Errno, Error};
+use crate::{Access, ClaimedGrant, Counters, DomId, Errno, Error};
 
 /// Address space for foreign pages, and what is mapped in it.
 #[derive(Debug)]
 pub(crate) struct Window<X: Platform> {
     xen: X,
+    /// Whose pages can't be mapped in it.
+    barred: Option<DomId>,
     /// Given back in the drop, or never.
     slot: ManuallyDrop<PageSlot>,
     /// By page, as far as [`Window::prepare`] was asked for.
@@ -28,14 +30,14 @@ pub(crate) struct Window<X: Platform> {
 }
 
 impl<X: Platform> Window<X> {
-    /// Reserves `pages` pages of address space, at least 1.
+    /// Reserves `pages` pages of address space, at least 1, for domain `own`.
     ///
     /// # Errors
     /// ENOMEM.
-    pub(crate) fn new(xen: &X, pages: u32) -> Result<Self, Error> {
-        let slot = xen.reserve_slot(pages).ok_or(NO_ADDRESS_SPACE)?;
-        let (ops, unmaps) = (Vec::new(), Vec::new());
-        Ok(Self { xen: xen.clone(), slot: ManuallyDrop::new(slot), ops, unmaps })
+    pub(crate) fn new(xen: &X, own: DomId, pages: u32) -> Result<Self, Error> {
+        let slot = ManuallyDrop::new(xen.reserve_slot(pages).ok_or(NO_ADDRESS_SPACE)?);
+        let (barred, xen) = (batch::barred(xen, own), xen.clone());
+        Ok(Self { xen, barred, slot, ops: Vec::new(), unmaps: Vec::new() })
     }
 
     /// The address of page `index`.
@@ -93,8 +95,8 @@ impl<X: Platform> Window<X> {
     /// Maps a run of reserved pages in one hypercall: all of them, or none.
     ///
     /// # Errors
-    /// What Xen said to the first page it refused. Each page's status stays readable. EFAULT if
-    /// part of the run was not prepared.
+    /// EINVAL for a page that can't be mapped; what Xen said to the first page it refused. Each
+    /// page's status stays readable. EFAULT if part of the run was not prepared.
     ///
     /// # Panics
     /// If something is mapped in the run: the caller's table says what is.
@@ -103,7 +105,7 @@ impl<X: Platform> Window<X> {
         assert!(ops.iter().all(|op| batch::mapped(op).is_none()), "mapped over a mapping");
         // SAFETY: prepared pages of our slot with nothing mapped there: asserted above. A page
         // that can't be unmapped stays `mapped`, and with it the window.
-        unsafe { batch::map(&self.xen, ops, unmaps, access) }
+        unsafe { batch::map(&self.xen, ops, unmaps, access, self.barred) }
     }
 
     /// Unmaps what is mapped in a run, in one hypercall.

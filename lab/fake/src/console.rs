@@ -14,13 +14,13 @@ use drivers::Errno;
 impl FakeXen {
     /// What the guest has printed so far, as far as the daemon has taken it.
     pub fn console_output(&self) -> String {
-        String::from_utf8_lossy(&self.world.lock().domain(self.domid).printed).into_owned()
+        String::from_utf8_lossy(&self.of(&mut self.world.lock()).printed).into_owned()
     }
 
     /// Types at the guest's console; bytes that are no text, too.
     pub fn console_type(&self, text: &(impl AsRef<[u8]> + ?Sized)) {
         let state = &mut *self.world.lock();
-        let domain = state.domain(self.domid);
+        let domain = self.of(state);
         domain.typed.extend(text.as_ref());
         domain.console_daemon();
         domain.ring_keyboard();
@@ -29,7 +29,7 @@ impl FakeXen {
     /// Stops the console daemon, or lets it go on: for a ring that is full.
     pub fn console_daemon(&self, running: bool) {
         let state = &mut *self.world.lock();
-        let domain = state.domain(self.domid);
+        let domain = self.of(state);
         domain.daemon = running;
         domain.console_daemon();
     }

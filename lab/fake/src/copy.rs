@@ -56,18 +56,18 @@ impl WorldState {
         is_grant: bool,
         readonly: bool,
     ) -> Result<Arc<MachineFrame>, GrantStatus> {
-        let mfn = if is_grant {
+        let gfn = if is_grant {
             let gref = side.u as u32;
             if gref >= self.domain(owner).grant_frames * GrantEntryV1::PER_FRAME {
                 return Err(GrantStatus::BAD_GNTREF);
             }
-            self.pinnable(caller, owner, gref, readonly)?.mfn
+            self.pinnable(caller, owner, gref, readonly)?.gfn
         } else {
             side.u
         };
         let domain = self.domain(owner);
-        let frame = domain.frame(mfn)?;
-        assert!(!domain.free.contains(&mfn), "copied from or to a page that is not allocated");
+        let frame = domain.frame(gfn)?;
+        assert!(!domain.free.contains(&gfn), "copied from or to a page that is not allocated");
         Ok(frame)
     }
 }

@@ -14,8 +14,8 @@ use super::events::Channel;
 use super::fault::Faults;
 use super::grants::{Active, Maptrack};
 use super::interrupt::Interrupt;
-use super::memory::{AddressRange, MachineFrame, Pte};
-use drivers::Counters;
+use super::memory::{AddressRange, MachineFrame, Pte, first_gfn};
+use drivers::{Counters, Errno};
 
 /// The port that xenstore's daemon rings.
 pub(super) const XENSTORE_PORT: u32 = 1;
@@ -30,6 +30,29 @@ pub enum ConsoleKind {
     Ring,
     /// Xen's own, in dom0's place.
     Hypervisor,
+}
+
+/// What kind of guest a domain is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Paravirtual: a GFN is a machine frame, and Xen writes page-table entries.
+    Pv,
+    /// Auto-translated: a GFN is the guest's own number, and Xen maps at guest-physical addresses.
+    Pvh,
+}
+
+impl Mode {
+    /// What the environment says in `FAKE_XEN`: `pv`, which is the default, or `pvh`.
+    ///
+    /// # Panics
+    /// If it says anything else.
+    pub fn of_environment() -> Self {
+        match std::env::var("FAKE_XEN").as_deref() {
+            Ok("pv") | Err(_) => Self::Pv,
+            Ok("pvh") => Self::Pvh,
+            Ok(other) => panic!("FAKE_XEN={other}: pv and pvh are known"),
+        }
+    }
 }
 
 /// What a domain is started with, as in its xl configuration. A test names what it is about and
@@ -48,6 +71,8 @@ pub struct Config {
     pub grant_version: u32,
     /// Its console. In dom0's place there is no xenstore, either.
     pub console: ConsoleKind,
+    /// What kind of guest it is.
+    pub mode: Mode,
 }
 
 impl Default for Config {
@@ -60,6 +85,7 @@ impl Default for Config {
             max_ports: 1023,
             grant_version: 1,
             console: ConsoleKind::Ring,
+            mode: Mode::of_environment(),
         }
     }
 }
@@ -71,6 +97,7 @@ pub(super) struct DomainPages {
     pub(super) shared_info: SharedInfo,
     pub(super) console: XenconsInterface,
     pub(super) console_kind: ConsoleKind,
+    pub(super) mode: Mode,
     pub(super) xenstore: XenstoreDomainInterface,
     pub(super) grant_frames_mapped: AtomicU32,
     grant_entries: Vec<GrantEntryV1>,
@@ -88,6 +115,7 @@ impl DomainPages {
             shared_info: SharedInfo::new(),
             console: XenconsInterface::new(),
             console_kind: config.console,
+            mode: config.mode,
             xenstore: XenstoreDomainInterface::new(),
             grant_frames_mapped: AtomicU32::new(0),
             grant_entries: (0..entries).map(|_| GrantEntryV1::new()).collect(),
@@ -126,15 +154,18 @@ pub(super) struct Domain {
     pub(super) maptrack: Vec<Option<Maptrack>>,
     /// By port.
     pub(super) channels: Vec<Channel>,
-    /// Its memory, by machine frame; and the free ones.
+    /// Its memory, by GFN; and the free ones.
     pub(super) frames: BTreeMap<u64, Arc<MachineFrame>>,
     pub(super) free: Vec<u64>,
     /// The free ones that the guest said hold only zeroes.
     pub(super) clean: BTreeSet<u64>,
     pub(super) pages_until_failure: Option<u32>,
+    /// The frame of the grant table that can't be mapped, and why.
+    pub(super) grant_frame_refused: Option<(u32, Errno)>,
     /// Frames that are on their way back from swap: how often they still answer eagain.
     pub(super) paged_out: BTreeMap<u64, u32>,
-    /// Its page tables, by page address.
+    /// What is mapped, by page address: its page tables, and for grants of a translated domain
+    /// Xen's.
     pub(super) ptes: BTreeMap<usize, Pte>,
     /// Address space that was reserved, by first address.
     pub(super) slots: BTreeMap<usize, AddressRange>,
@@ -146,7 +177,7 @@ pub(super) struct Domain {
 
 impl Domain {
     pub(super) fn new(domid: u16, config: Config, pages: Arc<DomainPages>) -> Self {
-        let first = (u64::from(domid) + 1) << 20;
+        let first = first_gfn(config.mode, domid);
         let frames: BTreeMap<_, _> =
             (first..first + u64::from(config.pages)).map(|mfn| (mfn, Arc::default())).collect();
         let mut domain = Self {
@@ -163,6 +194,7 @@ impl Domain {
             clean: BTreeSet::new(),
             frames,
             pages_until_failure: None,
+            grant_frame_refused: None,
             paged_out: BTreeMap::new(),
             ptes: BTreeMap::new(),
             slots: BTreeMap::new(),
@@ -172,6 +204,11 @@ impl Domain {
         };
         domain.start_console();
         domain
+    }
+
+    /// Whether a GFN is one of its memory.
+    pub(super) fn is_ram(&self, gfn: u64) -> bool {
+        self.frames.contains_key(&gfn)
     }
 
     /// See [`super::FakeXen::assert_clean`].

@@ -50,28 +50,35 @@ impl FakeXen {
 
     /// The same at the `call` that comes after so many others of its kind.
     pub fn inject_after(&self, calls: u32, call: Call, fault: Fault) {
-        self.world.lock().domain(self.domid).faults.plan(calls, call, fault);
+        self.of(&mut self.world.lock()).faults.plan(calls, call, fault);
     }
 
     /// Makes every `call` fail with `errno`, until that is lifted with `None`: a Xen that lacks the
     /// operation, or refuses it for a while.
     pub fn deny(&self, call: Call, errno: Option<Errno>) {
-        self.world.lock().domain(self.domid).faults.deny(call, errno);
+        self.of(&mut self.world.lock()).faults.deny(call, errno);
     }
 
     /// Makes one allocation of a page fail, the one after `successes` more; or a page table's, if
     /// it comes first.
     pub fn fail_page_after(&self, successes: u32) {
-        self.world.lock().domain(self.domid).pages_until_failure = Some(successes);
+        self.of(&mut self.world.lock()).pages_until_failure = Some(successes);
+    }
+
+    /// Makes the mapping of frame `number` of its grant table fail with `errno`, the next time that
+    /// it comes to that: no frame for a page table, or Xen's refusal. Frames before it are mapped
+    /// then, and nobody knows.
+    pub fn refuse_grant_frame(&self, number: u32, errno: Errno) {
+        self.of(&mut self.world.lock()).grant_frame_refused = Some((number, errno));
     }
 
     /// Pages out what a reference of this domain grants: who maps it or copies from it is answered
     /// eagain that often, and then finds it back.
     pub fn page_out(&self, gref: GrantRef, answers: u32) {
         let state = &mut *self.world.lock();
-        let domain = state.domain(self.domid);
-        let mfn = domain.pages.entry(gref.0).frame.load(Ordering::SeqCst);
-        domain.paged_out.insert(mfn.into(), answers);
+        let domain = self.of(state);
+        let gfn = domain.pages.entry(gref.0).frame.load(Ordering::SeqCst);
+        domain.paged_out.insert(gfn.into(), answers);
     }
 
     /// Runs `run` when this domain looks at its grant table for the `looks`th time from now: what a

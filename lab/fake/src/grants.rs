@@ -14,8 +14,9 @@ use xen_sys::grant_table::{
 use xen_sys::xen::DOMID_SELF;
 
 use super::WorldState;
-use super::domain::Domain;
+use super::domain::{Domain, Mode};
 use super::memory::{MachineFrame, Pte};
+use drivers::Errno;
 
 /// Mappings in one maptrack frame.
 const MAPTRACK_PER_FRAME: u32 = 256;
@@ -25,7 +26,7 @@ const MAX_PINS: u32 = 128;
 /// An entry that somebody maps: Xen works with this copy, not with the table, until it's unpinned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Active {
-    pub(super) mfn: u64,
+    pub(super) gfn: u64,
     domid: u16,
     readers: u32,
     writers: u32,
@@ -50,10 +51,10 @@ impl Domain {
     }
 
     /// The references of live entries that name a frame.
-    pub(super) fn entries_naming(&self, mfn: u64) -> Vec<u32> {
+    pub(super) fn entries_naming(&self, gfn: u64) -> Vec<u32> {
         let names = |gref: &u32| {
             self.is_granted(*gref)
-                && u64::from(self.pages.entry(*gref).frame.load(Ordering::SeqCst)) == mfn
+                && u64::from(self.pages.entry(*gref).frame.load(Ordering::SeqCst)) == gfn
         };
         (GNTTAB_NR_RESERVED_ENTRIES..self.grant_frames * GrantEntryV1::PER_FRAME)
             .filter(names)
@@ -61,14 +62,26 @@ impl Domain {
     }
 
     /// A frame that another domain is to see.
-    pub(super) fn frame(&mut self, mfn: u64) -> Result<Arc<MachineFrame>, GrantStatus> {
-        match self.paged_out.get_mut(&mfn) {
-            Some(0) | None => self.frames.get(&mfn).cloned().ok_or(GrantStatus::BAD_PAGE),
+    pub(super) fn frame(&mut self, gfn: u64) -> Result<Arc<MachineFrame>, GrantStatus> {
+        match self.paged_out.get_mut(&gfn) {
+            Some(0) | None => self.frames.get(&gfn).cloned().ok_or(GrantStatus::BAD_PAGE),
             Some(left) => {
                 *left -= 1;
                 Err(GrantStatus::EAGAIN)
             }
         }
+    }
+
+    /// Why frames of its grant table, from `first` on, can't be mapped.
+    ///
+    /// # Panics
+    /// If they are not what Xen answered for these.
+    pub(super) fn refuse_grant_frames(&mut self, first: u32, frames: &[u64]) -> Option<Errno> {
+        let end = first + frames.len() as u32;
+        assert!(end <= self.grant_frames, "grant frames mapped that Xen has not set up");
+        let expected = (first..end).map(|number| grant_frame(self.config.mode, self.domid, number));
+        assert!(expected.eq(frames.iter().copied()), "grant frames that are not this domain's");
+        self.grant_frame_refused.take_if(|(number, _)| (first..end).contains(number)).map(|it| it.1)
     }
 
     fn free_handle(&mut self) -> Option<u32> {
@@ -81,6 +94,15 @@ impl Domain {
             }
             None => None,
         }
+    }
+}
+
+/// What Xen answers for a frame of a domain's grant table: its machine frame, or that it has no
+/// GFN yet, where it's the guest that chooses one.
+fn grant_frame(mode: Mode, domid: u16, number: u32) -> u64 {
+    match mode {
+        Mode::Pv => (u64::from(domid) << 40) + u64::from(number),
+        Mode::Pvh => u64::MAX,
     }
 }
 
@@ -107,7 +129,7 @@ impl WorldState {
         }
         domain.grant_frames = domain.grant_frames.max(op.nr_frames);
         for (number, frame) in (0..op.nr_frames).zip(frames) {
-            *frame = (u64::from(domid) << 40) + u64::from(number);
+            *frame = grant_frame(domain.config.mode, domid, number);
         }
         op.status = GrantStatus::OKAY;
     }
@@ -115,6 +137,11 @@ impl WorldState {
     pub(super) fn map(&mut self, mapper: u16, op: &mut GnttabMapGrantRef) -> GrantStatus {
         if !op.flags.intersects(Gntmap::HOST_MAP | Gntmap::DEVICE_MAP) {
             return GrantStatus::BAD_GNTREF;
+        }
+        let translated = self.domain(mapper).config.mode == Mode::Pvh;
+        if translated {
+            let others = op.flags - Gntmap::READONLY;
+            assert_eq!(others, Gntmap::HOST_MAP, "a PVH guest maps with a flag that is not for it");
         }
         // DOMID_SELF is not translated here.
         let Some(granter) = self.domains.get(&op.dom).filter(|domain| domain.alive) else {
@@ -128,27 +155,30 @@ impl WorldState {
             return GrantStatus::BAD_GNTREF;
         }
         let readonly = op.flags.contains(Gntmap::READONLY);
-        let addr = op.host_addr as usize;
-        let (active, frame) = loop {
+        let (active, frame, addr) = loop {
             let active = match self.pinnable(mapper, op.dom, op.ref_, readonly) {
                 Ok(active) => active,
                 Err(status) => return status,
             };
-            let frame = match self.domain(op.dom).frame(active.mfn) {
+            let frame = match self.domain(op.dom).frame(active.gfn) {
                 Ok(frame) => frame,
                 Err(status) => return status,
             };
+            assert!(
+                !translated || op.dom != mapper,
+                "PVH guest {mapper} maps a page of its own, and loses it where it was"
+            );
             // A PV mapper needs the L1 table to be there.
-            if !self.domain(mapper).is_prepared(addr) {
+            let Some(addr) = self.domain(mapper).address_of(op.host_addr) else {
                 return GrantStatus::GENERAL_ERROR;
-            }
+            };
             // Not if the granter has changed the entry since it was looked at.
             if self.domain(op.dom).pin(op.ref_, active, readonly) {
-                break (active, frame);
+                break (active, frame, addr);
             }
         };
         let domain = self.domain(mapper);
-        let pte = Pte { mfn: active.mfn, frame, writable: !readonly, handle: Some(handle) };
+        let pte = Pte { gfn: active.gfn, frame, writable: !readonly, handle: Some(handle) };
         let over = domain.ptes.insert(addr, pte);
         assert!(over.is_none(), "domain {mapper} mapped over a mapping at {addr:#x}");
         let track = Maptrack { granter: op.dom, gref: op.ref_, readonly, host_addr: op.host_addr };
@@ -185,8 +215,8 @@ impl WorldState {
         if !permitted {
             return Err(GrantStatus::GENERAL_ERROR);
         }
-        let mfn = u64::from(entry.frame.load(Ordering::SeqCst));
-        let new = Active { mfn, domid: mapper, readers: 0, writers: 0, seen: None };
+        let gfn = u64::from(entry.frame.load(Ordering::SeqCst));
+        let new = Active { gfn, domid: mapper, readers: 0, writers: 0, seen: None };
         Ok(Active { seen: Some(flags.bits()), ..known.unwrap_or(new) })
     }
 
@@ -198,7 +228,8 @@ impl WorldState {
         };
         assert_eq!(track.host_addr, op.host_addr, "handle and address don't belong together");
         *slot = None;
-        let pte = domain.ptes.remove(&(op.host_addr as usize)).expect("a mapping has its entry");
+        let addr = domain.address_of(op.host_addr).expect("a mapping's address");
+        let pte = domain.ptes.remove(&addr).expect("a mapping has its entry");
         assert_eq!(pte.handle, Some(op.handle), "the entry is that of another mapping");
         self.unpin(&track);
         GrantStatus::OKAY

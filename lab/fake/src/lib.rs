@@ -43,14 +43,20 @@
 //! free, a message to xenstore that breaks its protocol. New memory is full of rubbish, so that
 //! whoever takes it for zero is found out.
 //!
+//! A guest is PV or PVH: see [`Mode`]. A PVH guest's grants are mapped at guest-physical addresses
+//! that lead nowhere before and after. A hole that is touched, a map at an address that was not
+//! reserved or that lies in its memory, with a flag that is not for it, or of a page of its own,
+//! which Xen would take away from it, panics.
+//!
 //! # What can go wrong
 //!
 //! Everything that Xen may answer, at any call and any place of a batch: [`FakeXen::inject`] and
 //! its neighbours. Memory that is short: [`Config::pages`], [`FakeXen::fail_page_after`], and
-//! [`heap::refuse`] for the heap. A peer that dies: [`World::destroy`]; one that acts in the middle
-//! of a call: [`FakeXen::interrupt`]; or between any two accesses to memory that is shared with it:
-//! [`FakeXen::interleave`] and [`explore`]. Daemons that sleep, lag, or write nonsense: `console_*`
-//! and `xenstore_*` of [`FakeXen`].
+//! [`heap::refuse`] for the heap. A grant table that can't grow: [`FakeXen::refuse_grant_frame`]. A
+//! peer that dies: [`World::destroy`]; its number, when it serves again: [`World::domain`]; one that
+//! acts in the middle of a call: [`FakeXen::interrupt`]; or between any two accesses to memory that
+//! is shared with it: [`FakeXen::interleave`] and [`explore`]. Daemons that sleep, lag, or write
+//! nonsense: `console_*` and `xenstore_*` of [`FakeXen`].
 //!
 //! ```
 //! use drivers::gntdev::ReadWrite;
@@ -114,8 +120,9 @@ use core::sync::atomic::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::vec::Vec;
 
-pub use self::domain::{Config, ConsoleKind};
+pub use self::domain::{Config, ConsoleKind, Mode};
 use self::domain::{Domain, DomainPages};
 pub use self::fault::Fault;
 pub use self::guest::{Guest, Pair};
@@ -134,6 +141,8 @@ pub struct World(Arc<Mutex<WorldState>>);
 struct WorldState {
     now: u64,
     domains: BTreeMap<u16, Domain>,
+    /// Those whose number a later one has.
+    gone: Vec<Domain>,
     timers: run::Timers,
     store: xenstore::Store,
 }
@@ -156,14 +165,22 @@ impl World {
     /// Starts domain `domid` and brings nothing up in it: for tests of bringing up itself, with
     /// [`FakeXen::boot`]. All others begin with [`World::guest`].
     ///
+    /// A number serves again once its domain was destroyed: grants that name it and ports that are
+    /// offered to it are the new one's, as in Xen. The old one's values stay dead.
+    ///
     /// # Panics
-    /// If the domain is there already.
+    /// If the domain is there already, or if pages of one that was destroyed are still mapped: Xen
+    /// keeps its number until they are not.
     pub fn domain(&self, domid: u16, config: Config) -> FakeXen {
         let pages = Arc::new(DomainPages::new(&config));
         let domain = Domain::new(domid, config, pages.clone());
         let state = &mut *self.lock();
-        let old = state.domains.insert(domid, domain);
-        assert!(old.is_none(), "domain {domid} is there already");
+        if let Some(old) = state.domains.get(&domid) {
+            assert!(!old.alive, "domain {domid} is there already");
+            let mapped = old.active.len();
+            assert_eq!(mapped, 0, "pages of the domain {domid} that was are still mapped");
+        }
+        state.gone.extend(state.domains.insert(domid, domain));
         if config.console == ConsoleKind::Ring {
             state.introduce(domid);
         }
@@ -284,13 +301,21 @@ impl FakeXen {
     /// # Panics
     /// If something is left, with what it is.
     pub fn assert_clean(&self) {
-        self.world.lock().domain(self.domid).assert_clean();
+        self.of(&mut self.world.lock()).assert_clean();
+    }
+
+    /// Its domain: of all that had the number, the one that this is.
+    fn of<'a>(&self, state: &'a mut WorldState) -> &'a mut Domain {
+        let is_it = |domain: &Domain| Arc::ptr_eq(&domain.pages, &self.pages);
+        let WorldState { domains, gone, .. } = state;
+        let mut all = domains.get_mut(&self.domid).into_iter().chain(gone);
+        all.find(|domain| is_it(domain)).expect("a domain stays in its world")
     }
 
     /// The world, as long as this domain lives in it.
     fn alive(&self) -> Option<Inside<'_>> {
         let mut state = self.world.lock();
-        state.domain(self.domid).alive.then_some(state)
+        self.of(&mut state).alive.then_some(state)
     }
 
     /// Counts `call` and runs it, unless an error was injected for the whole of it.
@@ -312,10 +337,10 @@ impl FakeXen {
         run: impl FnOnce(&mut WorldState, &mut fault::CallFaults) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
         let state = &mut *self.world.lock();
-        if !state.domain(self.domid).alive {
+        if !self.of(state).alive {
             return Err(Errno::ESRCH);
         }
-        let mut batch = state.domain(self.domid).faults.take(call);
+        let mut batch = self.of(state).faults.take(call);
         run(state, &mut batch)
     }
 }

@@ -1,4 +1,8 @@
 //! Memory of the fake: frames of bytes, page tables by address, address space.
+//!
+//! A PVH guest's tables are made once: address space without memory leads to guest-physical
+//! addresses behind its memory, where nothing is until a grant is mapped there, and which are holes
+//! again after. Xen answers a read of a hole with ones; here it panics.
 #![expect(unsafe_code, reason = "makes pages and slots")]
 
 use std::sync::Arc;
@@ -6,14 +10,29 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 use super::WorldState;
-use super::domain::Domain;
+use super::domain::{Domain, Mode};
 use drivers::Errno;
 use drivers::memory::{FrameCount, PAGE_SIZE, Page, PageSlot};
 
-/// Where a domain sees its own memory: by machine frame, so that addresses never coincide.
+/// Where a domain sees its own memory, so that addresses never coincide.
 const OWN_BASE: usize = 0x1000_0000_0000;
 /// Where its address space without memory begins.
 const SLOT_BASE: usize = 0x7000_0000_0000;
+/// Where that leads to in a translated domain, in guest-physical addresses.
+const PHYSICAL_BASE: u64 = 0x80_0000_0000;
+/// A guest-physical address that is no processor's: Xen refuses to map there.
+const NO_PHYSICAL: u64 = !0xFFF;
+/// The most memory that a domain has, in frames.
+const MAX_FRAMES: u64 = 1 << 20;
+
+/// The GFN of a domain's first page. Under PV it's a machine frame; under PVH it's the same number
+/// in all of them, behind the first MiB.
+pub(super) fn first_gfn(mode: Mode, domid: u16) -> u64 {
+    match mode {
+        Mode::Pv => (u64::from(domid) + 1) * MAX_FRAMES,
+        Mode::Pvh => 0x100,
+    }
+}
 
 /// One machine frame. Whoever holds the `Arc` keeps it, as Xen's page references do.
 ///
@@ -41,7 +60,8 @@ impl MachineFrame {
 /// One page-table entry.
 #[derive(Clone, Debug)]
 pub(super) struct Pte {
-    pub(super) mfn: u64,
+    /// By the number that its owner knows it by.
+    pub(super) gfn: u64,
     pub(super) frame: Arc<MachineFrame>,
     pub(super) writable: bool,
     /// The handle of the grant mapping that made it; `None` for the domain's own memory.
@@ -66,12 +86,12 @@ impl Domain {
             Some(n) => *n -= 1,
             None => {}
         }
-        let mfn = self.free.pop()?;
-        let (addr, frame) = (own_addr(mfn), self.frames[&mfn].clone());
-        self.ptes.insert(addr, Pte { mfn, frame, writable: true, handle: None });
-        let clean = self.clean.remove(&mfn);
+        let gfn = self.free.pop()?;
+        let (addr, frame) = (self.own_addr(gfn), self.frames[&gfn].clone());
+        self.ptes.insert(addr, Pte { gfn, frame, writable: true, handle: None });
+        let clean = self.clean.remove(&gfn);
         // SAFETY: the frame was free and is this page's from now on.
-        Some(unsafe { Page::new(addr, mfn, clean) })
+        Some(unsafe { Page::new(addr, gfn, clean) })
     }
 
     pub(super) fn frames(&self) -> FrameCount {
@@ -106,17 +126,73 @@ impl Domain {
         self.slots.remove(&slot.addr()).expect("a slot that was reserved");
     }
 
-    /// Whether an address has an L1 table for grants.
-    pub(super) fn is_prepared(&self, addr: usize) -> bool {
+    /// Where a page of its own memory is mapped.
+    fn own_addr(&self, gfn: u64) -> usize {
+        let gfn = gfn - first_gfn(self.config.mode, self.domid);
+        OWN_BASE + (first_gfn(Mode::Pv, self.domid) + gfn) as usize * PAGE_SIZE
+    }
+
+    /// Whether an address can be mapped into: under PV it has an L1 table, under PVH it leads to
+    /// a guest-physical address.
+    fn is_prepared(&self, addr: usize) -> bool {
         self.slots
             .range(..=addr)
             .next_back()
             .is_some_and(|(first, slot)| addr < first + slot.prepared as usize * PAGE_SIZE)
     }
 
+    /// What a map operation says for a page at an address, and for how many pages behind it the
+    /// addresses follow.
+    pub(super) fn host_addr(&self, addr: usize) -> (u64, u32) {
+        let ready = || {
+            let (first, slot) = self.slots.range(..=addr).next_back()?;
+            let end = first + slot.prepared as usize * PAGE_SIZE;
+            Some((end.checked_sub(addr)? / PAGE_SIZE) as u32).filter(|ready| *ready > 0)
+        };
+        match self.config.mode {
+            Mode::Pv => (addr as u64, u32::MAX),
+            Mode::Pvh => match ready() {
+                Some(ready) => (PHYSICAL_BASE + (addr - SLOT_BASE) as u64, ready),
+                None => (NO_PHYSICAL, 1),
+            },
+        }
+    }
+
+    /// The address that a map operation means. `None` if Xen refuses to map there.
+    ///
+    /// # Panics
+    /// Where Xen doesn't refuse, and no honest guest maps: over its memory, and at addresses that
+    /// nobody reserved.
+    pub(super) fn address_of(&self, host_addr: u64) -> Option<usize> {
+        let addr = match self.config.mode {
+            Mode::Pv => host_addr as usize,
+            Mode::Pvh if host_addr == NO_PHYSICAL => return None,
+            Mode::Pvh => {
+                let domid = self.domid;
+                let ram = self.is_ram(host_addr / PAGE_SIZE as u64);
+                assert!(!ram, "domain {domid} maps a grant over its memory at {host_addr:#x}");
+                let addr = host_addr.checked_sub(PHYSICAL_BASE);
+                let addr = addr.map(|offset| SLOT_BASE + offset as usize);
+                let reserved = addr.filter(|addr| self.is_prepared(*addr));
+                assert!(
+                    reserved.is_some(),
+                    "domain {domid} maps a grant at {host_addr:#x}, which it did not reserve"
+                );
+                return reserved;
+            }
+        };
+        self.is_prepared(addr).then_some(addr)
+    }
+
     fn frame_at(&self, addr: usize, write: bool) -> &MachineFrame {
         let pte = self.ptes.get(&(addr & !(PAGE_SIZE - 1)));
-        let pte = pte.unwrap_or_else(|| panic!("page fault: nothing is mapped at {addr:#x}"));
+        let pte = pte.unwrap_or_else(|| match self.config.mode {
+            Mode::Pvh if self.is_prepared(addr) => panic!(
+                "a hole: {addr:#x} leads to guest-physical {:#x}, where nothing is",
+                self.host_addr(addr).0
+            ),
+            _ => panic!("page fault: nothing is mapped at {addr:#x}"),
+        });
         assert!(pte.writable || !write, "page fault: {addr:#x} is read-only");
         &pte.frame
     }
@@ -173,24 +249,20 @@ impl Domain {
 
 impl WorldState {
     pub(super) fn free_page(&mut self, domid: u16, page: Page) {
-        let mfn = page.gfn();
+        let gfn = page.gfn();
         let domain = self.domain(domid);
         // The domain itself holds the frame twice: in its memory and in its own page table.
-        let holders = Arc::strong_count(&domain.frames[&mfn]);
+        let holders = Arc::strong_count(&domain.frames[&gfn]);
         assert_eq!(holders, 2, "freed a page that somebody maps");
-        let named = domain.entries_naming(mfn);
+        let named = domain.entries_naming(gfn);
         assert_eq!(named, [], "freed a page that live grant entries name");
         if page.is_clean() {
-            let clean = domain.frames[&mfn].bytes()[..] == [0; PAGE_SIZE];
+            let clean = domain.frames[&gfn].bytes()[..] == [0; PAGE_SIZE];
             assert!(clean, "freed a page as clean that is not");
-            domain.clean.insert(mfn);
+            domain.clean.insert(gfn);
         }
         let pte = domain.ptes.remove(&page.addr());
-        assert_eq!(pte.map(|pte| pte.mfn), Some(mfn), "freed a page that is not allocated");
-        domain.free.push(mfn);
+        assert_eq!(pte.map(|pte| pte.gfn), Some(gfn), "freed a page that is not allocated");
+        domain.free.push(gfn);
     }
-}
-
-fn own_addr(mfn: u64) -> usize {
-    OWN_BASE + mfn as usize * PAGE_SIZE
 }

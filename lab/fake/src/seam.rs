@@ -17,7 +17,7 @@ use xen_sys::grant_table::{
 };
 use xen_sys::xen::DOMID_SELF;
 
-use super::{FakeXen, run};
+use super::{FakeXen, Mode, run};
 use drivers::memory::{FrameCount, HostAddr, Memory, Moment, PAGE_SIZE, Page, PageSlot};
 use drivers::{Call, Counters, Errno, Hypervisor};
 
@@ -39,7 +39,7 @@ unsafe impl Hypervisor for FakeXen {
     fn gnttab_get_version(&self, op: &mut GnttabGetVersion) -> Result<(), Errno> {
         self.call(Call::GnttabGetVersion, |state, batch| {
             assert_eq!(op.dom, DOMID_SELF, "a guest may ask about itself alone");
-            batch.single(|| op.version = state.domain(self.domid).config.grant_version)
+            batch.single(|| op.version = self.of(state).config.grant_version)
         })
     }
 
@@ -137,14 +137,14 @@ unsafe impl Hypervisor for FakeXen {
     fn console_io_write(&self, bytes: &[u8]) -> Result<(), Errno> {
         self.call(Call::ConsoleWrite, |state, batch| {
             batch.single(|| ())?;
-            state.domain(self.domid).console_io_write(bytes)
+            self.of(state).console_io_write(bytes)
         })
     }
 
     fn console_io_read(&self, bytes: &mut [u8]) -> Result<usize, Errno> {
         self.call(Call::ConsoleRead, |state, batch| {
             batch.single(|| ())?;
-            state.domain(self.domid).console_io_read(bytes)
+            self.of(state).console_io_read(bytes)
         })
     }
 
@@ -154,7 +154,7 @@ unsafe impl Hypervisor for FakeXen {
         let state = &mut *self.world.lock();
         state.now += run::YIELD_NS;
         state.xenstored();
-        state.domain(self.domid).console_daemon();
+        self.of(state).console_daemon();
     }
 
     fn now(&self) -> u64 {
@@ -170,7 +170,7 @@ unsafe impl Hypervisor for FakeXen {
 // number is looked up, and panics where nothing is.
 unsafe impl Memory for FakeXen {
     fn alloc_page(&self) -> Option<Page> {
-        self.alive()?.domain(self.domid).alloc_page()
+        self.of(&mut *self.alive()?).alloc_page()
     }
 
     unsafe fn free_page(&self, page: Page) {
@@ -180,28 +180,36 @@ unsafe impl Memory for FakeXen {
     }
 
     fn reserve_slot(&self, pages: u32) -> Option<PageSlot> {
-        self.alive()?.domain(self.domid).reserve_slot(pages)
+        self.of(&mut *self.alive()?).reserve_slot(pages)
     }
 
     fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
-        self.world.lock().domain(self.domid).prepare_slot(slot, pages)
+        self.of(&mut self.world.lock()).prepare_slot(slot, pages)
+    }
+
+    fn is_translated(&self) -> bool {
+        self.pages.mode == Mode::Pvh
     }
 
     fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr {
-        let addr = (slot.addr() + page as usize * PAGE_SIZE) as u64;
-        let pages = slot.pages().saturating_sub(page).min(RUN - page % RUN);
+        let addr = slot.addr() + page as usize * PAGE_SIZE;
+        let (addr, ready) = self.of(&mut self.world.lock()).host_addr(addr);
+        let pages = slot.pages().saturating_sub(page).min(RUN - page % RUN).min(ready);
         HostAddr { addr, flags: Gntmap::empty(), pages, stride: PAGE_SIZE as u64 }
     }
 
     unsafe fn release_slot(&self, slot: PageSlot) {
         if let Some(mut state) = self.alive() {
-            state.domain(self.domid).release_slot(slot);
+            self.of(&mut state).release_slot(slot);
         }
     }
 
     unsafe fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno> {
         let mapped = &self.pages.grant_frames_mapped;
         assert_eq!(first, mapped.load(Ordering::SeqCst), "grant frames mapped out of order");
+        let refused = self.of(&mut self.world.lock()).refuse_grant_frames(first, frames);
+        // What was mapped before it came to that is not told, and will be mapped again.
+        refused.map_or(Ok(()), Err)?;
         mapped.fetch_add(frames.len() as u32, Ordering::SeqCst);
         Ok(())
     }
@@ -213,7 +221,7 @@ unsafe impl Memory for FakeXen {
     }
 
     fn frames(&self) -> FrameCount {
-        self.world.lock().domain(self.domid).frames()
+        self.of(&mut self.world.lock()).frames()
     }
 
     fn observe(&self, _: Moment) {
@@ -221,23 +229,23 @@ unsafe impl Memory for FakeXen {
     }
 
     unsafe fn read(&self, src: usize, dst: &mut [u8]) {
-        self.access(|| self.world.lock().domain(self.domid).read(src, dst));
+        self.access(|| self.of(&mut self.world.lock()).read(src, dst));
     }
 
     unsafe fn write(&self, dst: usize, src: &[u8]) {
         self.access(|| {
             if let Some(mut state) = self.alive() {
-                state.domain(self.domid).write(dst, src);
+                self.of(&mut state).write(dst, src);
             }
         });
     }
 
     unsafe fn load_u32(&self, addr: usize) -> u32 {
-        self.access(|| self.world.lock().domain(self.domid).load_u32(addr))
+        self.access(|| self.of(&mut self.world.lock()).load_u32(addr))
     }
 
     unsafe fn store_u32(&self, addr: usize, value: u32) {
-        self.access(|| self.world.lock().domain(self.domid).store_u32(addr, value));
+        self.access(|| self.of(&mut self.world.lock()).store_u32(addr, value));
     }
 
     unsafe fn fetch_or_u8(&self, addr: usize, bits: u8) -> u8 {
@@ -251,13 +259,13 @@ unsafe impl Memory for FakeXen {
     unsafe fn zero_page(&self, addr: usize) {
         self.access(|| {
             if let Some(mut state) = self.alive() {
-                state.domain(self.domid).write(addr, &[0; PAGE_SIZE]);
+                self.of(&mut state).write(addr, &[0; PAGE_SIZE]);
             }
         });
     }
 
     unsafe fn probe_write(&self, addr: usize, value: u8) -> bool {
-        self.access(|| self.world.lock().domain(self.domid).probe_write(addr, value))
+        self.access(|| self.of(&mut self.world.lock()).probe_write(addr, value))
     }
 }
 

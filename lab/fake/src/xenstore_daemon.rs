@@ -108,7 +108,7 @@ impl FakeXen {
     /// Writes an index of the daemon's that can't be: of answers put, or else of requests taken.
     pub fn xenstore_index(&self, answers: bool, value: u32) {
         self.xenstore_index_untold(answers, value);
-        self.world.lock().domain(self.domid).set_pending(XENSTORE_PORT);
+        self.of(&mut self.world.lock()).set_pending(XENSTORE_PORT);
     }
 
     /// The same, without an event.

@@ -3,23 +3,22 @@
 use alloc::vec::Vec;
 
 use drivers::{Call, Errno, GrantStatus, Limits, Services};
-use fake_xen::{Config, ConsoleKind, FakeXen, World};
+use fake_xen::{Config, ConsoleKind, FakeXen, Mode, World};
 
 use crate::{Fault, LoopBack, Met, Op, Room, Stage};
 
 /// Guests that live at any time.
 const GUESTS: usize = 3;
 /// One frame each of grant entries and of mappings.
-const CONFIG: Config = Config {
-    pages: 40,
-    max_grant_frames: 1,
-    max_maptrack_frames: 1,
-    max_ports: 1023,
-    grant_version: 1,
-    console: ConsoleKind::Ring,
-};
+fn config() -> Config {
+    Config { pages: 40, max_grant_frames: 1, max_maptrack_frames: 1, ..Config::default() }
+}
+
 /// What these leave, and the largest index space of all.
-const ROOM: Room = Room { memory: 40, entries: 504, mappings: 255, indices: 1 << 18 };
+fn room() -> Room {
+    let translated = config().mode == Mode::Pvh;
+    Room { memory: 40, entries: 504, mappings: 255, indices: 1 << 18, translated }
+}
 
 /// Carries out `ops` in a new world, by three guests that grant to each other.
 ///
@@ -36,8 +35,8 @@ pub fn run(ops: &[Op]) -> Met {
 /// # Panics
 /// If the services and the model differ.
 pub fn run_alone(ops: &[Op]) -> Met {
-    let guest = World::new().guest(0, Config { console: ConsoleKind::Hypervisor, ..CONFIG });
-    let room = Room { indices: LoopBack::<FakeXen>::INDICES, ..ROOM };
+    let guest = World::new().guest(0, Config { console: ConsoleKind::Hypervisor, ..config() });
+    let room = Room { indices: LoopBack::<FakeXen>::INDICES, ..room() };
     let met = crate::run(LoopBack::new(&guest.services, room), ops, |_| ());
     guest.assert_clean();
     met
@@ -59,12 +58,12 @@ impl Stage for Three {
     }
 
     fn room(&self) -> Room {
-        ROOM
+        room()
     }
 
     fn start(&mut self, limits: Limits) -> Services<FakeXen> {
         let fake_xen::Guest { xen, services } =
-            self.world.guest_with(self.started.len() as u16, CONFIG, limits);
+            self.world.guest_with(self.started.len() as u16, config(), limits);
         self.started.push(xen);
         services
     }

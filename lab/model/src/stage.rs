@@ -16,6 +16,8 @@ pub struct Room {
     pub mappings: usize,
     /// The largest index space that a handle of gntdev is given, in grants.
     pub indices: u32,
+    /// Whether Xen translates: then no guest maps pages of its own.
+    pub translated: bool,
 }
 
 /// Guests to make calls by, on some Xen.

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 
 use common::ShellGuest;
 use drivers::{Call, Errno};
-use fake_xen::{Config, Fault, Task};
+use fake_xen::{Config, Fault, Mode, Task};
 use trials::exhaust;
 
 /// What xl gives the guest of this test.
@@ -19,6 +19,8 @@ const SMALL: Config = Config {
     max_ports: 20,
     grant_version: 1,
     console: fake_xen::ConsoleKind::Ring,
+    // A PVH guest can't map what it grants to itself.
+    mode: Mode::Pv,
 };
 
 /// The line of two rounds; `prepare` is done while nothing is left.

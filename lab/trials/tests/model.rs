@@ -5,7 +5,7 @@
 mod common;
 
 use common::value;
-use fake_xen::{Config, ConsoleKind, Guest, Task, World};
+use fake_xen::{Config, ConsoleKind, Guest, Mode, Task, World};
 use trials::model::{self, Progress};
 
 /// What a Xen with one frame of grant entries and one of mappings gives.
@@ -16,6 +16,8 @@ const ONE_FRAME: Config = Config {
     max_ports: 1023,
     grant_version: 1,
     console: ConsoleKind::Hypervisor,
+    // A PVH guest can't map what it grants to itself.
+    mode: Mode::Pv,
 };
 
 fn run(config: Config, line: &str) -> (Guest, String) {

@@ -10,8 +10,8 @@ use xen_sys::grant_table::{Gntmap, GrantEntryV1};
 
 use super::frames::{OwnedFrame, POOL};
 use super::{Gfn, PAGE_SIZE, access, translate, window};
-use crate::Xen;
 use crate::metal::interface::interface;
+use crate::{Mode, Xen};
 
 // SAFETY: a page is a frame of the pool, mapped at its address for life and never a table; slots
 // are disjoint ranges of the window.
@@ -64,6 +64,10 @@ unsafe impl Memory for Xen {
 
     fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
         window::prepare(slot.addr(), pages.min(slot.pages()))
+    }
+
+    fn is_translated(&self) -> bool {
+        interface().mode() == Mode::Pvh
     }
 
     fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr {

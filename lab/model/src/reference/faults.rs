@@ -128,6 +128,10 @@ impl Model {
         writable: bool,
     ) -> (Vec<Option<FrameId>>, Answer<()>) {
         let count = grants.len();
+        if self.room.translated && grants.iter().any(|(domid, _)| usize::from(*domid) == domain) {
+            self.met.maps_refused += 1;
+            return (vec![None; count], Err(refusal(Errno::EINVAL)));
+        }
         let (mut statuses, mut frames) = (vec![POISON; count], vec![None; count]);
         let mut batch = Batch { grants, writable, statuses: &mut statuses, frames: &mut frames };
         let mut called = self.map_call(domain, &mut batch, (0, count));

@@ -26,7 +26,8 @@ pub(super) fn measure<X: Platform>(services: &Services<X>) -> Result<Room, Why> 
     services.gntdev.set_limit(Limits::default().gntdev)?;
     let (entries, mappings) = counts?;
     let memory = services.system.frames().free as usize;
-    Ok(Room { memory, entries, mappings, indices: LoopBack::<X>::INDICES })
+    let translated = services.system.is_translated();
+    Ok(Room { memory, entries, mappings, indices: LoopBack::<X>::INDICES, translated })
 }
 
 fn count<X: Platform>(services: &Services<X>) -> Result<(usize, usize), Why> {
