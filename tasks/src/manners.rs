@@ -1,38 +1,46 @@
-//! Manners towards the toolstack: what xl asks for is acknowledged and done.
+//! Manners towards the toolstack: what xl asks for is acknowledged, and done or declined.
 //!
-//! xl writes a word into `control/shutdown`. The guest acknowledges it by emptying the node before
-//! it ends; a word that it does not obey it leaves there, which xl takes as a refusal.
+//! xl writes a word into a node; the guest acknowledges it by emptying the node (`node`), and only
+//! then acts. `control/shutdown` takes words that end the guest; `suspend`, and any other, is
+//! declined with a line on the console. So is a key in `control/sysrq`, which is Linux's own. What
+//! the guest can do it says in `control/feature-*`.
 //!
 //! `data/grantkit/state` holds `ready` while the guest listens to xl. All domains may read it, so a
 //! peer can tell when this guest is gone.
 
-use alloc::vec::Vec;
+mod node;
+
 use core::fmt::Display;
 use core::future::pending;
 
 use drivers::memory::Platform;
-use drivers::xenstore::{Watch, XenStore};
-use drivers::{ClaimedDomId, DomId, Errno, Error, Services};
-use embassy_futures::select::{Either, select};
+use drivers::xenstore::{Publication, XenStore};
+use drivers::{ClaimedDomId, DomId, Error, Services};
+use embassy_futures::select::select_array;
 use log::Level;
 
-use crate::machine::Ending;
+use self::node::Node;
+use crate::machine::{CrashKind, Ending};
 use crate::text;
-use crate::xenstore::{look, persist, publish};
+use crate::xenstore::{look, publish};
 
 const SHUTDOWN: &str = "control/shutdown";
+const SYSRQ: &str = "control/sysrq";
 const STATE: &str = "data/grantkit/state";
 
-/// The pause before xenstore is asked again: 100 ms.
-const PAUSE_NS: u64 = 100_000_000;
+/// What xl may expect, by the words that it writes.
+const FEATURES: [(&str, &[u8]); 4] = [
+    ("control/feature-poweroff", b"1"),
+    ("control/feature-reboot", b"1"),
+    ("control/feature-halt", b"1"),
+    ("control/feature-suspend", b"0"),
+];
 
 /// Completes when the toolstack wants the guest to end; how.
 pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
     if let Some(store) = &services.xenstore {
-        match listen(services, store).await {
-            Ok(ending) => return ending,
-            Err(error) => warn(SHUTDOWN, &format_args!("{error}; xl shutdown is not heard")),
-        }
+        let listen = |path| listen(services, store, path);
+        return select_array([SHUTDOWN, SYSRQ].map(listen)).await.0;
     }
     pending().await
 }
@@ -47,76 +55,75 @@ pub(crate) async fn is_there<X: Platform>(
     Some(look(&services.system, store, domid, STATE).await.ok()?.is_some())
 }
 
-/// Fails only once the connection to xenstore is broken: every other failure may pass, and a word
-/// that is overlooked is lost.
-async fn listen<X: Platform>(services: &Services<X>, store: &XenStore<X>) -> Result<Ending, Error> {
-    let mut watch = set_watch(services, store).await?;
-    // There until we listen no more.
-    let state = publish(services, store, STATE, b"ready").await;
-    if let Err(error) = &state {
-        warn(STATE, error);
-    }
-    loop {
-        watch.event().await?;
-        let word = read_word(services, store, &mut watch).await?;
-        let ending = match &*word {
-            b"" => continue,
-            b"poweroff" => Ending::Poweroff,
-            b"reboot" => Ending::Reboot,
-            _ => {
-                let word = word.get(..16).unwrap_or(&word).escape_ascii();
-                let words = format_args!("{word} is ignored; poweroff and reboot are known");
-                text::log(Level::Info, SHUTDOWN, &words);
-                continue;
+/// Completes when a word in a node ends the guest. No failure but that of the connection to
+/// xenstore keeps it from hearing the next one: a word that is overlooked is lost.
+async fn listen<X: Platform>(
+    services: &Services<X>,
+    store: &XenStore<X>,
+    path: &'static str,
+) -> Ending {
+    let listening = async {
+        let mut node = Node::watch(services, store, path).await?;
+        // There until we listen no more.
+        let _state = if path == SHUTDOWN { say_ready(services, store).await } else { None };
+        loop {
+            let word = node.word().await?;
+            let ending = if path == SHUTDOWN { obey(&word) } else { decline_key(&word) };
+            if let Some(ending) = ending {
+                return Ok::<_, Error>(ending);
             }
-        };
-        if let Err(error) = persist(&services.system, || store.write(SHUTDOWN, b"")).await {
-            warn(SHUTDOWN, &error);
         }
-        return Ok(ending);
+    };
+    match listening.await {
+        Ok(ending) => ending,
+        Err(error) => {
+            warn(path, &format_args!("{error}; xl is not heard"));
+            pending().await
+        }
     }
+}
+
+/// Says that the guest is there, and what it can do.
+async fn say_ready<X: Platform>(
+    services: &Services<X>,
+    store: &XenStore<X>,
+) -> Option<Publication<X>> {
+    for (feature, value) in FEATURES {
+        // Not every toolstack makes room for it; the words are obeyed regardless.
+        let _ = store.write(feature, value).await;
+    }
+    publish(services, store, STATE, b"ready").await.map_err(|error| warn(STATE, &error)).ok()
+}
+
+fn obey(word: &[u8]) -> Option<Ending> {
+    match word {
+        b"poweroff" | b"halt" => return Some(Ending::Poweroff),
+        b"reboot" => return Some(Ending::Reboot),
+        b"crash" => {
+            info(SHUTDOWN, &"the toolstack asks for a crash");
+            return Some(Ending::Crash(CrashKind::Panic));
+        }
+        b"suspend" => info(SHUTDOWN, &"this guest cannot be suspended, saved or migrated"),
+        word => {
+            let word = word.get(..16).unwrap_or(word).escape_ascii();
+            let known = "poweroff, halt, reboot and crash are known";
+            info(SHUTDOWN, &format_args!("{word} is ignored; {known}"));
+        }
+    }
+    None
+}
+
+/// Keys that only Linux knows.
+fn decline_key(key: &[u8]) -> Option<Ending> {
+    let key = key.get(..16).unwrap_or(key).escape_ascii();
+    info(SYSRQ, &format_args!("{key} is ignored; this guest has no such keys"));
+    None
+}
+
+fn info(node: &str, words: &dyn Display) {
+    text::log(Level::Info, node, words);
 }
 
 fn warn(node: &str, words: &dyn Display) {
     text::log(Level::Warn, node, words);
-}
-
-/// Watches for the word, as soon as xenstore lets us.
-async fn set_watch<X: Platform>(
-    services: &Services<X>,
-    store: &XenStore<X>,
-) -> Result<Watch<X>, Error> {
-    let mut told = false;
-    loop {
-        match store.watch(SHUTDOWN).await {
-            Err(error) if error.errno() != Errno::EIO => {
-                if !told {
-                    warn(SHUTDOWN, &format_args!("{error}; xl shutdown is not heard yet"));
-                }
-                told = true;
-                services.system.sleep_until(services.system.now() + PAUSE_NS).await;
-            }
-            done => return done,
-        }
-    }
-}
-
-/// The word, empty if there is none. Asks until xenstore has said which.
-async fn read_word<X: Platform>(
-    services: &Services<X>,
-    store: &XenStore<X>,
-    watch: &mut Watch<X>,
-) -> Result<Vec<u8>, Error> {
-    loop {
-        match store.read(SHUTDOWN).await {
-            Ok(word) => return Ok(word),
-            Err(Error::XenStore(Errno::ENOENT)) => return Ok(Vec::new()),
-            Err(_) => {}
-        }
-        let pause = services.system.sleep_until(services.system.now() + PAUSE_NS);
-        // The watch fails once the connection is broken.
-        if let Either::First(event) = select(watch.event(), pause).await {
-            event?;
-        }
-    }
 }

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{ShellGuest, script, value};
+use std::cell::Cell;
+
+use common::{ShellGuest, said, script, value};
 use fake_xen::{Config, ConsoleKind};
 
 const SHUTDOWN: &str = "/local/domain/1/control/shutdown";
@@ -124,18 +126,111 @@ fn xl_shutdown_is_obeyed_whatever_xenstore_refuses_before_and_after() {
 }
 
 #[test]
-fn words_of_xl_that_are_not_obeyed_are_left_alone() {
+fn halt_powers_off_and_crash_crashes_and_both_are_acknowledged_before() {
+    for (word, ending) in [("halt", "\"poweroff\""), ("crash", "Panic")] {
+        let guest = ShellGuest::alone();
+        let xl = async {
+            guest.pause(10).await;
+            guest.xen.world().xenstore_write(SHUTDOWN, word);
+        };
+        guest.run_beside("", xl);
+        assert_eq!(guest.xen.world().xenstore_read(SHUTDOWN).as_deref(), Some(""), "{word}");
+        assert_eq!(guest.notes.all(), [ending]);
+        guest.end();
+    }
+}
+
+#[test]
+fn words_of_xl_that_are_not_obeyed_are_acknowledged_with_one_line_each() {
     let guest = ShellGuest::alone();
+    said::listen();
     let xl = async {
-        for word in ["halt", "suspend", "s3", "\x1b[2J\n", ""] {
+        guest.pause(50).await;
+        for (word, line) in [
+            ("suspend", "cannot be suspended"),
+            ("s3", "s3 is ignored"),
+            ("\x1b[2J\n", r"\x1b[2J\n is ignored"),
+            (&"w".repeat(1000), "wwwwwwwwwwwwwwww is ignored"),
+        ] {
             guest.xen.world().xenstore_write(SHUTDOWN, word);
             guest.pause(50).await;
-            assert_eq!(guest.xen.world().xenstore_read(SHUTDOWN).as_deref(), Some(word));
+            assert_eq!(guest.xen.world().xenstore_read(SHUTDOWN).as_deref(), Some(""), "{word}");
+            let said = said::take();
+            assert!(said.len() == 1 && said[0].contains(line), "{said:?}");
         }
         assert!(guest.notes.all().is_empty());
+        guest.xen.world().xenstore_write(SHUTDOWN, "poweroff");
+    };
+    guest.run_beside("", xl);
+    assert_eq!(guest.notes.all(), ["\"poweroff\""]);
+    guest.end();
+}
+
+#[test]
+fn a_word_that_is_written_while_another_is_declined_is_heard() {
+    // At each moment of the guest's from when the first is there.
+    for moment in 0..300 {
+        let guest = ShellGuest::alone();
+        let world = guest.xen.world().clone();
+        let (since, heard) = (Cell::new(None), Cell::new(false));
+        let xl = async {
+            guest.pause(50).await;
+            world.xenstore_write(SHUTDOWN, "suspend");
+            since.set(Some(0));
+            guest.pause(100).await;
+            if !heard.replace(true) {
+                world.xenstore_write(SHUTDOWN, "poweroff");
+            }
+        };
+        let second = |_| {
+            let now = since.get();
+            since.set(now.map(|now| now + 1));
+            if now == Some(moment) && !heard.replace(true) {
+                world.xenstore_write(SHUTDOWN, "poweroff");
+            }
+        };
+        guest.xen.interleave(second, || guest.run_beside("", xl));
+        assert_eq!(guest.notes.all(), ["\"poweroff\""], "at {moment}");
+        guest.end();
+    }
+}
+
+#[test]
+fn what_the_guest_can_do_is_in_xenstore_and_a_key_of_linuxs_is_declined() {
+    let guest = ShellGuest::alone();
+    let control = |node: &str| format!("/local/domain/1/control/{node}");
+    said::listen();
+    let xl = async {
+        guest.pause(50).await;
+        for (feature, value) in [("poweroff", "1"), ("reboot", "1"), ("suspend", "0")] {
+            let said = guest.xen.world().xenstore_read(&control(&format!("feature-{feature}")));
+            assert_eq!(said.as_deref(), Some(value), "{feature}");
+        }
+        guest.xen.world().xenstore_write(&control("sysrq"), "h");
+        guest.pause(50).await;
+        assert_eq!(said::take(), ["control/sysrq: h is ignored; this guest has no such keys"]);
+        assert_eq!(guest.xen.world().xenstore_read(&control("sysrq")).as_deref(), Some(""));
         guest.xen.console_type("poweroff\r");
     };
     guest.run_beside("", xl);
+    guest.end();
+}
+
+#[test]
+fn a_word_that_cannot_be_acknowledged_is_obeyed_all_the_same() {
+    let guest = ShellGuest::alone();
+    let xl = async {
+        guest.pause(2000).await;
+        (1..=60).for_each(|nth| {
+            // Every other request, so that reading it succeeds now and then.
+            if nth % 2 == 0 {
+                guest.xen.xenstore_fail(nth, "EACCES");
+            }
+        });
+        guest.xen.world().xenstore_write(SHUTDOWN, "poweroff");
+    };
+    guest.run_beside("", xl);
+    assert_eq!(guest.notes.all(), ["\"poweroff\""]);
     guest.end();
 }
 

@@ -15,6 +15,7 @@ mod model; // random calls on a real Xen, against the model
 mod newcomer; // a guest of one's own, outside the repository
 mod pair; // all that needs xl and two guests
 mod smoke; // boots and crashes that must go right
+mod xl; // what a toolstack asks of a guest, and does to it
 
 use anyhow::{Result, bail};
 
@@ -74,6 +75,13 @@ pub const TIERS: &[Tier] = &[
         small: "once",
         full: Some("5 times"),
         run: pair::run,
+    },
+    Tier {
+        name: "xl",
+        about: "What xl asks of a guest: halt, crash, suspend, sysrq, ...; and a long pause",
+        small: "a pause of 3 s",
+        full: Some("of 60 s"),
+        run: xl::run,
     },
     Tier {
         name: "conformance",

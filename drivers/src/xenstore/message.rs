@@ -56,9 +56,8 @@ pub(super) fn set_commit(end: &mut [u8]) {
 }
 
 fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
-    if let Some(place) = message.get_mut(at..at + bytes.len()) {
-        place.copy_from_slice(bytes);
-    }
+    let places = message.iter_mut().skip(at);
+    places.zip(bytes).for_each(|(place, byte)| *place = *byte);
 }
 
 /// A number in decimal digits, in a buffer that is long enough for all.

@@ -109,6 +109,8 @@ impl Store {
             (format!("{home}/control/shutdown"), "", &own),
             (format!("{home}/control/feature-poweroff"), "", &own),
             (format!("{home}/control/feature-reboot"), "", &own),
+            (format!("{home}/control/feature-suspend"), "", &own),
+            (format!("{home}/control/sysrq"), "", &own),
             (format!("{home}/data"), "", &own),
         ] {
             let node = Node { value: value.into(), perms: perms.clone() };

@@ -64,6 +64,20 @@ impl Lab {
         self.reply(&channel, PATIENCE).with_context(|| format!("no {path}"))
     }
 
+    /// The value of a xenstore node that is there, empty or not.
+    pub fn node_now(&mut self, path: &str) -> Result<String> {
+        let channel = format!("value.{path}");
+        self.send(&channel, b"")?;
+        self.reply(&channel, PATIENCE)
+    }
+
+    /// Writes a xenstore node, as a toolstack does.
+    pub fn write_node(&mut self, path: &str, value: &str) -> Result<()> {
+        let channel = format!("write.{path}");
+        self.send(&channel, value.as_bytes())?;
+        self.reply(&channel, PATIENCE).map(drop)
+    }
+
     /// What the toolstack of a guest wrote to its log.
     pub fn toolstack(&self, guest: &str) -> String {
         String::from_utf8_lossy(self.heard(&format!("log.xl-{guest}"))).into_owned()

@@ -44,6 +44,14 @@ fn obey(channel: &str, bytes: &[u8]) -> Result<()> {
         Some(("node", path)) => {
             line::send(channel, xenstore::Xenstore::connect()?.wait(path)?.as_bytes())
         }
+        Some(("value", path)) => {
+            line::send(channel, xenstore::Xenstore::connect()?.read(path)?.as_bytes())
+        }
+        Some(("write", path)) => {
+            let value = String::from_utf8_lossy(bytes);
+            xenstore::Xenstore::connect()?.write(path, &value)?;
+            line::send(channel, b"")
+        }
         _ => bail!("unknown command {channel}"),
     }
 }

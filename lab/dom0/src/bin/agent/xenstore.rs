@@ -49,6 +49,16 @@ impl Xenstore {
         }
     }
 
+    /// The value of a node, which has to be there.
+    pub fn read(&mut self, path: &str) -> Result<String> {
+        self.ask(XsMessageType::READ, &format!("{path}\0"))
+    }
+
+    /// Writes a node.
+    pub fn write(&mut self, path: &str, value: &str) -> Result<()> {
+        self.ask(XsMessageType::WRITE, &format!("{path}\0{value}")).map(drop)
+    }
+
     fn ask(&mut self, kind: XsMessageType, payload: &str) -> Result<String> {
         let header = [kind.0, 0, 0, u32::try_from(payload.len())?].map(u32::to_le_bytes).concat();
         self.0.write_all(&[&header, payload.as_bytes()].concat())?;

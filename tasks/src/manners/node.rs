@@ -1,0 +1,112 @@
+//! A node that the toolstack writes words into, and the guest empties.
+//!
+//! A word is read and the node emptied in one transaction, so that a word which is written in
+//! between is never taken for one that was acknowledged. A xenstore that lets no transaction
+//! happen does not keep the word from being heard: it is then emptied without, or not at all.
+
+use alloc::vec::Vec;
+
+use drivers::memory::Platform;
+use drivers::xenstore::{Watch, XenStore};
+use drivers::{Errno, Error, Services};
+use embassy_futures::select::{Either, select};
+
+use super::warn;
+
+/// The pause before xenstore is asked again: 100 ms.
+const PAUSE_NS: u64 = 100_000_000;
+/// How often a transaction is tried for one word.
+const TRIES: u32 = 5;
+
+/// The node, watched.
+pub(super) struct Node<'a, X: Platform> {
+    services: &'a Services<X>,
+    store: &'a XenStore<X>,
+    path: &'static str,
+    watch: Watch<X>,
+}
+
+impl<'a, X: Platform> Node<'a, X> {
+    /// Watches a node, as soon as xenstore lets us.
+    ///
+    /// # Errors
+    /// EIO once the connection to xenstore is broken.
+    pub(super) async fn watch(
+        services: &'a Services<X>,
+        store: &'a XenStore<X>,
+        path: &'static str,
+    ) -> Result<Self, Error> {
+        let mut told = false;
+        loop {
+            match store.watch(path).await {
+                Ok(watch) => return Ok(Self { services, store, path, watch }),
+                Err(error) if error.errno() == Errno::EIO => return Err(error),
+                Err(error) => {
+                    if !told {
+                        warn(path, &format_args!("{error}; what xl writes is not heard yet"));
+                    }
+                    told = true;
+                    services.system.sleep_until(services.system.now() + PAUSE_NS).await;
+                }
+            }
+        }
+    }
+
+    /// The next word, once it is acknowledged.
+    ///
+    /// # Errors
+    /// Xenstore's, once the connection is broken.
+    pub(super) async fn word(&mut self) -> Result<Vec<u8>, Error> {
+        loop {
+            self.watch.event().await?;
+            let word = self.take().await?;
+            if !word.is_empty() {
+                return Ok(word);
+            }
+        }
+    }
+
+    /// What is in the node, which is emptied; empty if there is none. Asks until xenstore has said.
+    async fn take(&mut self) -> Result<Vec<u8>, Error> {
+        for tries in 1.. {
+            let taken = match self.take_whole().await {
+                Err(error) if tries > TRIES => self.take_anyhow(error).await,
+                taken => taken,
+            };
+            match taken {
+                Ok(word) => return Ok(word),
+                Err(Error::XenStore(Errno::ENOENT)) => break,
+                Err(_) => self.pause().await?,
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn take_whole(&self) -> Result<Vec<u8>, Error> {
+        let transaction = self.store.transaction().await?;
+        let word = transaction.read(self.path).await?;
+        if !word.is_empty() {
+            transaction.write(self.path, b"").await?;
+            transaction.commit().await?;
+        }
+        Ok(word)
+    }
+
+    /// The word, whatever becomes of its acknowledgement.
+    async fn take_anyhow(&self, refused: Error) -> Result<Vec<u8>, Error> {
+        let word = self.store.read(self.path).await?;
+        if !word.is_empty() && self.store.write(self.path, b"").await.is_err() {
+            warn(self.path, &refused);
+        }
+        Ok(word)
+    }
+
+    async fn pause(&mut self) -> Result<(), Error> {
+        let pause = self.services.system.sleep_until(self.services.system.now() + PAUSE_NS);
+        // The watch fails once the connection is broken.
+        match select(self.watch.event(), pause).await {
+            Either::First(event) => event.map(drop),
+            Either::Second(()) => Ok(()),
+        }
+    }
+}

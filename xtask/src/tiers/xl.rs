@@ -1,0 +1,156 @@
+//! The xl tier: what a toolstack asks of one guest, word by word, and what else it does to it.
+//!
+//! One lab. What the guest can't do it says in a line, and goes on; what ends it ends it as asked.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::extent::Run;
+use crate::guests::config::Settings;
+use crate::guests::image;
+use crate::guests::life::{self, GUEST, at_prompt, clear, gone};
+use crate::host::steps::step;
+use crate::judge::crash;
+use crate::judge::tally::Tally;
+use crate::judge::witness::Expected;
+use crate::lab::{Lab, PATIENCE, dom0};
+
+/// A name, and what is done.
+type Check = (&'static str, fn(&mut Lab) -> Result<()>);
+
+const CHECKS: [Check; 8] = [
+    ("what it can do is in control/feature-*", features),
+    ("halt is poweroff", halted),
+    ("crash is a crash, with its dump", crashed),
+    ("suspend is declined", |lab| declined(lab, "suspend", "cannot be suspended")),
+    ("an unknown word is declined", |lab| declined(lab, "dance", "dance is ignored")),
+    ("xl sysrq is declined", keys),
+    ("xl trigger, rename and vcpu-set do no harm", pushed),
+    ("a second processor does no harm", two_processors),
+];
+
+/// What Xen says of it.
+const EXPECTED: &[Expected] =
+    &[Expected::perhaps("d*v0 Unhandled: vec 2, NMI[*", "xl trigger nmi, which has no handler")];
+
+/// The whole tier.
+pub fn run(run: &Run) -> Result<Tally> {
+    let dom0 = dom0::prepare(&image::files()?, run.xen.as_deref())?;
+    let mut tally = Tally::default();
+    let mut lab = step("boot", || Lab::boot(&dom0, "xl", ""))?;
+    for (name, check) in CHECKS {
+        tally.check(&mut lab, name, check)?;
+        clear(&mut lab)?;
+    }
+    let pause = Duration::from_secs(run.extent.of(3, 60));
+    let name = format!("xl pause for {} s, xl unpause", pause.as_secs());
+    tally.check(&mut lab, &name, |lab| paused(lab, pause))?;
+    clear(&mut lab)?;
+    tally.witness(&mut lab, EXPECTED)?;
+    Ok(tally)
+}
+
+fn features(lab: &mut Lab) -> Result<()> {
+    let domid = at_prompt(lab, &Settings::none())?;
+    // Written before anything is obeyed.
+    for (feature, value) in [("suspend", "0"), ("poweroff", "1"), ("reboot", "1")] {
+        let said = lab.node(&control(domid, &format!("feature-{feature}")))?;
+        ensure!(said == value, "feature-{feature} is `{said}`");
+    }
+    Ok(())
+}
+
+fn control(domid: u32, node: &str) -> String {
+    format!("/local/domain/{domid}/control/{node}")
+}
+
+/// A guest at its prompt that listens to xl; its domid.
+fn listening(lab: &mut Lab, settings: &Settings) -> Result<u32> {
+    let domid = at_prompt(lab, settings)?;
+    lab.node(&format!("/local/domain/{domid}/data/grantkit/state"))?;
+    Ok(domid)
+}
+
+fn halted(lab: &mut Lab) -> Result<()> {
+    let domid = listening(lab, &Settings::none())?;
+    lab.write_node(&control(domid, "shutdown"), "halt")?;
+    gone(lab, GUEST)?;
+    ensure!(!lab.crashed(GUEST), "it crashed");
+    Ok(())
+}
+
+fn crashed(lab: &mut Lab) -> Result<()> {
+    let domid = listening(lab, &Settings::none().on_crash("destroy"))?;
+    let mark = lab.said(GUEST).len();
+    lab.write_node(&control(domid, "shutdown"), "crash")?;
+    gone(lab, GUEST)?;
+    life::crashed(lab, GUEST)?;
+    crash::dumped("panic", &lab.lines_from(GUEST, mark)).map_err(anyhow::Error::msg)
+}
+
+/// A word in control/shutdown is answered with a line, and acknowledged.
+fn declined(lab: &mut Lab, word: &str, words: &str) -> Result<()> {
+    let domid = listening(lab, &Settings::none())?;
+    let mark = lab.said(GUEST).len();
+    let node = control(domid, "shutdown");
+    lab.write_node(&node, word)?;
+    lab.says(GUEST, mark, words)?;
+    emptied(lab, &node)?;
+    unharmed(lab)
+}
+
+fn keys(lab: &mut Lab) -> Result<()> {
+    let domid = listening(lab, &Settings::none())?;
+    let mark = lab.said(GUEST).len();
+    lab.xl(&["sysrq", GUEST, "h"])?;
+    lab.says(GUEST, mark, "h is ignored")?;
+    emptied(lab, &control(domid, "sysrq"))?;
+    unharmed(lab)
+}
+
+/// The guest has acknowledged what was in a node.
+fn emptied(lab: &mut Lab, node: &str) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while !lab.node_now(node)?.is_empty() {
+        ensure!(Instant::now() < end, "{node} is not emptied");
+    }
+    Ok(())
+}
+
+/// The guest still does what it does, and hears xl.
+fn unharmed(lab: &mut Lab) -> Result<()> {
+    lab.ask(GUEST, "selftest")?;
+    lab.xl(&["shutdown", "-w", GUEST])?;
+    gone(lab, GUEST)
+}
+
+fn pushed(lab: &mut Lab) -> Result<()> {
+    listening(lab, &Settings::none())?;
+    for words in [&["trigger", GUEST, "nmi"][..], &["vcpu-set", GUEST, "2"]] {
+        // Xen or xl may refuse these for such a guest, which is harmless, too.
+        let program = lab.start(&[&["xl"], words].concat())?;
+        let _ = lab.finish(program);
+    }
+    lab.xl(&["rename", GUEST, "other"])?;
+    lab.xl(&["rename", "other", GUEST])?;
+    unharmed(lab)
+}
+
+fn two_processors(lab: &mut Lab) -> Result<()> {
+    listening(lab, &Settings::none().number("vcpus", 2))?;
+    unharmed(lab)
+}
+
+fn paused(lab: &mut Lab, time: Duration) -> Result<()> {
+    listening(lab, &Settings::none())?;
+    lab.xl(&["pause", GUEST])?;
+    let mark = lab.command(GUEST, "status")?;
+    let end = Instant::now() + time;
+    while lab.step(end)? {}
+    ensure!(lab.said(GUEST).len() == mark, "a paused guest said something");
+    lab.xl(&["unpause", GUEST])?;
+    let line = lab.answer(GUEST, mark, PATIENCE).context("no answer after the pause")?;
+    ensure!(line.starts_with("ok status "), "the guest answered: {line}");
+    unharmed(lab)
+}
