@@ -227,7 +227,8 @@ impl<X: Platform> GntDev<X> {
     /// The end of a region that nobody holds: it goes, or is kept until Xen unmaps its pages.
     fn let_go(&self, mut region: Region<X>, device: u32) {
         let pages = region.pages().0;
-        if region.unmap().is_err() && region.mapped() > 0 {
+        let _ = region.unmap();
+        if region.mapped() > 0 {
             // Never the one that the next try takes first: all get their turn.
             self.0.books.lock().stuck.insert(0, Stuck { region, device });
             return self.tell_stuck();

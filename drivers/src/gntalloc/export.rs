@@ -105,7 +105,7 @@ impl<X: Platform> Export<X> {
         let granted = self.run.get_mut(at).ok_or(OUTSIDE)?;
         let event = notify.hold(&self.service.0.events)?;
         let table = &self.service.0.table;
-        table.set_notice(granted, notify.byte.map(|byte| byte % PAGE_SIZE), event)?;
+        table.set_notice(granted, notify.byte, event)?;
         // One notice for all of it: what another page had is replaced.
         for (page, granted) in self.run.iter_mut().enumerate() {
             if page != at {

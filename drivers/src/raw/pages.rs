@@ -213,3 +213,16 @@ fn scrub<X: Platform>(xen: &X, page: &mut Page) {
     unsafe { xen.zero_page(page.addr()) };
     page.set_clean(true);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic = "is_clean"]
+    fn a_page_that_is_taken_to_be_clean_is_never_written() {
+        // SAFETY: nobody reads or writes where this page is said to be.
+        let page = unsafe { Page::new(PAGE_SIZE, 1, true) };
+        assert_may_be_written(&page);
+    }
+}
