@@ -170,3 +170,51 @@ fn what_an_operation_costs_does_not_depend_on_how_much_is_live() {
     let [_, _, [map, .., mapped, _], [unmap, .., unmapped, _], ..] = costs[0];
     assert_eq!([map, mapped, unmap, unmapped], [1, 7, 1, 7]);
 }
+
+#[test]
+fn what_was_let_go_of_keeps_no_memory() {
+    let pair = Pair::new();
+    let cycle = || {
+        let device = pair.bob.gntdev.open().unwrap();
+        drop(device.clone());
+        let export = pair.alice.share(&pair.bob, 2);
+        let mapping = device.reserve(&claims::<2>(&export)).unwrap().map::<ReadWrite>().unwrap();
+        drop((export, device));
+        drop(mapping);
+        assert_eq!(pair.alice.gntalloc.reap(u32::MAX), 2);
+    };
+    cycle();
+    let first = heap::requests(cycle);
+    for _ in 0..40 {
+        assert_eq!(heap::requests(cycle), first);
+    }
+    pair.assert_clean();
+}
+
+#[test]
+fn room_to_park_or_to_get_stuck_is_there_before_it_is_needed() {
+    for live in 1..6 {
+        let pair = Pair::new();
+        let mut exports: Vec<_> = (0..=live).map(|_| pair.alice.share(&pair.bob, 1)).collect();
+        exports.pop().unwrap().end().unwrap();
+        let map = |export| pair.bob.map::<ReadWrite>(&pair.alice.offer(export));
+        let mappings: Vec<_> = exports.iter().map(map).collect();
+        pair.bob.xen.deny(Call::GnttabUnmap, Some(Errno::EFAULT));
+        assert_eq!(heap::requests(|| drop((exports, mappings))), 0);
+        assert_eq!((pair.alice.gntalloc.parked(), pair.bob.gntdev.usage().stuck), (live, live));
+        pair.bob.xen.deny(Call::GnttabUnmap, None);
+        pair.bob.gntdev.retry_stuck();
+        assert_eq!(pair.alice.gntalloc.reap(u32::MAX), live);
+        pair.assert_clean();
+    }
+}
+
+#[test]
+fn to_ask_for_no_notification_asks_the_heap_for_nothing() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 1);
+    let mut reservation = pair.bob.reserve(&pair.alice.offer(&export));
+    let none = heap::requests(|| reservation.set_notify(UnmapNotify::NONE).unwrap());
+    let some = heap::requests(|| reservation.set_notify(UnmapNotify::clear_byte(0)).unwrap());
+    assert!(none == 0 && some > 0, "{none} {some}");
+}

@@ -235,3 +235,26 @@ fn a_devices_number_serves_again_and_brings_nothing_along() {
     }
     pair.assert_clean();
 }
+
+#[test]
+fn a_local_mapping_begins_where_its_own_pages_do() {
+    let pair = Pair::new();
+    let device = open(&pair.alice);
+    alloc(&device, 3).unwrap();
+    let second = alloc(&device, 2).unwrap();
+    let (all, ours) =
+        (device.mmap(at(0), Pages(5), true), device.mmap(second, Pages(2), true).unwrap());
+    let all = all.unwrap();
+    assert_eq!((all.pages(), ours.pages()), (Pages(5), Pages(2)));
+    let mut bytes = [1; 5 * 4096];
+    for page in [0, 1] {
+        ours.store_u32(page * 4096 + 8, 7).unwrap();
+        all.read(0, &mut bytes).unwrap();
+        assert_eq!(bytes.iter().position(|byte| *byte != 0), Some((3 + page) * 4096 + 8));
+        assert_eq!(ours.load_u32(page * 4096 + 8), Ok(7));
+        assert_eq!(all.load_u32((3 + page) * 4096 + 8), Ok(7));
+        ours.store_u32(page * 4096 + 8, 0).unwrap();
+    }
+    all.read(0, &mut bytes).unwrap();
+    assert_eq!(bytes, [0; 5 * 4096]);
+}

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{ALICE, domid, errno};
+use common::{ALICE, domid, errno, events, zeroes};
 use drivers::gntdev::{IndexDevice, ReadOnly, ReadWrite};
-use drivers::notify::{CLEAR_BYTE, NotifyRequest, SEND_EVENT};
+use drivers::notify::{CLEAR_BYTE, NotifyRequest, SEND_EVENT, UnmapNotify};
 use drivers::shared::SharedMut;
 use drivers::{Access, ClaimedGrant, Errno, Error, Index, Pages, PortNumber};
 use fake_xen::{Config, FakeXen, Guest, Pair};
@@ -293,4 +293,59 @@ fn an_index_of_a_page_beyond_all_is_no_index() {
         assert_eq!(errno(alice.mmap(at(page), Pages(1), true)), Errno::ENOENT);
     }
     assert_eq!(domid(ALICE), pair.alice.domid);
+}
+
+#[test]
+fn what_xen_said_to_an_index_is_told_while_it_is_reserved() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 1);
+    let bob = open(&pair.bob);
+    bob.map_grant_ref(&claims::<2>()).unwrap();
+    let mut grants = pair.alice.offer(&export);
+    grants.push(ClaimedGrant::new(ALICE, 99_999));
+    let first = bob.map_grant_ref(&grants).unwrap().page();
+    let said = || [bob.status(at(first)), bob.status(at(first + 1)), bob.status(at(first + 2))];
+    assert_eq!(said(), [Some(GrantStatus::OKAY), Some(GrantStatus::OKAY), None]);
+    assert_eq!(errno(map(&bob, first, 2)), Errno::EINVAL);
+    assert_eq!(said(), [Some(GrantStatus::OKAY), Some(GrantStatus::BAD_GNTREF), None]);
+    bob.unmap_grant_ref(at(first), Pages(2)).unwrap();
+    assert_eq!(said(), [None; 3]);
+    assert_eq!(bob.status(Index(u64::MAX)), None);
+}
+
+#[test]
+fn indices_up_to_the_limit_are_removed_and_none_beyond() {
+    let pair = Pair::new();
+    let bob = open(&pair.bob);
+    bob.set_max_grants(4).unwrap();
+    let first = bob.map_grant_ref(&claims::<4>()).unwrap();
+    assert_eq!(errno(bob.unmap_grant_ref(first, Pages(5))), Errno::EINVAL);
+    assert_eq!(bob.unmap_grant_ref(first, Pages(4)), Ok(()));
+}
+
+#[test]
+fn what_is_asked_for_with_a_mapping_is_about_its_own_pages() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 3);
+    let grants = pair.alice.offer(&export);
+    let (alices, bobs) = pair.alice.channel(&pair.bob);
+    let bob = open(&pair.bob);
+    bob.map_grant_ref(&claims::<2>()).unwrap();
+    for byte in [0, 4096 + 5, 3 * 4096 - 1] {
+        export.write(0, &[1; 3 * 4096]).unwrap();
+        let notify = UnmapNotify::clear_byte(byte);
+        let addr = bob.map_grants(&grants, Access::ReadWrite, notify).unwrap();
+        assert_eq!(zeroes(&export), []);
+        bob.munmap_and_remove(addr, Pages(3)).unwrap();
+        assert_eq!(zeroes(&export), [byte]);
+    }
+    let outside = UnmapNotify::clear_byte(3 * 4096);
+    assert_eq!(errno(bob.map_grants(&grants, Access::ReadWrite, outside)), Errno::EINVAL);
+    export.write(0, &[1; 3 * 4096]).unwrap();
+    let notify = UnmapNotify::event(&bobs);
+    let addr = bob.map_grants(&grants, Access::ReadOnly, notify).unwrap();
+    let before = events(&pair, &alices);
+    bob.munmap_and_remove(addr, Pages(3)).unwrap();
+    assert_eq!(events(&pair, &alices), before + 1);
+    assert_eq!(zeroes(&export), []);
 }

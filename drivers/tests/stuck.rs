@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use common::{errno, events, zeroes};
 use drivers::gntdev::{IndexDevice, Mapping, ReadWrite, Usage};
-use drivers::notify::UnmapNotify;
+use drivers::notify::{NotifyRequest, SEND_EVENT, UnmapNotify};
 use drivers::shared::SharedMut;
 use drivers::{Access, Call, ClaimedGrant, Errno, Index, Pages};
 use embassy_futures::select::select;
@@ -304,4 +304,27 @@ fn the_upkeep_tries_again_by_itself_and_runs_no_timer_before() {
     pair.world.run([Task::new(&pair.bob.events, both)]);
     drop((device, export));
     pair.assert_clean();
+}
+
+#[test]
+fn a_page_that_was_stuck_is_one_of_its_reservation_as_before() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 3);
+    let (alices, bobs) = pair.alice.channel(&pair.bob);
+    let device = pair.bob.gntdev.open_indexed().unwrap();
+    device.map_grant_ref(&[ClaimedGrant::new(1, 8); 2]).unwrap();
+    let first = device.map_grant_ref(&pair.alice.offer(&export)).unwrap();
+    let addr = device.mmap(first, Pages(3), true, Access::ReadWrite).unwrap();
+    refuse(&pair, true);
+    assert_eq!(errno(device.munmap(addr, Pages(3))), Errno::EFAULT);
+    refuse(&pair, false);
+    pair.bob.gntdev.retry_stuck();
+    let request = NotifyRequest { action: SEND_EVENT, port: bobs.number() };
+    device.set_unmap_notify(first, request).unwrap();
+    let before = events(&pair, &alices);
+    for (page, sent) in [(0, 0), (1, 0), (2, 1)] {
+        let index = Index::of_page(first.page() + page);
+        device.unmap_grant_ref(index, Pages(1)).unwrap();
+        assert_eq!(events(&pair, &alices), before + sent, "page {page}");
+    }
 }

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{BOB, bytes, domid, errno};
-use drivers::gntdev::ReadOnly;
+use common::{ALICE, BOB, bytes, domid, errno};
+use drivers::gntdev::{ReadOnly, Reservation};
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Errno, Pages};
+use drivers::{Access, Call, ClaimedGrant, Errno, GrantStatus, Pages};
 use fake_xen::Pair;
 
 #[test]
@@ -67,4 +67,39 @@ fn a_word_of_a_shared_page_is_loaded_and_stored_whole() {
         assert_eq!(errno(export.load_u32(offset)), Errno::EINVAL, "{offset}");
         assert_eq!(errno(export.store_u32(offset, 1)), Errno::EINVAL, "{offset}");
     }
+}
+
+#[test]
+fn what_comes_back_says_why() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 1);
+    let mut grants = pair.alice.offer(&export);
+    let mapping = pair.bob.map::<ReadOnly>(&grants);
+    let busy = export.end().unwrap_err();
+    assert_eq!(busy.to_string(), "the peer still maps the page");
+    grants.push(ClaimedGrant::new(ALICE, 99_999));
+    let reservation = pair.bob.reserve(&grants);
+    let said = |reservation: &Reservation<_>| {
+        reservation.statuses().map(|(_, status)| status).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&reservation), [GrantStatus::OKAY; 2], "nothing was asked yet");
+    let failed = reservation.map::<ReadOnly>().unwrap_err();
+    assert_eq!(failed.to_string(), "Xen refused reference 99999: bad_gntref (-3)");
+    assert_eq!(said(&failed.value), [GrantStatus::OKAY, GrantStatus::BAD_GNTREF]);
+    drop((mapping, busy, failed));
+    pair.assert_clean();
+}
+
+#[test]
+fn the_harmless_part_of_xen_counts_frames_and_lets_others_run() {
+    let pair = Pair::new();
+    let system = &pair.alice.system;
+    let before = system.frames();
+    assert!(before.total > 0 && before.free <= before.total);
+    let _export = pair.alice.share(&pair.bob, 3);
+    assert_eq!(system.frames().free, before.free - 3);
+    let (now, yields) = (system.now(), system.counters().calls(Call::SchedYield));
+    system.yield_cpu();
+    assert_eq!(system.counters().calls(Call::SchedYield), yields + 1);
+    assert!(system.now() > now);
 }
