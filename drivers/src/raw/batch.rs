@@ -233,3 +233,53 @@ fn forget_unmapped(
 
 const OWN_PAGE: Error =
     Error::Local(Errno::EINVAL, "a PVH guest can't map its own pages: Xen would take them away");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An operation to which Xen said so, with a handle or none.
+    fn op(status: GrantStatus, handle: u32) -> GnttabMapGrantRef {
+        GnttabMapGrantRef { status, handle, ..empty() }
+    }
+
+    const OKAY: GrantStatus = GrantStatus::OKAY;
+    const REFUSED: GrantStatus = GrantStatus::BAD_GNTREF;
+
+    #[test]
+    fn a_page_is_mapped_if_xen_says_okay_and_gives_it_a_handle() {
+        for at in 0..3 {
+            let all = |status, handle| {
+                let mut ops = [op(OKAY, 7); 3];
+                ops[at] = op(status, handle);
+                all_mapped(&ops)
+            };
+            assert!(all(OKAY, 8));
+            assert!(!all(OKAY, NO_HANDLE));
+            assert!(!all(REFUSED, 8));
+            assert!(!all(REFUSED, NO_HANDLE));
+        }
+    }
+
+    #[test]
+    fn what_is_mapped_and_nothing_else_is_named_to_be_unmapped() {
+        let mut scratch = [GnttabUnmapGrantRef::default(); 3];
+        let mut named = |handles: [u32; 3]| {
+            let count = name_live(&handles.map(|handle| op(OKAY, handle)), &mut scratch);
+            scratch.map(|entry| entry.handle)[..count].to_vec()
+        };
+        assert_eq!(named([4, 5, 6]), [4, 5, 6]);
+        assert_eq!(named([NO_HANDLE, 5, 6]), [5, 6]);
+        assert_eq!(named([NO_HANDLE; 3]), []);
+    }
+
+    #[test]
+    fn what_was_unmapped_and_nothing_else_is_forgotten() {
+        let entry = |status| GnttabUnmapGrantRef { status, ..Default::default() };
+        let mut ops = [4, NO_HANDLE, 6].map(|handle| op(OKAY, handle));
+        assert!(forget_unmapped(&mut ops, &[entry(OKAY), entry(REFUSED)]).is_err());
+        assert_eq!(ops.map(|op| op.handle), [NO_HANDLE, NO_HANDLE, 6]);
+        assert_eq!(forget_unmapped(&mut ops, &[entry(OKAY)]), Ok(()));
+        assert_eq!(ops.map(|op| op.handle), [NO_HANDLE; 3]);
+    }
+}
