@@ -215,4 +215,5 @@ calls! {
     EvtchnClose = "event_channel_op.close",
     EvtchnSend = "event_channel_op.send",
     EvtchnStatus = "event_channel_op.status",
+    HvmOp = "hvm_op",
 }

@@ -9,6 +9,10 @@ use tasks::{CrashKind, HeapUsage, Machine};
 pub struct Metal(pub Guest);
 
 impl Machine for Metal {
+    fn mode(&self) -> &'static str {
+        self.0.mode().name()
+    }
+
     fn heap(&self) -> HeapUsage {
         let usage = self.0.memory_usage();
         HeapUsage { used: usage.heap as u64, free: usage.heap_free as u64 }

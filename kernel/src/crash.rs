@@ -18,7 +18,7 @@ pub enum Crash {
     Rodata,
     /// Execution of a page that holds data.
     Exec,
-    /// A stack that overflows into its guard page; Xen ends the domain without a dump.
+    /// A stack that overflows into its guard page; a PV guest is ended by Xen, without a dump.
     Stack,
 }
 

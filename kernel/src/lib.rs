@@ -44,6 +44,8 @@ pub mod prelude;
 #[cfg(target_os = "none")]
 mod pv;
 #[cfg(any(test, target_os = "none"))]
+mod pvh;
+#[cfg(any(test, target_os = "none"))]
 mod ranges;
 pub mod raw;
 mod spawner;

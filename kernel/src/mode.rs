@@ -1,7 +1,5 @@
 //! How Xen runs the guest.
 
-use core::fmt;
-
 /// How Xen runs the guest: what `type` says in xl's configuration. An image is good for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -11,11 +9,12 @@ pub enum Mode {
     Pvh,
 }
 
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Mode {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Pv => "pv",
             Self::Pvh => "pvh",
-        })
+        }
     }
 }

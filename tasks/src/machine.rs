@@ -17,7 +17,7 @@ pub enum CrashKind {
     Rodata,
     /// Execution of a page that holds data.
     Exec,
-    /// A stack that overflows into its guard page; Xen ends the domain without a dump.
+    /// A stack that overflows into its guard page; a PV guest is ended by Xen, without a dump.
     Stack,
 }
 
@@ -42,6 +42,9 @@ pub struct HeapUsage {
 ///
 /// On metal the methods that end the guest don't return. In a test they do, and the shell ends.
 pub trait Machine {
+    /// How Xen runs the guest: `pv` or `pvh`.
+    fn mode(&self) -> &'static str;
+
     /// The state of the heap.
     fn heap(&self) -> HeapUsage;
 

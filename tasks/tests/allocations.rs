@@ -43,6 +43,10 @@ static HEAP: Gate = Gate;
 struct Quiet;
 
 impl Machine for Quiet {
+    fn mode(&self) -> &'static str {
+        "pv"
+    }
+
     fn heap(&self) -> HeapUsage {
         HeapUsage::default()
     }

@@ -145,7 +145,7 @@ fn status_tries_parked_pages_first_and_tells_what_is_in_use() {
     let keys: Vec<_> =
         status.split(' ').skip(2).filter_map(|word| Some(word.split_once('=')?.0)).collect();
     let known = "grants parked maps reserved ports frames frames_free heap heap_free stack \
-                 hypercalls uptime";
+                 hypercalls uptime mode";
     assert_eq!(keys, known.split(' ').collect::<Vec<_>>());
     let few = |line: &str| {
         ["grants", "parked", "maps", "reserved", "ports", "frames"]
@@ -155,6 +155,7 @@ fn status_tries_parked_pages_first_and_tells_what_is_in_use() {
     assert_eq!(few(&results[6]), ["0", "0", "0", "0", "2", "0"]);
     assert_eq!(value(&results[6], "frames_free"), "1024");
     assert_eq!(value(&results[6], "uptime"), "5");
+    assert!(results[6].ends_with(" mode=pv"), "{}", results[6]);
     assert_eq!(value(&results[6], "heap"), "1000");
     assert_eq!(value(&results[6], "heap_free"), "2000");
     assert_eq!(value(&results[6], "stack"), "3000");

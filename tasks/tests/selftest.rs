@@ -4,7 +4,7 @@ mod common;
 
 use common::{ShellGuest, script, value};
 use drivers::{Call, Errno};
-use fake_xen::{Config, ConsoleKind, Fault, World};
+use fake_xen::{Config, ConsoleKind, Fault, Mode, World};
 
 #[test]
 fn the_selftest_passes_and_leaves_nothing() {
@@ -23,6 +23,17 @@ fn every_check_has_a_line_of_its_own() {
     guest.run("-- selftest; poweroff");
     let passed = guest.lines().iter().filter(|line| line.starts_with("pass ")).count();
     assert_eq!(passed, 18);
+}
+
+#[test]
+fn a_pvh_guest_checks_what_it_can_without_maps_of_its_own_pages() {
+    let guest = ShellGuest::alone_with(1, Config { mode: Mode::Pvh, ..Config::default() });
+    guest.run("-- selftest; status; poweroff");
+    assert_eq!(guest.results()[0], "ok selftest passed=6 failed=0");
+    for key in ["grants", "parked", "maps", "reserved", "frames"] {
+        assert_eq!(value(&guest.results()[1], key), "0", "{key}");
+    }
+    guest.end();
 }
 
 #[test]

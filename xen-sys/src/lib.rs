@@ -10,8 +10,8 @@
 //!
 //! 1. No unsafe code, no logic, no dependency but `bitflags`.
 //! 2. One module per public header and of the same name, `-` written `_`. Only headers and items
-//!    that a program of this workspace may use: a PV guest, or one that speaks Linux's ABI. Two
-//!    exceptions: [`xen_x86_64`] also holds what `arch-x86/xen.h` has, and [`linux::mman`] what
+//!    that a program of this workspace may use: a guest, or one that speaks Linux's ABI. Three
+//!    exceptions: [`hvm::start_info`] is in `arch-x86/`, [`xen_x86_64`] also holds what `arch-x86/xen.h` has, and [`linux::mman`] what
 //!    `asm-generic/mman-common.h` has. A long header's module is a directory, and re-exports all
 //!    flat.
 //! 3. A struct is the header's name in UpperCamelCase (`struct gnttab_map_grant_ref` is
@@ -52,8 +52,10 @@ pub mod errno;
 pub mod event_channel;
 pub mod features;
 pub mod grant_table;
+pub mod hvm;
 pub mod io;
 pub mod linux;
+pub mod memory;
 pub mod sched;
 pub mod vcpu;
 pub mod version;

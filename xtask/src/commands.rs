@@ -19,7 +19,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::guests::image;
 use crate::host::alone::Alone;
-use crate::lab::hypervisor;
+use crate::lab::{Mode, hypervisor};
 use crate::panics;
 use crate::tiers::{self, Extent, Run, TIERS, Tier};
 
@@ -35,14 +35,14 @@ const WORDS: &[Word] = &[
     Word {
         name: "demo",
         about: "Two guests that xl creates share memory (what happens without a word)",
-        arguments: Vec::new,
-        run: |_| demo::command(),
+        arguments: || vec![pvh()],
+        run: |matches| demo::command(mode(matches)),
     },
     Word {
         name: "shell",
         about: "Two guests at their prompts, one of them on this terminal",
-        arguments: Vec::new,
-        run: |_| shell::command(),
+        arguments: || vec![pvh()],
+        run: |matches| shell::command(mode(matches)),
     },
     Word {
         name: "run",
@@ -133,7 +133,7 @@ pub fn perform((matches, more): &(ArgMatches, Vec<ArgMatches>)) -> Result<()> {
         Some("new" | "mutants") => None,
         _ => Some(Alone::here()?),
     };
-    let Some((name, matches)) = matches.subcommand() else { return demo::command() };
+    let Some((name, matches)) = matches.subcommand() else { return demo::command(Mode::Pv) };
     if name == "run" {
         return run::command(matches, more);
     }
@@ -142,7 +142,8 @@ pub fn perform((matches, more): &(ArgMatches, Vec<ArgMatches>)) -> Result<()> {
         let extent = if full { Extent::Full } else { Extent::Small };
         let xen = matches.get_one::<PathBuf>("xen");
         let xen = xen.map(|file| hypervisor::given(file)).transpose()?;
-        return tier.command(&Run { extent, xen });
+        let mode = if tier.pvh { mode(matches) } else { Mode::Pv };
+        return tier.command(&Run { extent, xen, mode });
     }
     let word = WORDS.iter().find(|word| word.name == name);
     word.map_or(Ok(()), |word| (word.run)(matches))
@@ -164,7 +165,18 @@ fn tier(tier: &Tier) -> Command {
     });
     let xen = Arg::new("xen").long("xen").value_name("FILE").value_parser(value_parser!(PathBuf));
     let xen = xen.help("A hypervisor to run on, as gzip or ELF, instead of Debian's");
-    Command::new(tier.name).about(tier.about).args(full).arg(xen)
+    Command::new(tier.name).about(tier.about).args(full).arg(xen).args(tier.pvh.then(pvh))
+}
+
+/// The guests that xl creates are PVH guests.
+fn pvh() -> Arg {
+    let help = "Have xl create PVH guests, not PV ones";
+    Arg::new("pvh").long("pvh").action(ArgAction::SetTrue).help(help)
+}
+
+/// What that says.
+fn mode(matches: &ArgMatches) -> Mode {
+    if matches.get_flag("pvh") { Mode::Pvh } else { Mode::Pv }
 }
 
 fn unknown(error: &clap::Error) -> Option<String> {
@@ -222,6 +234,7 @@ mod tests {
                 "{}",
                 tier.name
             );
+            assert_eq!(parsed(&[tier.name, "--pvh"]).is_ok(), tier.pvh, "{}", tier.name);
         }
     }
 

@@ -11,6 +11,7 @@ pub mod dom0; // what dom0 is booted from
 pub mod hypervisor; // one that is not this machine's Debian's
 mod libraries; // what programs need to run
 mod line; // the line to dom0's agent
+mod mode; // how Xen runs the guests
 pub mod packages; // Xen, unpacked and kept
 mod prompt; // what is said at the guests' prompts
 pub mod qemu; // QEMU itself, and what each of its machines has
@@ -19,4 +20,5 @@ pub mod view; // what Xen and its toolstack say of grants and domains
 mod witness; // Xen's own log, at the end of a lab
 mod xl; // programs that run in dom0, xl above all
 
+pub use self::mode::Mode;
 pub use self::running::{Lab, PATIENCE};

@@ -24,6 +24,7 @@ use crate::guests::image;
 use crate::host::children;
 use crate::host::steps::{clocked, say};
 use crate::judge::tally::Tally;
+use crate::lab::Mode;
 
 /// A tier.
 pub struct Tier {
@@ -35,6 +36,8 @@ pub struct Tier {
     pub small: &'static str,
     /// How much `soak` and `--full` run of it, in words; `None` if that is the same.
     pub full: Option<&'static str>,
+    /// Whether it can be run with PVH guests.
+    pub pvh: bool,
     /// Runs it, with a built image.
     run: fn(&Run) -> Result<Tally>,
 }
@@ -46,6 +49,7 @@ pub const TIERS: &[Tier] = &[
         about: "One guest in dom0's place: self-test, and every crash that must leave a dump",
         small: "all",
         full: None,
+        pvh: false,
         run: smoke::run,
     },
     Tier {
@@ -53,6 +57,7 @@ pub const TIERS: &[Tier] = &[
         about: "A crate made by `new`, outside the repository: built, tested and booted",
         small: "all",
         full: None,
+        pvh: false,
         run: newcomer::run,
     },
     Tier {
@@ -60,6 +65,7 @@ pub const TIERS: &[Tier] = &[
         about: "Random calls of a guest that grants to itself, compared with the reference model",
         small: "100,000 calls",
         full: Some("1,000,000"),
+        pvh: false,
         run: model::run,
     },
     Tier {
@@ -67,6 +73,7 @@ pub const TIERS: &[Tier] = &[
         about: "What each operation costs, in instructions and hypercalls, beside Xen's own share",
         small: "all",
         full: None,
+        pvh: false,
         run: bench::run,
     },
     Tier {
@@ -74,6 +81,7 @@ pub const TIERS: &[Tier] = &[
         about: "The demo in both orders, and what xl does to a guest: pause, reboot, crash",
         small: "once",
         full: Some("5 times"),
+        pvh: true,
         run: pair::run,
     },
     Tier {
@@ -81,6 +89,7 @@ pub const TIERS: &[Tier] = &[
         about: "What xl asks of a guest: halt, crash, suspend, sysrq, ...; and a long pause",
         small: "a pause of 3 s",
         full: Some("of 60 s"),
+        pvh: true,
         run: xl::run,
     },
     Tier {
@@ -88,6 +97,7 @@ pub const TIERS: &[Tier] = &[
         about: "The same scenarios on Linux's grant devices and on ours, compared line by line",
         small: "all",
         full: None,
+        pvh: true,
         run: conformance::run,
     },
     Tier {
@@ -95,6 +105,7 @@ pub const TIERS: &[Tier] = &[
         about: "The last grant, mapping, event channel and page of memory; 1 MiB of output",
         small: "2 rounds",
         full: Some("10 rounds"),
+        pvh: true,
         run: exhaustion::run,
     },
     Tier {
@@ -102,6 +113,7 @@ pub const TIERS: &[Tier] = &[
         about: "Cycles of sharing, and peers killed at random moments: nothing is left behind",
         small: "1,000 cycles, 5 kills per role",
         full: Some("10,000, 100 per role"),
+        pvh: true,
         run: leaks::run,
     },
     Tier {
@@ -109,6 +121,7 @@ pub const TIERS: &[Tier] = &[
         about: "Our guest and Linux's grant devices share, whatever becomes of either",
         small: "once",
         full: Some("5 times"),
+        pvh: true,
         run: across::run,
     },
     Tier {
@@ -116,6 +129,7 @@ pub const TIERS: &[Tier] = &[
         about: "A guest that means harm, and two that it does none to: one line for each attack",
         small: "once",
         full: Some("twice"),
+        pvh: true,
         run: hostile::run,
     },
 ];
@@ -130,7 +144,7 @@ impl Tier {
 
 /// Runs all tiers with a built image, and tells what came of each.
 pub fn run_all(extent: Extent) -> Result<Tally> {
-    let this = Run { extent, xen: None };
+    let this = Run { extent, xen: None, mode: Mode::Pv };
     let mut all = Tally::default();
     let mut lines = Vec::new();
     for Tier { name, run, .. } in TIERS {

@@ -3,7 +3,7 @@
 use drivers::gntdev::{MapAccess, Mapping, ReadOnly, ReadWrite, Reservation};
 use drivers::memory::{PAGE_SIZE, Platform};
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Call, ClaimedGrant, GrantRef, status_name};
+use drivers::{Access, Call, ClaimedGrant, Errno, GrantRef, status_name};
 
 use super::fixture::{Fixture, Verdict, Why, equal};
 use crate::pattern;
@@ -28,6 +28,20 @@ pub(super) fn one_call<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
         export.end()?;
     }
     Ok(())
+}
+
+pub(super) fn own_page<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
+    let export = fixture.share(1, Access::ReadWrite)?;
+    export.write(0, b"ours")?;
+    let reservation = fixture.reserve(&export)?;
+    let (mapped, calls) = fixture.count(Call::GnttabMap, || reservation.map::<ReadWrite>());
+    let refused = mapped.map(drop).map_err(|failed| failed.error.errno());
+    equal("the answer to a map", refused, Err(Errno::EINVAL))?;
+    equal("the number of hypercalls", calls, [0, 0])?;
+    let mut bytes = [0; 4];
+    export.read(0, &mut bytes)?;
+    equal("what is read", &bytes, b"ours")?;
+    Ok(export.end()?)
 }
 
 pub(super) fn pattern<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {

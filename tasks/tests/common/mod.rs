@@ -40,6 +40,10 @@ impl Notes {
 }
 
 impl Machine for Notes {
+    fn mode(&self) -> &'static str {
+        "pv"
+    }
+
     fn heap(&self) -> HeapUsage {
         HeapUsage { used: 1000, free: 2000 }
     }

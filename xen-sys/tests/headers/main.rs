@@ -38,6 +38,10 @@ const PRELUDE: &str = r#"
 #include <xen/event_channel.h>
 #include <xen/features.h>
 #include <xen/grant_table.h>
+#include <xen/memory.h>
+#include <xen/hvm/params.h>
+#include <xen/hvm/hvm_op.h>
+#include <xen/arch-x86/hvm/start_info.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>

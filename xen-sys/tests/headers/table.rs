@@ -5,8 +5,8 @@ use crate::compare::{compare_constants, compare_family, compare_struct};
 use std::mem::{offset_of, size_of};
 use xen_sys::{
     callback::*, elfnote::*, errno::*, event_channel::*, features::*, grant_table::*,
-    io::console::*, io::libxenvchan::*, io::xs_wire::*, sched::*, vcpu::*, version::*, xen::*,
-    xen_x86_64::*,
+    hvm::hvm_op::*, hvm::params::*, hvm::start_info::*, io::console::*, io::libxenvchan::*,
+    io::xs_wire::*, memory::*, sched::*, vcpu::*, version::*, xen::*, xen_x86_64::*,
 };
 
 /// All rows.
@@ -25,6 +25,8 @@ pub fn rows() -> Vec<Row> {
     console(&mut rows);
     libxenvchan(&mut rows);
     xs_wire(&mut rows);
+    memory(&mut rows);
+    hvm(&mut rows);
     rows
 }
 
@@ -300,4 +302,34 @@ fn xs_wire(rows: &mut Vec<Row>) {
         let (c, value) = (format!("xsd_error(\"{name}\")"), i64::from(errno.0));
         rows.push(Row { item: "XSD_ERRORS".into(), c, value });
     }
+}
+
+fn memory(rows: &mut Vec<Row>) {
+    compare_family!(rows, number MemoryOp = Lower "XENMEM_" { ADD_TO_PHYSMAP });
+    compare_family!(rows, number Mapspace = Lower "XENMAPSPACE_" { SHARED_INFO, GRANT_TABLE });
+    compare_struct!(rows, XenAddToPhysmap = "struct xen_add_to_physmap" {
+        domid, size, space, idx, gpfn,
+    });
+}
+
+fn hvm(rows: &mut Vec<Row>) {
+    compare_constants!(rows, { XEN_HVM_START_MAGIC_VALUE, HVM_PARAM_CALLBACK_TYPE_VECTOR });
+    compare_family!(rows, number HvmOp = Lower "HVMOP_" { SET_PARAM, GET_PARAM });
+    compare_struct!(rows, XenHvmParam = "struct xen_hvm_param" { domid, index, value });
+    compare_family!(rows, number HvmParam = Upper "HVM_PARAM_" {
+        CALLBACK_IRQ, STORE_PFN, STORE_EVTCHN, CONSOLE_PFN, CONSOLE_EVTCHN,
+    });
+    compare_family!(rows, number MemmapType = Upper "XEN_HVM_MEMMAP_TYPE_" {
+        RAM, RESERVED, ACPI, NVS, UNUSABLE, DISABLED, PMEM,
+    });
+    compare_struct!(rows, HvmStartInfo = "struct hvm_start_info" {
+        magic, version, flags, nr_modules, modlist_paddr, cmdline_paddr, rsdp_paddr, memmap_paddr,
+        memmap_entries, reserved,
+    });
+    compare_struct!(rows, HvmModlistEntry = "struct hvm_modlist_entry" {
+        paddr, size, cmdline_paddr, reserved,
+    });
+    compare_struct!(rows, HvmMemmapTableEntry = "struct hvm_memmap_table_entry" {
+        addr, size, type_ = "type", reserved,
+    });
 }

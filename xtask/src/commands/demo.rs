@@ -11,13 +11,13 @@ use crate::guests::life::PAIR;
 use crate::host::paths;
 use crate::host::steps::say;
 use crate::judge::demo::STEPS;
-use crate::lab::{Lab, dom0, qemu};
+use crate::lab::{Lab, Mode, dom0, qemu};
 
 /// `./run.sh`
-pub fn command() -> Result<()> {
+pub fn command(mode: Mode) -> Result<()> {
     let started = Instant::now();
     image::build()?;
-    let dom0 = dom0::prepare(&image::files()?, None)?;
+    let dom0 = dom0::prepare(&image::files()?, None, mode)?;
     say("Grantkit: two Xen guests share memory");
     let mut lab = timed("lab", || {
         let lab = Lab::boot(&dom0, "demo", "")?;

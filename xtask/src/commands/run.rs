@@ -19,7 +19,7 @@ use crate::host::terminal::Terminal;
 use crate::judge::crash;
 use crate::lab::alone::{Boot, End, Machine};
 use crate::lab::console::Console;
-use crate::lab::{Lab, dom0, qemu};
+use crate::lab::{Lab, Mode, dom0, qemu};
 
 /// Longer than any terminal stays open.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -159,7 +159,7 @@ fn under_xl(wishes: &[Wish]) -> Result<()> {
     }
     let different: BTreeSet<_> = names.iter().collect();
     ensure!(different.len() == names.len(), "two guests of one name: give one another by --name");
-    let dom0 = dom0::prepare(&files, None)?;
+    let dom0 = dom0::prepare(&files, None, Mode::Pv)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "run", ""))?;
     for name in &names {
         // It may have ended before its domid could be asked for.

@@ -7,12 +7,12 @@ use crate::guests::config::Settings;
 use crate::guests::image;
 use crate::guests::life::{self, PAIR, PLAIN};
 use crate::host::steps::{say, step};
-use crate::lab::{Lab, dom0};
+use crate::lab::{Lab, Mode, dom0};
 
 /// `./run.sh shell`
-pub fn command() -> Result<()> {
+pub fn command(mode: Mode) -> Result<()> {
     image::build()?;
-    let dom0 = dom0::prepare(&image::files()?, None)?;
+    let dom0 = dom0::prepare(&image::files()?, None, mode)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "shell", ""))?;
     for guest in PAIR {
         let domid = life::create(&mut lab, guest, PLAIN, &Settings::none())?;

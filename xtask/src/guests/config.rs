@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use super::image;
 use crate::host::paths;
+use crate::lab::Mode;
 
 /// Settings of a guest, in xl's own syntax.
 #[derive(Clone, Default)]
@@ -18,6 +19,15 @@ impl Settings {
     /// None at all.
     pub fn none() -> Settings {
         Settings::default()
+    }
+
+    /// What a mode wants, whatever the file says. xl 4.17 gives a small PVH guest too small a pool
+    /// for Xen's tables: `shadow_memory` is its size in MiB.
+    pub fn of(mode: Mode) -> Settings {
+        match mode {
+            Mode::Pv => Settings::none(),
+            Mode::Pvh => Settings::none().text("type", "pvh").number("shadow_memory", 4),
+        }
     }
 
     /// Sets a text, whatever is in it.

@@ -18,7 +18,7 @@ use crate::host::{cargo, paths};
 /// The one target that guests are built for.
 pub const TARGET: &str = "x86_64-unknown-none";
 /// What the image may take of its memory, in KiB.
-const LIMIT_KIB: u64 = 280;
+const LIMIT_KIB: u64 = 292;
 /// What a guest of the lab may.
 const TRIAL_LIMIT_KIB: u64 = 384;
 

@@ -17,9 +17,9 @@ const PROMPT: &[u8] = b"grantkit> ";
 
 /// Creates a guest from `<config>.cfg`, which `settings` overrule; its domid.
 pub fn create(lab: &mut Lab, guest: &str, config: &str, settings: &Settings) -> Result<u32> {
-    let (file, name) = (format!("{config}.cfg"), Settings::none().text("name", guest));
+    let (file, own) = (format!("{config}.cfg"), Settings::of(lab.mode()).text("name", guest));
     let words: Vec<&str> =
-        ["create", &file].into_iter().chain(name.words()).chain(settings.words()).collect();
+        ["create", &file].into_iter().chain(own.words()).chain(settings.words()).collect();
     lab.xl(&words)?;
     lab.domid(guest)?.with_context(|| format!("{guest} ended at once"))
 }

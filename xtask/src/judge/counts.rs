@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     const STATUS: &str = "ok status grants=1 parked=2 maps=3 reserved=4 ports=5 frames=6 \
-                          frames_free=7 heap=8 heap_free=9 stack=10 hypercalls=11 uptime=12";
+                          frames_free=7 heap=8 heap_free=9 stack=10 hypercalls=11 uptime=12 mode=pv";
 
     #[test]
     fn a_count_that_differs_is_named() {

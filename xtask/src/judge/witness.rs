@@ -60,6 +60,34 @@ pub mod said {
     pub const NO_PORT: &str = "common/event_channel.c:*:d*v0 EVTCHNOP failure: domain *, error *";
 }
 
+/// What Xen says for a debugger when xl makes a PVH guest: that it saves each part of the new machine,
+/// of which xl changes two. Nothing provokes any of it later.
+pub const CREATED_PVH: [Expected; 19] = [
+    saved("HVM d*v0 save: CPU"),
+    saved("HVM d* save: PIC"),
+    saved("HVM d* save: IOAPIC"),
+    saved("HVM d*v0 save: LAPIC"),
+    saved("HVM d*v0 save: LAPIC_REGS"),
+    saved("HVM d* save: PCI_IRQ"),
+    saved("HVM d* save: ISA_IRQ"),
+    saved("HVM d* save: PCI_LINK"),
+    saved("HVM d* save: PIT"),
+    saved("HVM d* save: RTC"),
+    saved("HVM d* save: HPET"),
+    saved("HVM d* save: PMTIMER"),
+    saved("HVM d*v0 save: MTRR"),
+    saved("HVM d* save: VIRIDIAN_DOMAIN"),
+    saved("HVM d*v0 save: CPU_XSAVE"),
+    saved("HVM d*v0 save: VIRIDIAN_VCPU"),
+    saved("HVM d*v0 save: VMCE_VCPU"),
+    saved("HVM d*v0 save: TSC_ADJUST"),
+    saved("HVM d*v0 save: CPU_MSR"),
+];
+
+const fn saved(line: &'static str) -> Expected {
+    Expected::perhaps(line, "xl makes a PVH guest")
+}
+
 /// When an expected line must be there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
@@ -267,6 +295,16 @@ mod tests {
     fn what_a_guest_wrote_itself_is_not_xens() {
         let log = "(XEN) one\r\n(d1) d1 is (XEN) d1\nmapping ker(XEN) two\r\nd1 Linux's\n(dog\n";
         assert_eq!(lines(log.as_bytes()), ["one", "two"]);
+    }
+
+    #[test]
+    fn what_xen_says_of_a_new_pvh_guest_is_expected_and_nothing_near_it() {
+        let said = "HVM d1v0 save: CPU\nHVM d12 save: PIC\nHVM1 restore: MTRR 0";
+        assert_eq!(judged(said, Ours::DomUs, &CREATED_PVH), Ok(()));
+        assert!(judged(said, Ours::DomUs, &[]).is_err());
+        for line in ["HVM d1v0 save: CPUX", "HVM d1 restore: PIC", "d1v0 HVM d1 save: PIC"] {
+            assert!(judged(line, Ours::DomUs, &CREATED_PVH).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::cpio::Archive;
 use super::packages::find;
-use super::{debian, hypervisor, libraries, qemu};
+use super::{Mode, debian, hypervisor, libraries, qemu};
 use crate::host::steps::step;
 use crate::host::{cargo, paths};
 
@@ -45,11 +45,13 @@ pub struct Dom0 {
     pub initramfs: PathBuf,
     /// Linux's command line, as far as the files decide it.
     pub arguments: String,
+    /// How its guests are run.
+    pub mode: Mode,
 }
 
 /// Puts dom0 together, for Debian's Xen or the one that was given; `guests` are the files that its
 /// programs find in their working directory.
-pub fn prepare(guests: &[PathBuf], given: Option<&Path>) -> Result<Dom0> {
+pub fn prepare(guests: &[PathBuf], given: Option<&Path>, mode: Mode) -> Result<Dom0> {
     let agent = program("agent")?;
     step("prepare dom0", || {
         let xen = qemu::prepare(given)?;
@@ -85,6 +87,7 @@ pub fn prepare(guests: &[PathBuf], given: Option<&Path>) -> Result<Dom0> {
             linux: kernel.strip_prefix(&target)?.to_owned(),
             initramfs,
             arguments: format!("PATH=/{path}"),
+            mode,
         })
     })
 }

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use super::dom0::Dom0;
 use super::line::{Incoming, Line};
-use super::qemu;
+use super::{Mode, qemu};
 use crate::host::children::Child;
 use crate::host::{paths, steps};
 
@@ -43,6 +43,7 @@ pub struct Lab {
     input_ended: bool,
     versions: String,
     booted: usize,
+    mode: Mode,
 }
 
 /// What a guest said so far.
@@ -84,6 +85,7 @@ impl Lab {
             input_ended: false,
             versions: String::new(),
             booted: 0,
+            mode: dom0.mode,
         };
         match lab.reply("ready", BOOT) {
             Ok(versions) => lab.versions = versions,
@@ -188,6 +190,11 @@ impl Lab {
     pub fn versions(&self) -> (&str, &str) {
         let value = |key| self.versions.split(' ').find_map(|word| word.strip_prefix(key));
         (value("xen=").unwrap_or("?"), value("linux=").unwrap_or("?"))
+    }
+
+    /// How the guests are run.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// All that a guest said.

@@ -3,9 +3,9 @@
 use anyhow::{Error, Result};
 
 use super::running::Lab;
-use super::view;
+use super::{Mode, view};
 use crate::judge::tally::Tally;
-use crate::judge::witness::{self, Expected, Ours};
+use crate::judge::witness::{self, CREATED_PVH, Expected, Ours};
 
 impl Tally {
     /// The check at the end of a lab: all that Xen said of our guests was expected.
@@ -14,7 +14,12 @@ impl Tally {
             // An answer of Xen's: what it wrote before is in the log.
             view::grants(lab)?;
             let said = witness::lines(&lab.xen_log()?);
-            witness::heard(&said, Ours::DomUs, expected).map_err(Error::msg)
+            let created = match lab.mode() {
+                Mode::Pv => &[][..],
+                Mode::Pvh => &CREATED_PVH,
+            };
+            let expected = [expected, created].concat();
+            witness::heard(&said, Ours::DomUs, &expected).map_err(Error::msg)
         })
     }
 }

@@ -38,7 +38,7 @@ const LINES: usize = 200;
 /// The tier, with a built image: once, or in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
     let peer = dom0::program_with_libraries("peer")?;
-    let dom0 = dom0::prepare(&[image::files()?, vec![peer]].concat(), run.xen.as_deref())?;
+    let dom0 = run.dom0(&[image::files()?, vec![peer]].concat())?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "across", ""))?;
     let mut tally = Tally::default();
     for _ in 0..run.extent.of(1, 5) {

@@ -42,7 +42,7 @@ const GUEST: &str = "conformance";
 pub fn run(run: &Run) -> Result<Tally> {
     let mut files = vec![dom0::program("conformance")?];
     files.extend(config::files(GUEST, Settings::none().memory(32).on_crash("preserve"))?);
-    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
+    let dom0 = run.dom0(&files)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "conformance", ""))?;
     let linux = step("scenarios on Linux", || on_linux(&mut lab))?;
     let ours = step("scenarios on Grantkit", || on_grantkit(&mut lab))?;

@@ -18,8 +18,8 @@ use crate::host::steps::{say, step};
 use crate::judge::reply::Reply;
 use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
+use crate::lab::Lab;
 use crate::lab::view::{self, Active};
-use crate::lab::{Lab, dom0};
 
 const GUEST: &str = "exhaust";
 /// One frame each of 512 entries and of 256 mappings; ports 1 to 20.
@@ -45,7 +45,7 @@ pub fn run(run: &Run) -> Result<Tally> {
     let mut files = image::files()?;
     files.extend(config::files(GUEST, settings)?);
     files.extend(output::files()?);
-    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
+    let dom0 = run.dom0(&files)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "exhaustion", ""))?;
     let mut tally = Tally::default();
     let name = "the last grant, mapping and port give their errors, and all else goes on";

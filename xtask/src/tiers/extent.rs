@@ -2,12 +2,26 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
+
+use crate::lab::Mode;
+use crate::lab::dom0::{self, Dom0};
+
 /// One run of a tier.
 pub struct Run {
     /// How much of it.
     pub extent: Extent,
     /// A hypervisor that was given; otherwise it is Debian's.
     pub xen: Option<PathBuf>,
+    /// How Xen runs the guests that xl creates.
+    pub mode: Mode,
+}
+
+impl Run {
+    /// A dom0 whose programs find `guests` in their working directory.
+    pub fn dom0(&self, guests: &[PathBuf]) -> Result<Dom0> {
+        dom0::prepare(guests, self.xen.as_deref(), self.mode)
+    }
 }
 
 /// How much of a tier is run.

@@ -21,7 +21,7 @@ use crate::guests::image;
 use crate::host::steps::step;
 use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
-use crate::lab::{Lab, dom0, view};
+use crate::lab::{Lab, view};
 
 /// Attacks after which the hostile guest is still there.
 const ATTACKS: [&[Attack]; 4] = [grants::ATTACKS, demo::LURES, demo::CALLS, rest::ATTACKS];
@@ -41,7 +41,7 @@ const EXPECTED: &[Expected] = &[
 pub fn run(run: &Run) -> Result<Tally> {
     let mut files = image::files()?;
     files.extend(config::files(HOSTILE, Settings::none().memory(8).on_crash("destroy"))?);
-    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
+    let dom0 = run.dom0(&files)?;
     let mut tally = Tally::default();
     for _ in 0..run.extent.of(1, 2) {
         let mut lab = step("boot the lab", || Lab::boot(&dom0, "hostile", ""))?;

@@ -17,7 +17,7 @@ use crate::judge::crash;
 use crate::judge::reply::same_bytes;
 use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
-use crate::lab::{Lab, PATIENCE, dom0};
+use crate::lab::{Lab, PATIENCE};
 
 /// A name, and what is done.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
@@ -52,7 +52,7 @@ const EXPECTED: &[Expected] = &[
 pub fn run(run: &Run) -> Result<Tally> {
     let mut files = image::files()?;
     files.extend(config::files(EARLY, Settings::none().memory(4))?);
-    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
+    let dom0 = run.dom0(&files)?;
     let mut tally = Tally::default();
     for (store, order) in (0..run.extent.of(1, 5)).flat_map(|_| LABS) {
         let name = format!("pair-{store}");

@@ -14,7 +14,7 @@ use crate::host::steps::step;
 use crate::judge::crash;
 use crate::judge::tally::Tally;
 use crate::judge::witness::Expected;
-use crate::lab::{Lab, PATIENCE, dom0};
+use crate::lab::{Lab, PATIENCE};
 
 /// A name, and what is done.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
@@ -36,7 +36,7 @@ const EXPECTED: &[Expected] =
 
 /// The whole tier.
 pub fn run(run: &Run) -> Result<Tally> {
-    let dom0 = dom0::prepare(&image::files()?, run.xen.as_deref())?;
+    let dom0 = run.dom0(&image::files()?)?;
     let mut tally = Tally::default();
     let mut lab = step("boot", || Lab::boot(&dom0, "xl", ""))?;
     for (name, check) in CHECKS {

@@ -1,8 +1,9 @@
 //! The ELF notes by which Xen's domain builders recognise the image.
 //!
 //! Relies on `grantkit.ld` for the addresses: VIRT_BASE here and BASE there are one number. There
-//! is no HYPERCALL_PAGE: hypercalls are inline `syscall` instructions (`hypercall.rs`). Numbers
-//! are `XEN_ELFNOTE_*` of xen/include/public/elfnote.h.
+//! is no HYPERCALL_PAGE: hypercalls are instructions of ours (`hypercall.rs`). For a PVH guest
+//! PHYS32_ENTRY alone counts, and physical addresses. Numbers are `XEN_ELFNOTE_*` of
+//! xen/include/public/elfnote.h.
 #![expect(unsafe_code, reason = "the notes are assembly data: Rust has no way to say `.note`")]
 
 use core::arch::global_asm;
@@ -31,6 +32,7 @@ xen_notes:
     xen_note 10, .asciz, "!writable_page_tables|pae_pgdir_above_4gb" # FEATURES
     xen_note 9,  .asciz, "yes"                                      # PAE_MODE
     xen_note 11, .asciz, "yes"                                      # BSD_SYMTAB
+    xen_note 18, .quad,  pvh_start - 0xffffffff80000000             # PHYS32_ENTRY
     .popsection
     "#
 );

@@ -70,7 +70,7 @@ pub fn entry(address: usize, level: u32) -> Option<TableEntry> {
 
 /// Where a page table is mapped. Tables of the builder's lie below `used_end`, so that finding
 /// `initial_end` by a walk does not depend on itself.
-fn table_address(pfn: Pfn) -> usize {
+pub fn table_address(pfn: Pfn) -> usize {
     if pfn < layout::used_end() { VIRT_BASE + pfn.0 as usize * PAGE_SIZE } else { address_of(pfn) }
 }
 

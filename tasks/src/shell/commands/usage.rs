@@ -81,7 +81,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             " frames={frames} frames_free={frames_free} heap={} heap_free={}",
             heap.used, heap.free
         )?;
-        write!(ok, " stack={stack} hypercalls={hypercalls} uptime={uptime}")?;
+        let mode = self.machine.mode();
+        write!(ok, " stack={stack} hypercalls={hypercalls} uptime={uptime} mode={mode}")?;
         Ok(())
     }
 

@@ -43,6 +43,7 @@ const KEYS: [(&str, &[&str]); 22] = [
             "stack",
             "hypercalls",
             "uptime",
+            "mode",
         ],
     ),
     ("counters", &["hypercalls", "events_in", "events_out", "zeroed", "copied", "allocations"]),

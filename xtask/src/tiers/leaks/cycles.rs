@@ -15,7 +15,7 @@ use crate::host::steps::{say, step};
 use crate::judge::reply::Reply;
 use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
-use crate::lab::{Lab, dom0, view};
+use crate::lab::{Lab, view};
 
 const GUEST: &str = "cycles";
 /// What all cycles may take.
@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 pub fn run(run: &Run, seed: u64) -> Result<Tally> {
     let cycles = run.extent.of(1_000, 10_000);
     let settings = Settings::none().memory(8).extra(&format!("seed={seed} cycles={cycles}"));
-    let dom0 = dom0::prepare(&config::files(GUEST, settings)?, run.xen.as_deref())?;
+    let dom0 = run.dom0(&config::files(GUEST, settings)?)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "leaks-cycles", ""))?;
     let mut tally = Tally::default();
     tally.check(&mut lab, "cycles of sharing leave nothing", |lab| check(lab, cycles))?;

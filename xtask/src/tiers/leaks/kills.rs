@@ -15,7 +15,7 @@ use crate::host::random::Draw;
 use crate::host::steps::{say, step};
 use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
-use crate::lab::{Lab, dom0, view};
+use crate::lab::{Lab, view};
 
 /// How many ends lie between two whole runs: the survivor tells of so many that are gone, and then
 /// holds its peace.
@@ -36,7 +36,7 @@ pub fn run(run: &Run, draw: &mut Draw) -> Result<Tally> {
     let kills = run.extent.of(5, 100);
     let mut files = image::files()?;
     files.extend(config::files("mortal", Settings::none().memory(8).on_crash("destroy"))?);
-    let dom0 = dom0::prepare(&files, run.xen.as_deref())?;
+    let dom0 = run.dom0(&files)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "leaks-kills", ""))?;
     let mut tally = Tally::default();
     let [granter, mapper] = PAIR;

@@ -1,0 +1,77 @@
+//! The rings of the console and of xenstore, which are behind all memory.
+//!
+//! Both must be there from the first line on, before there is a frame for a table: each has an entry
+//! of the level 2 table, which shows the 2 MiB around its page until [`protect`] leaves the page
+//! alone, at the same address.
+#![expect(unsafe_code, reason = "maps the rings")]
+
+use drivers::{Errno, PortNumber};
+use spin::Once;
+use x86_64::structures::paging::PageTableFlags as Flags;
+use xen_sys::hvm::params::HvmParam;
+
+use super::{hypercall, paging};
+use crate::metal::interface::Ring;
+use crate::metal::memory::layout::VIRT_BASE;
+use crate::metal::memory::tables::{DATA, entry};
+use crate::metal::memory::{Gfn, PAGE_SIZE, REGION_SIZE, TABLE_ENTRIES};
+
+/// The entries of the level 2 table: the last two.
+pub const FIRST: usize = TABLE_ENTRIES - 2;
+
+/// Frames and ports from here on are none that a builder gives.
+const NO_FRAME: u64 = 1 << 36;
+const NO_PORT: u64 = 4096;
+
+/// A ring, and its frame.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    ring: Ring,
+    gfn: Gfn,
+}
+
+static CONSOLE: Once<Found> = Once::new();
+static XENSTORE: Once<Found> = Once::new();
+
+/// Finds both, and maps them.
+///
+/// # Errors
+/// ENODEV if there is no console; Xen's if it doesn't know the parameters.
+pub fn init() -> Result<(), Errno> {
+    let console = find(FIRST, HvmParam::CONSOLE_PFN, HvmParam::CONSOLE_EVTCHN)?;
+    CONSOLE.call_once(|| console);
+    // Without it the boot stops when xenstore's turn has come.
+    if let Ok(xenstore) = find(FIRST + 1, HvmParam::STORE_PFN, HvmParam::STORE_EVTCHN) {
+        XENSTORE.call_once(|| xenstore);
+    }
+    Ok(())
+}
+
+fn find(slot: usize, frame: HvmParam, port: HvmParam) -> Result<Found, Errno> {
+    let (pfn, port) = (hypercall::param(frame)?, hypercall::param(port)?);
+    if pfn == 0 || pfn >= NO_FRAME || port == 0 || port >= NO_PORT {
+        return Err(Errno::ENODEV);
+    }
+    let around = Gfn(pfn & !(TABLE_ENTRIES as u64 - 1));
+    // SAFETY: the entry shows addresses at which nothing lives yet.
+    unsafe { paging::set_region(slot, entry(around, DATA | Flags::HUGE_PAGE)) };
+    let page = VIRT_BASE + slot * REGION_SIZE + (pfn - around.0) as usize * PAGE_SIZE;
+    Ok(Found { ring: Ring { page, port: PortNumber(port as u32) }, gfn: Gfn(pfn) })
+}
+
+/// What the page at `address` shows in the end.
+pub fn page_entry(address: usize) -> u64 {
+    let found = [&CONSOLE, &XENSTORE].into_iter().filter_map(Once::get);
+    let mut here = found.filter(|found| found.ring.page == address);
+    here.next().map_or(0, |found| entry(found.gfn, DATA))
+}
+
+/// The console's ring.
+pub fn console() -> Option<Ring> {
+    CONSOLE.get().map(|found| found.ring)
+}
+
+/// The ring of xenstore.
+pub fn xenstore() -> Option<Ring> {
+    XENSTORE.get().map(|found| found.ring)
+}

@@ -1,0 +1,5 @@
+//! `hvm/`: guests in a hardware container, PVH ones among them.
+
+pub mod hvm_op;
+pub mod params;
+pub mod start_info;
