@@ -14,6 +14,7 @@ mod leaks; // what is left behind by cycles of sharing and by killed peers
 mod model; // random calls on a real Xen, against the model
 mod newcomer; // a guest of one's own, outside the repository
 mod pair; // all that needs xl and two guests
+mod pvh; // the same image as PVH guests
 mod smoke; // boots and crashes that must go right
 mod xl; // what a toolstack asks of a guest, and does to it
 
@@ -91,6 +92,14 @@ pub const TIERS: &[Tier] = &[
         full: Some("of 60 s"),
         pvh: true,
         run: xl::run,
+    },
+    Tier {
+        name: "pvh",
+        about: "The same image as PVH guests: the demo, the self-test, crashes, and what xl does",
+        small: "once",
+        full: Some("5 times"),
+        pvh: false,
+        run: pvh::run,
     },
     Tier {
         name: "conformance",

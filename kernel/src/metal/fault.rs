@@ -29,7 +29,7 @@ pub fn execute_data() {
 
 /// Uses up the stack.
 pub fn overflow_stack() {
-    overflow(0);
+    crash_by_recursion(0);
 }
 
 #[inline(never)]
@@ -47,7 +47,7 @@ fn execute(address: usize) {
 
 #[inline(never)]
 #[expect(unconditional_recursion, reason = "that is how a stack overflows")]
-fn overflow(depth: u64) -> u64 {
+fn crash_by_recursion(depth: u64) -> u64 {
     let filler = black_box([depth; 16]);
-    overflow(depth + 1) + filler[0]
+    crash_by_recursion(depth + 1) + filler[0]
 }

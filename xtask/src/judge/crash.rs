@@ -25,6 +25,10 @@ pub const CRASHES: [Crash; 6] = [
     Crash::new("stack", &[]),
 ];
 
+/// The crash of a stack where it can leave a dump: a PVH guest has another stack for that.
+pub const STACK_DUMP: Crash =
+    Crash::new("stack", &["page fault", "CR2 ffffffff8", ": write where nothing is mapped"]);
+
 impl Crash {
     const fn new(word: &'static str, signs: &'static [&'static str]) -> Crash {
         Crash { word, signs }
@@ -60,11 +64,11 @@ pub fn crash(crash: &Crash, guest: &[String], xen: &[String]) -> Result<(), Stri
     if ended_by_xen(xen) {
         return Err("Xen had to end the domain: the guest's own handler did not".into());
     }
-    dump(first, others, guest)
+    dump_of(first, others, guest)
 }
 
 /// A dump that begins with `first`, has the other signs and names what crashed.
-fn dump(first: &str, others: &[&str], guest: &[String]) -> Result<(), String> {
+fn dump_of(first: &str, others: &[&str], guest: &[String]) -> Result<(), String> {
     let start = guest
         .iter()
         .position(|line| line.contains(first))
@@ -84,9 +88,16 @@ fn dump(first: &str, others: &[&str], guest: &[String]) -> Result<(), String> {
 
 /// A guest that `xl` started left the dump of this crash on its console.
 pub fn dumped(word: &str, guest: &[String]) -> Result<(), String> {
-    let signs = CRASHES.iter().find(|crash| crash.word == word).map_or(&[][..], |c| c.signs);
-    let (first, others) = signs.split_first().ok_or("this crash leaves no dump")?;
-    dump(first, others, guest)
+    CRASHES
+        .iter()
+        .find(|crash| crash.word == word)
+        .map_or(Err("no crash".into()), |crash| dump(crash, guest))
+}
+
+/// The same of any crash that leaves one.
+pub fn dump(crash: &Crash, guest: &[String]) -> Result<(), String> {
+    let (first, others) = crash.signs.split_first().ok_or("this crash leaves no dump")?;
+    dump_of(first, others, guest)
 }
 
 /// A backtrace line: an address in the kernel, and a demangled name with `crash` in it.

@@ -4,6 +4,7 @@
 //! order, then checks of what a toolstack does to a guest. Each destroys what it left behind, so
 //! that the next one begins with no guest.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -51,7 +52,7 @@ const EXPECTED: &[Expected] = &[
 /// The whole tier, in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
     let mut files = image::files()?;
-    files.extend(config::files(EARLY, Settings::none().memory(4))?);
+    files.extend(more_files()?);
     let dom0 = run.dom0(&files)?;
     let mut tally = Tally::default();
     for (store, order) in (0..run.extent.of(1, 5)).flat_map(|_| LABS) {
@@ -63,13 +64,24 @@ pub fn run(run: &Run) -> Result<Tally> {
             tally.count(step.outcome.is_ok());
         }
         clear(&mut lab)?;
-        for (name, check) in CHECKS {
-            tally.check(&mut lab, name, check)?;
-            clear(&mut lab)?;
-        }
+        check(&mut lab, &mut tally)?;
         tally.witness(&mut lab, EXPECTED)?;
     }
     Ok(tally)
+}
+
+/// What the checks need besides the image.
+pub fn more_files() -> Result<Vec<PathBuf>> {
+    Ok(config::files(EARLY, Settings::none().memory(4))?.into())
+}
+
+/// What a toolstack does to a guest.
+pub fn check(lab: &mut Lab, tally: &mut Tally) -> Result<()> {
+    for (name, check) in CHECKS {
+        tally.check(lab, name, check)?;
+        clear(lab)?;
+    }
+    Ok(())
 }
 
 fn smallest(lab: &mut Lab) -> Result<()> {

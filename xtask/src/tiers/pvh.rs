@@ -1,0 +1,64 @@
+//! The pvh tier: the same image as PVH guests, with the demo, the self-test, every crash, and what xl
+//! does to a guest.
+//!
+//! xl has no place for a PVH guest alone, so all of it is in a lab. The other tiers have `--pvh`.
+
+use anyhow::{Error, Result, ensure};
+
+use super::extent::Run;
+use super::pair;
+use crate::guests::config::Settings;
+use crate::guests::life::{self, GUEST, PAIR, at_prompt, clear, gone};
+use crate::guests::{demo, image};
+use crate::host::steps::step;
+use crate::judge::crash::{CRASHES, STACK_DUMP, dump};
+use crate::judge::reply;
+use crate::judge::tally::Tally;
+use crate::judge::witness::{Expected, said};
+use crate::lab::{Lab, Mode};
+
+/// What a debug Xen says besides what it says of a pair.
+const EXPECTED: &[Expected] = &[
+    Expected::debug(said::READ_ONLY, "the demo maps a read-only page"),
+    Expected::debug(said::ENDED, "the demo's mapper is destroyed while it maps"),
+    Expected::debug(said::NO_DOMAIN, "the self-test maps from a domain that is not there"),
+];
+
+/// The whole tier, in full five times.
+pub fn run(run: &Run) -> Result<Tally> {
+    let run = &Run { extent: run.extent, xen: run.xen.clone(), mode: Mode::Pvh };
+    let dom0 = run.dom0(&[image::files()?, pair::more_files()?].concat())?;
+    let mut tally = Tally::default();
+    for _ in 0..run.extent.of(1, 5) {
+        let mut lab = step("boot the lab", || Lab::boot(&dom0, "pvh", ""))?;
+        for step in demo::prove(&mut lab, PAIR)? {
+            tally.count(step.outcome.is_ok());
+        }
+        clear(&mut lab)?;
+        tally.check(&mut lab, "the self-test in 2 MiB", selftest)?;
+        clear(&mut lab)?;
+        for crash in CRASHES.iter().filter(|crash| !crash.signs.is_empty()).chain([&STACK_DUMP]) {
+            let name = format!("crash {} leaves a dump", crash.word);
+            tally.check(&mut lab, &name, |lab| {
+                at_prompt(lab, &Settings::none().on_crash("destroy"))?;
+                let mark = lab.command(GUEST, &format!("crash {}", crash.word))?;
+                gone(lab, GUEST)?;
+                life::crashed(lab, GUEST)?;
+                dump(crash, &lab.lines_from(GUEST, mark)).map_err(Error::msg)
+            })?;
+            clear(&mut lab)?;
+        }
+        pair::check(&mut lab, &mut tally)?;
+        tally.witness(&mut lab, EXPECTED)?;
+    }
+    Ok(tally)
+}
+
+fn selftest(lab: &mut Lab) -> Result<()> {
+    at_prompt(lab, &Settings::none().memory(2))?;
+    lab.ask(GUEST, "selftest")?;
+    reply::all_passed(&lab.lines(GUEST), "selftest").map_err(Error::msg)?;
+    let status = lab.ask(GUEST, "status")?;
+    ensure!(status.ends_with(" mode=pvh"), "{status}");
+    Ok(())
+}
