@@ -231,13 +231,19 @@ pub unsafe trait Memory {
     fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno>;
 
     /// What a map operation says to have page `page` of a slot mapped: under PV an address or that
-    /// of a page-table entry, under PVH a guest-physical address. It may change when the domain is
-    /// restored, and not otherwise.
+    /// of a page-table entry, under PVH a guest-physical address. It changes when the domain is
+    /// restored ([`Memory::restores`]), and not otherwise.
     ///
     /// # Implementation safety
     /// A map that names it makes the foreign page appear at the slot's address + `page` * 4096, and
     /// changes nothing else. A page beyond what was prepared gives an address that Xen refuses.
     fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr;
+
+    /// How often the domain was restored: each time, what [`Memory::host_addr`] said before is of
+    /// no use.
+    fn restores(&self) -> u32 {
+        0
+    }
 
     /// Takes address space back.
     ///

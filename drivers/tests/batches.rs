@@ -6,7 +6,7 @@ use common::errno;
 use drivers::buffer::Buffer;
 use drivers::gntdev::{CopyEnd, ReadOnly, ReadWrite, Segment};
 use drivers::shared::SharedMut;
-use drivers::{Call, Errno, GrantStatus, Pages};
+use drivers::{Access, Call, Errno, GrantStatus, Pages};
 use fake_xen::{Fault, Pair};
 
 #[test]
@@ -48,6 +48,28 @@ fn what_was_mapped_read_only_can_be_mapped_writable_afterwards() {
     let mapping = reservation.map::<ReadWrite>().unwrap();
     mapping.write(4090, b"crosses a page").unwrap();
     assert_eq!(&common::bytes::<14>(&export, 4090), b"crosses a page");
+}
+
+#[test]
+fn a_reservation_is_mapped_again_after_every_frame_has_another_number() {
+    let pair = Pair::new();
+    let export = pair.alice.share(&pair.bob, 9);
+    let grants = pair.alice.offer(&export);
+    let indexed = pair.bob.gntdev.open_indexed().unwrap();
+    let index = indexed.map_grant_ref(&grants).unwrap();
+    let mut reservation = pair.bob.reserve(&grants);
+    for (byte, access) in [(1, Access::ReadWrite), (2, Access::ReadOnly), (3, Access::ReadWrite)] {
+        export.write(8 * 4096, &[byte]).unwrap();
+        let mapping = reservation.map::<ReadWrite>().unwrap();
+        assert_eq!(common::bytes(&mapping, 8 * 4096), [byte]);
+        reservation = mapping.unmap().unwrap();
+        let addr = indexed.mmap(index, Pages(9), true, access).unwrap();
+        let mut read = [0];
+        indexed.read(addr + 8 * 4096, &mut read).unwrap();
+        assert_eq!(read, [byte]);
+        indexed.munmap(addr, Pages(9)).unwrap();
+        pair.bob.xen.restore();
+    }
 }
 
 #[test]

@@ -11,12 +11,15 @@ mod traps;
 
 use core::sync::atomic::Ordering;
 
+use drivers::memory::HostAddr;
 use drivers::{Errno, Hypervisor};
+use spin::Mutex;
+use xen_sys::grant_table::Gntmap;
 use xen_sys::xen::{MmuUpdate, StartInfo, Uvmf};
 
 use crate::metal::interface::{Interface, Ring, choose};
 use crate::metal::memory::tables::{DATA, READ_ONLY, TABLE, entry};
-use crate::metal::memory::{Gfn, Pfn, access};
+use crate::metal::memory::{Gfn, PAGE_SIZE, Pfn, REGION_SIZE, TABLE_ENTRIES, access, translate};
 use crate::metal::{boot, shared_info};
 use crate::{Mode, Xen};
 
@@ -26,6 +29,16 @@ extern "C" fn on_boot_stack(start_info: *const StartInfo, stack_end: usize) -> !
     // SAFETY: what Xen passed in RSI, and RSP at entry.
     unsafe { start_info::init(start_info, stack_end) };
     boot::go_on()
+}
+
+/// The L1 table that was asked for last: tables are made for good, and a walk to one takes long.
+static KNOWN: Mutex<Known> = Mutex::new(Known { region: 0, table: 0 });
+
+struct Known {
+    /// What it maps, in multiples of 2 MiB; 0, where no window is, for none.
+    region: usize,
+    /// Its machine address.
+    table: u64,
 }
 
 /// The interface of a PV guest.
@@ -83,9 +96,26 @@ impl Interface for Pv {
         unsafe { self.set_page(address, entry(Gfn(told), DATA)) }
     }
 
-    /// A virtual address: Xen finds the L1 entry by our tables. Nothing is mapped at 0.
+    /// A virtual address. Nothing is mapped at 0.
     fn host_addr(&self, address: Option<usize>) -> u64 {
         address.unwrap_or(0) as u64
+    }
+
+    /// The machine address of the L1 entry itself saves Xen the walk through our tables. It is good
+    /// for all that the table maps.
+    fn host_run(&self, address: usize) -> HostAddr {
+        let (region, index) = (address / REGION_SIZE, address / PAGE_SIZE % TABLE_ENTRIES);
+        let known = &mut *KNOWN.lock();
+        if known.region != region {
+            let Some(entry) = translate::entry(region * REGION_SIZE, 1) else {
+                let addr = self.host_addr(None);
+                return HostAddr { addr, flags: Gntmap::empty(), pages: 1, stride: 0 };
+            };
+            *known = Known { region, table: entry.physical };
+        }
+        let stride = size_of::<u64>() as u64;
+        let (addr, pages) = (known.table + index as u64 * stride, (TABLE_ENTRIES - index) as u32);
+        HostAddr { addr, flags: Gntmap::CONTAINS_PTE, pages, stride }
     }
 
     unsafe fn probe_write(&self, address: usize, value: u8) -> bool {

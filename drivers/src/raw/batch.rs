@@ -62,6 +62,20 @@ fn fill_run(
     pages
 }
 
+/// Says anew where operations for the pages of a slot from `first` on have them mapped, in which
+/// nothing is mapped now.
+pub(super) fn refill<X: Platform>(
+    xen: &X,
+    slot: &PageSlot,
+    first: u32,
+    ops: &mut [GnttabMapGrantRef],
+) {
+    for (page, op) in (first..).zip(ops) {
+        let host = xen.host_addr(slot, page);
+        (op.host_addr, op.flags) = (host.addr, Gntmap::HOST_MAP | host.flags);
+    }
+}
+
 /// What an operation is to map.
 pub(super) fn grant(op: &GnttabMapGrantRef) -> ClaimedGrant {
     ClaimedGrant::new(op.dom, op.ref_)

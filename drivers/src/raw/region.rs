@@ -32,6 +32,8 @@ pub(crate) struct Region<X: Platform> {
     writable: u32,
     /// Whether some of them may be mapped while not all are: Xen would not unmap them.
     rest: bool,
+    /// How often the domain had been restored when the operations were filled in.
+    filled: u32,
     notice: Option<RegionNotice>,
 }
 
@@ -54,7 +56,7 @@ impl<X: Platform> Region<X> {
         lengthen(&mut ops, grants.len(), batch::empty())?;
         let (part, addr) = space.take(Pages(pages))?;
         space.fill(&part, &mut ops, grants);
-        let (space, part) = (space.clone(), Some(part));
+        let (filled, space, part) = (space.xen().restores(), space.clone(), Some(part));
         Ok(Self {
             space,
             part,
@@ -64,6 +66,7 @@ impl<X: Platform> Region<X> {
             readable: 0,
             writable: 0,
             rest: false,
+            filled,
             notice: None,
         })
     }
@@ -106,6 +109,11 @@ impl<X: Platform> Region<X> {
     pub(crate) fn map(&mut self, access: Access) -> Result<(), Error> {
         if self.whole.is_some() || self.rest {
             return Err(Error::Local(Errno::EINVAL, "a page of it is still mapped"));
+        }
+        let restores = self.space.xen().restores();
+        if let Some(part) = self.part.as_ref().filter(|_| self.filled != restores) {
+            self.space.refill(part, &mut self.ops);
+            self.filled = restores;
         }
         let (xen, barred) = (self.space.xen(), self.space.barred());
         // SAFETY: the addresses are this region's, prepared, and hold nothing: what was mapped was

@@ -109,6 +109,14 @@ impl<X: Platform> Space<X> {
         }
     }
 
+    /// Fills in anew where the operations for a part go. Nothing is mapped there.
+    pub(super) fn refill(&self, part: &Part, ops: &mut [GnttabMapGrantRef]) {
+        let parts = self.parts.lock();
+        if let Some(slot) = &parts.slot {
+            batch::refill(&self.xen, slot, part.run.start, ops);
+        }
+    }
+
     /// Takes a part back, in which nothing is mapped.
     pub(super) fn give(&self, part: Part) {
         let parts = &mut *self.parts.lock();

@@ -27,6 +27,8 @@ pub(crate) struct Window<X: Platform> {
     ops: Vec<GnttabMapGrantRef>,
     /// Room for one batch of unmaps, as long as `ops`.
     unmaps: Vec<GnttabUnmapGrantRef>,
+    /// How often the domain had been restored when the operations were filled in.
+    filled: u32,
 }
 
 impl<X: Platform> Window<X> {
@@ -36,8 +38,8 @@ impl<X: Platform> Window<X> {
     /// ENOMEM.
     pub(crate) fn new(xen: &X, own: DomId, pages: u32) -> Result<Self, Error> {
         let slot = ManuallyDrop::new(xen.reserve_slot(pages).ok_or(NO_ADDRESS_SPACE)?);
-        let (barred, xen) = (batch::barred(xen, own), xen.clone());
-        Ok(Self { xen, barred, slot, ops: Vec::new(), unmaps: Vec::new() })
+        let (barred, filled, xen) = (batch::barred(xen, own), xen.restores(), xen.clone());
+        Ok(Self { xen, barred, slot, ops: Vec::new(), unmaps: Vec::new(), filled })
     }
 
     /// The address of page `index`.
@@ -101,6 +103,11 @@ impl<X: Platform> Window<X> {
     /// # Panics
     /// If something is mapped in the run: the caller's table says what is.
     pub(crate) fn map(&mut self, run: Range<u32>, access: Access) -> Result<(), Error> {
+        if self.filled != self.xen.restores() {
+            // Nothing that was mapped before is mapped still.
+            self.filled = self.xen.restores();
+            batch::refill(&self.xen, &self.slot, 0, &mut self.ops);
+        }
         let (ops, unmaps) = run_of(&mut self.ops, &mut self.unmaps, &run)?;
         assert!(ops.iter().all(|op| batch::mapped(op).is_none()), "mapped over a mapping");
         // SAFETY: prepared pages of our slot with nothing mapped there: asserted above. A page

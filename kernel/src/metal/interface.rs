@@ -6,8 +6,10 @@
 
 use core::fmt::Debug;
 
+use drivers::memory::HostAddr;
 use drivers::{Errno, PortNumber};
 use spin::Once;
+use xen_sys::grant_table::Gntmap;
 
 use super::memory::{Gfn, Pfn};
 use crate::Mode;
@@ -80,6 +82,12 @@ pub trait Interface: Debug + Sync {
     /// The `host_addr` of a map operation for the page at `address` of the window; for `None` one
     /// that Xen refuses.
     fn host_addr(&self, address: Option<usize>) -> u64;
+
+    /// The same with what kind of address it is, and for how many pages behind it, too.
+    fn host_run(&self, address: usize) -> HostAddr {
+        let addr = self.host_addr(Some(address));
+        HostAddr { addr, flags: Gntmap::empty(), pages: 1, stride: 0 }
+    }
 
     /// Stores one byte; whether that changed memory.
     ///

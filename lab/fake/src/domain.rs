@@ -169,6 +169,8 @@ pub(super) struct Domain {
     pub(super) ptes: BTreeMap<usize, Pte>,
     /// Address space that was reserved, by first address.
     pub(super) slots: BTreeMap<usize, AddressRange>,
+    /// How often it was restored.
+    pub(super) restores: u32,
     pub(super) typed: VecDeque<u8>,
     pub(super) printed: Vec<u8>,
     /// Whether the console daemon is there to empty the ring.
@@ -198,6 +200,7 @@ impl Domain {
             paged_out: BTreeMap::new(),
             ptes: BTreeMap::new(),
             slots: BTreeMap::new(),
+            restores: 0,
             typed: VecDeque::new(),
             printed: Vec::new(),
             daemon: true,

@@ -81,6 +81,17 @@ impl FakeXen {
         domain.paged_out.insert(gfn.into(), answers);
     }
 
+    /// The domain is saved and restored: its page tables lie elsewhere in the machine.
+    ///
+    /// # Panics
+    /// If it maps anything, which Xen would not restore.
+    pub fn restore(&self) {
+        let state = &mut *self.world.lock();
+        let domain = state.domain(self.domid);
+        assert!(domain.maptrack.iter().all(Option::is_none), "what is mapped is not restored");
+        domain.restores += 1;
+    }
+
     /// Runs `run` when this domain looks at its grant table for the `looks`th time from now: what a
     /// peer does just then, between a look at an entry and its end.
     pub fn interrupt(&self, looks: u64, run: impl FnOnce() + Send + 'static) {

@@ -42,6 +42,8 @@ pub(super) struct Maptrack {
     readonly: bool,
     /// Xen doesn't keep this; the fake does, to see that handle and address belong together.
     host_addr: u64,
+    /// The address that it means.
+    addr: usize,
 }
 
 impl Domain {
@@ -169,7 +171,7 @@ impl WorldState {
                 "PVH guest {mapper} maps a page of its own, and loses it where it was"
             );
             // A PV mapper needs the L1 table to be there.
-            let Some(addr) = self.domain(mapper).address_of(op.host_addr) else {
+            let Some(addr) = self.domain(mapper).address_of(op.host_addr, op.flags) else {
                 return GrantStatus::GENERAL_ERROR;
             };
             // Not if the granter has changed the entry since it was looked at.
@@ -181,7 +183,8 @@ impl WorldState {
         let pte = Pte { gfn: active.gfn, frame, writable: !readonly, handle: Some(handle) };
         let over = domain.ptes.insert(addr, pte);
         assert!(over.is_none(), "domain {mapper} mapped over a mapping at {addr:#x}");
-        let track = Maptrack { granter: op.dom, gref: op.ref_, readonly, host_addr: op.host_addr };
+        let track =
+            Maptrack { granter: op.dom, gref: op.ref_, readonly, host_addr: op.host_addr, addr };
         domain.maptrack[handle as usize] = Some(track);
         op.handle = handle;
         GrantStatus::OKAY
@@ -228,8 +231,7 @@ impl WorldState {
         };
         assert_eq!(track.host_addr, op.host_addr, "handle and address don't belong together");
         *slot = None;
-        let addr = domain.address_of(op.host_addr).expect("a mapping's address");
-        let pte = domain.ptes.remove(&addr).expect("a mapping has its entry");
+        let pte = domain.ptes.remove(&track.addr).expect("a mapping has its entry");
         assert_eq!(pte.handle, Some(op.handle), "the entry is that of another mapping");
         self.unpin(&track);
         GrantStatus::OKAY

@@ -12,7 +12,8 @@ use std::vec::Vec;
 use super::WorldState;
 use super::domain::{Domain, Mode};
 use drivers::Errno;
-use drivers::memory::{FrameCount, PAGE_SIZE, Page, PageSlot};
+use drivers::memory::{FrameCount, HostAddr, PAGE_SIZE, Page, PageSlot};
+use xen_sys::grant_table::Gntmap;
 
 /// Where a domain sees its own memory, so that addresses never coincide.
 const OWN_BASE: usize = 0x1000_0000_0000;
@@ -33,6 +34,13 @@ pub(super) fn first_gfn(mode: Mode, domid: u16) -> u64 {
         Mode::Pvh => 0x100,
     }
 }
+
+/// Where the page-table entries for that are in the machine: so many bytes of them, and others after
+/// each restore.
+const ENTRY_BASE: u64 = 0x10_0000_0000;
+const ENTRIES: u64 = 1 << 36;
+/// Bytes of an entry.
+const ENTRY: u64 = 8;
 
 /// One machine frame. Whoever holds the `Arc` keeps it, as Xen's page references do.
 ///
@@ -143,28 +151,45 @@ impl Domain {
 
     /// What a map operation says for a page at an address, and for how many pages behind it the
     /// addresses follow.
-    pub(super) fn host_addr(&self, addr: usize) -> (u64, u32) {
+    ///
+    /// Under PV that is the machine address of its page-table entry, which is another one each time
+    /// that the domain was restored.
+    pub(super) fn host_addr(&self, addr: usize) -> HostAddr {
         let ready = || {
             let (first, slot) = self.slots.range(..=addr).next_back()?;
             let end = first + slot.prepared as usize * PAGE_SIZE;
             Some((end.checked_sub(addr)? / PAGE_SIZE) as u32).filter(|ready| *ready > 0)
         };
-        match self.config.mode {
-            Mode::Pv => (addr as u64, u32::MAX),
-            Mode::Pvh => match ready() {
-                Some(ready) => (PHYSICAL_BASE + (addr - SLOT_BASE) as u64, ready),
-                None => (NO_PHYSICAL, 1),
-            },
-        }
+        let offset = (addr - SLOT_BASE) as u64;
+        let (addr, flags, stride, pages) = match self.config.mode {
+            Mode::Pv => {
+                let entry = offset / PAGE_SIZE as u64 * ENTRY;
+                let addr = ENTRY_BASE + u64::from(self.restores) * ENTRIES + entry;
+                (addr, Gntmap::CONTAINS_PTE, ENTRY, u32::MAX)
+            }
+            Mode::Pvh => {
+                let (ready, flags) = (ready(), Gntmap::empty());
+                let addr = ready.map_or(NO_PHYSICAL, |_| PHYSICAL_BASE + offset);
+                (addr, flags, PAGE_SIZE as u64, ready.unwrap_or(1))
+            }
+        };
+        HostAddr { addr, flags, pages, stride }
     }
 
     /// The address that a map operation means. `None` if Xen refuses to map there.
     ///
     /// # Panics
-    /// Where Xen doesn't refuse, and no honest guest maps: over its memory, and at addresses that
-    /// nobody reserved.
-    pub(super) fn address_of(&self, host_addr: u64) -> Option<usize> {
+    /// Where Xen doesn't refuse, and no honest guest maps: over its memory, at addresses that nobody
+    /// reserved, and at the machine address that an entry had before the domain was restored.
+    pub(super) fn address_of(&self, host_addr: u64, flags: Gntmap) -> Option<usize> {
+        let entry = flags.contains(Gntmap::CONTAINS_PTE);
         let addr = match self.config.mode {
+            Mode::Pv if entry => {
+                let entry = host_addr.checked_sub(ENTRY_BASE)?;
+                let (era, entry) = (entry / ENTRIES, entry % ENTRIES);
+                assert_eq!(era, self.restores.into(), "a machine address of before the restore");
+                SLOT_BASE + (entry / ENTRY) as usize * PAGE_SIZE
+            }
             Mode::Pv => host_addr as usize,
             Mode::Pvh if host_addr == NO_PHYSICAL => return None,
             Mode::Pvh => {
@@ -189,7 +214,7 @@ impl Domain {
         let pte = pte.unwrap_or_else(|| match self.config.mode {
             Mode::Pvh if self.is_prepared(addr) => panic!(
                 "a hole: {addr:#x} leads to guest-physical {:#x}, where nothing is",
-                self.host_addr(addr).0
+                self.host_addr(addr).addr
             ),
             _ => panic!("page fault: nothing is mapped at {addr:#x}"),
         });

@@ -12,7 +12,7 @@ use xen_sys::event_channel::{
     EvtchnStatus,
 };
 use xen_sys::grant_table::{
-    Gntmap, GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
+    GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabQuerySize, GnttabSetupTable,
     GnttabUnmapGrantRef, GrantEntryV1,
 };
 use xen_sys::xen::DOMID_SELF;
@@ -193,9 +193,13 @@ unsafe impl Memory for FakeXen {
 
     fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr {
         let addr = slot.addr() + page as usize * PAGE_SIZE;
-        let (addr, ready) = self.of(&mut self.world.lock()).host_addr(addr);
-        let pages = slot.pages().saturating_sub(page).min(RUN - page % RUN).min(ready);
-        HostAddr { addr, flags: Gntmap::empty(), pages, stride: PAGE_SIZE as u64 }
+        let host = self.of(&mut self.world.lock()).host_addr(addr);
+        let pages = slot.pages().saturating_sub(page).min(RUN - page % RUN).min(host.pages);
+        HostAddr { pages, ..host }
+    }
+
+    fn restores(&self) -> u32 {
+        self.of(&mut self.world.lock()).restores
     }
 
     unsafe fn release_slot(&self, slot: PageSlot) {

@@ -73,10 +73,13 @@ unsafe impl Memory for Xen {
     fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr {
         // A page that was not prepared has no L1 table, or an empty place in one that an earlier
         // slot left. Beyond the slot there is none that Xen would take.
-        let inside = (page < slot.pages()).then(|| slot.addr() + page as usize * PAGE_SIZE);
-        let addr = interface().host_addr(inside);
-        let pages = slot.pages().saturating_sub(page);
-        HostAddr { addr, flags: Gntmap::empty(), pages, stride: PAGE_SIZE as u64 }
+        let left = slot.pages().saturating_sub(page);
+        if left == 0 {
+            let addr = interface().host_addr(None);
+            return HostAddr { addr, flags: Gntmap::empty(), pages: 1, stride: 0 };
+        }
+        let run = interface().host_run(slot.addr() + page as usize * PAGE_SIZE);
+        HostAddr { pages: run.pages.min(left), ..run }
     }
 
     unsafe fn release_slot(&self, slot: PageSlot) {
