@@ -16,6 +16,7 @@ mod newcomer; // a guest of one's own, outside the repository
 mod pair; // all that needs xl and two guests
 mod pvh; // the same image as PVH guests
 mod smoke; // boots and crashes that must go right
+mod vchan; // byte channels, also with C's
 mod xl; // what a toolstack asks of a guest, and does to it
 
 use anyhow::{Result, bail};
@@ -132,6 +133,14 @@ pub const TIERS: &[Tier] = &[
         full: Some("5 times"),
         pvh: true,
         run: across::run,
+    },
+    Tier {
+        name: "vchan",
+        about: "Byte channels between two guests, and between ours and Debian's libxenvchan",
+        small: "once",
+        full: Some("5 times"),
+        pvh: false,
+        run: vchan::run,
     },
     Tier {
         name: "hostile",

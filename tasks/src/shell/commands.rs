@@ -6,5 +6,7 @@ pub(crate) mod port;
 pub(crate) mod share;
 pub(crate) mod system;
 pub(crate) mod usage;
+#[cfg(feature = "channels")]
+pub(crate) mod vchan;
 pub(crate) mod watch;
 pub(crate) mod xs;

@@ -13,9 +13,10 @@ use crate::text::Text;
 /// Makes [`COMMANDS`] and [`run`] of the rows.
 macro_rules! commands {
     ($shell:ident, $args:ident, $ok:ident;
-     $($name:literal $arguments:literal $about:literal => $run:expr,)*) => {
+     $($(#[$when:meta])* $name:literal $arguments:literal $about:literal => $run:expr,)*) => {
         /// All commands, in the order in which help lists them.
         pub(crate) static COMMANDS: Commands = Commands(&[$(
+            $(#[$when])*
             Command { name: $name, arguments: $arguments, about: $about },
         )*]);
 
@@ -28,7 +29,7 @@ macro_rules! commands {
             $ok: &mut Text,
         ) -> Done {
             match command.name {
-                $($name => $run,)*
+                $($(#[$when])* $name => $run,)*
                 other => Err(COMMANDS.unknown(other)),
             }
         }
@@ -78,6 +79,15 @@ commands! { shell, args, ok;
         => shell.xs_list(args, ok).await,
     "xs rm" "<path>" "removes one and all below it"
         => shell.xs_rm(args, ok).await,
+    #[cfg(feature = "channels")]
+    "vchan serve" "<domid> <path> echo|sink|source <bytes> [ring=<n>]" "serves a channel once"
+        => shell.vchan_serve(args, ok).await,
+    #[cfg(feature = "channels")]
+    "vchan connect" "<domid> <path> echo|sink|source|ping <bytes or count>" "uses one"
+        => shell.vchan_connect(args, ok).await,
+    #[cfg(feature = "channels")]
+    "vchan cat" "<domid> <path>" "joins one and the console, up to Ctrl-D"
+        => shell.vchan_cat(args, ok).await,
     "status" "" "what is in use"
         => shell.status(args, ok),
     "counters" "" "exact counts since boot"

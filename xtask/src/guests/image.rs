@@ -114,6 +114,18 @@ fn guest_of(name: &str, folder: &str, which: &[&str]) -> Result<PathBuf> {
     })
 }
 
+/// The image with the shell's commands for channels, which are in the lab's alone as yet: they
+/// take more than the image has room for.
+pub fn with_channels() -> Result<PathBuf> {
+    let which = ["-p", "image", "--bin", "grantkit", "--features", "channels"];
+    step("build grantkit with channels", || {
+        cargo::release("build", TARGET, &[&which[..], STRIP].concat())?;
+        let built = paths::target().join(TARGET).join("release").join("grantkit");
+        check(&built, TRIAL_LIMIT_KIB)?;
+        Ok(built)
+    })
+}
+
 fn copy(from: &Path, folder: &Path) -> Result<()> {
     let to = folder.join(from.file_name().unwrap_or_default());
     fs::copy(from, &to).with_context(|| format!("cannot write {}", paths::shown(&to)))?;

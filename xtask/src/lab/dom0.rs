@@ -16,8 +16,15 @@ use crate::host::steps::step;
 use crate::host::{cargo, paths};
 
 /// What runs in dom0, from the package of Xen's tools.
-const PROGRAMS: [&str; 6] =
-    ["xenstored", "oxenstored", "xen-init-dom0", "xenconsoled", "xenconsole", "xl"];
+const PROGRAMS: [&str; 7] = [
+    "xenstored",
+    "oxenstored",
+    "xen-init-dom0",
+    "xenconsoled",
+    "xenconsole",
+    "xl",
+    "vchan-socket-proxy",
+];
 /// Libraries that programs open by themselves: xl ends without the first when a thread of its ends;
 /// the others are opened by programs of ours.
 const OPENED: [&str; 3] = ["libgcc_s.so.1", "libxengnttab.so.1", "libxenevtchn.so.1"];

@@ -1,0 +1,213 @@
+//! Byte channels on a real Xen: between two guests of ours, and between ours and C's.
+//!
+//! Two guests at their prompts serve and connect to each other. Then Debian's `vchan-socket-proxy`,
+//! which stands on libxenvchan, is the client of a guest's server and the server of its client;
+//! `plug` sends and receives at its Unix socket. What the guests count is the same at the end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::extent::Run;
+use crate::guests::config::{self, Settings};
+use crate::guests::image;
+use crate::guests::life::{self, PAIR};
+use crate::host::steps::step;
+use crate::judge::reply::{number, same_bytes, value};
+use crate::judge::tally::Tally;
+use crate::lab::view::{self, Active};
+use crate::lab::{Lab, dom0};
+
+/// What a whole transfer may take.
+const LONG: Duration = Duration::from_secs(240);
+/// Within this a guest says that its peer is gone: it has to know within a second.
+const SOON: Duration = Duration::from_secs(5);
+/// Bytes of a long transfer between guests, and through a proxy.
+const MANY: u64 = 64 << 20;
+const THROUGH: u64 = 16 << 20;
+/// Round trips.
+const TRIPS: u64 = 100_000;
+/// The configuration of a guest whose shell has the commands.
+const NAME: &str = "channels";
+/// Where servers publish, relative to their own domain.
+const PATH: &str = "data/c";
+
+/// The tier, with a built image: once, or in full five times.
+pub fn run(run: &Run) -> Result<Tally> {
+    let plug = dom0::program("plug")?;
+    let guest = config::files_of(NAME, &image::with_channels()?, Settings::none().memory(8))?;
+    let dom0 = run.dom0(&[guest.to_vec(), vec![plug]].concat())?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, "vchan", ""))?;
+    let mut tally = Tally::default();
+    for round in 0..run.extent.of(1, 5) {
+        life::clear(&mut lab)?;
+        for guest in PAIR {
+            life::create(&mut lab, guest, NAME, &Settings::none())?;
+            lab.says(guest, 0, "ready after")?;
+        }
+        // What is grown once is grown before it is counted: each shares and maps.
+        sized(&mut lab, "1048576", 4 << 20)?;
+        tally.told(&mut lab, "16 MiB both ways, C's proxy as the client", client)?;
+        tally.told(&mut lab, "16 MiB both ways, C's proxy as the server", server)?;
+        let before = [lab.counts(PAIR[0])?, lab.counts(PAIR[1])?];
+        tally.told(&mut lab, "64 MiB from the server", |lab| {
+            rings(lab, &format!("source {MANY}"), &format!("sink {MANY}"))
+        })?;
+        tally.told(&mut lab, "64 MiB to the server", |lab| {
+            rings(lab, &format!("sink {MANY}"), &format!("source {MANY}"))
+        })?;
+        tally.told(&mut lab, "100,000 messages of one byte, each answered", trips)?;
+        for ring in ["1024", "2048", "4096", "1048576"] {
+            tally.told(&mut lab, &format!("rings of {ring} bytes"), |lab| {
+                sized(lab, ring, 1 << 20)
+            })?;
+        }
+        tally.check(&mut lab, "fewer bytes than asked are EPIPE", short)?;
+        tally.check(&mut lab, "the guests count what they did before", |lab| {
+            let [one, two] = before;
+            lab.counts(PAIR[0])?.but_heap().same(&one.but_heap())?;
+            lab.counts(PAIR[1])?.but_heap().same(&two.but_heap())
+        })?;
+        tally.check(&mut lab, "a peer that is destroyed is noticed", |lab| {
+            destroyed(lab, round % 2 == 0)
+        })?;
+    }
+    life::clear(&mut lab)?;
+    tally.witness(&mut lab, &[])?;
+    Ok(tally)
+}
+
+/// The first of the pair serves and the second connects: the result line of each.
+fn both(lab: &mut Lab, serve: &str, connect: &str) -> Result<[String; 2]> {
+    let [one, two] = PAIR;
+    let (client, server) = (there(lab, two)?, there(lab, one)?);
+    let serves = lab.command(one, &format!("vchan serve {client} {PATH} {serve}"))?;
+    let seen = format!("/local/domain/{server}/{PATH}");
+    let connects = lab.command(two, &format!("vchan connect {server} {seen} {connect}"))?;
+    Ok([lab.answer(one, serves, LONG)?, lab.answer(two, connects, LONG)?])
+}
+
+fn there(lab: &mut Lab, guest: &str) -> Result<u32> {
+    lab.domid(guest)?.with_context(|| format!("no {guest}"))
+}
+
+/// Both are `ok`, and what one sent is what the other got.
+fn agree([served, connected]: &[String; 2], bytes: u64) -> Result<()> {
+    for line in [served, connected] {
+        ensure!(line.starts_with("ok vchan ") && number(line, "bytes")? == bytes, "{line}");
+    }
+    same_bytes(served, connected)
+}
+
+/// Long transfers through rings of the default size: at most two events for each ring's worth.
+fn rings(lab: &mut Lab, serve: &str, connect: &str) -> Result<String> {
+    let lines = both(lab, serve, connect)?;
+    agree(&lines, MANY)?;
+    let events = number(&lines[0], "events")? + number(&lines[1], "events")?;
+    // One more says that the client is there.
+    let most = 2 * MANY / 65_536 + 1;
+    ensure!(events <= most, "{events} events, and no more than {most} are needed");
+    Ok(format!("{events} events, crc32 {}", value(&lines[0], "crc32")?))
+}
+
+fn trips(lab: &mut Lab) -> Result<String> {
+    let lines = both(lab, &format!("echo {TRIPS}"), &format!("ping {TRIPS}"))?;
+    agree(&lines, TRIPS)?;
+    let events = number(&lines[0], "events")? + number(&lines[1], "events")?;
+    ensure!(events <= 2 * TRIPS + 4, "{events} events for {TRIPS} round trips");
+    Ok(format!("{events} events, {} ns each", value(&lines[1], "rtt")?))
+}
+
+/// Rings of another size.
+fn sized(lab: &mut Lab, ring: &str, bytes: u64) -> Result<String> {
+    let lines = both(lab, &format!("source {bytes} ring={ring}"), &format!("sink {bytes}"))?;
+    agree(&lines, bytes)?;
+    let back = both(lab, &format!("sink {bytes} ring={ring}"), &format!("source {bytes}"))?;
+    agree(&back, bytes)?;
+    Ok(format!("crc32 {}", value(&lines[0], "crc32")?))
+}
+
+fn short(lab: &mut Lab) -> Result<()> {
+    let [served, connected] = both(lab, "source 1000", "sink 1001")?;
+    ensure!(served.starts_with("ok vchan serve bytes=1000 "), "{served}");
+    ensure!(
+        connected.contains(" errno=EPIPE ") && connected.contains(" bytes=1000 "),
+        "{connected}"
+    );
+    Ok(())
+}
+
+/// The guest serves, and dom0's proxy connects.
+fn client(lab: &mut Lab) -> Result<String> {
+    let guest = PAIR[0];
+    let domid = there(lab, guest)?;
+    let mark = lab.command(guest, &format!("vchan serve 0 {PATH} echo {THROUGH}"))?;
+    let path = format!("/local/domain/{domid}/{PATH}");
+    let socket = "/tmp/client";
+    let proxy = lab.start(&["vchan-socket-proxy", &domid.to_string(), &path, socket])?;
+    let bytes = THROUGH.to_string();
+    let plug = lab.start(&["./plug", "connect", socket, &bytes, &bytes])?;
+    let told = through(lab, guest, mark, plug);
+    // Both stay until they are ended.
+    lab.kill(proxy)?;
+    lab.kill(plug)?;
+    told
+}
+
+/// Dom0's proxy serves, and the guest connects.
+fn server(lab: &mut Lab) -> Result<String> {
+    let guest = PAIR[0];
+    let domid = there(lab, guest)?;
+    let (socket, bytes) = ("/tmp/server", THROUGH.to_string());
+    let plug = lab.start(&["./plug", "listen", socket, &bytes, &bytes])?;
+    let path = format!("/local/domain/0/{PATH}");
+    let ready = |lab: &Lab| lab.output(plug).contains("ready").then_some(());
+    lab.until(SOON, ready).context("no plug")?;
+    let mode = "--mode=server";
+    let proxy = lab.start(&["vchan-socket-proxy", mode, &domid.to_string(), &path, socket])?;
+    let mark = lab.command(guest, &format!("vchan connect 0 {path} echo {THROUGH}"))?;
+    let told = through(lab, guest, mark, plug);
+    lab.kill(proxy)?;
+    lab.kill(plug)?;
+    told
+}
+
+/// What went through the proxy and came back is what was sent.
+fn through(lab: &mut Lab, guest: &str, mark: usize, plug: u32) -> Result<String> {
+    let line = lab.answer(guest, mark, LONG)?;
+    ensure!(line.starts_with("ok vchan ") && number(&line, "bytes")? == THROUGH, "{line}");
+    let told = |lab: &Lab| lab.written(plug).into_iter().find(|line| line.starts_with("ok plug "));
+    let said = lab.until(LONG, told).context("the plug does not say how it went")?;
+    let crc = value(&line, "crc32")?;
+    ensure!(value(&said, "crc32")? == crc && value(&said, "crc")? == crc, "{line}, but {said}");
+    Ok(format!("crc32 {crc}"))
+}
+
+/// One of two that wait for each other is destroyed; the other says so, and serves the next.
+fn destroyed(lab: &mut Lab, the_client: bool) -> Result<()> {
+    let [one, two] = PAIR;
+    let (client, server) = (there(lab, two)?, there(lab, one)?);
+    let serves = lab.command(one, &format!("vchan serve {client} {PATH} echo 10"))?;
+    let seen = format!("/local/domain/{server}/{PATH}");
+    let connects = lab.command(two, &format!("vchan connect {server} {seen} sink 10"))?;
+    let (dies, lives, mark) = if the_client { (two, one, serves) } else { (one, two, connects) };
+    connected(lab, server, client)?;
+    lab.xl(&["destroy", dies])?;
+    let line = lab.answer(lives, mark, SOON)?;
+    ensure!(line.contains(" errno=EPIPE ") && line.contains(" bytes=0 "), "{line}");
+    life::forget(lab, dies)?;
+    life::create(lab, dies, NAME, &Settings::none())?;
+    lab.says(dies, 0, "ready after")?;
+    agree(&both(lab, "source 100000", "sink 100000")?, 100_000)
+}
+
+/// Waits until a client maps its server's pages.
+fn connected(lab: &mut Lab, server: u32, client: u32) -> Result<()> {
+    let end = Instant::now() + SOON;
+    let between = |active: &Active| active.granter == server && active.mapper == client;
+    // The page and sixteen for each ring.
+    while view::grants(lab)?.iter().filter(|active| between(active)).count() < 33 {
+        ensure!(Instant::now() < end, "they don't connect");
+    }
+    Ok(())
+}
