@@ -2,8 +2,11 @@
 //!
 //! A row that is missing, twice there or out of all bounds is an error: half a table is none.
 
+mod baseline;
+
 use std::collections::BTreeMap;
 
+pub use self::baseline::Baseline;
 use super::reply::ok_line;
 
 /// What one row is about: an operation, and how many pages in a call.

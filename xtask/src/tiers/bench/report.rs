@@ -39,6 +39,14 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// The versions that instructions depend on.
+    pub fn versions(&self) -> String {
+        let version = |key| format!("{key}={}", self.0.get(key).map_or("?", String::as_str));
+        ["xen", "qemu", "rustc"].map(version).join(" ")
+    }
+}
+
 /// Writes all of it.
 pub fn write(rows: &[Row], environment: &Environment) -> Result<()> {
     let rows: Vec<Value> = rows.iter().map(of_row).collect();

@@ -1,0 +1,138 @@
+//! The baseline: what the bench said when somebody last looked, kept in `lab/bench.txt`.
+//!
+//! Hypercalls and allocations are to be the same, whatever runs below. Instructions are compared
+//! only on the same versions of Xen, QEMU and rustc, and may be 1 % more.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::{Key, Row};
+
+/// By how much instructions may differ, as a part of what they were.
+const TOLERANCE: f64 = 0.01;
+
+/// What was measured once.
+#[derive(Debug)]
+pub struct Baseline {
+    versions: String,
+    rows: BTreeMap<Key, [f64; 3]>,
+}
+
+/// What is different now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// What is worse, or not comparable: each fails.
+    pub wrong: Vec<String>,
+    /// What has moved without being wrong.
+    pub other: Vec<String>,
+}
+
+fn figures(row: &Row) -> [f64; 3] {
+    [row.ours, row.hypercalls as f64, row.allocations as f64]
+}
+
+impl Baseline {
+    /// Reads one: a line of versions, and one for each row.
+    pub fn parse(text: &str) -> Result<Baseline, String> {
+        let mut lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        let versions = lines.next().ok_or("a baseline without versions")?.to_owned();
+        let row = |line: &str| {
+            let mut words = line.split_whitespace();
+            let op = words.next()?.to_owned();
+            let n = words.next()?.parse().ok()?;
+            let figures: Vec<f64> = words.map(str::parse).collect::<Result<_, _>>().ok()?;
+            Some(((op, n), figures.try_into().ok()?))
+        };
+        let rows = lines.map(|line| row(line).ok_or(format!("no row of a baseline: `{line}`")));
+        Ok(Baseline { versions, rows: rows.collect::<Result<_, _>>()? })
+    }
+
+    /// Writes these rows as one.
+    pub fn write(versions: &str, rows: &[Row]) -> String {
+        let mut text = format!(
+            "# What ./run.sh bench said: instructions per page, hypercalls and heap allocations of \
+             a call.\n{versions}\n"
+        );
+        for row in rows {
+            let [ours, hypercalls, allocations] = figures(row);
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{} {} {ours:.3} {hypercalls} {allocations}", row.op, row.n);
+        }
+        text
+    }
+
+    /// What of these rows, measured on `versions`, is not as it was.
+    pub fn compare(&self, versions: &str, rows: &[Row]) -> Moved {
+        let mut moved = Moved::default();
+        let same = self.versions == versions;
+        if !same {
+            let was = &self.versions;
+            moved.other.push(format!("counts alone are compared: {versions}, and not {was}"));
+        }
+        let mut known = self.rows.clone();
+        for row in rows {
+            let what = format!("{} n={}", row.op, row.n);
+            let Some([ours, hypercalls, allocations]) = known.remove(&row.key()) else {
+                moved.wrong.push(format!("{what} is new"));
+                continue;
+            };
+            let counts = [(hypercalls, row.hypercalls), (allocations, row.allocations)];
+            for (name, (was, is)) in ["hypercalls", "allocations"].iter().zip(counts) {
+                if was != is as f64 {
+                    moved.wrong.push(format!("{what}: {name} {was} -> {is}"));
+                }
+            }
+            let part = row.ours / ours - 1.0;
+            if same && part.abs() > TOLERANCE {
+                let line = format!("{what}: {ours:.0} -> {:.0} ({:+.1} %)", row.ours, part * 100.0);
+                if part > 0.0 { moved.wrong.push(line) } else { moved.other.push(line) }
+            }
+        }
+        moved.wrong.extend(known.into_keys().map(|(op, n)| format!("{op} n={n} is gone")));
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VERSIONS: &str = "xen=4.17.5 qemu=7.2.22 rustc=1.95.0";
+
+    fn row(op: &str, ours: f64, hypercalls: u64) -> Row {
+        Row { op: op.to_owned(), n: 32, ours, xen: None, hypercalls, allocations: 0 }
+    }
+
+    fn compared(versions: &str, now: &[Row]) -> Moved {
+        let was = [row("map", 1000.0, 1), row("end", 600.0, 0)];
+        let text = Baseline::write(VERSIONS, &was);
+        Baseline::parse(&text).unwrap().compare(versions, now)
+    }
+
+    #[test]
+    fn what_is_within_a_hundredth_is_the_same() {
+        let now = [row("map", 1009.0, 1), row("end", 595.0, 0)];
+        assert_eq!(compared(VERSIONS, &now), Moved::default());
+    }
+
+    #[test]
+    fn more_instructions_are_wrong_and_fewer_are_told() {
+        let moved = compared(VERSIONS, &[row("map", 1011.0, 1), row("end", 500.0, 0)]);
+        assert_eq!(moved.wrong, ["map n=32: 1000 -> 1011 (+1.1 %)"]);
+        assert_eq!(moved.other, ["end n=32: 600 -> 500 (-16.7 %)"]);
+    }
+
+    #[test]
+    fn counts_are_compared_whatever_runs_below_and_instructions_are_not() {
+        let moved = compared("xen=4.20", &[row("map", 2000.0, 2), row("end", 600.0, 0)]);
+        assert_eq!(moved.wrong, ["map n=32: hypercalls 1 -> 2"]);
+        assert_eq!(moved.other.len(), 1);
+    }
+
+    #[test]
+    fn rows_that_come_and_go_are_wrong() {
+        let moved = compared(VERSIONS, &[row("map", 1000.0, 1), row("share", 80.0, 0)]);
+        assert_eq!(moved.wrong, ["share n=32 is new", "end n=32 is gone"]);
+        assert!(Baseline::parse("").is_err() && Baseline::parse("x=1\nmap 1 2").is_err());
+    }
+}
