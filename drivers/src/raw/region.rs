@@ -97,6 +97,10 @@ impl<X: Platform> Region<X> {
 
     /// Pages that are mapped now.
     pub(crate) fn mapped(&self) -> u32 {
+        if self.whole.is_some() || self.rest { self.count_mapped() } else { 0 }
+    }
+
+    fn count_mapped(&self) -> u32 {
         self.ops.iter().filter(|op| batch::mapped(op).is_some()).count() as u32
     }
 
@@ -121,7 +125,7 @@ impl<X: Platform> Region<X> {
         let mapped =
             unsafe { batch::map(xen, &mut self.ops, &mut self.space.unmaps(), access, barred) };
         if mapped.is_err() {
-            self.rest = self.mapped() > 0;
+            self.rest = self.count_mapped() > 0;
             return mapped;
         }
         self.set_whole(Some(access));
@@ -146,7 +150,7 @@ impl<X: Platform> Region<X> {
         }
         self.set_whole(None);
         let unmapped = batch::unmap(self.space.xen(), &mut self.ops, &mut self.space.unmaps());
-        self.rest = unmapped.is_err() && self.mapped() > 0;
+        self.rest = unmapped.is_err() && self.count_mapped() > 0;
         unmapped
     }
 
