@@ -5,13 +5,32 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use common::{ALICE, BOB, bytes, domid};
+use common::{ALICE, BOB, bytes, domid, errno};
 use drivers::gntalloc::Busy;
 use drivers::gntdev::{ReadOnly, ReadWrite};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, ClaimedGrant, Errno, Pages, PeerState};
 use fake_xen::{Config, Mode, Pair, World};
 use xen_sys::grant_table::GrantStatus;
+
+#[test]
+fn nothing_is_read_and_written_up_to_the_end_and_not_behind_it() {
+    let pair = Pair::new();
+    for pages in [1, 3] {
+        let export = pair.alice.share(&pair.bob, pages);
+        let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
+        let end = export.size();
+        for at in [0, 4096, end] {
+            assert_eq!((export.read(at, &mut []), mapping.read(at, &mut [])), (Ok(()), Ok(())));
+            assert_eq!((export.write(at, &[]), mapping.write(at, &[])), (Ok(()), Ok(())));
+        }
+        assert_eq!(errno(export.read(end + 1, &mut [])), Errno::EINVAL);
+        assert_eq!(errno(export.write(end + 1, &[])), Errno::EINVAL);
+        assert_eq!(errno(mapping.read(end + 1, &mut [])), Errno::EINVAL);
+        assert_eq!(errno(mapping.write(end + 1, &[])), Errno::EINVAL);
+        drop((mapping, export));
+    }
+}
 
 #[test]
 fn bytes_written_on_one_side_are_read_on_the_other_in_both_directions() {

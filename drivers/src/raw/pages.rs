@@ -64,8 +64,12 @@ pub(crate) fn read_run<'p, X: Platform>(
     // Mostly all of it lies in one page.
     let in_page = offset % PAGE_SIZE;
     if is_within(PAGE_SIZE, in_page, bytes.len()) {
-        let page = page_of((offset / PAGE_SIZE) as u32);
-        return read(xen, page.ok_or(OUTSIDE)?, in_page, bytes);
+        return match page_of((offset / PAGE_SIZE) as u32) {
+            Some(page) => read(xen, page, in_page, bytes),
+            // At the end of the last page.
+            None if bytes.is_empty() => Ok(()),
+            None => Err(OUTSIDE),
+        };
     }
     for (page, in_page, len) in by_page(offset, bytes.len()) {
         let now = bytes.split_off_mut(..len).ok_or(OUTSIDE)?;
@@ -87,8 +91,11 @@ pub(crate) fn write_run<'p, X: Platform>(
     // Mostly all of it lies in one page.
     let in_page = offset % PAGE_SIZE;
     if is_within(PAGE_SIZE, in_page, bytes.len()) {
-        let page = page_of((offset / PAGE_SIZE) as u32);
-        return write(xen, page.ok_or(OUTSIDE)?, in_page, bytes);
+        return match page_of((offset / PAGE_SIZE) as u32) {
+            Some(page) => write(xen, page, in_page, bytes),
+            None if bytes.is_empty() => Ok(()),
+            None => Err(OUTSIDE),
+        };
     }
     for (page, in_page, len) in by_page(offset, bytes.len()) {
         let now = bytes.split_off(..len).ok_or(OUTSIDE)?;
