@@ -105,6 +105,31 @@ pub unsafe trait Hypervisor {
     /// caller holds, and its bytes are read and written by address only.
     unsafe fn gnttab_copy(&self, ops: &mut [GnttabCopy]) -> Result<(), Errno>;
 
+    /// `XENMEM_current_reservation`: the pages that this domain has.
+    ///
+    /// # Errors
+    /// The hypercall's own.
+    fn current_reservation(&self) -> Result<u64, Errno>;
+
+    /// `XENMEM_decrease_reservation`: gives frames back to Xen, one hypercall for the whole batch.
+    /// How many went, from the first on; Xen says no more about those that didn't.
+    ///
+    /// # Errors
+    /// The hypercall's own; none went.
+    ///
+    /// # Safety
+    /// They are those of pages that were detached ([`crate::memory::Memory::detach_page`]) and
+    /// not given back since.
+    unsafe fn decrease_reservation(&self, gfns: &[u64]) -> Result<usize, Errno>;
+
+    /// `XENMEM_populate_physmap`: takes frames from Xen for the places with these PFNs, one
+    /// hypercall for the whole batch. How many came, from the first on; their entries are their
+    /// GFNs now.
+    ///
+    /// # Errors
+    /// The hypercall's own; none came.
+    fn populate_physmap(&self, frames: &mut [u64]) -> Result<usize, Errno>;
+
     /// `EVTCHNOP_alloc_unbound`.
     ///
     /// # Errors

@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+pub mod balloon;
 mod boot;
 pub mod buffer;
 pub mod console;

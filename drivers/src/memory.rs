@@ -110,6 +110,29 @@ impl Page {
     }
 }
 
+/// A place for a page of this domain's own that holds none: the page was given back to Xen, or is
+/// still to come.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a place that is dropped never holds a page again"]
+pub struct Vacancy {
+    pfn: u64,
+}
+
+impl Vacancy {
+    /// The place of frame `pfn`.
+    ///
+    /// # Safety
+    /// For an implementor of [`Memory`]: no page is there, and no other `Vacancy` has it.
+    pub unsafe fn new(pfn: u64) -> Self {
+        Self { pfn }
+    }
+
+    /// The frame's number in this domain.
+    pub fn pfn(&self) -> u64 {
+        self.pfn
+    }
+}
+
 /// A range of addresses reserved for mappings, with no memory of its own.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "address space that is dropped is lost; give it back with `release_slot`"]
@@ -207,6 +230,33 @@ pub unsafe trait Memory {
     /// # Safety
     /// No grant entry names it, and nobody reads or writes it by its address any more.
     unsafe fn free_page(&self, page: Page);
+
+    /// Leaves nothing where a page was: its frame can be given back to Xen.
+    ///
+    /// # Errors
+    /// The hypercall's own, and the page as it was.
+    ///
+    /// # Safety
+    /// No grant entry names it, and nobody reads or writes it by its address any more.
+    unsafe fn detach_page(&self, page: Page) -> Result<Vacancy, (Page, Errno)>;
+
+    /// Makes frame `gfn` the page of a place that has none. Its content is unspecified.
+    ///
+    /// # Errors
+    /// The hypercall's own, and the place as it was.
+    ///
+    /// # Implementation safety
+    /// As for [`Memory::alloc_page`].
+    ///
+    /// # Safety
+    /// Xen gave the frame to this domain for this place
+    /// ([`crate::Hypervisor::populate_physmap`]), or it is the one that was detached from there
+    /// and never given back.
+    unsafe fn attach_page(&self, vacancy: Vacancy, gfn: u64) -> Result<Page, (Vacancy, Errno)>;
+
+    /// A place for a page beyond those that the domain ever had. `None` if there is no room for
+    /// one, or no frame for the tables that it takes.
+    fn extend(&self) -> Option<Vacancy>;
 
     /// Reserves `pages` pages of address space, at least 1. It can't be mapped into before
     /// [`Memory::prepare_slot`].

@@ -8,6 +8,7 @@ use core::fmt;
 
 use embassy_futures::join::join4;
 
+use crate::balloon::Balloon;
 use crate::console::Console;
 use crate::events::Events;
 use crate::gntalloc::GntAlloc;
@@ -53,6 +54,8 @@ pub struct Services<X: Platform> {
     pub console: Console<X>,
     /// Xenstore; in dom0's place there is none.
     pub xenstore: Option<XenStore<X>>,
+    /// The domain's size.
+    pub balloon: Balloon<X>,
     /// Granting pages of ours.
     pub gntalloc: GntAlloc<X>,
     /// Mapping pages of others.
@@ -94,8 +97,8 @@ impl<X: Platform> Services<X> {
         let table = GrantTable::bring_up(&xen, notices.clone()).map_err(at("grant table"))?;
         let gntalloc = GntAlloc::new(&xen, table, events.clone(), limits.gntalloc);
         let gntdev = GntDev::new(&xen, domid, events.clone(), notices.clone(), limits.gntdev);
-        let system = System(xen);
-        Ok(Self { system, domid, events, console, xenstore, gntalloc, gntdev, notices })
+        let (balloon, system) = (Balloon::new(&xen), System(xen));
+        Ok(Self { system, domid, events, console, xenstore, balloon, gntalloc, gntdev, notices })
     }
 
     /// Tells peers what they asked to be told when we let go, for a guest that is about to end by

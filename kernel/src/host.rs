@@ -7,7 +7,7 @@
 use core::convert::Infallible;
 
 use drivers::Errno;
-use drivers::memory::{FrameCount, HostAddr, Memory, Page, PageSlot};
+use drivers::memory::{FrameCount, HostAddr, Memory, Page, PageSlot, Vacancy};
 use xen_sys::grant_table::GrantEntryV1;
 
 use crate::{Guest, Xen};
@@ -104,6 +104,18 @@ unsafe impl Memory for Xen {
     }
 
     unsafe fn free_page(&self, _: Page) {
+        match self.0 {}
+    }
+
+    unsafe fn detach_page(&self, _: Page) -> Result<Vacancy, (Page, Errno)> {
+        match self.0 {}
+    }
+
+    unsafe fn attach_page(&self, _: Vacancy, _: u64) -> Result<Page, (Vacancy, Errno)> {
+        match self.0 {}
+    }
+
+    fn extend(&self) -> Option<Vacancy> {
         match self.0 {}
     }
 

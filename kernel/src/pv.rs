@@ -5,11 +5,12 @@
 
 mod entry;
 mod hypercall;
+mod p2m;
 mod protect;
 mod start_info;
 mod traps;
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use drivers::memory::HostAddr;
 use drivers::{Errno, Hypervisor};
@@ -18,7 +19,7 @@ use xen_sys::grant_table::Gntmap;
 use xen_sys::xen::{MmuUpdate, StartInfo, Uvmf};
 
 use crate::metal::interface::{Interface, Ring, choose};
-use crate::metal::memory::tables::{DATA, READ_ONLY, TABLE, entry};
+use crate::metal::memory::tables::{DATA, READ_ONLY, Source, TABLE, entry};
 use crate::metal::memory::{Gfn, PAGE_SIZE, Pfn, REGION_SIZE, TABLE_ENTRIES, access, translate};
 use crate::metal::{boot, shared_info};
 use crate::{Mode, Xen};
@@ -51,15 +52,15 @@ impl Interface for Pv {
     }
 
     fn gfn_of(&self, pfn: Pfn) -> Option<Gfn> {
-        start_info::mfn_of(pfn)
+        p2m::mfn_of(pfn)
     }
 
-    fn gfns(&self) -> Option<&'static [u64]> {
-        start_info::mfns()
+    fn gfns(&self) -> Option<&'static [AtomicU64]> {
+        Some(start_info::frame_list())
     }
 
     fn pfn_of(&self, gfn: Gfn) -> Option<Pfn> {
-        start_info::pfn_of(gfn)
+        p2m::pfn_of(gfn)
     }
 
     unsafe fn set_page(&self, address: usize, entry: u64) -> Result<(), Errno> {
@@ -70,7 +71,7 @@ impl Interface for Pv {
     /// Xen checks the content when the table is linked, and refuses one that is mapped writable
     /// anywhere (xen/arch/x86/mm.c, get_page_and_type).
     unsafe fn hang_table(&self, above: u64, pfn: Pfn, address: usize) -> Result<(), Errno> {
-        let mfn = start_info::mfn_of(pfn).ok_or(Errno::EFAULT)?;
+        let mfn = p2m::mfn_of(pfn).ok_or(Errno::EFAULT)?;
         // SAFETY: the frame stays where it is and is only read from now on.
         unsafe { self.set_page(address, entry(mfn, READ_ONLY)) }?;
         // SAFETY: the entry above was empty, so no address loses its memory.
@@ -79,6 +80,26 @@ impl Interface for Pv {
 
     fn window_entry(&self, _address: usize) -> u64 {
         0
+    }
+
+    unsafe fn remove_page(&self, pfn: Pfn, address: usize) -> Result<(), Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { self.set_page(address, 0) }?;
+        p2m::set(pfn, None)
+    }
+
+    unsafe fn place_page(&self, pfn: Pfn, address: usize, gfn: Gfn) -> Result<(), Errno> {
+        p2m::set(pfn, Some(gfn))?;
+        // SAFETY: nothing is there, and nobody else has the frame.
+        let placed = unsafe { self.set_page(address, entry(gfn, DATA)) };
+        if placed.is_err() {
+            p2m::set(pfn, None)?;
+        }
+        placed
+    }
+
+    fn make_room(&self, take: Source<'_>, pfn: Pfn) -> Result<(), Errno> {
+        p2m::make_room(take, pfn)
     }
 
     fn protect(&self) -> Result<(), Errno> {

@@ -15,8 +15,9 @@ use xen_sys::grant_table::{
     GnttabCopy, GnttabGetVersion, GnttabMapGrantRef, GnttabOp, GnttabQuerySize, GnttabSetupTable,
     GnttabUnmapGrantRef,
 };
+use xen_sys::memory::{MemoryOp, XenMemoryReservation};
 use xen_sys::sched::SchedOp;
-use xen_sys::xen::{ConsoleIo, Hypercall};
+use xen_sys::xen::{ConsoleIo, DOMID_SELF, Hypercall};
 
 use crate::hypercall::{COUNTERS, address, call};
 use crate::machine::clock;
@@ -49,6 +50,22 @@ fn event<T>(op: EvtchnOp, of: &mut T) -> [u64; 4] {
 /// The arguments of `grant_table_op`: the operation, and the structures and their number.
 fn grants<T>(op: GnttabOp, of: &mut [T]) -> [u64; 4] {
     [op.0.into(), address(of), of.len() as u64, 0]
+}
+
+/// `memory_op` on frames, one by one: how many of them it did.
+///
+/// # Safety
+/// `frames` is the address of `len` numbers, which Xen may write for this operation.
+unsafe fn reservation(op: MemoryOp, frames: u64, len: usize) -> Result<usize, Errno> {
+    let mut of = XenMemoryReservation {
+        extent_start: frames,
+        nr_extents: len as u64,
+        domid: DOMID_SELF,
+        ..Default::default()
+    };
+    let args = [op.0.into(), address(&mut of), 0, 0];
+    // SAFETY: the structure of this operation; its list is the caller's promise.
+    unsafe { call(Call::MemoryOp, Hypercall::MEMORY_OP, args) }.map(|done| done as usize)
 }
 
 // SAFETY: each method passes its own operation the structures of that operation, of which Xen
@@ -100,6 +117,24 @@ unsafe impl Hypervisor for Xen {
         let args = grants(GnttabOp::COPY, ops);
         // SAFETY: structures of this operation; their frames are the caller's promise.
         unsafe { call(Call::GnttabCopy, Hypercall::GRANT_TABLE_OP, args) }.map(drop)
+    }
+
+    fn current_reservation(&self) -> Result<u64, Errno> {
+        let mut domid = DOMID_SELF;
+        let args = [MemoryOp::CURRENT_RESERVATION.0.into(), address(&mut domid), 0, 0];
+        // SAFETY: Xen reads one domain number.
+        unsafe { call(Call::MemoryOp, Hypercall::MEMORY_OP, args) }
+    }
+
+    unsafe fn decrease_reservation(&self, gfns: &[u64]) -> Result<usize, Errno> {
+        let frames = gfns.as_ptr().expose_provenance() as u64;
+        // SAFETY: Xen reads these numbers; that the frames are nobody's the caller promises.
+        unsafe { reservation(MemoryOp::DECREASE_RESERVATION, frames, gfns.len()) }
+    }
+
+    fn populate_physmap(&self, frames: &mut [u64]) -> Result<usize, Errno> {
+        // SAFETY: Xen reads and writes these numbers.
+        unsafe { reservation(MemoryOp::POPULATE_PHYSMAP, address(frames), frames.len()) }
     }
 
     fn evtchn_alloc_unbound(&self, op: &mut EvtchnAllocUnbound) -> Result<(), Errno> {

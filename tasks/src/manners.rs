@@ -3,12 +3,14 @@
 //! xl writes a word into a node; the guest acknowledges it by emptying the node (`node`), and only
 //! then acts. `control/shutdown` takes words that end the guest; `suspend`, and any other, is
 //! declined with a line on the console. So is a key in `control/sysrq`, which is Linux's own. What
-//! the guest can do it says in `control/feature-*`.
+//! the guest can do it says in `control/feature-*`. `memory/target` is the size that the guest is to
+//! have (`size`).
 //!
 //! `data/grantkit/state` holds `ready` while the guest listens to xl. All domains may read it, so a
 //! peer can tell when this guest is gone.
 
 mod node;
+mod size;
 
 use core::fmt::Display;
 use core::future::pending;
@@ -20,12 +22,14 @@ use embassy_futures::select::select_array;
 use log::Level;
 
 use self::node::Node;
+use self::size::Size;
 use crate::machine::{CrashKind, Ending};
 use crate::text;
 use crate::xenstore::{look, publish};
 
 const SHUTDOWN: &str = "control/shutdown";
 const SYSRQ: &str = "control/sysrq";
+const TARGET: &str = "memory/target";
 const STATE: &str = "data/grantkit/state";
 
 /// What xl may expect, by the words that it writes.
@@ -40,7 +44,7 @@ const FEATURES: [(&str, &[u8]); 4] = [
 pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
     if let Some(store) = &services.xenstore {
         let listen = |path| listen(services, store, path);
-        return select_array([SHUTDOWN, SYSRQ].map(listen)).await.0;
+        return select_array([SHUTDOWN, SYSRQ, TARGET].map(listen)).await.0;
     }
     pending().await
 }
@@ -66,6 +70,13 @@ async fn listen<X: Platform>(
         let mut node = Node::watch(services, store, path).await?;
         // There until we listen no more.
         let _state = if path == SHUTDOWN { say_ready(services, store).await } else { None };
+        if path == TARGET {
+            let mut size = Size::default();
+            loop {
+                let target = node.changed().await?;
+                size.follow(services, store, &target).await;
+            }
+        }
         loop {
             let word = node.word().await?;
             let ending = if path == SHUTDOWN { obey(&word) } else { decline_key(&word) };

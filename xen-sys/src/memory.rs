@@ -4,6 +4,12 @@ c_enum! {
     /// `XENMEM_*`: first argument of `memory_op`.
     #[derive(PartialOrd, Ord, Default)]
     pub struct MemoryOp(u32) {
+        /// Takes a [`XenMemoryReservation`]; the number of extents that went.
+        DECREASE_RESERVATION = 1,
+        /// Takes a domain's number; its pages.
+        CURRENT_RESERVATION = 3,
+        /// Takes a [`XenMemoryReservation`]; the number of extents that came.
+        POPULATE_PHYSMAP = 6,
         /// Takes a [`XenAddToPhysmap`].
         ADD_TO_PHYSMAP = 7,
     }
@@ -37,3 +43,26 @@ pub struct XenAddToPhysmap {
     pub gpfn: u64,
 }
 layout!(XenAddToPhysmap: 24 { domid: 0, size: 2, space: 4, idx: 8, gpfn: 16 });
+
+/// Frames that a domain gives back or takes.
+#[doc(alias = "xen_memory_reservation")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XenMemoryReservation {
+    /// In: the address of the extents' first frames. A domain that is not translated finds the
+    /// machine frames there that came.
+    pub extent_start: u64,
+    /// In: how many.
+    pub nr_extents: u64,
+    /// In: each of 2^order frames.
+    pub extent_order: u32,
+    /// Where the memory is to come from; zero for anywhere.
+    pub mem_flags: u32,
+    /// In: whose memory.
+    pub domid: u16,
+    /// Padding.
+    pub _pad: [u16; 3],
+}
+layout!(XenMemoryReservation: 32 {
+    extent_start: 0, nr_extents: 8, extent_order: 16, mem_flags: 20, domid: 24, _pad: 26,
+});

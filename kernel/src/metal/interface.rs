@@ -5,12 +5,14 @@
 #![expect(unsafe_code, reason = "implementors change what addresses mean")]
 
 use core::fmt::Debug;
+use core::sync::atomic::AtomicU64;
 
 use drivers::memory::HostAddr;
 use drivers::{Errno, PortNumber};
 use spin::Once;
 use xen_sys::grant_table::Gntmap;
 
+use super::memory::tables::Source;
 use super::memory::{Gfn, Pfn};
 use crate::Mode;
 use crate::hypercall::{self, Instruction};
@@ -23,8 +25,9 @@ pub trait Interface: Debug + Sync {
     /// The GFN of frame `pfn`, unless the domain has a hole there.
     fn gfn_of(&self, pfn: Pfn) -> Option<Gfn>;
 
-    /// The GFNs of all frames, by their numbers, where there is a list of them: for many at once.
-    fn gfns(&self) -> Option<&'static [u64]> {
+    /// The GFNs of the frames that the domain was started with, by their numbers, where there is a
+    /// list of them: for many at once.
+    fn gfns(&self) -> Option<&'static [AtomicU64]> {
         None
     }
 
@@ -54,6 +57,37 @@ pub trait Interface: Debug + Sync {
 
     /// What the L1 entry for `address` of the window holds as long as nobody has set it.
     fn window_entry(&self, address: usize) -> u64;
+
+    /// Leaves nothing at `address`, where frame `pfn` is mapped: its GFN is Xen's to take. Where
+    /// Xen translates, that is done when it takes it.
+    ///
+    /// # Errors
+    /// Xen's; all is as it was.
+    ///
+    /// # Safety
+    /// No Rust object lives there.
+    unsafe fn remove_page(&self, _pfn: Pfn, _address: usize) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Makes `gfn` the frame `pfn`, which is at `address`. Where Xen translates, it has done so.
+    ///
+    /// # Errors
+    /// Xen's; ENOSPC where no room was made; all is as it was.
+    ///
+    /// # Safety
+    /// There is none, and `gfn` is this domain's and nowhere else.
+    unsafe fn place_page(&self, _pfn: Pfn, _address: usize, _gfn: Gfn) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Makes room for knowing the GFN of `pfn`, which the domain was not started with.
+    ///
+    /// # Errors
+    /// ENOSPC where that can't be; ENOMEM without a frame for it.
+    fn make_room(&self, _take: Source<'_>, _pfn: Pfn) -> Result<(), Errno> {
+        Err(Errno::ENOSPC)
+    }
 
     /// W^X for the initial mapping, and no other address that the boot needed.
     ///

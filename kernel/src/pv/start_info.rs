@@ -1,22 +1,21 @@
-//! What a domain builder tells a PV guest, and its lists of frames.
+//! What a domain builder tells a PV guest.
 //!
 //! Both builders (tools/libs/guest/xg_dom_x86.c, xen/arch/x86/pv/dom0_build.c) place, in this order
 //! from `VIRT_BASE`: image and symbol table, initial ramdisk, P2M, start_info, for a domU the
 //! xenstore and console pages, page tables, boot stack.
-#![expect(unsafe_code, reason = "start_info, the P2M and the M2P are found by address")]
+#![expect(unsafe_code, reason = "start_info and the P2M are found by address")]
 
+use core::sync::atomic::AtomicU64;
 use core::{ptr, slice};
 
 use drivers::PortNumber;
 use spin::Once;
 use xen_sys::xen::{Sif, StartInfo};
 
+use super::p2m::pfn_of;
 use crate::metal::interface::{Ring, Start, found};
 use crate::metal::memory::layout::{self, VIRT_BASE};
 use crate::metal::memory::{Gfn, PAGE_SIZE, Pfn};
-
-/// Xen's table from MFN to PFN: `MACH2PHYS_VIRT_START` of xen/include/public/arch-x86/xen-x86_64.h.
-const M2P: *const u64 = ptr::without_provenance(0xffff_8000_0000_0000);
 
 static START_INFO: Once<&'static StartInfo> = Once::new();
 
@@ -36,27 +35,15 @@ pub unsafe fn init(start_info: *const StartInfo, stack_end: usize) {
     });
 }
 
-/// The machine frames of all frames, by their numbers: the P2M. A hole is `u64::MAX`.
-pub fn mfns() -> Option<&'static [u64]> {
-    let info = START_INFO.get()?;
-    let list = ptr::with_exposed_provenance::<u64>(info.mfn_list as usize);
-    // SAFETY: the P2M has nr_pages entries and is never handed out or changed.
-    Some(unsafe { slice::from_raw_parts(list, info.nr_pages as usize) })
-}
-
-/// The machine frame behind `pfn`.
-pub fn mfn_of(pfn: Pfn) -> Option<Gfn> {
-    let mfn = *mfns()?.get(pfn.0 as usize)?;
-    (mfn != u64::MAX).then_some(Gfn(mfn))
-}
-
-/// The frame of this domain that `mfn` is.
-pub fn pfn_of(mfn: Gfn) -> Option<Pfn> {
-    let entry = M2P.wrapping_add(mfn.0 as usize);
-    // SAFETY: `mfn` comes from the P2M, a page-table entry or start_info, so the machine has it
-    // and Xen's table, which it may be changing, covers it.
-    let pfn = Pfn(unsafe { entry.read_volatile() });
-    (mfn_of(pfn) == Some(mfn)).then_some(pfn)
+/// The builder's list of this domain's machine frames, by PFN, as long as the domain had pages.
+pub fn frame_list() -> &'static [AtomicU64] {
+    let Some(info) = START_INFO.get() else {
+        return &[];
+    };
+    let list = ptr::with_exposed_provenance(info.mfn_list as usize);
+    // SAFETY: so many entries, in pages that stay, are writable and never handed out; whoever
+    // reads or writes them does so as atomics.
+    unsafe { slice::from_raw_parts(list, info.nr_pages as usize) }
 }
 
 /// The frame of shared_info.

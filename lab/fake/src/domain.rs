@@ -61,6 +61,8 @@ impl Mode {
 pub struct Config {
     /// Pages of memory for the guest to allocate.
     pub pages: u32,
+    /// `maxmem`: pages that Xen lets it have, and that it has places for.
+    pub max_pages: u32,
     /// `max_grant_frames`: frames of 512 entries.
     pub max_grant_frames: u32,
     /// `max_maptrack_frames`: frames of 256 mappings; Xen keeps one mapping back.
@@ -80,6 +82,7 @@ impl Default for Config {
         Self {
             // Miri is slow enough with a guest of this size.
             pages: if cfg!(miri) { 128 } else { 1024 },
+            max_pages: if cfg!(miri) { 128 } else { 1024 },
             max_grant_frames: if cfg!(miri) { 1 } else { 4 },
             max_maptrack_frames: 8,
             max_ports: 1023,
@@ -156,6 +159,15 @@ pub(super) struct Domain {
     pub(super) channels: Vec<Channel>,
     /// Its memory, by GFN; and the free ones.
     pub(super) frames: BTreeMap<u64, Arc<MachineFrame>>,
+    /// By GFN the PFN: where each frame is, for those that are in a place.
+    pub(super) pfns: BTreeMap<u64, u64>,
+    /// The first PFN that it never had.
+    pub(super) next_pfn: u64,
+    /// The first machine frame that it never had.
+    pub(super) next_mfn: u64,
+    /// How often it still can't unmap, and then map, a page.
+    pub(super) detach_refused: Option<u32>,
+    pub(super) attach_refused: Option<u32>,
     pub(super) free: Vec<u64>,
     /// The free ones that the guest said hold only zeroes.
     pub(super) clean: BTreeSet<u64>,
@@ -193,6 +205,11 @@ impl Domain {
             maptrack: Vec::new(),
             channels: Vec::new(),
             free: frames.keys().rev().copied().collect(),
+            pfns: frames.keys().map(|gfn| (*gfn, gfn - first)).collect(),
+            next_pfn: config.pages.into(),
+            next_mfn: first + u64::from(config.pages),
+            detach_refused: None,
+            attach_refused: None,
             clean: BTreeSet::new(),
             frames,
             pages_until_failure: None,
@@ -209,9 +226,9 @@ impl Domain {
         domain
     }
 
-    /// Whether a GFN is one of its memory.
+    /// Whether a guest-physical frame is one that its memory has, had, or may have.
     pub(super) fn is_ram(&self, gfn: u64) -> bool {
-        self.frames.contains_key(&gfn)
+        gfn < first_gfn(Mode::Pvh, self.domid) + self.next_pfn
     }
 
     /// See [`super::FakeXen::assert_clean`].

@@ -152,6 +152,19 @@ impl CallFaults {
         })
     }
 
+    /// Runs a call that does a number of things until one can't be done: how many were.
+    pub(super) fn counted(
+        &self,
+        len: usize,
+        mut run: impl FnMut(usize) -> bool,
+    ) -> Result<usize, Errno> {
+        match self.at(0) {
+            Some(Fault::Hypercall { at: 0, errno }) => Err(errno),
+            // Of one that it can't do, Xen says no more than that it is the first.
+            _ => Ok((0..len).take_while(|at| self.at(*at).is_none() && run(*at)).count()),
+        }
+    }
+
     /// Runs a call that takes one operation.
     pub(super) fn single(&self, run: impl FnOnce()) -> Result<(), Errno> {
         match self.at(0) {

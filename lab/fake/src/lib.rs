@@ -109,6 +109,7 @@ pub mod heap;
 mod interrupt;
 mod memory;
 mod observer;
+mod reservation;
 mod run;
 mod seam;
 mod xenstore;

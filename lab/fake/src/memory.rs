@@ -95,7 +95,7 @@ impl Domain {
             None => {}
         }
         let gfn = self.free.pop()?;
-        let (addr, frame) = (self.own_addr(gfn), self.frames[&gfn].clone());
+        let (addr, frame) = (self.own_addr(self.pfns[&gfn]), self.frames[&gfn].clone());
         self.ptes.insert(addr, Pte { gfn, frame, writable: true, handle: None });
         let clean = self.clean.remove(&gfn);
         // SAFETY: the frame was free and is this page's from now on.
@@ -134,10 +134,9 @@ impl Domain {
         self.slots.remove(&slot.addr()).expect("a slot that was reserved");
     }
 
-    /// Where a page of its own memory is mapped.
-    fn own_addr(&self, gfn: u64) -> usize {
-        let gfn = gfn - first_gfn(self.config.mode, self.domid);
-        OWN_BASE + (first_gfn(Mode::Pv, self.domid) + gfn) as usize * PAGE_SIZE
+    /// Where the place of a page of its own memory is, by PFN.
+    pub(super) fn own_addr(&self, pfn: u64) -> usize {
+        OWN_BASE + (first_gfn(Mode::Pv, self.domid) + pfn) as usize * PAGE_SIZE
     }
 
     /// Whether an address can be mapped into: under PV it has an L1 table, under PVH it leads to

@@ -18,7 +18,7 @@ use xen_sys::grant_table::{
 use xen_sys::xen::DOMID_SELF;
 
 use super::{FakeXen, Mode, run};
-use drivers::memory::{FrameCount, HostAddr, Memory, Moment, PAGE_SIZE, Page, PageSlot};
+use drivers::memory::{FrameCount, HostAddr, Memory, Moment, PAGE_SIZE, Page, PageSlot, Vacancy};
 use drivers::{Call, Counters, Errno, Hypervisor};
 
 /// Pages whose `host_addr`s are told at once.
@@ -86,6 +86,18 @@ unsafe impl Hypervisor for FakeXen {
                 |op, status| op.status = status,
             )
         })
+    }
+
+    fn current_reservation(&self) -> Result<u64, Errno> {
+        self.call(Call::MemoryOp, |state, _| Ok(self.of(state).frames.len() as u64))
+    }
+
+    unsafe fn decrease_reservation(&self, gfns: &[u64]) -> Result<usize, Errno> {
+        self.call(Call::MemoryOp, |state, batch| self.of(state).decrease(gfns, batch))
+    }
+
+    fn populate_physmap(&self, frames: &mut [u64]) -> Result<usize, Errno> {
+        self.call(Call::MemoryOp, |state, batch| self.of(state).populate(frames, batch))
     }
 
     fn evtchn_alloc_unbound(&self, op: &mut EvtchnAllocUnbound) -> Result<(), Errno> {
@@ -177,6 +189,24 @@ unsafe impl Memory for FakeXen {
         if let Some(mut state) = self.alive() {
             state.free_page(self.domid, page);
         }
+    }
+
+    unsafe fn detach_page(&self, page: Page) -> Result<Vacancy, (Page, Errno)> {
+        match self.alive() {
+            Some(mut state) => self.of(&mut state).detach(page),
+            None => Err((page, Errno::ESRCH)),
+        }
+    }
+
+    unsafe fn attach_page(&self, vacancy: Vacancy, gfn: u64) -> Result<Page, (Vacancy, Errno)> {
+        match self.alive() {
+            Some(mut state) => self.of(&mut state).attach(vacancy, gfn),
+            None => Err((vacancy, Errno::ESRCH)),
+        }
+    }
+
+    fn extend(&self) -> Option<Vacancy> {
+        self.of(&mut *self.alive()?).extend()
     }
 
     fn reserve_slot(&self, pages: u32) -> Option<PageSlot> {

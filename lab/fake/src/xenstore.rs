@@ -97,7 +97,7 @@ fn is_below(path: &str, above: &str) -> bool {
 
 impl Store {
     /// What libxl makes for a new domain.
-    pub(super) fn make_domain(&mut self, domid: u16) {
+    pub(super) fn make_domain(&mut self, domid: u16, memory: u32, maxmem: u32) {
         let home = format!("/local/domain/{domid}");
         let readable = vec![(false, false, 0), (true, false, domid)];
         let own = vec![(false, false, domid)];
@@ -111,6 +111,9 @@ impl Store {
             (format!("{home}/control/feature-reboot"), "", &own),
             (format!("{home}/control/feature-suspend"), "", &own),
             (format!("{home}/control/sysrq"), "", &own),
+            (format!("{home}/memory"), "", &readable),
+            (format!("{home}/memory/target"), &*(4 * memory).to_string(), &readable),
+            (format!("{home}/memory/static-max"), &*(4 * maxmem).to_string(), &readable),
             (format!("{home}/data"), "", &own),
         ] {
             let node = Node { value: value.into(), perms: perms.clone() };

@@ -127,6 +127,7 @@ impl FakeXen {
 impl WorldState {
     /// A domain is created.
     pub(super) fn introduce(&mut self, domid: u16) {
+        let config = self.domain(domid).config;
         let connection = Connection {
             input: Vec::new(),
             output: VecDeque::new(),
@@ -135,7 +136,7 @@ impl WorldState {
             requests: 0,
             failures: BTreeMap::new(),
         };
-        self.store.make_domain(domid);
+        self.store.make_domain(domid, config.pages, config.max_pages);
         self.store.connections.insert(domid, connection);
     }
 

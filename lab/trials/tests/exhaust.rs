@@ -14,6 +14,7 @@ use trials::exhaust;
 /// What xl gives the guest of this test.
 const SMALL: Config = Config {
     pages: 1024,
+    max_pages: 1024,
     max_grant_frames: 1,
     max_maptrack_frames: 1,
     max_ports: 20,

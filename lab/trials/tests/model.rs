@@ -11,6 +11,7 @@ use trials::model::{self, Progress};
 /// What a Xen with one frame of grant entries and one of mappings gives.
 const ONE_FRAME: Config = Config {
     pages: 1024,
+    max_pages: 1024,
     max_grant_frames: 1,
     max_maptrack_frames: 1,
     max_ports: 1023,

@@ -66,6 +66,27 @@ impl<'a, X: Platform> Node<'a, X> {
         }
     }
 
+    /// What the toolstack has made of a node that is not for the guest to empty, once there is
+    /// something in it.
+    ///
+    /// # Errors
+    /// As [`Node::word`].
+    pub(super) async fn changed(&mut self) -> Result<Vec<u8>, Error> {
+        loop {
+            self.watch.event().await?;
+            let value = loop {
+                match self.store.read(self.path).await {
+                    Err(Error::XenStore(Errno::ENOENT)) => break Vec::new(),
+                    Err(_) => self.pause().await?,
+                    Ok(value) => break value,
+                }
+            };
+            if !value.is_empty() {
+                return Ok(value);
+            }
+        }
+    }
+
     /// What is in the node, which is emptied; empty if there is none. Asks until xenstore has said.
     async fn take(&mut self) -> Result<Vec<u8>, Error> {
         for tries in 1.. {

@@ -305,10 +305,15 @@ fn xs_wire(rows: &mut Vec<Row>) {
 }
 
 fn memory(rows: &mut Vec<Row>) {
-    compare_family!(rows, number MemoryOp = Lower "XENMEM_" { ADD_TO_PHYSMAP });
+    compare_family!(rows, number MemoryOp = Lower "XENMEM_" {
+        DECREASE_RESERVATION, CURRENT_RESERVATION, POPULATE_PHYSMAP, ADD_TO_PHYSMAP,
+    });
     compare_family!(rows, number Mapspace = Lower "XENMAPSPACE_" { SHARED_INFO, GRANT_TABLE });
     compare_struct!(rows, XenAddToPhysmap = "struct xen_add_to_physmap" {
         domid, size, space, idx, gpfn,
+    });
+    compare_struct!(rows, XenMemoryReservation = "struct xen_memory_reservation" {
+        extent_start, nr_extents, extent_order, mem_flags, domid,
     });
 }
 

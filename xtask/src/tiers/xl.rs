@@ -14,12 +14,12 @@ use crate::host::steps::step;
 use crate::judge::crash;
 use crate::judge::tally::Tally;
 use crate::judge::witness::Expected;
-use crate::lab::{Lab, PATIENCE};
+use crate::lab::{Lab, Mode, PATIENCE};
 
 /// A name, and what is done.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 10] = [
     ("what it can do is in control/feature-*", features),
     ("halt is poweroff", halted),
     ("crash is a crash, with its dump", crashed),
@@ -28,7 +28,12 @@ const CHECKS: [Check; 8] = [
     ("xl sysrq is declined", keys),
     ("xl trigger, rename and vcpu-set do no harm", pushed),
     ("a second processor does no harm", two_processors),
+    ("xl mem-set, down and up to maxmem", resized),
+    ("a size that cannot be is declined", not_resized),
 ];
+
+/// The sizes of a guest whose size changes, in MiB: from its start, and at most.
+const MEMORY: [u64; 2] = [32, 64];
 
 /// What Xen says of it.
 const EXPECTED: &[Expected] =
@@ -152,5 +157,77 @@ fn paused(lab: &mut Lab, time: Duration) -> Result<()> {
     lab.xl(&["unpause", GUEST])?;
     let line = lab.answer(GUEST, mark, PATIENCE).context("no answer after the pause")?;
     ensure!(line.starts_with("ok status "), "the guest answered: {line}");
+    unharmed(lab)
+}
+
+/// A guest that may grow.
+fn growing(lab: &mut Lab) -> Result<u32> {
+    let [memory, maxmem] = MEMORY;
+    listening(lab, &Settings::none().memory(memory).number("maxmem", maxmem))
+}
+
+/// The guest's size as `xl list` shows it, in MiB.
+fn size(lab: &mut Lab) -> Result<u64> {
+    let listed = lab.xl(&["list", GUEST])?;
+    let row = listed.lines().last().unwrap_or_default();
+    row.split_whitespace().nth(2).and_then(|mib| mib.parse().ok()).context(listed)
+}
+
+/// A PVH guest says that it keeps its size.
+fn kept(lab: &mut Lab) -> Result<()> {
+    let domid = listening(lab, &Settings::none())?;
+    let mark = lab.said(GUEST).len();
+    lab.write_node(&format!("/local/domain/{domid}/memory/target"), "16384")?;
+    lab.says(GUEST, mark, "the size of a PVH guest can't be changed")?;
+    unharmed(lab)
+}
+
+fn resized(lab: &mut Lab) -> Result<()> {
+    if lab.mode() == Mode::Pvh {
+        return kept(lab);
+    }
+    growing(lab)?;
+    let mut now = MEMORY[0];
+    ensure!(size(lab)? == now, "xl list shows another size");
+    for mib in [16, MEMORY[0], MEMORY[1], 12, MEMORY[1]] {
+        let mark = lab.said(GUEST).len();
+        lab.xl(&["mem-set", GUEST, &mib.to_string()])?;
+        let what = if mib < now { "gave back" } else { "took" };
+        let kib = now.abs_diff(mib) * 1024;
+        let total = mib * 1024;
+        lab.says(GUEST, mark, &format!("memory/target: {what} {kib} KiB, {total} KiB now"))?;
+        let listed = size(lab)?;
+        ensure!(listed == mib, "xl list shows {listed} MiB, not {mib}");
+        now = mib;
+    }
+    // What came is used, and shared.
+    let free = lab.counts(GUEST)?;
+    lab.ask(GUEST, "selftest").with_context(|| format!("{free:?}"))?;
+    unharmed(lab)
+}
+
+fn not_resized(lab: &mut Lab) -> Result<()> {
+    if lab.mode() == Mode::Pvh {
+        return Ok(());
+    }
+    let domid = growing(lab)?;
+    // xl itself refuses some, and lowers Xen's limit for others: the guest is asked either way.
+    for mib in ["0", "100000"] {
+        let program = lab.start(&["xl", "mem-set", GUEST, mib])?;
+        let _ = lab.finish(program);
+    }
+    let target = format!("/local/domain/{domid}/memory/target");
+    for (kib, words) in [
+        ("0", "0 KiB is no size"),
+        ("much", "much KiB is no size"),
+        ("99999999", "99999999 KiB is more than maxmem"),
+        ("1024", "1024 KiB: more than that is in use"),
+    ] {
+        let mark = lab.said(GUEST).len();
+        lab.write_node(&target, kib)?;
+        lab.says(GUEST, mark, words)?;
+        let listed = size(lab)?;
+        ensure!(listed == MEMORY[0], "{kib}: xl list shows {listed} MiB");
+    }
     unharmed(lab)
 }

@@ -48,6 +48,8 @@ pub struct Pool {
     tables_owed: u64,
     /// Frames managed: in use or free.
     total: u64,
+    /// Places beyond those that the domain was started with.
+    beyond: u64,
 }
 
 impl Pool {
@@ -58,6 +60,7 @@ impl Pool {
             unlinked: 0..0,
             tables_owed: 0,
             total: 0,
+            beyond: 0,
         }
     }
 
@@ -123,6 +126,28 @@ impl Pool {
         let list = if frame.clean { &mut self.clean } else { &mut self.dirty };
         // SAFETY: frames of the pool have an address; the rest is the caller's promise.
         unsafe { list.push(frame.pfn) };
+    }
+
+    /// A frame that was taken leaves the domain.
+    pub fn shrink(&mut self) {
+        self.total -= 1;
+    }
+
+    /// A frame has come that can be given back to the pool.
+    pub fn grow(&mut self) {
+        self.total += 1;
+    }
+
+    /// A place for a frame beyond those of the start, in an L1 table of its own: nothing when the
+    /// rest of memory is linked must find a table there. `None` without frames for what it takes.
+    pub fn extend(&mut self) -> Option<Pfn> {
+        let first = layout::nr_pages().0.next_multiple_of(TABLE_ENTRIES as u64);
+        let pfn = Pfn(first + self.beyond);
+        interface().make_room(&mut || self.take().map(|frame| frame.pfn), pfn).ok()?;
+        let address = DIRECT_MAP + pfn.0 as usize * PAGE_SIZE;
+        self.ensure_tables(address..address + PAGE_SIZE).ok()?;
+        self.beyond += 1;
+        Some(pfn)
     }
 
     /// Makes the L1 tables for `range` of the window, from frames of the pool.

@@ -5,11 +5,11 @@ use core::ptr;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use drivers::Errno;
-use drivers::memory::{FrameCount, HostAddr, Memory, Page, PageSlot};
+use drivers::memory::{FrameCount, HostAddr, Memory, Page, PageSlot, Vacancy};
 use xen_sys::grant_table::{Gntmap, GrantEntryV1};
 
 use super::frames::{OwnedFrame, POOL};
-use super::{Gfn, PAGE_SIZE, access, translate, window};
+use super::{Gfn, PAGE_SIZE, Pfn, access, translate, window};
 use crate::metal::interface::interface;
 use crate::{Mode, Xen};
 
@@ -32,12 +32,12 @@ unsafe impl Memory for Xen {
 
     fn alloc_pages(&self, count: u32, mut take: impl FnMut(Page)) -> u32 {
         let mut pool = POOL.lock();
-        let gfns = interface().gfns();
+        let gfns = interface().gfns().unwrap_or_default();
         let page = |OwnedFrame { pfn, clean }| {
             // The pool has no holes.
-            let Gfn(gfn) = match gfns {
-                Some(gfns) => Gfn(*gfns.get(pfn.0 as usize)?),
-                None => interface().gfn_of(pfn)?,
+            let gfn = match gfns.get(pfn.0 as usize) {
+                Some(gfn) => gfn.load(Ordering::Relaxed),
+                None => interface().gfn_of(pfn)?.0,
             };
             // SAFETY: out of the pool, so the caller's alone, and mapped.
             Some(unsafe { Page::new(translate::address_of(pfn), gfn, clean) })
@@ -54,6 +54,35 @@ unsafe impl Memory for Xen {
             // SAFETY: a `Page` owns its frame, from the pool; the rest the caller promises.
             unsafe { pool.give_back(frame) };
         }
+    }
+
+    unsafe fn detach_page(&self, page: Page) -> Result<Vacancy, (Page, Errno)> {
+        let pfn = translate::frame_at(page.addr());
+        // SAFETY: nobody uses the page any more, as the caller promises.
+        if let Err(errno) = unsafe { interface().remove_page(pfn, page.addr()) } {
+            return Err((page, errno));
+        }
+        POOL.lock().shrink();
+        // SAFETY: the place of that page alone.
+        Ok(unsafe { Vacancy::new(pfn.0) })
+    }
+
+    unsafe fn attach_page(&self, vacancy: Vacancy, gfn: u64) -> Result<Page, (Vacancy, Errno)> {
+        let pfn = Pfn(vacancy.pfn());
+        let address = translate::address_of(pfn);
+        // SAFETY: a vacancy is a place without a page, and the frame is ours for it.
+        if let Err(errno) = unsafe { interface().place_page(pfn, address, Gfn(gfn)) } {
+            return Err((vacancy, errno));
+        }
+        POOL.lock().grow();
+        // SAFETY: mapped just now, and nobody knows of it yet.
+        Ok(unsafe { Page::new(address, gfn, false) })
+    }
+
+    fn extend(&self) -> Option<Vacancy> {
+        let Pfn(pfn) = POOL.lock().extend()?;
+        // SAFETY: a place that was not there before.
+        Some(unsafe { Vacancy::new(pfn) })
     }
 
     fn reserve_slot(&self, pages: u32) -> Option<PageSlot> {
