@@ -38,7 +38,7 @@ pub struct Tier {
     pub small: &'static str,
     /// How much `soak` and `--full` run of it, in words; `None` if that is the same.
     pub full: Option<&'static str>,
-    /// Whether it can be run with PVH guests.
+    /// Whether it can be run with PVH guests: not where a guest maps its own pages.
     pub pvh: bool,
     /// Runs it, with a built image.
     run: fn(&Run) -> Result<Tally>,
@@ -107,7 +107,7 @@ pub const TIERS: &[Tier] = &[
         about: "The same scenarios on Linux's grant devices and on ours, compared line by line",
         small: "all",
         full: None,
-        pvh: true,
+        pvh: false,
         run: conformance::run,
     },
     Tier {
@@ -115,7 +115,7 @@ pub const TIERS: &[Tier] = &[
         about: "The last grant, mapping, event channel and page of memory; 1 MiB of output",
         small: "2 rounds",
         full: Some("10 rounds"),
-        pvh: true,
+        pvh: false,
         run: exhaustion::run,
     },
     Tier {
@@ -123,7 +123,7 @@ pub const TIERS: &[Tier] = &[
         about: "Cycles of sharing, and peers killed at random moments: nothing is left behind",
         small: "1,000 cycles, 5 kills per role",
         full: Some("10,000, 100 per role"),
-        pvh: true,
+        pvh: false,
         run: leaks::run,
     },
     Tier {

@@ -63,11 +63,11 @@ pub mod said {
 /// What Xen says for a debugger when xl makes a PVH guest: that it saves each part of the new machine,
 /// of which xl changes two. Nothing provokes any of it later.
 pub const CREATED_PVH: [Expected; 19] = [
-    saved("HVM d*v0 save: CPU"),
+    saved("HVM d*v* save: CPU"),
     saved("HVM d* save: PIC"),
     saved("HVM d* save: IOAPIC"),
-    saved("HVM d*v0 save: LAPIC"),
-    saved("HVM d*v0 save: LAPIC_REGS"),
+    saved("HVM d*v* save: LAPIC"),
+    saved("HVM d*v* save: LAPIC_REGS"),
     saved("HVM d* save: PCI_IRQ"),
     saved("HVM d* save: ISA_IRQ"),
     saved("HVM d* save: PCI_LINK"),
@@ -75,13 +75,13 @@ pub const CREATED_PVH: [Expected; 19] = [
     saved("HVM d* save: RTC"),
     saved("HVM d* save: HPET"),
     saved("HVM d* save: PMTIMER"),
-    saved("HVM d*v0 save: MTRR"),
+    saved("HVM d*v* save: MTRR"),
     saved("HVM d* save: VIRIDIAN_DOMAIN"),
-    saved("HVM d*v0 save: CPU_XSAVE"),
-    saved("HVM d*v0 save: VIRIDIAN_VCPU"),
-    saved("HVM d*v0 save: VMCE_VCPU"),
-    saved("HVM d*v0 save: TSC_ADJUST"),
-    saved("HVM d*v0 save: CPU_MSR"),
+    saved("HVM d*v* save: CPU_XSAVE"),
+    saved("HVM d*v* save: VIRIDIAN_VCPU"),
+    saved("HVM d*v* save: VMCE_VCPU"),
+    saved("HVM d*v* save: TSC_ADJUST"),
+    saved("HVM d*v* save: CPU_MSR"),
 ];
 
 const fn saved(line: &'static str) -> Expected {

@@ -113,6 +113,7 @@ fn is_value(key: &str, value: &str) -> bool {
     };
     let hex = |value: &str| value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     match key {
+        "mode" => matches!(value, "pv" | "pvh"),
         "access" => matches!(value, "rw" | "ro"),
         "refs" => value.split(',').all(decimal),
         "crc32" => value.len() == 8 && hex(value),
@@ -134,6 +135,15 @@ fn is_value(key: &str, value: &str) -> bool {
 mod tests {
     use super::*;
 
+    const STATUS: &str = "ok status grants=0 parked=0 maps=0 reserved=0 ports=3 frames=9 \
+                          frames_free=1 heap=2 heap_free=3 stack=4 hypercalls=5 uptime=6 mode=pv";
+
+    #[test]
+    fn the_mode_is_one_of_two() {
+        assert!(check(&STATUS.replace("=pv", "=pvh")).is_ok());
+        assert!(check(&STATUS.replace("=pv", "=1")).is_err());
+    }
+
     #[test]
     fn result_lines_as_they_are_documented_pass() {
         for line in [
@@ -145,6 +155,7 @@ mod tests {
             "ok state id=3 pages=3 states=mapped-rw*2,idle*1",
             "ok notify id=3 byte=- event=7",
             "ok port wait port=3",
+            STATUS,
             "error port wait errno=EINTR status=- interrupted",
             "error map errno=EINVAL status=bad_gntref Xen refused reference 9",
         ] {
