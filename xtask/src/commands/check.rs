@@ -101,6 +101,7 @@ fn host_tests(tally: &mut Tally) {
         apt::installed("cc", &["gcc", "libc6-dev"])?;
         let headers = packages::unpacked("libxen-dev")?.join("usr/include");
         logged("build-host-tests", cargo_test(&["--no-run"], &headers), BUILD_LIMIT)?;
+        logged("build-host-tests", pvh_tests(&["--no-run"]), BUILD_LIMIT)?;
         Ok(headers)
     })
     .and_then(|headers| step("host tests", || run_host_tests(&headers, tally)));
@@ -116,7 +117,7 @@ fn run_host_tests(headers: &Path, tally: &mut Tally) -> Result<()> {
         result
     };
     let all = run("host-tests", cargo_test(&["--no-fail-fast"], headers));
-    let translated = run("host-tests-pvh", pvh_tests());
+    let translated = run("host-tests-pvh", pvh_tests(&["--no-fail-fast"]));
     let took = started.elapsed();
     tally.add(counted);
     say(&format!("        {} tests passed, {} failed", counted.passed, counted.failed));
@@ -136,8 +137,8 @@ fn cargo_test(more: &[&str], headers: &Path) -> Command {
 
 /// What a guest does with grants once more, by PVH guests. What the compiler refuses is the same in
 /// both modes.
-fn pvh_tests() -> Command {
-    let mut cargo = cargo::command(&["test", "--no-fail-fast", "--tests"]);
+fn pvh_tests(more: &[&str]) -> Command {
+    let mut cargo = cargo::command(&[&["test", "--tests"], more].concat());
     cargo.args(["-p", "drivers", "-p", "linux", "-p", "model"]);
     cargo.args(["--", "--skip", "what_the_types_forbid_does_not_compile"]);
     cargo.envs([("FAKE_XEN", "pvh"), ("GRANTKIT_SEQUENCES", "100")]);
