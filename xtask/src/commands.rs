@@ -207,7 +207,7 @@ fn panics() -> Result<()> {
 /// `./run.sh soak`
 fn soak() -> Result<()> {
     image::build()?;
-    tiers::run_all(Extent::Full)?.verdict("soak")
+    tiers::run_all(Extent::Full, &mut || {})?.verdict("soak")
 }
 
 #[cfg(test)]
