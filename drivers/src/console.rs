@@ -1,9 +1,10 @@
 //! The console: a ring that a daemon in dom0 serves, or Xen's own in dom0's place.
 //!
 //! Nothing is lost when the ring is full: what doesn't fit waits in a backlog of ours. Who can
-//! wait, waits for room, in the order in which they came ([`Console::print`]); who can't, such as a log line or a crash dump,
-//! lets other domains run until there is room, for a bounded time ([`Console::print_now`]). What
-//! waits goes on by [`crate::Services::upkeep`], without anybody printing or reading.
+//! wait, waits for room, in the order in which they came ([`Console::print`]); who can't, such as
+//! a log line or a crash dump, lets other domains run until there is room, for a bounded time
+//! ([`Console::print_now`]). What waits goes on by [`crate::Services::upkeep`], without anybody
+//! printing or reading.
 //!
 //! The ring's indices run free and are written by the daemon as well: each is read once, and a
 //! pair that can't be is taken as a full or an empty ring.
@@ -16,7 +17,7 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::future::poll_fn;
 use core::sync::atomic::Ordering;
-use core::task::Poll;
+use core::task::{Context, Poll};
 
 use spin::Mutex;
 use xen_sys::io::console::XenconsInterface;
@@ -312,10 +313,16 @@ impl<X: Platform> Console<X> {
 
     /// Waits for the first event after `mark`; for ever where there is none.
     fn news(&self, mark: u64) -> impl Future<Output = ()> {
-        poll_fn(move |cx| match &self.0.port {
+        poll_fn(move |cx| self.0.poll_news(mark, cx))
+    }
+}
+
+impl<X: Platform> ConsoleState<X> {
+    fn poll_news(&self, mark: u64, cx: &Context<'_>) -> Poll<()> {
+        match &self.port {
             Some(port) => port.poll_beyond(mark, cx.waker()),
             None => Poll::Pending,
-        })
+        }
     }
 }
 

@@ -47,10 +47,7 @@ impl<'a, X: Platform> Place<'a, X> {
         if !first && self.is_first() {
             return Poll::Ready(());
         }
-        match &self.console.port {
-            Some(port) => port.poll_beyond(mark, cx.waker()),
-            None => Poll::Pending,
-        }
+        self.console.poll_news(mark, cx)
     }
 }
 
