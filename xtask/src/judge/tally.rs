@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail};
 
-use crate::host::steps::say;
+use crate::host::children;
+use crate::host::steps::{clocked, say};
 
 /// Passed and failed checks.
 #[derive(Default, Clone, Copy)]
@@ -18,6 +19,28 @@ impl Tally {
     pub fn count(&mut self, passed: bool) {
         self.passed += u64::from(passed);
         self.failed += u64::from(!passed);
+    }
+
+    /// Makes one check with `on`, tells how it went and counts it; of a failed one `evidence` is
+    /// shown, too. An interrupt ends everything.
+    pub fn made<T>(
+        &mut self,
+        name: &str,
+        on: &mut T,
+        check: impl FnOnce(&mut T) -> Result<String>,
+        evidence: impl FnOnce(&T) -> String,
+    ) -> Result<()> {
+        let (result, seconds) = clocked(name, || check(on));
+        if children::interrupted() {
+            bail!("interrupted");
+        }
+        match &result {
+            Ok(words) if words.is_empty() => say(&format!("        ok: {name} ({seconds:.1} s)")),
+            Ok(words) => say(&format!("        ok: {name}: {words} ({seconds:.1} s)")),
+            Err(error) => say(&format!("        FAILED: {name}: {error:#}{}", evidence(on))),
+        }
+        self.count(result.is_ok());
+        Ok(())
     }
 
     /// Counts those of another tally, too.

@@ -1,10 +1,8 @@
 //! A check made in the lab: one line that says how it went, with its time.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::running::Lab;
-use crate::host::children;
-use crate::host::steps::{clocked, say};
 use crate::judge::tally::Tally;
 
 impl Tally {
@@ -25,16 +23,6 @@ impl Tally {
         name: &str,
         check: impl FnOnce(&mut Lab) -> Result<String>,
     ) -> Result<()> {
-        let (result, seconds) = clocked(name, || check(lab));
-        if children::interrupted() {
-            bail!("interrupted");
-        }
-        match &result {
-            Ok(words) if words.is_empty() => say(&format!("        ok: {name} ({seconds:.1} s)")),
-            Ok(words) => say(&format!("        ok: {name}: {words} ({seconds:.1} s)")),
-            Err(error) => say(&format!("        FAILED: {name}: {error:#}\n{}", lab.excerpts())),
-        }
-        self.count(result.is_ok());
-        Ok(())
+        self.made(name, lab, check, |lab| format!("\n{}", lab.excerpts()))
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::extent::Run;
 use crate::host::paths;
-use crate::host::steps::{clocked, logged, say};
+use crate::host::steps::logged;
 use crate::host::{alone, children};
 use crate::judge::tally::Tally;
 
@@ -26,19 +26,11 @@ const SHARED: &str = "shared a page with dom0: reference ";
 /// Runs the steps. It is the same on every hypervisor: a given one is refused.
 pub fn run(run: &Run) -> Result<Tally> {
     ensure!(run.xen.is_none(), "newcomer types what a newcomer would, who gives no hypervisor");
-    let home = Home::new()?;
+    let mut home = Home::new()?;
     let mut tally = Tally::default();
     let mut check = |name: &str, check: &dyn Fn(&Home) -> Result<()>| -> Result<()> {
-        let (result, seconds) = clocked(name, || check(&home));
-        if children::interrupted() {
-            bail!("interrupted");
-        }
-        match &result {
-            Ok(()) => say(&format!("        ok: {name} ({seconds:.1} s)")),
-            Err(error) => say(&format!("        FAILED: {name}: {error:#}")),
-        }
-        tally.count(result.is_ok());
-        Ok(())
+        let check = |home: &mut Home| check(home).map(|()| String::new());
+        tally.made(name, &mut home, check, |_| String::new())
     };
     check("./run.sh new makes a crate", &|home| home.make())?;
     check("a second time is refused in one line", &|home| home.make_again())?;
