@@ -42,6 +42,8 @@ pub(crate) async fn lure<X: Platform>(services: &Services<X>, how: &str) -> Resu
     let mut lookout = Lookout::new(services, store, MAPPER).await?;
     let mut post = Post::new(services, store, GRANTER);
     post.say(format_args!("{VERSION} free")).await?;
+    // A mapper that looks before this goes to somebody else.
+    services.console.print(b"lure: free\n").await;
     let (peer, call) = loop {
         let peer = news(&mut lookout, services).await?;
         let said = look(services, store, peer, MAPPER).await?.unwrap_or_default();

@@ -48,7 +48,7 @@ fn lure(lab: &mut Lab, how: &str) -> Result<String> {
         "ring" => ("step 4 ring FAILED: ", true),
         other => bail!("no lure {other}"),
     };
-    let theirs = lab.command(HOSTILE, &format!("lure {how}"))?;
+    let theirs = put_out(lab, how)?;
     let mark = lab.command("mapper", "demo mapper")?;
     let said = lab.says("mapper", mark, line)?;
     if !ends {
@@ -63,6 +63,14 @@ fn lure(lab: &mut Lab, how: &str) -> Result<String> {
     let theirs = lab.answer(HOSTILE, theirs, Duration::from_secs(30))?;
     ensure!(theirs.starts_with("ok lure "), "the hostile guest: {theirs}");
     Ok(format!("the mapper: `{said}`"))
+}
+
+/// The hostile guest offers itself, and a mapper that looks from now on sees it; the mark behind
+/// which its answer lies.
+fn put_out(lab: &mut Lab, how: &str) -> Result<usize> {
+    let mark = lab.command(HOSTILE, &format!("lure {how}"))?;
+    lab.says(HOSTILE, mark, "lure: free")?;
+    Ok(mark)
 }
 
 /// The hostile guest calls the granter.
