@@ -58,6 +58,20 @@ fn a_stream_of_whole_rings_is_two_events_for_each() {
 }
 
 #[test]
+fn packets_of_the_same_seed_pass_whole_at_both_ends_or_against_a_stream() {
+    let (ring, seed) = (" ring=131072", " packets=2");
+    for (serve, connect) in [(seed, seed), (seed, ""), ("", seed)] {
+        let source = format!("source 1000000{ring}{serve}");
+        same(&both(&source, &format!("sink 1000000{connect}")), "1000000");
+        let sink = format!("sink 1000000{ring}{serve}");
+        same(&both(&sink, &format!("source 1000000{connect}")), "1000000");
+    }
+    // A packet that its ring has no room for is refused, and not waited for.
+    let (_, line) = both("source 1000000 ring=1024", "sink 1000000 packets=2");
+    assert_eq!(of_error(&line), "E2BIG -");
+}
+
+#[test]
 fn fewer_bytes_than_asked_are_epipe_with_their_number() {
     let (served, connected) = both("source 1000", "sink 1001");
     assert!(served.starts_with("ok vchan serve bytes=1000 "));
@@ -155,6 +169,8 @@ fn wrong_arguments_are_refused() {
         "vchan serve 2 data/c echo 5 ring=1023",
         "vchan serve 2 data/c echo 5 ring=1048577",
         "vchan serve 2 data/c echo 5 ring=4096 more",
+        "vchan serve 2 data/c echo 5 packets=2",
+        "vchan serve 2 data/c sink 5 packets=x",
         "vchan serve 40000 data/c echo 5",
         "vchan connect 2 data/c gulp 5",
         "vchan connect 2 data/c echo 5 ring=4096",

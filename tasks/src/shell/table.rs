@@ -80,10 +80,11 @@ commands! { shell, args, ok;
     "xs rm" "<path>" "removes one and all below it"
         => shell.xs_rm(args, ok).await,
     #[cfg(feature = "channels")]
-    "vchan serve" "<domid> <path> echo|sink|source <bytes> [ring=<n>]" "serves a channel once"
+    "vchan serve" "<domid> <path> echo|sink|source <bytes> [ring=<n>] [packets=<seed>]"
+        "serves a channel once"
         => shell.vchan_serve(args, ok).await,
     #[cfg(feature = "channels")]
-    "vchan connect" "<domid> <path> echo|sink|source|ping <bytes or count>" "uses one"
+    "vchan connect" "<domid> <path> echo|sink|source|ping <bytes or count> [packets=<seed>]" "uses one"
         => shell.vchan_connect(args, ok).await,
     #[cfg(feature = "channels")]
     "vchan cat" "<domid> <path>" "joins one and the console, up to Ctrl-D"

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::cpio::Archive;
-use super::packages::find;
-use super::{Mode, debian, hypervisor, libraries, qemu};
-use crate::host::steps::step;
-use crate::host::{cargo, paths};
+use super::packages::{self, find};
+use super::{Mode, apt, debian, hypervisor, libraries, qemu};
+use crate::host::steps::{self, step};
+use crate::host::{cargo, children, paths};
 
 /// What runs in dom0, from the package of Xen's tools.
 const PROGRAMS: [&str; 7] = [
@@ -107,6 +107,25 @@ pub fn program(name: &str) -> Result<PathBuf> {
 /// Builds a program that opens libraries of dom0's.
 pub fn program_with_libraries(name: &str) -> Result<PathBuf> {
     build(name, &[])
+}
+
+/// Builds a program in C on a library of Xen's, with Debian's headers and against Debian's library.
+pub fn program_in_c(name: &str, library: &str) -> Result<PathBuf> {
+    step(&format!("build {name} for dom0"), || {
+        apt::installed("cc", &["gcc", "libc6-dev"])?;
+        let headers = packages::unpacked("libxen-dev")?.join("usr/include");
+        let (tools, folder) = (debian::tools()?, paths::target().join(TARGET).join("release"));
+        fs::create_dir_all(&folder)?;
+        let libraries = tools.join(LIBRARIES[1]);
+        let of_version = |file: &str| file.starts_with(&format!("{library}.so."));
+        let library = find(&libraries, of_version).with_context(|| format!("no {library}"))?;
+        let mut cc = children::command("cc");
+        cc.args(["-O2", "-Wall", "-Wextra", "-Werror", "-s", "-Wl,--allow-shlib-undefined", "-I"]);
+        cc.arg(headers).arg("-o").arg(folder.join(name));
+        cc.arg(paths::root().join("lab/dom0/src/c").join(name).with_extension("c")).arg(library);
+        steps::logged(&format!("build-{name}"), cc, apt::LIMIT)?;
+        Ok(folder.join(name))
+    })
 }
 
 fn build(name: &str, linking: &[&str]) -> Result<PathBuf> {

@@ -2,7 +2,10 @@
 //!
 //! Two guests at their prompts serve and connect to each other. Then Debian's `vchan-socket-proxy`,
 //! which stands on libxenvchan, is the client of a guest's server and the server of its client;
-//! `plug` sends and receives at its Unix socket. What the guests count is the same at the end.
+//! `plug` sends and receives at its Unix socket. A C program on the same library follows. What the
+//! guests count is the same at the end.
+
+mod c; // a C program on libxenvchan
 
 use std::time::{Duration, Instant};
 
@@ -35,8 +38,9 @@ const PATH: &str = "data/c";
 /// The tier, with a built image: once, or in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
     let plug = dom0::program("plug")?;
+    let channel = dom0::program_in_c("channel", "libxenvchan")?;
     let guest = config::files_of(NAME, &image::with_channels()?, Settings::none().memory(8))?;
-    let dom0 = run.dom0(&[guest.to_vec(), vec![plug]].concat())?;
+    let dom0 = run.dom0(&[guest.to_vec(), vec![plug, channel]].concat())?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "vchan", ""))?;
     let mut tally = Tally::default();
     for round in 0..run.extent.of(1, 5) {
@@ -49,6 +53,7 @@ pub fn run(run: &Run) -> Result<Tally> {
         sized(&mut lab, "1048576", 4 << 20)?;
         tally.told(&mut lab, "16 MiB both ways, C's proxy as the client", client)?;
         tally.told(&mut lab, "16 MiB both ways, C's proxy as the server", server)?;
+        c::checks(&mut lab, &mut tally)?;
         let before = [lab.counts(PAIR[0])?, lab.counts(PAIR[1])?];
         tally.told(&mut lab, "64 MiB from the server", |lab| {
             rings(lab, &format!("source {MANY}"), &format!("sink {MANY}"))

@@ -18,6 +18,8 @@ use crate::shell::reply::{Done, Failure};
 use crate::shell::state::Shell;
 use crate::text::Text;
 
+/// The largest packet.
+const PACKET: u64 = 70_000;
 /// What Ctrl-D sends.
 const CTRL_D: u8 = 4;
 
@@ -34,6 +36,15 @@ enum Work {
     Ping,
     /// Sends what is typed, and prints what comes.
     Cat,
+}
+
+/// What is to be done, and with how many bytes.
+#[derive(Debug)]
+struct Task {
+    work: Work,
+    bytes: u64,
+    /// The sizes of packets: all of one is sent or received at once.
+    packets: Option<SplitMix64>,
 }
 
 /// Where a channel is, and from which end.
@@ -66,65 +77,39 @@ type Room<'s, 'a, X> = Reserved<'s, 'a, GuestPages<X>, GuestBell<X>>;
 type Seen<'r, 'a, X> = Peeked<'r, 'a, GuestPages<X>, GuestBell<X>>;
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
-    /// `vchan serve <domid> <path> echo|sink|source <bytes> [ring=<n>]`
+    /// `vchan serve <domid> <path> echo|sink|source <bytes> [ring=<n>] [packets=<seed>]`
     pub(crate) async fn vchan_serve(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let (peer, path) = (args.domid()?, args.word("<path>")?);
-        let work = work(args, false)?;
-        let bytes = args.number("<bytes>")?;
-        let sizes = match args.optional() {
-            None => Sizes::default(),
-            Some(word) => {
-                let size = word.strip_prefix("ring=");
-                let wrong = args.wrong(format_args!("{word:?} is not ring=<n>"));
-                let size = args.parse("ring", size.ok_or(wrong)?)?;
-                Sizes::new(size, size).map_err(failure)?
-            }
-        };
-        args.end()?;
-        self.vchan(peer, End::Server(path, sizes), work, bytes, ok).await
+        let (task, sizes) = task(args, true)?;
+        self.vchan(peer, End::Server(path, sizes), task, ok).await
     }
 
-    /// `vchan connect <domid> <path> echo|sink|source|ping <bytes or count>`
+    /// `vchan connect <domid> <path> echo|sink|source|ping <bytes or count> [packets=<seed>]`
     pub(crate) async fn vchan_connect(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let (peer, path) = (args.domid()?, args.word("<path>")?);
-        let work = work(args, true)?;
-        let bytes = args.number("<bytes or count>")?;
-        args.end()?;
-        self.vchan(peer, End::Client(path), work, bytes, ok).await
+        let (task, _) = task(args, false)?;
+        self.vchan(peer, End::Client(path), task, ok).await
     }
 
     /// `vchan cat <domid> <path>`
     pub(crate) async fn vchan_cat(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let (peer, path) = (args.domid()?, args.word("<path>")?);
         args.end()?;
-        self.vchan(peer, End::Client(path), Work::Cat, 0, ok).await
+        let task = Task { work: Work::Cat, bytes: 0, packets: None };
+        self.vchan(peer, End::Client(path), task, ok).await
     }
 
     /// Opens a channel, does the work, and closes it.
-    async fn vchan(
-        &self,
-        peer: DomId,
-        end: End<'_>,
-        work: Work,
-        bytes: u64,
-        ok: &mut Text,
-    ) -> Done {
+    async fn vchan(&self, peer: DomId, end: End<'_>, task: Task, ok: &mut Text) -> Done {
         let mut ended = Ok(());
         let run = async {
-            ended = self.vchan_run(peer, end, work, bytes, ok).await;
+            ended = self.vchan_run(peer, end, task, ok).await;
         };
         self.wait_for(None, pin!(run)).await?;
         ended
     }
 
-    async fn vchan_run(
-        &self,
-        peer: DomId,
-        end: End<'_>,
-        work: Work,
-        bytes: u64,
-        ok: &mut Text,
-    ) -> Done {
+    async fn vchan_run(&self, peer: DomId, end: End<'_>, task: Task, ok: &mut Text) -> Done {
         let stream = open(self.services.clone(), peer, end).await.map_err(failure)?;
         let mut buffer = Vec::new();
         list::extend(&mut buffer, core::iter::repeat_n(0, PAGE_SIZE))?;
@@ -132,9 +117,10 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let (random, crc) = (SplitMix64::new(1), pattern::crc());
         let pieces = Pieces { buffer, unsent: 0..0, taken: 0, stream: random, crc };
         let mut job = Job { stream, pieces, done: 0 };
+        let (work, bytes) = (task.work, task.bytes);
         let worked = match work {
             Work::Cat => self.cat(&mut job).await,
-            _ => job.work(work, bytes).await,
+            _ => job.work(task).await,
         };
         let Job { stream, done, pieces } = job;
         worked.map_err(|error| with_bytes(error, done))?;
@@ -205,17 +191,22 @@ impl<X: Platform> Job<X> {
     /// Sends and receives in turn, as the work wants it, until so many bytes are done or the peer
     /// has closed. One place where it waits for room and one where it waits for bytes: each costs
     /// the image hundreds of bytes.
-    async fn work(&mut self, work: Work, bytes: u64) -> Result<(), vchan::Error> {
+    async fn work(&mut self, task: Task) -> Result<(), vchan::Error> {
+        let Task { work, bytes, mut packets } = task;
         let mut sends = matches!(work, Work::Source | Work::Ping);
         while self.done < bytes {
-            let left = bytes - self.done;
+            let (mut left, mut least) = (bytes - self.done, 1);
+            if let Some(size) = packets.as_mut().and_then(Iterator::next) {
+                left = left.min(1 + size % PACKET);
+                least = left as usize;
+            }
             if sends {
                 let mut sender = self.stream.sender();
-                let room = sender.reserve(1).await?;
+                let room = sender.reserve(least).await?;
                 self.done += self.pieces.send(room, work, left)?;
             } else {
                 let mut receiver = self.stream.receiver();
-                let seen = receiver.peek(1).await?;
+                let seen = receiver.peek(least).await?;
                 if seen.is_empty() {
                     break;
                 }
@@ -299,15 +290,30 @@ impl Pieces {
     }
 }
 
-/// The next word as what is to be done.
-fn work(args: &mut Args<'_>, connects: bool) -> Result<Work, Failure> {
-    match args.word("what to do")? {
-        "echo" => Ok(Work::Echo),
-        "sink" => Ok(Work::Sink),
-        "source" => Ok(Work::Source),
-        "ping" if connects => Ok(Work::Ping),
-        _ => Err(args.wrong(format_args!("there is no such thing to do"))),
+/// The rest of the line: what is to be done, and in rings of which sizes.
+fn task(args: &mut Args<'_>, serves: bool) -> Result<(Task, Sizes), Failure> {
+    let work = match args.word("what to do")? {
+        "echo" => Work::Echo,
+        "sink" => Work::Sink,
+        "source" => Work::Source,
+        "ping" if !serves => Work::Ping,
+        _ => return Err(args.wrong(format_args!("there is no such thing to do"))),
+    };
+    let mut task = Task { work, bytes: args.number("<bytes>")?, packets: None };
+    let mut sizes = Sizes::default();
+    while let Some(word) = args.optional() {
+        if let (Some(size), true) = (word.strip_prefix("ring="), serves) {
+            let size = args.parse("ring", size)?;
+            sizes = Sizes::new(size, size).map_err(failure)?;
+        } else if let (Some(seed), Work::Sink | Work::Source) =
+            (word.strip_prefix("packets="), work)
+        {
+            task.packets = Some(SplitMix64::new(args.parse("packets", seed)?));
+        } else {
+            return Err(args.wrong(format_args!("{word:?} is not understood here")));
+        }
     }
+    Ok((task, sizes))
 }
 
 async fn open<X: Platform>(
