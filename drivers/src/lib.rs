@@ -22,6 +22,7 @@ pub mod hypervisor;
 pub mod list;
 pub mod memory;
 pub mod notify;
+pub mod peers;
 pub mod ring;
 pub mod services;
 pub mod shared;

@@ -17,7 +17,7 @@ use crate::grant_table::GrantTable;
 use crate::memory::Platform;
 use crate::raw::Notices;
 use crate::xenstore::XenStore;
-use crate::{Boot, DomId, Error, System};
+use crate::{Boot, DomId, Errno, Error, System};
 
 /// How often parked pages and stuck mappings are tried again while there are any: every 100 ms.
 const RETRY_INTERVAL_NS: u64 = 100_000_000;
@@ -99,6 +99,15 @@ impl<X: Platform> Services<X> {
         let gntdev = GntDev::new(&xen, domid, events.clone(), notices.clone(), limits.gntdev);
         let (balloon, system) = (Balloon::new(&xen), System(xen));
         Ok(Self { system, domid, events, console, xenstore, balloon, gntalloc, gntdev, notices })
+    }
+
+    /// Xenstore, for those who can't do without.
+    ///
+    /// # Errors
+    /// ENODEV in dom0's place, where there is none.
+    pub fn store(&self) -> Result<&XenStore<X>, Error> {
+        let absent = Error::Local(Errno::ENODEV, "this domain has no xenstore");
+        self.xenstore.as_ref().ok_or(absent)
     }
 
     /// Tells peers what they asked to be told when we let go, for a guest that is about to end by

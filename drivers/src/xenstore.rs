@@ -18,6 +18,7 @@
 
 mod message;
 mod path;
+mod patience;
 mod permissions;
 mod publication;
 mod request;
@@ -34,6 +35,7 @@ use xen_sys::io::xs_wire::XsMessageType;
 
 use self::message::encode;
 pub use self::path::DomainPath;
+pub use self::patience::persist;
 pub use self::permissions::Permission;
 pub use self::publication::{Publication, Reader};
 pub use self::request::Request;

@@ -69,7 +69,7 @@ pub use xen::Xen;
 pub use drivers;
 pub use drivers::{
     Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Pages, PeerState, Platform, PortNumber,
-    Services, System, events, gntalloc, gntdev, notify, shared, xenstore,
+    Services, System, events, gntalloc, gntdev, notify, peers, shared, xenstore,
 };
 
 /// For the macros alone.

@@ -8,8 +8,8 @@
 //! * Manners under xl: `xl shutdown` and `xl reboot` are heard and answered, and a node in xenstore
 //!   says that the guest is there.
 //!
-//! [`pattern`] has the bytes that `fill` writes and both sides check; [`verdict`] and [`xenstore`]
-//! are what the checks and the tasks have in common.
+//! [`pattern`] has the bytes that `fill` writes and both sides check; [`verdict`] is what the checks
+//! have in common.
 //!
 //! All of it is safe code over `drivers` and a [`Machine`]. It runs unchanged on metal and on a
 //! fake Xen, where it is tested. A kernel brings the services up, runs [`shell::run`], and beside
@@ -32,7 +32,6 @@ mod selftest;
 pub mod shell;
 pub mod text;
 pub mod verdict;
-pub mod xenstore;
 
 pub use demo::{DemoPlan, Part, play};
 pub use machine::{CrashKind, HeapUsage, Machine};

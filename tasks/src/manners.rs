@@ -16,7 +16,8 @@ use core::fmt::Display;
 use core::future::pending;
 
 use drivers::memory::Platform;
-use drivers::xenstore::{Publication, XenStore};
+use drivers::peers::{look, publish};
+use drivers::xenstore::{Publication, Reader, XenStore};
 use drivers::{ClaimedDomId, DomId, Error, Services};
 use embassy_futures::select::select_array;
 use log::Level;
@@ -25,7 +26,6 @@ use self::node::Node;
 use self::size::Size;
 use crate::machine::{CrashKind, Ending};
 use crate::text;
-use crate::xenstore::{look, publish};
 
 const SHUTDOWN: &str = "control/shutdown";
 const SYSRQ: &str = "control/sysrq";
@@ -55,8 +55,7 @@ pub(crate) async fn is_there<X: Platform>(
     services: &Services<X>,
     domid: ClaimedDomId,
 ) -> Option<bool> {
-    let (store, domid) = (services.xenstore.as_ref()?, DomId::new(domid.0)?);
-    Some(look(&services.system, store, domid, STATE).await.ok()?.is_some())
+    Some(look(services, DomId::new(domid.0)?, STATE).await.ok()?.is_some())
 }
 
 /// Completes when a word in a node ends the guest. No failure but that of the connection to
@@ -103,7 +102,8 @@ async fn say_ready<X: Platform>(
         // Not every toolstack makes room for it; the words are obeyed regardless.
         let _ = store.write(feature, value).await;
     }
-    publish(services, store, STATE, b"ready").await.map_err(|error| warn(STATE, &error)).ok()
+    let ready = publish(services, STATE, b"ready", Reader::Anyone).await;
+    ready.map_err(|error| warn(STATE, &error)).ok()
 }
 
 fn obey(word: &[u8]) -> Option<Ending> {

@@ -3,9 +3,13 @@
 //! Which characters and slashes are allowed is xenstore's to say; a zero byte would be a frame of
 //! its own, so it never gets there.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use xen_sys::io::xs_wire::{XENSTORE_ABS_PATH_MAX, XENSTORE_REL_PATH_MAX};
 
-use crate::{DomId, Errno, Error};
+use super::message::digits;
+use crate::{DomId, Errno, Error, list};
 
 /// Whether a path can be sent.
 ///
@@ -41,12 +45,25 @@ impl<'a> DomainPath<'a> {
         let domid = DomId::new(number.parse().ok().filter(|_| digits)?)?;
         Some(Self { domid, rest })
     }
+
+    /// The whole path.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn absolute(&self) -> Result<String, Error> {
+        let mut buffer = [0; 10];
+        let number = digits(self.domid.get().into(), &mut buffer);
+        let parts = [b"/local/domain/", number, b"/", self.rest.as_bytes()];
+        let mut path = Vec::new();
+        list::extend(&mut path, parts.into_iter().flatten().copied())?;
+        // Texts side by side are a text.
+        String::from_utf8(path).map_err(|_| Error::Local(Errno::EINVAL, "a path that is no text"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::String;
 
     #[test]
     fn a_path_that_is_too_long_or_would_break_the_frame_is_refused() {
@@ -63,6 +80,8 @@ mod tests {
     fn the_owner_of_a_node_is_in_its_path() {
         let parse = |path| DomainPath::parse(path).map(|path| (path.domid.get(), path.rest));
         assert_eq!(parse("/local/domain/7/data/x"), Some((7, "data/x")));
+        let path = DomainPath::parse("/local/domain/7/data/x").unwrap();
+        assert_eq!(path.absolute().unwrap(), "/local/domain/7/data/x");
         for none in ["/local/domain", "/local/domain/7", "/local/domain/+7/x", "data/x"] {
             assert_eq!(parse(none), None, "{none}");
         }

@@ -11,11 +11,12 @@ use drivers::events::Port;
 use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadWrite};
 use drivers::memory::{PAGE_SIZE, Platform};
+use drivers::peers::{Lookout, News, look};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Pages, PortNumber, Services};
 use embassy_futures::yield_now;
 
-use tasks::demo::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, numbers, store};
+use tasks::demo::find::{GRANTER, MAPPER, Post, VERSION, numbers};
 use tasks::demo::letter::{BOXES, Letter, WORDS_AT, kind};
 use tasks::demo::link::{Link, is_bound};
 use tasks::demo::{RING, Stop};
@@ -38,15 +39,14 @@ const NOWHERE: u32 = u32::MAX;
 
 /// Offers itself as a granter to the first mapper that calls.
 pub(crate) async fn lure<X: Platform>(services: &Services<X>, how: &str) -> Result<String, Error> {
-    let store = store(services)?;
-    let mut lookout = Lookout::new(services, store, MAPPER).await?;
-    let mut post = Post::new(services, store, GRANTER);
+    let mut lookout = Lookout::new(services, MAPPER).await?;
+    let mut post = Post::new(services, GRANTER);
     post.say(format_args!("{VERSION} free")).await?;
     // A mapper that looks before this goes to somebody else.
     services.console.print(b"lure: free\n").await;
     let (peer, call) = loop {
         let peer = news(&mut lookout, services).await?;
-        let said = look(services, store, peer, MAPPER).await?.unwrap_or_default();
+        let said = look(services, peer, MAPPER).await?.unwrap_or_default();
         match numbers(&said) {
             Some([VERSION, whom, call]) if whom == u32::from(services.domid.get()) => {
                 break (peer, call);
@@ -159,13 +159,12 @@ pub(crate) async fn call<X: Platform>(
     granter: DomId,
     how: &str,
 ) -> Result<Vec<Mapping<X, ReadWrite>>, Error> {
-    let store = store(services)?;
-    let mut lookout = Lookout::new(services, store, GRANTER).await?;
-    let mut post = Post::new(services, store, MAPPER);
+    let mut lookout = Lookout::new(services, GRANTER).await?;
+    let mut post = Post::new(services, MAPPER);
     let call = (services.system.now() >> 10) as u32;
     post.say(format_args!("{VERSION} {granter} {call}")).await?;
     let (gref, number) = loop {
-        let said = look(services, store, granter, GRANTER).await?;
+        let said = look(services, granter, GRANTER).await?;
         match numbers(&said.unwrap_or_default()) {
             Some([VERSION, whom, answers, gref, port])
                 if whom == u32::from(services.domid.get()) && answers == call =>

@@ -11,18 +11,19 @@ use core::fmt;
 use drivers::events::Port;
 use drivers::gntalloc::{Device, Export};
 use drivers::memory::Platform;
+use drivers::peers::{Lookout, News, look};
 use drivers::{Access, DomId, Error, Pages, Services};
 use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use log::Level;
 
-use super::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, numbers, store};
+use super::find::{GRANTER, MAPPER, Post, VERSION, numbers};
 use super::lead;
 use super::link::{Link, is_bound};
 use super::plan::{CLEAN, DemoPlan};
 use super::report::{clean_words, say, tell};
-use super::stop::{Stop, Trouble};
+use super::stop::{Stop, Trouble, at};
 use crate::text;
 use crate::verdict::{InUse, Score, Why};
 
@@ -96,17 +97,16 @@ impl Granter {
         services: &Services<X>,
         plan: DemoPlan,
     ) -> Result<Infallible, Trouble> {
-        let store = store(services)?;
-        let mut lookout = Lookout::new(services, store, MAPPER).await?;
-        let mut post = Post::new(services, store, GRANTER);
+        let mut lookout = Lookout::new(services, MAPPER).await.map_err(at("demo"))?;
+        let mut post = Post::new(services, GRANTER);
         let (mut served, mut complaints) = (None, 0);
         loop {
             post.say(format_args!("{VERSION} free")).await?;
             // A mapper whose call was overlooked calls again when it sees this.
-            let News::At(peer) = lookout.news(None).await? else {
+            let News::At(peer) = lookout.news(None).await.map_err(at(MAPPER))? else {
                 continue;
             };
-            let Some(call) = look(services, store, peer, MAPPER).await? else {
+            let Some(call) = look(services, peer, MAPPER).await.map_err(at(MAPPER))? else {
                 continue;
             };
             let trouble = match numbers(&call) {

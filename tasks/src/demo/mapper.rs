@@ -1,13 +1,13 @@
 //! The mapper: looks for a granter, does what it asks, and starts again if it vanishes.
 
 use drivers::memory::Platform;
-use drivers::xenstore::XenStore;
+use drivers::peers::{Lookout, News, look};
 use drivers::{DomId, GrantRef, PortNumber, Services};
 
-use super::find::{GRANTER, Lookout, MAPPER, News, Post, VERSION, look, near, numbers, store};
+use super::find::{GRANTER, MAPPER, Post, VERSION, numbers};
 use super::follow::{self, Offer};
 use super::report::say;
-use super::stop::{Stop, Trouble};
+use super::stop::{Stop, Trouble, at};
 use crate::verdict::{Score, Why};
 
 /// How long a granter may take to make an offer: 1 s; and the pause after one that didn't: 200 ms.
@@ -19,28 +19,23 @@ const AGAIN_NS: u64 = 3_000_000_000;
 const COMPLAINTS: u32 = 8;
 /// Looks for a granter until one has made a whole run.
 pub(crate) async fn run<X: Platform>(services: &Services<X>) -> Result<Score, Trouble> {
-    let store = store(services)?;
-    let mut lookout = Lookout::new(services, store, GRANTER).await?;
-    let mut post = Post::new(services, store, MAPPER);
+    let mut lookout = Lookout::new(services, GRANTER).await.map_err(at("demo"))?;
+    let mut post = Post::new(services, MAPPER);
     // Not a number that an earlier guest in this domain used.
     let mut call = (services.system.now() >> 10) as u32;
     let (mut complaints, mut pause) = (0, AGAIN_NS);
     loop {
-        let news = lookout.news(Some(services.system.now() + pause)).await?;
+        let deadline = services.system.now() + pause;
         pause = AGAIN_NS;
-        let (one, all) = match news {
-            News::At(domid) => (Some(domid), false),
-            News::Anywhere | News::Nothing => (None, true),
-        };
-        let others = near(services.domid).filter(|_| all);
-        for granter in one.into_iter().chain(others) {
-            let Some(said) = look(services, store, granter, GRANTER).await? else {
+        for granter in lookout.candidates(deadline).await.map_err(at(GRANTER))? {
+            let said = look(services, granter, GRANTER).await.map_err(at(GRANTER))?;
+            let Some(said) = said else {
                 continue;
             };
             let trouble = if said == FREE {
                 call = call.wrapping_add(1);
                 post.say(format_args!("{VERSION} {granter} {call}")).await?;
-                match offer(services, store, &mut lookout, granter, call).await? {
+                match offer(services, &mut lookout, granter, call).await? {
                     Ok(offer) => match follow::whole(services, granter, offer).await {
                         Ok(score) => return Ok(score),
                         Err(trouble) => trouble,
@@ -70,19 +65,18 @@ const FREE: &[u8] = b"1 free";
 /// Waits for a granter's answer to our call.
 async fn offer<X: Platform>(
     services: &Services<X>,
-    store: &XenStore<X>,
     lookout: &mut Lookout<'_, X>,
     granter: DomId,
     call: u32,
 ) -> Result<Result<Offer, Stop>, Trouble> {
     let deadline = services.system.now() + OFFER_NS;
     loop {
-        match lookout.news(Some(deadline)).await? {
+        match lookout.news(Some(deadline)).await.map_err(at(GRANTER))? {
             News::At(domid) if domid != granter => continue,
             News::Nothing => return Ok(Err(Stop::Gone("does not answer"))),
             News::At(_) | News::Anywhere => {}
         }
-        let said = look(services, store, granter, GRANTER).await?;
+        let said = look(services, granter, GRANTER).await.map_err(at(GRANTER))?;
         let Some(said) = said else {
             return Ok(Err(Stop::Gone("is gone")));
         };

@@ -29,6 +29,11 @@ impl From<Trouble> for Error {
     }
 }
 
+/// What an error is while `at` is being done.
+pub fn at(at: &'static str) -> impl Fn(Error) -> Trouble {
+    move |error| Trouble { at, error }
+}
+
 /// Why a run with one peer ended early. The demo goes on with the next.
 #[derive(Debug)]
 pub enum Stop {

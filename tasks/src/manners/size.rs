@@ -5,11 +5,10 @@
 
 use drivers::balloon::{Resized, pages_of_kib};
 use drivers::memory::{PAGE_SIZE, Platform};
-use drivers::xenstore::XenStore;
+use drivers::xenstore::{XenStore, persist};
 use drivers::{Pages, Services};
 
 use super::{TARGET, info, warn};
-use crate::xenstore::persist;
 
 /// What the toolstack lets the guest have at most, in KiB.
 const MOST: &str = "memory/static-max";

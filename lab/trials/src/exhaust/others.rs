@@ -7,12 +7,12 @@ use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadWrite};
 use drivers::memory::Platform;
 use drivers::shared::{Shared, SharedMut};
+use drivers::xenstore::persist;
 use embassy_futures::select::{Either, select};
 
 use super::devices::Devices;
 use super::scarce::Scarce;
 use tasks::verdict::{Verdict, Why, equal};
-use tasks::xenstore::persist;
 
 /// How long an event may take: 1 s.
 const PATIENCE_NS: u64 = 1_000_000_000;

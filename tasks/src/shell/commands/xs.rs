@@ -12,7 +12,6 @@ use crate::shell::args::Args;
 use crate::shell::reply::{Done, Failure};
 use crate::shell::state::Shell;
 use crate::text::{self, Text};
-use crate::xenstore::store;
 
 /// How long xenstore may take for an answer.
 const PATIENCE_MS: u64 = 10_000;
@@ -22,7 +21,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     pub(crate) async fn xs_read(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let path = args.word("<path>")?;
         args.end()?;
-        let value = ask(self, path, store(&self.services)?.read(path)).await?;
+        let value = ask(self, path, self.services.store()?.read(path)).await?;
         Ok(write!(ok, " path={path} value={}", Plain(&value))?)
     }
 
@@ -30,7 +29,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     pub(crate) async fn xs_write(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let path = args.word("<path>")?;
         let value = args.rest_of_line("<value>")?.as_bytes();
-        ask(self, path, store(&self.services)?.write(path, value)).await?;
+        ask(self, path, self.services.store()?.write(path, value)).await?;
         Ok(write!(ok, " path={path} value={}", Plain(value))?)
     }
 
@@ -38,7 +37,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     pub(crate) async fn xs_list(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let path = args.word("<path>")?;
         args.end()?;
-        let directory = ask(self, path, store(&self.services)?.directory(path)).await?;
+        let directory = ask(self, path, self.services.store()?.directory(path)).await?;
         write!(ok, " path={path} names=")?;
         Ok(text::list(ok, names(&directory).map(Plain))?)
     }
@@ -47,7 +46,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     pub(crate) async fn xs_rm(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let path = args.word("<path>")?;
         args.end()?;
-        ask(self, path, store(&self.services)?.remove(path)).await?;
+        ask(self, path, self.services.store()?.remove(path)).await?;
         Ok(write!(ok, " path={path}")?)
     }
 }

@@ -1,0 +1,26 @@
+//! Requests that are tried again while xenstore is busy, or while memory is short.
+
+use crate::memory::Platform;
+use crate::{Errno, Error, System};
+
+/// How often a request is tried, and the pause in between: 20 ms.
+const TRIES: u32 = 5;
+const PAUSE_NS: u64 = 20_000_000;
+
+/// Makes a request, up to 5 times while the answer is EAGAIN or ENOMEM, with 20 ms in between.
+///
+/// # Errors
+/// The last answer's.
+pub async fn persist<X: Platform, T>(
+    system: &System<X>,
+    request: impl AsyncFn() -> Result<T, Error>,
+) -> Result<T, Error> {
+    for _ in 1..TRIES {
+        match request().await {
+            Err(error) if matches!(error.errno(), Errno::EAGAIN | Errno::ENOMEM) => {}
+            answer => return answer,
+        }
+        system.sleep_until(system.now().saturating_add(PAUSE_NS)).await;
+    }
+    request().await
+}
