@@ -1,5 +1,6 @@
 //! Why a call of a service failed: the seed's errno, and Xen's status where Xen refused.
 
+use core::convert::Infallible;
 use core::fmt;
 
 use xen_sys::grant_table::GrantStatus;
@@ -70,6 +71,13 @@ impl core::error::Error for Error {}
 impl From<NotADomId> for Error {
     fn from(_: NotADomId) -> Self {
         Error::Local(Errno::EINVAL, NotADomId::WORDS)
+    }
+}
+
+/// For `?` after what can't fail, such as the console as [`embedded_io_async`] sees it.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

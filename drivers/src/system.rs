@@ -1,6 +1,7 @@
 //! What an application gets of Xen: what does no harm in any hands.
 
 use core::future::Future;
+use core::time::Duration;
 
 use crate::Counters;
 use crate::memory::{FrameCount, Platform};
@@ -18,6 +19,12 @@ impl<X: Platform> System<X> {
     /// Completes when [`System::now`] has reached `deadline` nanoseconds.
     pub fn sleep_until(&self, deadline: u64) -> impl Future<Output = ()> {
         self.0.sleep_until(deadline)
+    }
+
+    /// Completes after `time`; one of more than 584 years counts as for ever.
+    pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.sleep_until(self.now().saturating_add(time))
     }
 
     /// What this guest has done so far.

@@ -3,11 +3,12 @@
 mod common;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use common::{BOB, domid, errno};
 use drivers::{Call, Errno};
 use fake_xen::heap::{self, Heap};
-use fake_xen::{Config, Guest, Pair, World};
+use fake_xen::{Config, Guest, Pair, Task, World};
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -67,6 +68,45 @@ fn input_that_was_taken_is_told_to_the_daemon() {
     let before = guest.system.counters().calls(Call::EvtchnSend);
     let mut bytes = [0; 8];
     let read = async { assert_eq!(guest.console.input(&mut bytes).await, 3) };
-    guest.xen.world().run([fake_xen::Task::new(&guest.events, read)]);
+    guest.xen.world().run([Task::new(&guest.events, read)]);
     assert_eq!(guest.system.counters().calls(Call::EvtchnSend), before + 1);
+}
+
+#[test]
+fn a_peer_that_closes_or_dies_is_missed_within_half_a_second() {
+    for dies in [false, true] {
+        let Pair { world, alice, bob } = Pair::new();
+        let (port, bobs) = alice.channel(&bob);
+        let before = alice.system.counters().calls(Call::EvtchnStatus);
+        let peer = async {
+            bob.system.sleep(Duration::from_secs(3)).await;
+            match dies {
+                true => world.destroy(BOB),
+                false => drop(bobs),
+            }
+        };
+        let waits = async {
+            port.peer_gone().await;
+            let late = alice.system.now() / 1_000_000;
+            assert!((3000..3500).contains(&late), "{late} ms");
+            let asked = alice.system.counters().calls(Call::EvtchnStatus) - before;
+            assert!(asked <= 10, "asked {asked} times");
+            port.peer_gone().await;
+        };
+        world.run([Task::new(&alice.events, waits), Task::new(&bob.events, peer)]);
+    }
+}
+
+#[test]
+fn who_never_came_is_gone_and_so_is_one_of_whom_xen_tells_nothing() {
+    let Pair { world, alice, bob } = Pair::new();
+    let unbound = alice.events.alloc_unbound(bob.domid).unwrap();
+    let (bound, _bobs) = alice.channel(&bob);
+    let test = async {
+        unbound.peer_gone().await;
+        alice.xen.deny(Call::EvtchnStatus, Some(Errno::EACCES));
+        bound.peer_gone().await;
+        assert_eq!(alice.system.now(), 0);
+    };
+    world.run([Task::new(&alice.events, test)]);
 }

@@ -3,10 +3,12 @@
 mod common;
 
 use common::{ALICE, BOB, bytes, domid, errno};
-use drivers::gntdev::{ReadOnly, Reservation};
+use drivers::gntdev::{ReadOnly, ReadWrite, Reservation};
+use drivers::notify::UnmapNotify;
 use drivers::shared::{Shared, SharedMut};
-use drivers::{Access, Call, ClaimedGrant, Errno, GrantStatus, Pages};
-use fake_xen::Pair;
+use drivers::{Access, Call, ClaimedGrant, Errno, Error, GrantStatus, Pages};
+use embedded_io_async::Write as _;
+use fake_xen::{Pair, Task};
 
 #[test]
 fn an_allocation_without_memory_midway_leaves_nothing_behind() {
@@ -102,4 +104,32 @@ fn the_harmless_part_of_xen_counts_frames_and_lets_others_run() {
     system.yield_cpu();
     assert_eq!(system.counters().calls(Call::SchedYield), yields + 1);
     assert!(system.now() > now);
+}
+
+/// Every call of a guest's that can fail, one after the other.
+async fn all_with_question_marks(pair: &Pair) -> Result<(), Error> {
+    let Pair { alice, bob, .. } = pair;
+    let mut export = alice.gntalloc.open().alloc("2".parse()?, Pages(1), Access::ReadWrite)?;
+    let gref = export.grefs().next().unwrap_or_default();
+    let mapping = bob.gntdev.open()?.reserve(&[alice.domid.grant(gref)])?;
+    let mut mapping = mapping.map::<ReadWrite>()?;
+    let (ours, theirs) = alice.channel(bob);
+    export.set_notify(UnmapNotify::event(&ours))?;
+    mapping.set_notify(UnmapNotify::clear_byte(0).and_event(&theirs))?;
+    mapping.write(0, b"x")?;
+    let mut console = bob.console.clone();
+    console.write_all(b"hello\n").await?;
+    console.flush().await?;
+    mapping.unmap()?;
+    export.end()?;
+    Ok(())
+}
+
+#[test]
+fn every_error_of_a_guests_converts_into_one() {
+    let pair = Pair::new();
+    let test = async { assert_eq!(all_with_question_marks(&pair).await, Ok(())) };
+    pair.world.run([Task::new(&pair.bob.events, test)]);
+    assert_eq!(pair.bob.xen.console_output(), "hello\r\n");
+    pair.assert_clean();
 }

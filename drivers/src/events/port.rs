@@ -3,13 +3,17 @@
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Poll, Waker};
+use core::time::Duration;
 
 use xen_sys::event_channel::{EvtchnSend, EvtchnState, EvtchnStatus};
 use xen_sys::xen::{DOMID_SELF, Virq};
 
 use super::Events;
 use crate::memory::Platform;
-use crate::{Call, Error, PortNumber};
+use crate::{Call, Error, PortNumber, System};
+
+/// How often a port is asked whether its peer is still there.
+const ASK_INTERVAL: Duration = Duration::from_millis(400);
 
 /// What is at the other end of a port of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +74,16 @@ impl<X: Platform> Port<X> {
             EvtchnState::VIRQ => PortStatus::Virq(Virq(op.u_dom.into())),
             EvtchnState(other) => PortStatus::Other(other),
         })
+    }
+
+    /// Completes once nobody is bound to it: the peer has closed its end, has crashed or was
+    /// destroyed, or hasn't bound it yet. Xen sends nothing then, so it's asked every 400 ms, by a
+    /// call that needs no privilege; a port that Xen tells nothing of counts as left.
+    pub async fn peer_gone(&self) {
+        let system = System(self.events.0.xen.clone());
+        while let Ok(PortStatus::Interdomain(..)) = self.status() {
+            system.sleep(ASK_INTERVAL).await;
+        }
     }
 
     /// Waits for an event that this holder has not waited for yet. Several that came meanwhile
