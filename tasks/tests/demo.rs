@@ -40,7 +40,7 @@ fn two_guests_that_know_nothing_of_each_other_make_every_step_in_either_order() 
         }
         assert!(
             steps(&granter)[0]
-                .starts_with("step 1 share 64 pages rw, 0 hypercalls to grant, 1 to map, crc ")
+                .starts_with("step 1 share 64 pages rw, 0 hypercalls to grant, 1 to map, both crc ")
         );
         assert!(world.now() < (first.max(second) + 5 * SEC) * MS, "{}", world.now());
         granter.end();

@@ -3,6 +3,7 @@
 pub mod alone; // one run at a time
 pub mod cargo; // cargo, called from inside cargo
 pub mod children; // every process that the tool starts, and how it ends
+pub mod look; // how a line looks on a terminal
 pub mod paths; // where things lie
 pub mod random; // the seed of a run, and what is drawn from it
 pub mod steps; // one line as a step starts and as it ends

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Err(error) => return commands::refuse(&error),
     };
     let result = host::children::stop_all_on_signals().and_then(|()| commands::perform(&line));
+    host::steps::end();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if host::children::interrupted() => {

@@ -25,6 +25,7 @@ pub use self::extent::{Extent, Run};
 use crate::guests::image;
 use crate::host::children;
 use crate::host::steps::{clocked, say};
+use crate::judge::record;
 use crate::judge::tally::Tally;
 use crate::lab::Mode;
 
@@ -155,6 +156,7 @@ pub const TIERS: &[Tier] = &[
 impl Tier {
     /// `./run.sh <tier>`
     pub fn command(&self, run: &Run) -> Result<()> {
+        record::tier(self.name);
         image::build()?;
         (self.run)(run)?.verdict(self.name)
     }
@@ -174,12 +176,14 @@ pub fn run_all(extent: Extent, wait: &mut dyn FnMut()) -> Result<Tally> {
             wait();
         }
         say(&format!("tier    {name}"));
+        record::tier(name);
         let (result, seconds) = clocked(name, || run(&this));
         if children::interrupted() {
             bail!("interrupted");
         }
         let tally = result.unwrap_or_else(|error| {
             say(&format!("FAILED  {name}: {error:#}"));
+            record::check("the whole tier", seconds, Err(format!("{error:#}")));
             Tally { passed: 0, failed: 1 }
         });
         all.add(tally);

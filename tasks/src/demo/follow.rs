@@ -145,7 +145,7 @@ impl<X: Platform> Follow<X> {
                     .transpose()?;
                 let crc = crc.unwrap_or_default();
                 self.verdict = Some(words(format_args!(
-                    "{PAGES} pages rw, mapped at once, crc {crc:08x} both ways"
+                    "{PAGES} pages rw, mapped at once, both crc {crc:08x}"
                 )));
                 Ok([crc, 0])
             }

@@ -230,7 +230,7 @@ impl<X: Platform> Lead<'_, X> {
                 let (calls, maps, crc) = (self.before, self.maps, self.crc);
                 words(format_args!(
                     "{PAGES} pages rw, {calls} hypercalls to grant, {maps} to map, \
-                     crc {crc:08x} both ways"
+                     both crc {crc:08x}"
                 ))
             }
             kind::READONLY => {
@@ -260,7 +260,7 @@ impl<X: Platform> Lead<'_, X> {
                 let more = u64::from(services.gntalloc.parked()).saturating_sub(self.before);
                 equal("the number of pages that stay parked", more, 0)?;
                 words(format_args!(
-                    "mapped-rw, then idle, pages back; ended while mapped: parked, freed"
+                    "mapped-rw, idle, pages back; ended while mapped: parked, freed"
                 ))
             }
             kind::CLOSE => {

@@ -45,7 +45,7 @@ pub(super) fn words(args: fmt::Arguments<'_>) -> Result<Text, Why> {
 /// The words of step 2.
 pub(super) fn refused_words(status: GrantStatus) -> Result<Text, Why> {
     let status = status_name(status);
-    words(format_args!("read ok, rw map refused ({status}), store faulted and caught"))
+    words(format_args!("read ok, rw map refused ({status}), store faulted, caught"))
 }
 
 /// The words of step 3; `took` in nanoseconds.

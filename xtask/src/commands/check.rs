@@ -20,6 +20,7 @@ use crate::guests::image::{self, TARGET};
 use crate::host::cargo::{self, BUILD_LIMIT};
 use crate::host::steps::{beside, logged, say, step};
 use crate::host::{children, paths};
+use crate::judge::record;
 use crate::judge::tally::Tally;
 use crate::lab::{apt, packages};
 use crate::panics;
@@ -58,7 +59,10 @@ pub fn everything() -> Result<()> {
             cargo.env("RUSTDOCFLAGS", "-D warnings");
             logged(&name.replace(' ', "-"), cargo, BUILD_LIMIT)
         });
-        tally.failed += u64::from(passed.is_err());
+        if let Err(error) = passed {
+            tally.failed += 1;
+            record::check(name, 0.0, Err(format!("{error:#}")));
+        }
         stop_if_interrupted()?;
     }
     host_tests(&mut tally);
@@ -110,7 +114,10 @@ fn host_tests(tally: &mut Tally) {
         Ok(headers)
     })
     .and_then(|headers| step("host tests", || run_host_tests(&headers, tally)));
-    tally.failed += u64::from(passed.is_err() && tally.failed == before);
+    if let Err(error) = passed {
+        tally.failed += u64::from(tally.failed == before);
+        record::check("host tests", 0.0, Err(format!("{error:#}")));
+    }
 }
 
 fn run_host_tests(headers: &Path, tally: &mut Tally) -> Result<()> {

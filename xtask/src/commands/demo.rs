@@ -11,6 +11,7 @@ use crate::guests::life::PAIR;
 use crate::host::paths;
 use crate::host::steps::say;
 use crate::judge::demo::STEPS;
+use crate::judge::record;
 use crate::lab::{Lab, Mode, dom0, qemu};
 
 /// `./run.sh`
@@ -26,6 +27,10 @@ pub fn command(mode: Mode) -> Result<()> {
     })?;
     let steps = prove(&mut lab, PAIR).with_context(|| lab.excerpts())?;
     let proved = steps.iter().filter(|step| step.outcome.is_ok()).count();
+    for step in &steps {
+        record::check(step.name(), 0.0, step.outcome.clone());
+    }
+    record::close()?;
     let (all, took) = (STEPS.len(), started.elapsed().as_secs_f64());
     say(&format!(
         "proved {proved} of {all} in {took:.0} s; logs in {}/",

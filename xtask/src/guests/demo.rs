@@ -76,7 +76,7 @@ pub fn timed<T>(name: &str, work: impl FnOnce() -> Result<(String, T)>) -> Resul
     let (result, seconds) = clocked(name, work);
     let mut line = format!("  {name:<10}");
     match &result {
-        Ok((words, _)) => write!(line, "{words:<64}{seconds:>5.1} s")?,
+        Ok((words, _)) => write!(line, "{words:<60}{seconds:>5.1} s")?,
         Err(error) => write!(line, "FAILED: {error:#}")?,
     }
     say(&line);

@@ -1,13 +1,15 @@
 //! One line as a step starts and as it ends, with its duration.
 //!
-//! On a terminal a clock runs in between; anywhere else no control character is written. What a
+//! On a terminal a clock runs in between, and steps that took no time to speak of share one line;
+//! anywhere else no control character is written. What a
 //! step's command says goes to `target/lab/<step>.log`; a failure shows the end of it. A failed
 //! step is told once, here.
 
 use std::fs::{self, File};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,30 +18,62 @@ use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::children::{Child, Event};
-use super::paths;
+use super::{look, paths};
 
 /// How many lines of a log a failure shows.
 const TAIL: usize = 25;
 /// How much of each line.
 const WIDTH: usize = 240;
 
+/// A step that takes less has found its work done: 1 s.
+const QUICK_S: f64 = 1.0;
+
 /// The clock of the step that runs.
 static CLOCK: Mutex<Option<ProgressBar>> = Mutex::new(None);
+/// Quick steps that are still to be told of.
+static QUICK: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// How many steps run, one in another.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Prints one line, above a running clock; a reader who has gone away is no reason to fail.
+/// Prints one line, above a running clock.
 pub fn say(line: &str) {
-    let print = || drop(writeln!(std::io::stdout(), "{line}"));
+    let quick = match RUNNING.load(Relaxed) {
+        0 => std::mem::take(&mut *quick()),
+        // What a step has to tell comes before the line that several steps may share.
+        _ => Vec::new(),
+    };
+    let print = || {
+        if !quick.is_empty() {
+            look::write(&format!("ready   {}", quick.join(", ")));
+        }
+        if !line.is_empty() {
+            look::write(line);
+        }
+    };
     match clock().as_ref() {
         Some(bar) => bar.suspend(print),
         None => print(),
     }
 }
 
+/// Tells of the quick steps that nothing came behind.
+pub fn end() {
+    if !quick().is_empty() {
+        say("");
+    }
+}
+
 /// Runs `work` as the step `name`.
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    say(&format!("start   {name}"));
+    // On a terminal the clock says what runs.
+    if !look::is_terminal() {
+        say(&format!("start   {name}"));
+    }
+    RUNNING.fetch_add(1, Relaxed);
     let (result, seconds) = clocked(name, work);
+    RUNNING.fetch_sub(1, Relaxed);
     match &result {
+        Ok(_) if look::is_terminal() && seconds < QUICK_S => quick().push(name.to_owned()),
         Ok(_) => say(&format!("passed  {name} ({seconds:.1} s)")),
         Err(error) => say(&format!("FAILED  {name} ({seconds:.1} s): {error:#}")),
     }
@@ -129,8 +163,12 @@ fn clock() -> MutexGuard<'static, Option<ProgressBar>> {
     CLOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn quick() -> MutexGuard<'static, Vec<String>> {
+    QUICK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn started_clock(name: &str) -> ProgressBar {
-    let target = if std::io::stdout().is_terminal() {
+    let target = if look::is_terminal() {
         ProgressDrawTarget::stdout()
     } else {
         ProgressDrawTarget::hidden()

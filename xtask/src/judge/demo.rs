@@ -32,11 +32,16 @@ impl Step {
         Some(Step { number, outcome })
     }
 
-    /// The line of the report.
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        step_name(self.number).unwrap_or("?")
+    }
+
+    /// The line of the report, at most 80 characters if it passed.
     pub fn shown(&self) -> String {
-        let name = step_name(self.number).unwrap_or("?");
+        let name = self.name();
         match &self.outcome {
-            Ok(words) => format!("  {} {name:<9}{words:<68}  ok", self.number),
+            Ok(words) => format!("  {} {name:<9}{words:<64} ok", self.number),
             Err(why) => format!("  {} {name:<9}FAILED: {why}", self.number),
         }
     }
@@ -96,6 +101,8 @@ mod tests {
         let step = Step::parse("step 4 ring 3 MiB FAILED: crc differs").unwrap();
         assert_eq!(step.outcome, Err("crc differs".to_owned()));
         assert!(step.shown().starts_with("  4 ring     FAILED: crc differs"));
+        let widest = Step { number: 1, outcome: Ok("x".repeat(64)) };
+        assert_eq!(widest.shown().len(), 80);
     }
 
     #[test]

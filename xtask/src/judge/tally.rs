@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use super::record;
 use crate::host::children;
 use crate::host::steps::{clocked, say};
 
@@ -40,6 +41,7 @@ impl Tally {
             Err(error) => say(&format!("        FAILED: {name}: {error:#}{}", evidence(on))),
         }
         self.count(result.is_ok());
+        record::check(name, seconds, result.map_err(|error| format!("{error:#}")));
         Ok(())
     }
 
@@ -49,8 +51,9 @@ impl Tally {
         self.failed += other.failed;
     }
 
-    /// The last line of a command, which fails if a check did, or if there was none.
+    /// The last lines of a command, which fails if a check did, or if there was none.
     pub fn verdict(self, what: &str) -> Result<()> {
+        record::close()?;
         say(&format!("{} passed, {} failed", self.passed, self.failed));
         match self {
             Tally { passed: 1.., failed: 0 } => Ok(()),

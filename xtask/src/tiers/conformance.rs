@@ -19,6 +19,7 @@ use crate::guests::config::{self, Settings};
 use crate::guests::life;
 use crate::host::paths;
 use crate::host::steps::{say, step};
+use crate::judge::record;
 use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, dom0};
@@ -49,6 +50,7 @@ pub fn run(run: &Run) -> Result<Tally> {
     let outcome = compare(&linux, &ours, &differences::expected());
     for problem in &outcome.problems {
         say(problem);
+        record::check("scenarios", 0.0, Err(problem.clone()));
     }
     let (xen, kernel) = lab.versions();
     let scenarios = ::conformance::all().count() as u64;
