@@ -36,11 +36,12 @@ fn two_guests_that_know_nothing_of_each_other_make_every_step_in_either_order() 
             assert_eq!(steps.len(), 7, "{steps:?}");
             assert!(steps.iter().all(|step| step.ends_with(" ok")), "{steps:?}");
             // The report has 68 columns for the words.
-            assert!(steps.iter().all(|step| step.len() <= 16 + 68 + 3), "{steps:?}");
+            assert!(steps.iter().all(|step| step.len() <= 16 + 64 + 3), "{steps:?}");
         }
         assert!(
-            steps(&granter)[0]
-                .starts_with("step 1 share 64 pages rw, 0 hypercalls to grant, 1 to map, both crc ")
+            steps(&granter)[0].starts_with(
+                "step 1 share 64 pages rw, 0 hypercalls to grant, 1 to map, both crc "
+            )
         );
         assert!(world.now() < (first.max(second) + 5 * SEC) * MS, "{}", world.now());
         granter.end();
