@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "lists in frames of their own, and Xen's table, are by address")]
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use drivers::Errno;
 
@@ -19,11 +19,12 @@ const M2P: *const u64 = ptr::without_provenance(0xffff_8000_0000_0000);
 /// `INVALID_P2M_ENTRY`.
 const NONE: u64 = u64::MAX;
 
-/// One list of later frames.
+/// A frame that holds a list: of GFNs, or of the addresses of such lists.
 type List = [AtomicU64; TABLE_ENTRIES];
 
-/// The lists of later frames: 4 GiB.
-static LATER: [AtomicPtr<List>; 2048] = [const { AtomicPtr::new(ptr::null_mut()) }; 2048];
+/// Addresses of lists that hold the addresses of lists of later frames: 1 GiB each. Most guests have
+/// none. 0 for none.
+static LATER: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 
 /// The machine frame behind `pfn`.
 pub fn mfn_of(pfn: Pfn) -> Option<Gfn> {
@@ -53,33 +54,49 @@ pub fn set(pfn: Pfn, mfn: Option<Gfn>) -> Result<(), Errno> {
 /// Makes room for `pfn`, if it's not one of those that the domain was started with.
 ///
 /// # Errors
-/// ENOSPC beyond 4 GiB of these; ENOMEM without a frame for the list.
+/// ENOSPC beyond 16 GiB of these; ENOMEM without a frame for the list.
 pub fn make_room(take: Source<'_>, pfn: Pfn) -> Result<(), Errno> {
     if place(pfn).is_some() {
         return Ok(());
     }
-    let (list, _) = later(pfn).ok_or(Errno::ENOSPC)?;
-    let list = LATER.get(list).ok_or(Errno::ENOSPC)?;
-    let frame = take().ok_or(Errno::ENOMEM)?;
-    let new = ptr::with_exposed_provenance_mut::<List>(translate::address_of(frame));
-    // SAFETY: a frame of the pool, mapped at its address, and this list's for good.
-    unsafe { new.write([const { AtomicU64::new(NONE) }; TABLE_ENTRIES]) };
-    list.store(new, Ordering::Release);
-    Ok(())
+    let [top, list, _] = later(pfn).ok_or(Errno::ENOSPC)?;
+    let lists = made(take, LATER.get(top).ok_or(Errno::ENOSPC)?, 0)?;
+    made(take, lists.get(list).ok_or(Errno::ENOSPC)?, NONE).map(drop)
 }
 
 fn place(pfn: Pfn) -> Option<&'static AtomicU64> {
     if let Some(place) = frame_list().get(pfn.0 as usize) {
         return Some(place);
     }
-    let (list, at) = later(pfn)?;
-    let list = LATER.get(list)?.load(Ordering::Acquire);
-    // SAFETY: null, or a list that `make_room` made for good, all of it atomic.
-    unsafe { list.as_ref() }?.get(at)
+    let [top, list, at] = later(pfn)?;
+    list_at(list_at(LATER.get(top)?)?.get(list)?)?.get(at)
 }
 
-/// Which of the lists has a later frame, and where in it.
-fn later(pfn: Pfn) -> Option<(usize, usize)> {
+/// The list at the address in `place`, made of a frame and full of `word` if there is none.
+fn made(take: Source<'_>, place: &AtomicU64, word: u64) -> Result<&'static List, Errno> {
+    if let Some(list) = list_at(place) {
+        return Ok(list);
+    }
+    let address = translate::address_of(take().ok_or(Errno::ENOMEM)?);
+    let words = ptr::with_exposed_provenance_mut::<u64>(address);
+    for at in 0..TABLE_ENTRIES {
+        // SAFETY: a frame of the pool, mapped at its address, and this list's for good.
+        unsafe { words.wrapping_add(at).write(word) };
+    }
+    place.store(address as u64, Ordering::Release);
+    list_at(place).ok_or(Errno::ENOMEM)
+}
+
+/// The list whose address is in `place`.
+fn list_at(place: &AtomicU64) -> Option<&'static List> {
+    let list = ptr::with_exposed_provenance::<List>(place.load(Ordering::Acquire) as usize);
+    // SAFETY: null, or a list that `made` made for good, all of it atomic.
+    unsafe { list.as_ref() }
+}
+
+/// Where the GFN of a later frame is: in which of [`LATER`], of its lists, and where in that.
+fn later(pfn: Pfn) -> Option<[usize; 3]> {
     let number = pfn.0.checked_sub(frame_list().len() as u64)? as usize;
-    Some((number / TABLE_ENTRIES, number % TABLE_ENTRIES))
+    let list = number / TABLE_ENTRIES;
+    Some([list / TABLE_ENTRIES, list % TABLE_ENTRIES, number % TABLE_ENTRIES])
 }
