@@ -12,10 +12,12 @@
 mod args;
 mod command;
 mod commands;
+mod complete;
 mod editor;
 mod execute;
 mod history;
 mod input;
+mod keys;
 mod objects;
 mod options;
 mod reply;

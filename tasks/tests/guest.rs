@@ -51,6 +51,28 @@ fn options_of_the_command_line_are_set_and_wrong_ones_stop_nothing() {
 }
 
 #[test]
+fn a_prompt_for_people_has_the_domains_name_and_number() {
+    for (name, daemon, prompt) in [
+        ("granter", true, "granter(1)> "),
+        ("a b\x1b", true, "grantkit(1)> "),
+        ("granter", false, "grantkit(1)> "),
+    ] {
+        let guest = ShellGuest::alone();
+        guest.xen.world().xenstore_write("/local/domain/1/name", name);
+        guest.xen.world().xenstore_daemon(daemon);
+        guest.run_beside("prompt=name", async {
+            guest.expect(prompt).await;
+            guest.xen.console_type("poweroff\r");
+        });
+        assert_eq!(guest.results(), ["ok poweroff"]);
+    }
+    let guest = ShellGuest::alone();
+    guest.run("prompt=plain prompt=fancy -- poweroff");
+    let refused = "error cmdline errno=EINVAL status=- prompt \"fancy\" is neither plain nor name";
+    assert_eq!(guest.results(), [refused, "ok poweroff"]);
+}
+
+#[test]
 fn a_script_that_was_cut_off_does_not_run_but_the_shell_does() {
     let guest = ShellGuest::alone();
     let line = format!("-- share 2 1;{}", "x".repeat(1023 - 13));
@@ -67,11 +89,28 @@ fn a_script_that_was_cut_off_does_not_run_but_the_shell_does() {
 fn help_lists_every_command_and_what_it_takes() {
     let results = script("help; help port; help port offer; help read");
     let all = "share,map,read,write,fill,sum,state,wait,notify,unmap,unshare,grants,port,xs,\
-               vchan,status,counters,set,crash,selftest,demo,help,sleep,poweroff,reboot";
+               vchan,status,counters,set,crash,selftest,demo,help,sleep,exit,quit,poweroff,reboot";
     assert_eq!(results[0], format!("ok help commands={all}"));
     assert_eq!(results[1], "ok help commands=port");
     assert_eq!(results[2], "ok help commands=port");
     assert_eq!(results[3], "ok help commands=read");
+}
+
+#[test]
+fn help_fits_the_screen_of_a_console() {
+    let guest = ShellGuest::alone();
+    guest.run_beside("-- help", async {
+        guest.expect("grantkit> ").await;
+        guest.ask("?\r", "ok help").await;
+        guest.ask("help port send\r", "ok help").await;
+        guest.xen.console_type("poweroff\r");
+    });
+    let output = guest.xen.console_output();
+    let (help, rest) = output.split_once("grantkit> ").expect("a prompt");
+    let rows = |text: &str| text.lines().map(|line| line.len().div_ceil(80)).sum::<usize>();
+    assert!(rows(help) <= 22, "{help}");
+    assert!(help.contains("\n  events    port offer|bind|send|wait|close\r\n"), "{help}");
+    assert!(rest.contains("\nport send <port>\r\n    sends an event: port send 5\r\n"), "{rest}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn empty_lines_print_nothing_but_the_prompt() {
 fn backspace_and_delete_take_a_character_back() {
     let (output, results) = typed("slep\x08\x7feep 7x\x7f\r");
     assert_eq!(results, ["ok sleep ms=7"]);
-    assert!(output.contains("slep\x08 \x08\x08 \x08eep 7x\x08 \x08\r\n"), "{output:?}");
+    assert!(output.contains("grantkit> sleep 7\r\n"), "{output:?}");
     let (_, results) = typed("\x08\x7f\x08sleep 8\r");
     assert_eq!(results, ["ok sleep ms=8"]);
 }
@@ -58,7 +58,7 @@ fn a_character_of_several_bytes_is_taken_back_whole() {
     assert_eq!(value(&results[1], "len"), "5");
     assert_eq!(value(&results[2], "hex"), "6772c3bc6e");
     assert_eq!(value(&results[2], "text"), "gr..n");
-    assert!(output.contains("n\u{20ac}\x08 \x08\r\n"), "{output:?}");
+    assert!(output.contains("gr\u{fc}n\r\n"), "{output:?}");
 }
 
 #[test]
@@ -83,11 +83,47 @@ fn up_and_down_go_through_earlier_lines() {
 }
 
 #[test]
-fn no_escape_sequence_is_ever_sent_and_unknown_keys_do_nothing() {
-    let keys = "\x1b[C\x1b[D\x1b[3~\x1b[1;5C\x1bOP\x01\x04\x0c\x00";
-    let (output, results) = typed(&format!("sle{keys}ep 1\r\x1b[A\x15\x1bsleep 2\r"));
+fn keys_that_mean_nothing_do_nothing() {
+    let keys = "\x1b[C\x1b[15~\x1b[1;5C\x1bOP\x00\x1c";
+    let (_, results) = typed(&format!("sle{keys}ep 1\r\x1b[A\x15\x1bsleep 2\r"));
     assert_eq!(results, ["ok sleep ms=1", "ok sleep ms=2"]);
+}
+
+#[test]
+fn no_escape_sequence_is_sent_before_one_was_received() {
+    let (output, results) = typed("slep 1\x02\x02\x02\x02e\x0c\r\x12sl\x01\x05\t\r");
+    assert_eq!(results, ["ok sleep ms=1", "ok sleep ms=1"]);
     assert!(!output.contains('\x1b'), "{output:?}");
+    let (output, results) = typed("sle\x1b[Dep 1\x0c\x1b[Fe\r");
+    assert_eq!(
+        results,
+        [
+            "error slep errno=ENOSYS status=- no such command; did you mean sleep, set; help lists all"
+        ]
+    );
+    assert!(output.contains("\x1b[H\x1b[2Jgrantkit> "), "{output:?}");
+}
+
+#[test]
+fn tab_completes_a_word_or_lists_what_it_could_be() {
+    let (output, results) = typed("share 1 2\rsu\t1\runsh\t\t\r");
+    assert!(results[1].starts_with("ok sum id=1 "), "{results:?}");
+    assert_eq!(results[2], "ok unshare id=1 state=freed");
+    assert!(!output.contains("unmap"));
+    let (output, results) = typed("port \tof\t2\rse\t\x15\t\r");
+    assert!(results[0].starts_with("ok port offer "), "{results:?}");
+    assert!(
+        output.contains("offer  bind  send  wait  close  \r\ngrantkit> port offer 2"),
+        "{output:?}"
+    );
+    assert!(output.contains("set  selftest  \r\ngrantkit> "), "{output:?}");
+}
+
+#[test]
+fn leaving_the_console_leaves_the_guest_alone() {
+    let (output, results) = typed("\x04exit\rquit\r");
+    assert_eq!(results, ["ok exit", "ok exit", "ok quit"]);
+    assert_eq!(output.matches("Ctrl-] leaves xl's console").count(), 3);
 }
 
 #[test]

@@ -11,12 +11,16 @@ use crate::text::Text;
 /// A command, as help shows it.
 #[derive(Debug)]
 pub(crate) struct Command {
+    /// What it has to do with, in a word.
+    pub(crate) group: &'static str,
     /// The word or words before the arguments.
     pub(crate) name: &'static str,
     /// The arguments.
     pub(crate) arguments: &'static str,
     /// What it does, in a few words.
     pub(crate) about: &'static str,
+    /// A line that uses it.
+    pub(crate) example: &'static str,
 }
 
 /// How to use it.
@@ -41,6 +45,9 @@ pub(crate) enum Found<'a> {
     Unknown(&'a str),
 }
 
+/// What people type who don't know what to type.
+const HELP: &str = "?";
+
 /// All commands, in the order in which help lists them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Commands(pub(crate) &'static [Command]);
@@ -49,6 +56,7 @@ impl Commands {
     /// Finds the command of a line.
     pub(crate) fn find(self, line: &str) -> Found<'_> {
         let (first, after_first) = first_word(line);
+        let first = if first == HELP { "help" } else { first };
         let (second, after_second) = first_word(after_first);
         let mut group = None;
         for command in self.0 {
@@ -73,6 +81,36 @@ impl Commands {
             .iter()
             .map(|command| first_word(command.name).0)
             .filter(move |word| core::mem::replace(&mut last, word) != *word)
+    }
+
+    /// The second words of the commands that begin with `first`.
+    pub(crate) fn second_words(self, first: &str) -> impl Iterator<Item = &'static str> {
+        let second = move |name: &'static str| {
+            name.split_once(' ').filter(|(one, _)| *one == first).map(|(_, second)| second)
+        };
+        self.0.iter().filter_map(move |command| second(command.name))
+    }
+
+    /// The groups, each once.
+    pub(crate) fn groups(self) -> impl Iterator<Item = &'static str> {
+        let mut last = "";
+        let groups = self.0.iter().map(|command| command.group);
+        groups.filter(move |group| core::mem::replace(&mut last, group) != *group)
+    }
+
+    /// A line with the commands of a group; of two that begin with the same word only the second
+    /// words, with `|` between.
+    pub(crate) fn write_group(self, line: &mut Text, group: &str) -> fmt::Result {
+        write!(line, "  {group:<9}")?;
+        let mut last = "";
+        for command in self.0.iter().filter(|command| command.group == group) {
+            match command.name.split_once(' ') {
+                Some((first, second)) if first == last => write!(line, "|{second}")?,
+                _ => write!(line, " {}", command.name)?,
+            }
+            last = first_word(command.name).0;
+        }
+        Ok(())
     }
 
     /// Words of commands that somebody may have meant with `word`, the nearest first.
@@ -141,7 +179,7 @@ mod tests {
     use alloc::vec::Vec;
 
     const fn named(name: &'static str) -> Command {
-        Command { name, arguments: "", about: "" }
+        Command { group: "", name, arguments: "", about: "", example: "" }
     }
 
     const SOME: Commands = Commands(&[

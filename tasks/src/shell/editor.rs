@@ -1,24 +1,22 @@
 //! The line editor: plain text out, whatever comes in.
 //!
-//! Characters are echoed as they are and erased with backspaces. No escape sequence is ever sent,
-//! so a program at the other end sees text. CR, LF and CRLF each end a line. A line that is too
-//! long is dropped whole: half a command would be another command.
+//! The cursor goes back by backspaces and forth by printing what stands there, so that no escape
+//! sequence is needed and a program at the other end sees text. What is shown is brought up to
+//! date once for all that was typed meanwhile. A line that is too long is dropped whole: half a
+//! command would be another command.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use drivers::list;
 
-use super::history::History;
-use super::input::CTRL_C;
+use super::history::{History, copy};
+use super::keys::{Key, Keys};
 
 /// The most bytes of a line.
 pub(crate) const LINE: usize = 8192;
-
-const BACKSPACE: u8 = 8;
-const CTRL_U: u8 = 0x15;
-const CTRL_W: u8 = 0x17;
-const ESCAPE: u8 = 0x1b;
-const DELETE: u8 = 0x7f;
+/// What is shown before and behind what is searched for.
+const SEARCH: [&[u8]; 2] = [b"(search) ", b": "];
 
 /// What a typed byte did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,28 +29,37 @@ pub(crate) enum Edit {
     TooLong,
     /// The line was dropped by Ctrl-C.
     Dropped,
+    /// Ctrl-D on an empty line.
+    Leave,
+    /// The word before the cursor is to be completed.
+    Complete,
+    /// The screen is to be cleared.
+    Clear,
 }
 
-/// Where we are in an escape sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Escape {
-    None,
-    /// After ESC.
-    Started,
-    /// After ESC and `[` or `O`.
-    Sequence,
+/// A search through earlier lines.
+#[derive(Debug)]
+struct Search {
+    /// What is searched for.
+    text: Vec<u8>,
+    /// How many of the lines that have it are passed over, from the newest on.
+    skip: usize,
 }
 
 /// A line that is being typed.
 #[derive(Debug)]
 pub(crate) struct Editor {
     line: Vec<u8>,
+    /// Where the cursor is, in bytes.
+    at: usize,
     too_long: bool,
-    /// What is to be echoed.
+    search: Option<Search>,
+    /// What stands behind the prompt, and where the cursor is in it.
+    shown: Vec<u8>,
+    shown_at: usize,
+    /// What is to be printed.
     echo: Vec<u8>,
-    escape: Escape,
-    /// Whether the last byte was a CR, so that an LF belongs to it.
-    after_cr: bool,
+    keys: Keys,
     history: History,
 }
 
@@ -63,10 +70,13 @@ impl Editor {
         line.try_reserve_exact(LINE).ok()?;
         Some(Self {
             line,
+            at: 0,
             too_long: false,
+            search: None,
+            shown: Vec::new(),
+            shown_at: 0,
             echo: Vec::new(),
-            escape: Escape::None,
-            after_cr: false,
+            keys: Keys::new(),
             history: History::new(),
         })
     }
@@ -76,8 +86,21 @@ impl Editor {
         &self.line
     }
 
-    /// What is to be echoed, since [`Editor::clear_echo`].
-    pub(crate) fn echo(&self) -> &[u8] {
+    /// What stands before the cursor.
+    pub(crate) fn before(&self) -> &[u8] {
+        self.line.get(..self.at).unwrap_or_default()
+    }
+
+    /// Whether an escape sequence was ever typed, so that one may be sent.
+    pub(crate) fn at_terminal(&self) -> bool {
+        self.keys.terminal
+    }
+
+    /// What is to be printed now, since [`Editor::clear_echo`].
+    pub(crate) fn echo(&mut self) -> &[u8] {
+        if is_whole(self.before()) {
+            self.show();
+        }
         &self.echo
     }
 
@@ -88,94 +111,195 @@ impl Editor {
     /// Begins the next line.
     pub(crate) fn begin(&mut self) {
         self.line.clear();
-        self.too_long = false;
+        (self.at, self.too_long, self.search) = (0, false, None);
+        self.begin_again();
+    }
+
+    /// Nothing of the line is on the screen: it follows a new prompt.
+    pub(crate) fn begin_again(&mut self) {
+        self.shown.clear();
+        self.shown_at = 0;
     }
 
     /// Takes a typed byte.
     pub(crate) fn take(&mut self, byte: u8) -> Edit {
-        let after_cr = core::mem::replace(&mut self.after_cr, byte == b'\r');
-        if self.in_escape(byte) {
+        let Some(key) = self.keys.take(byte) else {
+            return Edit::None;
+        };
+        if self.search.is_some() && self.searches(key) {
             return Edit::None;
         }
-        match byte {
-            b'\n' if after_cr => {}
-            b'\r' | b'\n' => return self.finish(),
-            CTRL_C => {
-                self.show(b"^C\n");
-                self.history.rewind();
+        match key {
+            Key::Text(byte) => self.insert(&[byte]),
+            Key::Enter => return self.finish(),
+            Key::Interrupt => {
+                self.end(b"^C\n");
                 return Edit::Dropped;
             }
-            BACKSPACE | DELETE => self.erase_to(last_char(&self.line)),
-            CTRL_U => self.erase_to(0),
-            CTRL_W => self.erase_to(last_word(&self.line)),
-            b'\t' => self.insert(b' '),
-            ..=0x1f => {}
-            _ => self.insert(byte),
+            Key::Leave if self.line.is_empty() => return Edit::Leave,
+            Key::Backspace => self.erase(last_char(self.before()), self.at),
+            Key::Delete | Key::Leave => self.erase(self.at, self.next_char()),
+            Key::Left => self.go(last_char(self.before())),
+            Key::Right => self.go(self.next_char()),
+            Key::Home => self.go(0),
+            Key::End => self.go(self.line.len()),
+            Key::Older => self.recall(History::older),
+            Key::Newer => self.recall(History::newer),
+            Key::EraseBefore => self.erase(0, self.at),
+            Key::EraseBehind => self.erase(self.at, self.line.len()),
+            Key::EraseWord => self.erase(last_word(self.before()), self.at),
+            Key::Search => self.search = Some(Search { text: Vec::new(), skip: 0 }),
+            Key::Complete => return Edit::Complete,
+            Key::Clear => return Edit::Clear,
         }
         Edit::None
     }
 
+    /// Puts bytes where the cursor is.
+    pub(crate) fn insert(&mut self, bytes: &[u8]) {
+        // The room for them was made at the start.
+        if self.too_long || self.line.len() + bytes.len() > self.line.capacity().min(LINE) {
+            self.too_long = true;
+            return;
+        }
+        for byte in bytes {
+            if list::push(&mut self.line, *byte).is_ok()
+                && let Some(behind) = self.line.get_mut(self.at..)
+            {
+                behind.rotate_right(1);
+                self.at += 1;
+            }
+        }
+    }
+
     fn finish(&mut self) -> Edit {
-        self.show(b"\n");
+        self.end(b"\n");
         if self.too_long {
-            self.history.rewind();
             return Edit::TooLong;
         }
         self.history.add(&self.line);
         Edit::Line
     }
 
-    /// Whether the byte belongs to an escape sequence. Of these only up and down mean something.
-    fn in_escape(&mut self, byte: u8) -> bool {
-        let state = core::mem::replace(&mut self.escape, Escape::None);
-        match (state, byte) {
-            (_, ESCAPE) => self.escape = Escape::Started,
-            (Escape::Started, b'[' | b'O') => self.escape = Escape::Sequence,
-            (Escape::Sequence, b'A') => self.recall(History::older),
-            (Escape::Sequence, b'B') => self.recall(History::newer),
-            // Parameters: the sequence goes on.
-            (Escape::Sequence, 0x20..=0x3f) => self.escape = Escape::Sequence,
-            (Escape::Sequence, 0x40..=0x7e) => {}
-            // Not a sequence after all: the byte is a key of its own.
-            _ => return false,
+    /// Shows the whole line and `last` behind it.
+    fn end(&mut self, last: &[u8]) {
+        self.at = self.line.len();
+        self.show();
+        self.history.rewind();
+        self.print(last);
+    }
+
+    /// Moves the cursor. What was typed beyond the end isn't kept, so there it stays.
+    fn go(&mut self, at: usize) {
+        if !self.too_long {
+            self.at = at;
         }
-        true
+    }
+
+    /// Erases from `from` to `to`; of a line that is too long only the whole.
+    fn erase(&mut self, from: usize, to: usize) {
+        if self.too_long && from > 0 {
+            return;
+        }
+        self.too_long = false;
+        if from <= to && to <= self.line.len() {
+            self.line.drain(from..to);
+            self.at = from;
+        }
     }
 
     /// Puts another line in the place of this one.
     fn recall(&mut self, which: fn(&mut History, &[u8]) -> Option<Vec<u8>>) {
         if let Some(line) = which(&mut self.history, &self.line) {
-            self.erase_to(0);
-            line.into_iter().for_each(|byte| self.insert(byte));
+            self.replace(&line);
         }
     }
 
-    fn insert(&mut self, byte: u8) {
-        // The room for it was made at the start.
-        if self.line.len() >= self.line.capacity().min(LINE) {
-            self.too_long = true;
+    fn replace(&mut self, line: &[u8]) {
+        self.erase(0, self.line.len());
+        self.insert(line);
+    }
+
+    /// Takes a key while earlier lines are searched; whether it was one of the search's.
+    fn searches(&mut self, key: Key) -> bool {
+        let Some(search) = &mut self.search else {
+            return false;
+        };
+        match key {
+            // Without memory the search stays as it is.
+            Key::Text(byte) => drop(list::push(&mut search.text, byte)),
+            Key::Backspace => search.text.truncate(last_char(&search.text)),
+            Key::Search if self.history.find(&search.text, search.skip + 1).is_some() => {
+                search.skip += 1;
+                return true;
+            }
+            Key::Search => return true,
+            _ => {
+                // Any other key takes the line that was found.
+                if let Some(Search { text, skip }) = self.search.take()
+                    && let Some(line) = self.history.find(&text, skip).and_then(copy)
+                {
+                    self.replace(&line);
+                }
+                return false;
+            }
+        }
+        search.skip = 0;
+        true
+    }
+
+    /// Where the character under the cursor ends.
+    fn next_char(&self) -> usize {
+        let behind = self.line.iter().enumerate().skip(self.at + 1);
+        let mut starts = behind.filter(|(_, byte)| starts_char(**byte));
+        starts.next().map_or(self.line.len(), |(at, _)| at)
+    }
+
+    /// Brings the screen up to date. Without memory it stays behind.
+    fn show(&mut self) {
+        let mut wanted = Vec::new();
+        let (made, at) = match &self.search {
+            None => (list::extend(&mut wanted, self.line.iter().copied()), self.at),
+            Some(Search { text, skip }) => {
+                let found = self.history.find(text, *skip).unwrap_or_default();
+                let parts = [SEARCH[0], text, SEARCH[1], found];
+                let bytes = parts.into_iter().flatten().copied();
+                (list::extend(&mut wanted, bytes), usize::MAX)
+            }
+        };
+        if made.is_err() {
             return;
         }
-        self.line.push(byte);
-        self.show(&[byte]);
+        let at = at.min(wanted.len());
+        let old = mem::replace(&mut self.shown, wanted);
+        let same = common(&old, &self.shown);
+        self.step(&old, self.shown_at, same);
+        let wanted = mem::take(&mut self.shown);
+        self.print(wanted.get(same..).unwrap_or_default());
+        let left = columns(&old, same).saturating_sub(columns(&wanted, same));
+        self.repeat(b' ', left);
+        self.repeat(b'\x08', left);
+        self.step(&wanted, wanted.len(), at);
+        (self.shown, self.shown_at) = (wanted, at);
     }
 
-    /// Cuts the line at `len` bytes and erases what was there.
-    fn erase_to(&mut self, len: usize) {
-        // What was typed beyond the end isn't kept, so only the whole line can be erased.
-        if self.too_long && len > 0 {
-            return;
+    /// Moves the cursor of the screen within what stands there.
+    fn step(&mut self, text: &[u8], from: usize, to: usize) {
+        if from < to {
+            self.print(text.get(from..to).unwrap_or_default());
+        } else {
+            self.repeat(b'\x08', columns(text, to) - columns(text, from));
         }
-        self.too_long = false;
-        let columns = self.line.iter().skip(len).filter(|byte| starts_char(**byte));
-        for _ in 0..columns.count() {
-            self.show(b"\x08 \x08");
-        }
-        self.line.truncate(len);
     }
 
-    fn show(&mut self, bytes: &[u8]) {
-        // Without memory the character is in the line and isn't echoed.
+    fn repeat(&mut self, byte: u8, times: usize) {
+        for _ in 0..times {
+            self.print(&[byte]);
+        }
+    }
+
+    fn print(&mut self, bytes: &[u8]) {
+        // Without memory the line is what was typed, and isn't shown.
         let _ = list::extend(&mut self.echo, bytes.iter().copied());
     }
 }
@@ -183,6 +307,32 @@ impl Editor {
 /// Whether a byte of UTF-8 is the first of its character.
 fn starts_char(byte: u8) -> bool {
     byte & 0xc0 != 0x80
+}
+
+/// Whether the last character has all its bytes, or never will.
+fn is_whole(text: &[u8]) -> bool {
+    let last = text.get(last_char(text)..).unwrap_or_default();
+    let len = match last.first() {
+        Some(0xc2..=0xdf) => 2,
+        Some(0xe0..=0xef) => 3,
+        Some(0xf0..=0xf4) => 4,
+        _ => 1,
+    };
+    last.len() >= len || text.is_empty()
+}
+
+/// How many columns the characters take from `from` on.
+fn columns(text: &[u8], from: usize) -> usize {
+    text.iter().skip(from).filter(|byte| starts_char(**byte)).count()
+}
+
+/// How many bytes two texts have in common, up to the start of a character in both.
+fn common(one: &[u8], other: &[u8]) -> usize {
+    let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let starts = |at: &usize| {
+        [one, other].iter().all(|text| text.get(*at).is_none_or(|byte| starts_char(*byte)))
+    };
+    (0..=same).rev().find(starts).unwrap_or(0)
 }
 
 /// Where the last character begins.
@@ -194,4 +344,135 @@ fn last_char(line: &[u8]) -> usize {
 fn last_word(line: &[u8]) -> usize {
     let blank = line.trim_ascii_end().iter().rposition(|byte| *byte == b' ');
     blank.map_or(0, |blank| blank + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::SplitMix64;
+    use alloc::string::String;
+
+    /// A line of a terminal.
+    #[derive(Default)]
+    struct Screen {
+        row: Vec<char>,
+        column: usize,
+    }
+
+    impl Screen {
+        fn print(&mut self, bytes: &[u8]) {
+            for char in String::from_utf8_lossy(bytes).chars() {
+                match char {
+                    '\x08' => self.column = self.column.checked_sub(1).expect("left of the line"),
+                    char if self.column == self.row.len() => {
+                        self.row.push(char);
+                        self.column += 1;
+                    }
+                    char => {
+                        self.row[self.column] = char;
+                        self.column += 1;
+                    }
+                }
+            }
+        }
+
+        fn text(&self) -> String {
+            self.row.iter().collect::<String>().trim_end().into()
+        }
+    }
+
+    /// Types these keys; what the last one did.
+    fn take(editor: &mut Editor, keys: &str) -> Edit {
+        keys.bytes().fold(Edit::None, |_, byte| editor.take(byte))
+    }
+
+    fn typed(keys: &str) -> Editor {
+        let mut editor = Editor::new().unwrap();
+        take(&mut editor, keys);
+        editor
+    }
+
+    #[test]
+    fn the_cursor_goes_where_it_is_sent() {
+        for (keys, line) in [
+            ("slep 1\x1b[D\x1b[D\x1b[D\x1b[De", "sleep 1"),
+            ("leep 1\x1b[Hs", "sleep 1"),
+            ("leep\x01s\x05 1", "sleep 1"),
+            ("sleep 12345\x1b[D\x1b[D\x1b[D\x0b", "sleep 12"),
+            ("xsleep 1\x01\x1b[3~", "sleep 1"),
+            ("xsleep 1\x01\x04", "sleep 1"),
+            ("sleep 21\x1b[D\x7f\x06\x7f1", "sleep 1"),
+            ("nonsense sleep 1\x02\x02\x02\x02\x02\x02\x02\x15", "sleep 1"),
+            ("\x1b[D\x1b[C\x1b[3~\x7f\x0bsleep 1\x1b[C", "sleep 1"),
+        ] {
+            assert_eq!(str::from_utf8(typed(keys).line()), Ok(line), "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn the_screen_shows_the_line_and_the_cursor_whatever_is_typed() {
+        const KEYS: [&str; 20] = [
+            "a", "b", " ", "\u{fc}", "\u{20ac}", "\x1b[D", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[F",
+            "\x7f", "\x1b[3~", "\x0b", "\x15", "\x17", "\x1b[A", "\x1b[B", "\x1b", "cde fg", "h",
+        ];
+        let mut numbers = SplitMix64::new(5);
+        let mut draw = |below: usize| numbers.next().unwrap() as usize % below;
+        for _ in 0..300 {
+            let (mut editor, mut screen) = (Editor::new().unwrap(), Screen::default());
+            for line in ["earlier one\r", "earlier two\r"] {
+                take(&mut editor, line);
+                editor.begin();
+            }
+            editor.clear_echo();
+            for _ in 0..draw(40) {
+                let key = KEYS[draw(KEYS.len())];
+                // In pieces of any size, as a terminal may send them.
+                for byte in key.bytes() {
+                    editor.take(byte);
+                    if draw(3) == 0 {
+                        screen.print(editor.echo());
+                        editor.clear_echo();
+                    }
+                }
+            }
+            screen.print(editor.echo());
+            editor.clear_echo();
+            let line = str::from_utf8(editor.line()).unwrap();
+            assert_eq!(screen.text(), line.trim_end());
+            assert_eq!(screen.column, columns(editor.before(), 0));
+        }
+    }
+
+    #[test]
+    fn a_search_shows_what_it_found_and_takes_it() {
+        let mut editor = Editor::new().unwrap();
+        for line in ["share 2 8\r", "map 1 8\r", "share 3 9\r"] {
+            take(&mut editor, line);
+            editor.begin();
+        }
+        editor.clear_echo();
+        let mut screen = Screen::default();
+        let mut press = |editor: &mut Editor, keys: &str| {
+            let last = take(editor, keys);
+            screen.print(editor.echo());
+            editor.clear_echo();
+            (screen.text(), last)
+        };
+        assert_eq!(press(&mut editor, "\x12sha").0, "(search) sha: share 3 9");
+        assert_eq!(press(&mut editor, "\x12").0, "(search) sha: share 2 8");
+        assert_eq!(press(&mut editor, "\x12").0, "(search) sha: share 2 8");
+        assert_eq!(press(&mut editor, "x").0, "(search) shax:");
+        assert_eq!(press(&mut editor, "\x7f\x12\x1b[D").0, "share 2 8");
+        assert_eq!(editor.line(), b"share 2 8");
+        assert_eq!(press(&mut editor, "\x15\x12map\r").1, Edit::Line);
+        assert_eq!(editor.line(), b"map 1 8");
+    }
+
+    #[test]
+    fn an_empty_line_is_left_by_ctrl_d_and_no_other() {
+        let mut editor = typed("x");
+        assert_eq!(editor.take(4), Edit::None);
+        assert_eq!(editor.take(0x7f), Edit::None);
+        assert_eq!(editor.take(4), Edit::Leave);
+    }
 }

@@ -45,6 +45,14 @@ impl History {
         self.at = self.lines.len();
     }
 
+    /// The newest line with `text` in it, but for the `skip` newest of these.
+    pub(crate) fn find(&self, text: &[u8], skip: usize) -> Option<&[u8]> {
+        let has = |line: &&Vec<u8>| {
+            text.is_empty() || line.windows(text.len()).any(|window| window == text)
+        };
+        self.lines.iter().rev().filter(has).nth(skip).map(Vec::as_slice)
+    }
+
     /// The line before the one that is shown, which is `current`.
     pub(crate) fn older(&mut self, current: &[u8]) -> Option<Vec<u8>> {
         let older = copy(self.lines.get(self.at.checked_sub(1)?)?)?;
@@ -68,7 +76,8 @@ impl History {
     }
 }
 
-fn copy(line: &[u8]) -> Option<Vec<u8>> {
+/// A line once more; `None` without memory.
+pub(crate) fn copy(line: &[u8]) -> Option<Vec<u8>> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(line.len()).ok()?;
     list::extend(&mut copy, line.iter().copied()).ok()?;

@@ -14,10 +14,10 @@ use drivers::console::Console;
 use drivers::memory::Platform;
 use embassy_sync::waitqueue::WakerRegistration;
 
+use super::keys::CTRL_C;
+
 /// The most bytes that are kept.
 pub(crate) const KEPT: usize = 16 * 1024;
-/// What Ctrl-C sends.
-pub(crate) const CTRL_C: u8 = 3;
 
 /// Typed bytes in order.
 #[derive(Debug)]

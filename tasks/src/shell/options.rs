@@ -21,7 +21,7 @@ pub(crate) fn set<X: Platform, M: Machine>(
         "loglevel" => machine.set_log_level(level(value)?),
         _ => {
             return Err(Failure::invalid(format_args!(
-                "{option:?} is no option; there are gntalloc.limit, gntdev.limit and loglevel"
+                "{option:?} is no option; there are gntalloc.limit, gntdev.limit, loglevel; at boot prompt, too"
             )));
         }
     }

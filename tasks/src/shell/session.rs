@@ -7,6 +7,7 @@ use drivers::memory::Platform;
 use embassy_futures::yield_now;
 
 use super::command::Found;
+use super::complete::complete;
 use super::editor::{Edit, Editor, LINE};
 use super::options;
 use super::reply::Failure;
@@ -18,7 +19,8 @@ use crate::text::Text;
 
 /// How long the end waits for a console that nobody reads: 2 s.
 const DRAIN_NS: u64 = 2_000_000_000;
-const PROMPT: &[u8] = b"grantkit> ";
+/// What clears a terminal's screen.
+const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
     /// Prints how much processor time the boot took, which other guests have no part in.
@@ -66,7 +68,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             let line = match self.read_line(&mut editor).await {
                 Edit::TooLong => Err(too_long()),
                 Edit::Line => str::from_utf8(editor.line()).map_err(not_text),
-                Edit::None | Edit::Dropped => Ok(""),
+                Edit::Leave => Ok("exit"),
+                _ => Ok(""),
             };
             match line {
                 Ok(line) => self.execute(line).await,
@@ -94,6 +97,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         }
         for option in line.options() {
             let set = match option {
+                // It needs xenstore, and is no business of `set`.
+                Ok(("prompt", value)) => self.set_prompt(value).await,
                 Ok((option, value)) => options::set(&self.services, &self.machine, option, value),
                 Err(word) => Err(Failure::invalid(format_args!(
                     "{word:?} is no option; options are key=value, and a script follows \"--\""
@@ -108,7 +113,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     /// Prompts, and reads until a line is finished.
     async fn read_line(&self, editor: &mut Editor) -> Edit {
         self.start_line().await;
-        self.services.console.print(PROMPT).await;
+        self.services.console.print(self.prompt().as_bytes()).await;
         editor.begin();
         loop {
             let mut event = Edit::None;
@@ -120,11 +125,39 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             }
             self.services.console.print(editor.echo()).await;
             editor.clear_echo();
-            if event != Edit::None {
-                return event;
+            match event {
+                Edit::None => self.input.typed().await,
+                Edit::Complete => self.complete(editor).await,
+                Edit::Clear => {
+                    // A program sees no escape sequence.
+                    let clear = if editor.at_terminal() { CLEAR } else { b"\n" };
+                    self.prompt_again(editor, clear).await;
+                }
+                _ => return event,
             }
-            self.input.typed().await;
         }
+    }
+
+    /// Completes the word before the cursor, or lists what it could be.
+    async fn complete(&self, editor: &mut Editor) {
+        let ids = &mut self.objects.iter().map(|(id, _)| id);
+        let before = str::from_utf8(editor.before()).ok();
+        let Some(done) = before.and_then(|before| complete(COMMANDS, before, ids)) else {
+            return;
+        };
+        editor.insert(done.more.as_str().as_bytes());
+        if !done.words.as_str().is_empty() {
+            self.services.console.print(b"\n").await;
+            self.services.console.print(done.words.as_str().as_bytes()).await;
+            self.prompt_again(editor, b"\n").await;
+        }
+    }
+
+    /// Prompts once more, behind `before`; the line follows with the next echo.
+    async fn prompt_again(&self, editor: &mut Editor, before: &[u8]) {
+        self.services.console.print(before).await;
+        self.services.console.print(self.prompt().as_bytes()).await;
+        editor.begin_again();
     }
 }
 

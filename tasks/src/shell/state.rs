@@ -1,11 +1,12 @@
 //! What commands work on, and how they wait.
 
 use alloc::vec::Vec;
+use core::fmt::Write;
 use core::pin::Pin;
 
 use drivers::events::Port;
 use drivers::memory::Platform;
-use drivers::{ClaimedDomId, Errno, Error, Services, gntdev};
+use drivers::{ClaimedDomId, Errno, Error, Services, gntdev, peers};
 use embassy_futures::select::{Either, Either3, select, select3};
 
 use super::input::Input;
@@ -16,8 +17,10 @@ use crate::machine::{Ending, Machine};
 use crate::manners;
 use crate::text::Text;
 
-/// How long a map or its state waits for xenstore.
+/// How long a map or its state, and the prompt, wait for xenstore.
 const SIGHT_MS: u64 = 1_000;
+/// What a program waits for.
+const PROMPT: &str = "grantkit> ";
 
 /// The state that commands work on.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct Shell<'a, X: Platform, M> {
     /// Xen's time when the shell was started.
     pub(crate) started: u64,
     pub(crate) ending: Option<Ending>,
+    /// The prompt, if it's another one than [`PROMPT`].
+    prompt: Option<Text>,
 }
 
 impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
@@ -57,6 +62,7 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
             ports: Vec::new(),
             gntdev: None,
             ending: None,
+            prompt: None,
         }
     }
 
@@ -89,6 +95,37 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
             Either3::First(sees) => sees,
             Either3::Second(()) | Either3::Third(()) => None,
         }
+    }
+
+    /// What stands before a typed line.
+    pub(crate) fn prompt(&self) -> &str {
+        self.prompt.as_ref().map_or(PROMPT, Text::as_str)
+    }
+
+    /// Sets the prompt: `plain`, or `name` for `<name>(<domid>)> `, for people.
+    pub(crate) async fn set_prompt(&mut self, kind: &str) -> Done {
+        self.prompt = match kind {
+            "plain" => None,
+            "name" => {
+                let name = peers::look(&self.services, self.services.domid, "name");
+                let name = match select(name, self.pause(SIGHT_MS)).await {
+                    Either::First(Ok(name)) => name,
+                    _ => None,
+                };
+                let name = name.as_deref().and_then(|name| str::from_utf8(name).ok());
+                let shown = |name: &&str| name.bytes().all(|byte| byte.is_ascii_graphic());
+                let name = name.filter(shown).unwrap_or("grantkit");
+                let mut prompt = Text::new();
+                write!(prompt, "{name}({})> ", self.services.domid)?;
+                Some(prompt)
+            }
+            _ => {
+                return Err(Failure::invalid(format_args!(
+                    "prompt {kind:?} is neither plain nor name"
+                )));
+            }
+        };
+        Ok(())
     }
 
     pub(crate) fn pause(&self, ms: u64) -> impl Future<Output = ()> {

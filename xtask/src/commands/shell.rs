@@ -15,7 +15,7 @@ pub fn command(mode: Mode) -> Result<()> {
     let dom0 = dom0::prepare(&image::files()?, None, mode)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "shell", ""))?;
     for guest in PAIR {
-        let domid = life::create(&mut lab, guest, PLAIN, &Settings::none())?;
+        let domid = life::create(&mut lab, guest, PLAIN, &Settings::none().extra("prompt=name"))?;
         say(&format!("        {guest} is domain {domid}"));
     }
     say("        Ctrl-O: the other guest; Ctrl-]: leave");

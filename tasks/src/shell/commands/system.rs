@@ -44,12 +44,29 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let about = |known: &str| word.is_none_or(|word| word == known);
         text::list(ok, commands.words().filter(|known| about(known)))?;
         let mut lines = Lines::new(&self.services.console);
-        let named = |command: &&Command| about(first_word(command.name).0);
-        for command in commands.0.iter().filter(named) {
-            let what = command.about;
-            lines.add(|line| write!(line, "  {command}: {what}")).await?;
+        match word {
+            Some(word) => {
+                let named = |command: &&Command| first_word(command.name).0 == word;
+                for command in commands.0.iter().filter(named) {
+                    let (what, example) = (command.about, command.example);
+                    lines.add(|line| write!(line, "{command}\n    {what}: {example}")).await?;
+                }
+            }
+            None => {
+                for group in commands.groups() {
+                    lines.add(|line| commands.write_group(line, group)).await?;
+                }
+                lines.add(|line| write!(line, "help <command> has its arguments")).await?;
+            }
         }
         lines.flush().await;
+        Ok(())
+    }
+
+    /// `exit` and `quit`: the guest goes on.
+    pub(crate) fn exit(&mut self, args: &mut Args<'_>) -> Done {
+        args.end()?;
+        self.services.console.line_now("Ctrl-] leaves xl's console; poweroff ends the guest");
         Ok(())
     }
 
