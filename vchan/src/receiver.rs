@@ -9,6 +9,9 @@ use crate::link::{Link, Ring};
 use crate::views::Peeked;
 use crate::{Bell, Error};
 
+/// What is written over secrets.
+static ZEROS: [u8; 256] = [0; 256];
+
 /// The reading half of a stream.
 ///
 /// A future that is dropped has taken nothing: bytes are moved after the last wait.
@@ -90,6 +93,15 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         Ok(Peeked::new(self, have))
     }
 
+    /// Overwrites the ring with zeros, whatever is in it: what was read and what was not. For the
+    /// end of a channel that carried secrets.
+    ///
+    /// # Errors
+    /// EACCES at a client whose ring has pages of its own: it maps them to be read.
+    pub fn wipe(&mut self) -> Result<(), Error> {
+        self.zero(self.ring.size)
+    }
+
     /// Waits until `len` bytes are there; how many are. Fewer only from a peer that is gone.
     async fn data(&mut self, len: u32) -> Result<u32, Error> {
         self.ring.turn.give_way().await;
@@ -155,6 +167,18 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         self.link.into().read(at, first)?;
         if !second.is_empty() {
             self.link.into().read(self.ring.start, second)?;
+        }
+        Ok(())
+    }
+
+    /// Overwrites so many bytes from our index on with zeros.
+    pub(crate) fn zero(&self, len: u32) -> Result<(), Error> {
+        let mut done = 0;
+        while done < len {
+            let piece = ZEROS.get(..(len - done) as usize).unwrap_or(&ZEROS);
+            let (at, ahead) = self.ring.place(done, piece.len());
+            self.link.into().write(at, piece.get(..ahead).unwrap_or_default())?;
+            done += ahead as u32;
         }
         Ok(())
     }

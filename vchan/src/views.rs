@@ -77,6 +77,15 @@ impl<'r, 'a, P: SharedBits, B: Bell> Peeked<'r, 'a, P, B> {
         self.receiver.get(offset, bytes)
     }
 
+    /// Overwrites the first `len` bytes with zeros, so that nothing of them is left in the ring
+    /// when they are consumed.
+    ///
+    /// # Errors
+    /// EINVAL for more than there are; EACCES at a client whose ring has pages of its own: it maps them to be read.
+    pub fn wipe(&mut self, len: usize) -> Result<(), Error> {
+        self.receiver.zero(check(self.len, len, 0)?)
+    }
+
     /// Takes the first `len` bytes out of the ring.
     ///
     /// # Errors

@@ -57,6 +57,38 @@ fn the_largest_rings_work() {
 }
 
 #[test]
+fn a_server_wipes_what_it_has_read_and_in_the_end_all_of_its_ring() {
+    let pair = Pair::new();
+    let (mut alice, mut bob) = ends(&pair, small());
+    let run = async {
+        // The next bytes go around the ring's end.
+        for _ in 0..3 {
+            bob.write_all(&bytes(300)).await.unwrap();
+            alice.recv(&mut [0; 300]).await.unwrap();
+        }
+        bob.write_all(&[7; 400]).await.unwrap();
+        let mut receiver = alice.receiver();
+        let mut seen = receiver.peek(400).await.unwrap();
+        seen.wipe(399).unwrap();
+        let mut left = [1; 400];
+        seen.read(0, &mut left).unwrap();
+        assert!(left[..399].iter().all(|byte| *byte == 0) && left[399] == 7);
+        assert_eq!(seen.wipe(401).unwrap_err().errno(), Errno::EINVAL);
+        receiver.wipe().unwrap();
+        receiver.recv(&mut left).await.unwrap();
+        assert_eq!(left, [0; 400]);
+    };
+    pair.world.run([Task::new(&pair.alice.events, run)]);
+}
+
+#[test]
+fn the_client_of_a_ring_of_pages_cannot_wipe_it() {
+    let pair = Pair::new();
+    let (_alice, mut bob) = ends(&pair, Sizes::default());
+    assert_eq!(bob.receiver().wipe().unwrap_err().errno(), Errno::EACCES);
+}
+
+#[test]
 fn a_guest_can_be_its_own_peer() {
     let pair = Pair::new();
     let alice = &pair.alice;
