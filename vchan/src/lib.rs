@@ -19,6 +19,8 @@
 //! # }
 //! ```
 //!
+//! By name, and without a number: [`listen`] and [`connect`].
+//!
 //! The protocol is the one of the machine-proved specification `vchan.tla` (github.com/talex5/
 //! spec-vchan): each step of [`Sender`] and [`Receiver`] is named after its label there, and
 //! docs/vchan.md says how they map, and where the C library departs from it.
@@ -42,6 +44,7 @@ mod guest;
 mod host;
 mod layout;
 mod link;
+mod name;
 #[cfg(test)]
 mod orders;
 mod path;
@@ -59,6 +62,7 @@ pub use error::Error;
 pub use guest::{GuestBell, GuestPages, GuestStream};
 pub use host::{Host, StreamOn};
 pub use layout::Sizes;
+pub use name::{Accepted, Listener, connect, listen};
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use server::Server;
