@@ -1,6 +1,7 @@
 //! This machine: nothing in here knows of Xen or of guests.
 
 pub mod alone; // one run at a time
+pub mod browser; // a page as people see it
 pub mod cargo; // cargo, called from inside cargo
 pub mod children; // every process that the tool starts, and how it ends
 pub mod look; // how a line looks on a terminal

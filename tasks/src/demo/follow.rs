@@ -13,7 +13,7 @@ use drivers::{Call, ClaimedGrant, DomId, GrantRef, PortNumber, Services};
 use super::letter::{Letter, kind};
 use super::link::Link;
 use super::plan::{CLEAN, PAGES, RING, SEED};
-use super::report::{clean_words, refused_words, ring_words, tell, trips_words, words};
+use super::report::{clean_words, refused_words, ring_words, seen, tell, trips_words, words};
 use super::stop::Stop;
 use crate::pattern;
 use crate::text::Text;
@@ -74,6 +74,7 @@ impl<X: Platform> Follow<X> {
     /// Does what is asked until the granter ends the run.
     async fn all(&mut self, link: &mut Link<'_, X>) -> Result<Score, Stop> {
         let mut score = Score::default();
+        seen(link.services, 0);
         loop {
             let letter = link.question().await?;
             match letter.kind() {
@@ -104,7 +105,9 @@ impl<X: Platform> Follow<X> {
                                 link.alive(bell, pin!(bell.wait())).await?;
                             }
                             link.answer(asked, &args)?;
-                            self.go_on(link, &letter).await
+                            let done = self.go_on(link, &letter).await;
+                            seen(link.services, asked);
+                            done
                         }
                         Err(why) => {
                             link.answer(kind::FAILED, &[0; 2])?;

@@ -16,7 +16,7 @@ use drivers::{Access, DomId, Error, GrantStatus, Pages, PeerState};
 use super::letter::{Letter, kind};
 use super::link::Link;
 use super::plan::{DemoPlan, PAGES, RING, SEED};
-use super::report::{refused_words, ring_words, tell, trips_words, words};
+use super::report::{refused_words, ring_words, seen, tell, trips_words, words};
 use super::stop::Stop;
 use crate::pattern::{self, SplitMix64};
 use crate::text::Text;
@@ -75,8 +75,11 @@ pub(super) async fn all<X: Platform>(
     let (shared, held, bell) = (None, None, None);
     let mut lead =
         Lead { gntalloc, plan, shared, held, bell, crc: 0, maps: 0, before: 0, began: 0 };
+    seen(link.services, 0);
     for (at, (kind, ends)) in TURNS.into_iter().enumerate() {
-        let verdict = match turn(&mut lead, link, kind).await {
+        let turned = turn(&mut lead, link, kind).await;
+        seen(link.services, kind);
+        let verdict = match turned {
             Ok(_) if ends == 0 => continue,
             Ok(words) => Ok(words),
             Err(Stop::Failed(why)) => Err(why),
@@ -101,6 +104,7 @@ async fn turn<X: Platform>(
     kind: u32,
 ) -> Result<Text, Stop> {
     let question = lead.before(link, kind)?;
+    seen(link.services, kind);
     let answer = link.ask(question).await?;
     lead.meanwhile(link, kind).await?;
     Ok(lead.after(link, kind, &answer)?)

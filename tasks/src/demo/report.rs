@@ -1,12 +1,14 @@
 //! What both sides print: a line for each step.
 
 use core::fmt::{self, Write};
+use core::sync::atomic::Ordering::Relaxed;
 
 use drivers::memory::Platform;
 use drivers::{Error, GrantStatus, Services, status_name};
+use log::Level;
 
 use super::plan::{RING, STEPS};
-use crate::text::Text;
+use crate::text::{self, Text};
 use crate::verdict::{InUse, Score, Why};
 
 /// Prints a line.
@@ -31,6 +33,20 @@ pub(super) fn tell<X: Platform>(
         Ok(words) => say(services, format_args!("step {number} {name} {} ok", words.as_str())),
         Err(why) => say(services, format_args!("step {number} {name} FAILED: {why}")),
     }
+}
+
+/// Logs at level debug, which is off unless asked for, what is in use and what was done since
+/// boot, in the middle of a turn of this kind and after it; kind 0 is before the first. Whoever
+/// watches the demo can draw it from that.
+pub(super) fn seen<X: Platform>(services: &Services<X>, kind: u32) {
+    let InUse { grants, maps, parked, .. } = InUse::of(services);
+    let counters = services.system.counters();
+    let (calls, events) = (counters.hypercalls(), counters.events_in.load(Relaxed));
+    let words = format_args!(
+        "seen kind={kind} granted={grants} mapped={maps} parked={parked} hypercalls={calls} \
+         events={events}"
+    );
+    text::log(Level::Debug, "demo", &words);
 }
 
 /// Formats the words of a step's line.

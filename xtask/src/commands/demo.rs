@@ -25,7 +25,9 @@ pub fn command(mode: Mode) -> Result<()> {
         let (xen, linux) = lab.versions();
         Ok((format!("Xen {xen}, dom0 Linux {linux}, QEMU {} (tcg)", qemu::version()?), lab))
     })?;
-    let steps = prove(&mut lab, PAIR).with_context(|| lab.excerpts())?;
+    let proof = prove(&mut lab, PAIR, true).with_context(|| lab.excerpts())?;
+    let page = proof.draw(&lab)?;
+    let steps = proof.steps;
     let proved = steps.iter().filter(|step| step.outcome.is_ok()).count();
     for step in &steps {
         record::check(step.name(), 0.0, step.outcome.clone());
@@ -33,8 +35,9 @@ pub fn command(mode: Mode) -> Result<()> {
     record::close()?;
     let (all, took) = (STEPS.len(), started.elapsed().as_secs_f64());
     say(&format!(
-        "proved {proved} of {all} in {took:.0} s; logs in {}/",
-        paths::shown(&paths::lab().join("demo"))
+        "proved {proved} of {all} in {took:.0} s; logs and {} in {}/",
+        page.file_name().unwrap_or_default().display(),
+        paths::shown(lab.folder())
     ));
     match proved == all {
         true => Ok(()),

@@ -5,6 +5,8 @@
 //! of was not made.
 
 use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,18 +14,42 @@ use anyhow::{Context, Result, bail};
 use super::config::Settings;
 use super::life::{self, PAIR};
 use super::survive::survive;
-use crate::host::children;
 use crate::host::steps::{clocked, say};
+use crate::host::{children, paths};
 use crate::judge::demo::{self, CLEAN, SURVIVE, Step};
+use crate::judge::picture;
+use crate::judge::seen::Seen;
 use crate::lab::{Lab, PATIENCE};
 
 /// What the guests' own steps may take, together.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// Creates the guests in this order, and tells of every step as it is made.
-pub fn prove(lab: &mut Lab, order: [&str; 2]) -> Result<Vec<Step>> {
+/// A run of the demo.
+pub struct Proof {
+    /// Every step, made or not.
+    pub steps: Vec<Step>,
+    /// What granter and mapper logged of each turn, if they were watched.
+    pub seen: [Vec<Seen>; 2],
+}
+
+impl Proof {
+    /// Draws it.
+    pub fn draw(&self, lab: &Lab) -> Result<PathBuf> {
+        let [granter, mapper] = &self.seen;
+        let path = lab.folder().join("report.html");
+        let (xen, linux) = lab.versions();
+        let on = format!("On Xen {xen} in QEMU, with Linux {linux} as dom0.");
+        fs::write(&path, picture::page(&on, &self.steps, granter, mapper))
+            .with_context(|| format!("cannot write {}", paths::shown(&path)))?;
+        Ok(path)
+    }
+}
+
+/// Creates the guests in this order, and tells of every step as it is made. If they are `watched`
+/// they log their turns, too.
+pub fn prove(lab: &mut Lab, order: [&str; 2], watched: bool) -> Result<Proof> {
     for guest in order {
-        create(lab, guest)?;
+        create(lab, guest, watched)?;
     }
     let mut steps = Vec::new();
     let mut tell = |step: Step| {
@@ -58,12 +84,17 @@ pub fn prove(lab: &mut Lab, order: [&str; 2]) -> Result<Vec<Step>> {
     tell(Step { number: SURVIVE, outcome: survived });
     let clean = demo::both(CLEAN, [&said[0], &said[1]]);
     tell(Step { outcome: clean.outcome.and_then(|words| ended.map(|()| words)), ..clean });
-    Ok(steps)
+    let seen = said.map(|lines| lines.iter().filter_map(|line| Seen::parse(line)).collect());
+    Ok(Proof { steps, seen })
 }
 
-fn create(lab: &mut Lab, guest: &str) -> Result<()> {
+fn create(lab: &mut Lab, guest: &str, watched: bool) -> Result<()> {
+    let settings = match watched {
+        true => Settings::none().extra(&format!("loglevel=debug prompt=name -- demo {guest}")),
+        false => Settings::none(),
+    };
     timed(guest, || {
-        let domid = life::create(lab, guest, guest, &Settings::none())?;
+        let domid = life::create(lab, guest, guest, &settings)?;
         let kib = lab.node(&format!("/local/domain/{domid}/memory/target"))?.parse::<u64>()?;
         let ready = |lab: &Lab| demo::ready(&lab.lines(guest));
         let ms = lab.until(PATIENCE, ready).context("it never said that it is ready")?;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -93,6 +93,11 @@ impl Lab {
         }
         lab.booted = fs::read(lab.logs.join("xen.log")).unwrap_or_default().len();
         Ok(lab)
+    }
+
+    /// Where its logs are.
+    pub fn folder(&self) -> &Path {
+        &self.logs
     }
 
     /// Waits until `seen` finds what it looks for.

@@ -13,12 +13,13 @@ use super::extent::Run;
 use crate::guests::config::{self, Settings};
 use crate::guests::life::{GUEST, PAIR, PLAIN, at_prompt, clear, create, gone, prompt};
 use crate::guests::{demo, image, life};
+use crate::host::browser;
 use crate::host::steps::step;
 use crate::judge::crash;
 use crate::judge::reply::same_bytes;
 use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
-use crate::lab::{Lab, PATIENCE};
+use crate::lab::{Lab, PATIENCE, apt};
 
 /// A name, and what is done.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
@@ -26,6 +27,11 @@ type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 /// A xenstore daemon, and which guest the demo begins with.
 const LABS: [(&str, [&str; 2]); 2] =
     [("xenstored", ["granter", "mapper"]), ("oxenstored", ["mapper", "granter"])];
+
+/// In the lab of which daemon the demo's guests log what they do.
+const WATCHED: &str = "oxenstored";
+/// Width and height of what is drawn of that page.
+const PICTURE: [u32; 2] = [800, 1000];
 
 const CHECKS: [Check; 9] = [
     ("a guest of 4 MiB answers", smallest),
@@ -60,8 +66,19 @@ pub fn run(run: &Run) -> Result<Tally> {
         let mut lab = step(&format!("boot with {store}"), || {
             Lab::boot(&dom0, &name, &format!("xenstore={store}"))
         })?;
-        for step in demo::prove(&mut lab, order)? {
+        // One of the two as xl's configuration has it.
+        let proof = demo::prove(&mut lab, order, store == WATCHED)?;
+        for step in &proof.steps {
             tally.count(step.outcome.is_ok());
+        }
+        if store == WATCHED {
+            tally.check(&mut lab, "the run's picture can be read, narrow and wide", |lab| {
+                let page = proof.draw(lab)?;
+                apt::installed(browser::BROWSER, &[browser::BROWSER])?;
+                browser::look(&page)?;
+                let [width, height] = PICTURE;
+                browser::picture(&page, &page.with_extension("png"), width, height)
+            })?;
         }
         clear(&mut lab)?;
         check(&mut lab, &mut tally)?;
