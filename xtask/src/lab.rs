@@ -6,7 +6,7 @@ pub mod apt; // tools that are installed, and where packages come from
 mod checks; // a check made in the lab, told of and counted
 pub mod console; // one serial line, taken apart into guest and Xen
 mod cpio; // an initramfs
-mod debian; // Linux and Xen's tools from packages
+pub mod debian; // Linux and Xen's tools from packages
 pub mod dom0; // what dom0 is booted from
 pub mod hypervisor; // one that is not this machine's Debian's
 mod libraries; // what programs need to run

@@ -16,6 +16,7 @@ mod newcomer; // a guest of one's own, outside the repository
 mod pair; // all that needs xl and two guests
 mod pvh; // the same image as PVH guests
 mod smoke; // boots and crashes that must go right
+mod vault; // an ssh-agent in a guest, and OpenSSH that uses it
 mod vchan; // byte channels, also with C's
 mod xl; // what a toolstack asks of a guest, and does to it
 
@@ -142,6 +143,14 @@ pub const TIERS: &[Tier] = &[
         full: Some("5 times"),
         pvh: false,
         run: vchan::run,
+    },
+    Tier {
+        name: "vault",
+        about: "An ssh-agent in a guest: OpenSSH in dom0 adds keys to it and logs in with them",
+        small: "all",
+        full: None,
+        pvh: true,
+        run: vault::run,
     },
     Tier {
         name: "hostile",

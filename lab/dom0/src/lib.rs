@@ -3,7 +3,8 @@
 //! `agent` is the first process of the lab's dom0: it brings Xen's daemons up, runs `xl` and
 //! carries the guests' consoles to whoever drives the lab. [`frame`] is the language between the
 //! two. `listen` reads the console of a guest that writes too much for that way; `plug` is the far
-//! end of a socket that a channel is carried to.
+//! end of a socket that a channel is carried to. `c/channel.c` is a program as anybody writes one
+//! on libxenvchan.
 
 pub mod frame;
 

@@ -85,8 +85,11 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// Builds a guest by its name: one of lab/trials, or an example of the crate `grantkit`.
+/// Builds a guest by its name: one of lab/trials, a service, or an example of the crate `grantkit`.
 pub fn guest(name: &str) -> Result<PathBuf> {
+    if paths::root().join("services").join(name).exists() {
+        return guest_of(name, "release", &["-p", name]);
+    }
     let trial = paths::root().join("lab/trials/src/bin").join(name).with_extension("rs");
     if trial.exists() {
         guest_of(name, "release", &["-p", "trials", "--bin", name])

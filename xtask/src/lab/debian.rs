@@ -59,11 +59,20 @@ pub fn version() -> Result<String> {
 /// Xen's tools of that version, and the libraries that they depend on, in one folder.
 pub fn tools() -> Result<PathBuf> {
     let version = version()?;
-    let folder = format!("dom0-tools-{version}");
-    if let Some(folder) = packages::in_cache(&folder) {
+    with_libraries(&format!("dom0-tools-{version}"), vec![format!("xen-utils-{version}")])
+}
+
+/// OpenSSH, both ends, a shell for it to start, and the libraries that they depend on.
+pub fn ssh() -> Result<PathBuf> {
+    let names = ["openssh-server", "openssh-client", "dash", "coreutils"];
+    with_libraries("dom0-ssh", names.map(str::to_owned).to_vec())
+}
+
+/// The folder of packages and all libraries that they depend on.
+fn with_libraries(folder: &str, mut names: Vec<String>) -> Result<PathBuf> {
+    if let Some(folder) = packages::in_cache(folder) {
         return Ok(folder);
     }
-    let mut names = vec![format!("xen-utils-{version}")];
     let mut new = names.clone();
     while !new.is_empty() {
         let mut more = apt::depends(&new)?;
@@ -75,7 +84,7 @@ pub fn tools() -> Result<PathBuf> {
         names.extend(more.iter().cloned());
         new = more;
     }
-    packages::together(&folder, &names, &|_| Ok(()))
+    packages::together(folder, &names, &|_| Ok(()))
 }
 
 #[cfg(test)]

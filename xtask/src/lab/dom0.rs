@@ -56,9 +56,29 @@ pub struct Dom0 {
     pub mode: Mode,
 }
 
+/// More programs of Debian's.
+pub struct More {
+    /// The unpacked packages.
+    pub folder: PathBuf,
+    /// Where a program is there, and where it is in dom0.
+    pub programs: &'static [(&'static str, &'static str)],
+    /// Files, by name and contents.
+    pub files: Vec<(&'static str, String)>,
+}
+
 /// Puts dom0 together, for Debian's Xen or the one that was given; `guests` are the files that its
 /// programs find in their working directory.
 pub fn prepare(guests: &[PathBuf], given: Option<&Path>, mode: Mode) -> Result<Dom0> {
+    prepare_with(guests, given, mode, None)
+}
+
+/// The same with more programs.
+pub fn prepare_with(
+    guests: &[PathBuf],
+    given: Option<&Path>,
+    mode: Mode,
+    more: Option<&More>,
+) -> Result<Dom0> {
     let agent = program("agent")?;
     step("prepare dom0", || {
         let xen = qemu::prepare(given)?;
@@ -79,7 +99,11 @@ pub fn prepare(guests: &[PathBuf], given: Option<&Path>, mode: Mode) -> Result<D
         }
         modules(&linux, &mut archive)?;
         let programs = programs(&tools, &bin, &mut archive)?;
-        shared(&tools, &programs, &mut archive)?;
+        // A file that is in the archive twice is what came last.
+        if let Some(more) = more {
+            add(more, &mut archive)?;
+        }
+        shared(&tools, &programs, &OPENED, &mut archive)?;
         for guest in guests {
             archive.file(&format!("guests/{}", name(guest)), &read(guest)?);
         }
@@ -153,15 +177,33 @@ fn programs(tools: &Path, bin: &Path, archive: &mut Archive) -> Result<Vec<PathB
     Ok(programs)
 }
 
-fn shared(tools: &Path, programs: &[PathBuf], archive: &mut Archive) -> Result<()> {
+fn add(more: &More, archive: &mut Archive) -> Result<()> {
+    let mut programs = Vec::new();
+    for (from, to) in more.programs {
+        let program = more.folder.join(from);
+        archive.file(to, &read(&program)?);
+        programs.push(program);
+    }
+    for (file, contents) in &more.files {
+        archive.file(file, contents.as_bytes());
+    }
+    shared(&more.folder, &programs, &[], archive)
+}
+
+fn shared(
+    tools: &Path,
+    programs: &[PathBuf],
+    opened: &[&str],
+    archive: &mut Archive,
+) -> Result<()> {
     let folders = LIBRARIES.map(|folder| tools.join(folder));
     let place = |name: &str| {
         let place = folders.iter().map(|folder| folder.join(name)).find(|place| place.exists());
         place.with_context(|| format!("no {name}"))
     };
-    let opened = OPENED.iter().map(|name| place(name)).collect::<Result<Vec<_>>>()?;
-    let mut all = libraries::needed(&[programs, &opened].concat(), &folders)?;
-    all.extend(OPENED.map(str::to_owned).into_iter().zip(opened));
+    let places = opened.iter().map(|name| place(name)).collect::<Result<Vec<_>>>()?;
+    let mut all = libraries::needed(&[programs, &places].concat(), &folders)?;
+    all.extend(opened.iter().map(|name| (*name).to_owned()).zip(places));
     for (name, place) in &all {
         let folder = if name.starts_with("ld-linux") { "lib64" } else { LIBRARIES[0] };
         archive.file(&format!("{folder}/{name}"), &read(place)?);

@@ -1,5 +1,7 @@
 //! Programs that run in dom0, `xl` above all, and what dom0 knows of guests.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 
 use super::console::whole_lines;
@@ -42,9 +44,14 @@ impl Lab {
         Ok(())
     }
 
+    /// Waits for the end of a program; its status.
+    pub fn status(&mut self, program: u32, limit: Duration) -> Result<String> {
+        self.reply(&format!("done.{program}"), limit)
+    }
+
     /// Waits for the end of a program; its output if it succeeded.
     pub fn finish(&mut self, program: u32) -> Result<String> {
-        let status = self.reply(&format!("done.{program}"), PATIENCE)?;
+        let status = self.status(program, PATIENCE)?;
         let output = self.output(program);
         ensure!(status == "0", "it ended with status {status}: {output}");
         Ok(output)

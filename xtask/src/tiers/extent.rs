@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::lab::Mode;
-use crate::lab::dom0::{self, Dom0};
+use crate::lab::dom0::{self, Dom0, More};
 
 /// One run of a tier.
 pub struct Run {
@@ -21,6 +21,11 @@ impl Run {
     /// A dom0 whose programs find `guests` in their working directory.
     pub fn dom0(&self, guests: &[PathBuf]) -> Result<Dom0> {
         dom0::prepare(guests, self.xen.as_deref(), self.mode)
+    }
+
+    /// The same with more programs.
+    pub fn dom0_with(&self, guests: &[PathBuf], more: &More) -> Result<Dom0> {
+        dom0::prepare_with(guests, self.xen.as_deref(), self.mode, Some(more))
     }
 }
 

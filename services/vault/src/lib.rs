@@ -1,0 +1,30 @@
+//! An ssh-agent in a guest of its own: private keys are here, and whoever uses them is elsewhere.
+//!
+//! [`agent`] decides what each request of the agent protocol is answered, [`service`] carries
+//! requests and answers over a byte channel, [`prompt`] obeys the guest's console. Nothing here
+//! needs the machine, so that the host tests all of it; the guest itself is `main.rs`.
+//!
+//! No answer has a private key in it, and there is none that asks for one. Requests are wiped from
+//! the ring and from the buffer before their room is given back, keys when they are removed, and
+//! the stack below them after each request.
+//!
+//! It refuses: keys that are not ed25519, certificates, keys with constraints, extensions.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod agent;
+pub mod prompt;
+pub mod service;
+
+use zeroize::Zeroize;
+
+/// Overwrites what calls that have returned left on the stack, for their caller: 24 KiB, more than
+/// signing takes, which takes most.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    let mut below = [0_u8; 24 << 10];
+    below.zeroize();
+    core::hint::black_box(&mut below);
+}

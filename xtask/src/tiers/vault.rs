@@ -1,0 +1,193 @@
+//! An ssh-agent in a guest of 8 MiB, and the people's side of it: Debian's `vchan-socket-proxy`
+//! makes a Unix socket of its channel, and OpenSSH uses that as any agent's.
+//!
+//! Keys are added, listed, used for a login and removed; one is made in the guest. `sshd` runs
+//! under `ProxyCommand`, without a network.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::extent::Run;
+use crate::guests::config::{self, Settings};
+use crate::guests::{image, life};
+use crate::host::steps::step;
+use crate::judge::tally::Tally;
+use crate::lab::dom0::More;
+use crate::lab::{Lab, PATIENCE, debian};
+
+/// The guest.
+const VAULT: &str = "vault";
+/// The agent's socket.
+const SOCKET: &str = "/tmp/agent";
+/// A login, with ciphers made of keys and of time: all of it is emulated.
+const LOGIN: Duration = Duration::from_secs(60);
+
+const PROGRAMS: &[(&str, &str)] = &[
+    ("bin/dash", "bin/sh"),
+    ("bin/cp", "usr/bin/cp"),
+    ("bin/mkdir", "usr/bin/mkdir"),
+    ("bin/sleep", "usr/bin/sleep"),
+    ("usr/bin/ssh", "usr/bin/ssh"),
+    ("usr/bin/ssh-add", "usr/bin/ssh-add"),
+    ("usr/bin/ssh-keygen", "usr/bin/ssh-keygen"),
+    ("usr/sbin/sshd", "usr/sbin/sshd"),
+];
+const FILES: [(&str, &str); 5] = [
+    ("etc/passwd", "root:x:0:0::/root:/bin/sh\nsshd:x:100:65534::/run/sshd:/bin/false\n"),
+    ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
+    (
+        "etc/ssh/sshd_config",
+        "HostKey /tmp/host\nAuthorizedKeysFile /tmp/authorized\nStrictModes no\nUsePAM no\n\
+         PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n",
+    ),
+    (
+        "etc/ssh/ssh_config",
+        "ProxyCommand /usr/sbin/sshd -i -f /etc/ssh/sshd_config\nBatchMode yes\nLogLevel ERROR\n\
+         StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nIdentityFile none\n",
+    ),
+    ("etc/ssh/askpass", "#!/bin/sh\necho \"$PASSPHRASE\"\n"),
+];
+
+/// A name, and what is done, which tells what it saw.
+type Check = (&'static str, fn(&mut Lab) -> Result<String>);
+
+const CHECKS: [Check; 9] = [
+    ("an agent without keys says so", empty),
+    ("ssh-add adds a key", added),
+    ("ssh-add -l lists it", listed),
+    ("ssh logs in with it", logged_in),
+    ("a locked agent has no key to show or to use", locked),
+    ("ssh-add -d removes it, and nobody logs in", removed),
+    ("`vault new` makes a key in the guest, and ssh logs in with it", made),
+    ("ssh-add -D removes all", removed_all),
+    ("what is no key of ours is refused", refused),
+];
+
+/// The tier.
+pub fn run(run: &Run) -> Result<Tally> {
+    let folder = debian::ssh()?;
+    let files = FILES.map(|(file, contents)| (file, contents.to_owned())).to_vec();
+    let more = More { folder, programs: PROGRAMS, files };
+    let guest = config::files_of(VAULT, &image::guest(VAULT)?, Settings::none().memory(8))?;
+    let dom0 = run.dom0_with(&guest, &more)?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, VAULT, ""))?;
+    let mut tally = Tally::default();
+    serve(&mut lab)?;
+    sh(&mut lab, "mkdir -p /root /run/sshd; ssh-keygen -q -t ed25519 -N '' -C host -f /tmp/host")?;
+    for (name, check) in CHECKS {
+        tally.told(&mut lab, name, check)?;
+    }
+    life::remove(&mut lab, VAULT)?;
+    tally.witness(&mut lab, &[])?;
+    Ok(tally)
+}
+
+/// Creates the vault, and has dom0's proxy make a socket of it.
+fn serve(lab: &mut Lab) -> Result<()> {
+    let domid = life::create(lab, VAULT, VAULT, &Settings::none())?;
+    lab.says(VAULT, 0, "vault: serves domain 0")?;
+    let path = format!("/local/domain/{domid}/data/vault");
+    lab.start(&["vchan-socket-proxy", &domid.to_string(), &path, SOCKET])?;
+    sh(lab, &format!("until [ -S {SOCKET} ]; do sleep 0.1; done")).map(drop)
+}
+
+/// Runs words in dom0's shell; how they ended and what they said.
+fn ended(lab: &mut Lab, words: &str, limit: Duration) -> Result<(String, String)> {
+    let set = format!(
+        "export PATH=/usr/bin:$PATH SHELL=/bin/sh HOME=/root SSH_AUTH_SOCK={SOCKET}; {words}"
+    );
+    let program = lab.start(&["/bin/sh", "-c", &set])?;
+    let status = lab.status(program, limit).with_context(|| format!("`{words}`"))?;
+    Ok((status, lab.output(program)))
+}
+
+/// What words say that succeed.
+fn sh(lab: &mut Lab, words: &str) -> Result<String> {
+    let (status, said) = ended(lab, words, LOGIN)?;
+    ensure!(status == "0", "`{words}` ended with status {status}: {said}");
+    Ok(said)
+}
+
+/// What words say that fail.
+fn fails(lab: &mut Lab, words: &str) -> Result<String> {
+    let (status, said) = ended(lab, words, LOGIN)?;
+    ensure!(status != "0", "`{words}` succeeded: {said}");
+    Ok(said)
+}
+
+fn says(said: String, words: &str) -> Result<String> {
+    ensure!(said.contains(words), "it doesn't say `{words}`, but `{said}`");
+    Ok(said)
+}
+
+fn empty(lab: &mut Lab) -> Result<String> {
+    says(fails(lab, "ssh-add -l")?, "The agent has no identities.")
+}
+
+fn added(lab: &mut Lab) -> Result<String> {
+    sh(lab, "ssh-keygen -q -t ed25519 -N '' -C me@dom0 -f /tmp/key")?;
+    sh(lab, "cp /tmp/key.pub /tmp/authorized")?;
+    says(sh(lab, "ssh-add /tmp/key")?, "Identity added: /tmp/key (me@dom0)")
+}
+
+fn listed(lab: &mut Lab) -> Result<String> {
+    let (listed, key) = (sh(lab, "ssh-add -l")?, sh(lab, "ssh-keygen -lf /tmp/key.pub")?);
+    ensure!(listed == key, "`{listed}`, but the key is `{key}`");
+    Ok(listed)
+}
+
+/// The words that the far end says.
+fn logged_in(lab: &mut Lab) -> Result<String> {
+    says(
+        sh(lab, "ssh root@dom0 'echo logged in as $LOGNAME by ${SSH_CONNECTION:-a pipe}'")?,
+        "logged in as root",
+    )
+}
+
+fn locked(lab: &mut Lab) -> Result<String> {
+    let ask = "export SSH_ASKPASS=/etc/ssh/askpass SSH_ASKPASS_REQUIRE=force PASSPHRASE";
+    says(sh(lab, &format!("{ask}=secret; ssh-add -x"))?, "Agent locked.")?;
+    says(fails(lab, "ssh-add -l")?, "The agent has no identities.")?;
+    says(fails(lab, "ssh root@dom0 true")?, "Permission denied")?;
+    fails(lab, &format!("{ask}=wrong; ssh-add -X"))?;
+    says(sh(lab, &format!("{ask}=secret; ssh-add -X"))?, "Agent unlocked.")?;
+    sh(lab, "ssh-add -l")
+}
+
+fn removed(lab: &mut Lab) -> Result<String> {
+    let said = says(sh(lab, "ssh-add -d /tmp/key.pub")?, "Identity removed: /tmp/key.pub")?;
+    says(fails(lab, "ssh-add -l")?, "The agent has no identities.")?;
+    says(fails(lab, "ssh root@dom0 true")?, "Permission denied")?;
+    Ok(said)
+}
+
+fn made(lab: &mut Lab) -> Result<String> {
+    let mark = lab.lines(VAULT).len();
+    lab.type_on(VAULT, b"vault new made@vault\r")?;
+    let made = |lab: &Lab| {
+        let lines = lab.lines_from(VAULT, mark);
+        lines.into_iter().find_map(|line| line.strip_prefix("ok vault new ").map(str::to_owned))
+    };
+    let key = lab.until(PATIENCE, made).context("no key was made")?;
+    ensure!(sh(lab, "ssh-add -L")? == key, "the agent's key is not `{key}`");
+    sh(lab, &format!("echo '{key}' > /tmp/authorized"))?;
+    logged_in(lab)?;
+    Ok(key)
+}
+
+fn removed_all(lab: &mut Lab) -> Result<String> {
+    let said = says(sh(lab, "ssh-add -D")?, "All identities removed.")?;
+    says(fails(lab, "ssh-add -l")?, "The agent has no identities.")?;
+    Ok(said)
+}
+
+/// A key of another kind, and one with a constraint.
+fn refused(lab: &mut Lab) -> Result<String> {
+    sh(lab, "ssh-keygen -q -t ecdsa -N '' -f /tmp/other")?;
+    let refusal = "Could not add identity";
+    says(fails(lab, "ssh-add /tmp/other")?, refusal)?;
+    let said = says(fails(lab, "ssh-add -t 100 /tmp/key")?, refusal)?;
+    empty(lab)?;
+    Ok(said)
+}
