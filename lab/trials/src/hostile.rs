@@ -18,7 +18,7 @@ use drivers::xenstore::Permission;
 use drivers::{
     Access, DomId, Errno, Error, GrantRef, GrantStatus, Pages, PortNumber, Services, status_name,
 };
-use embassy_futures::yield_now;
+use embassy_futures::{poll_once, yield_now};
 
 use tasks::pattern::SplitMix64;
 use tasks::text;
@@ -207,13 +207,15 @@ impl<X: Platform> Hostile<'_, X> {
         Ok(format!("bytes={}", value.len()))
     }
 
-    /// Makes every watch on the node fire so many times.
+    /// Makes every watch on the node fire so many times at least, and on until a key is typed.
     async fn churn(&self, path: &str, times: u32) -> Result<String, Error> {
         let store = self.services.xenstore.as_ref().ok_or(USAGE)?;
-        for time in 0..times {
-            store.write(path, format!("churn {time}").as_bytes()).await?;
+        let mut writes = 0;
+        while writes < times || poll_once(self.services.console.input(&mut [0])).is_pending() {
+            store.write(path, format!("churn {writes}").as_bytes()).await?;
+            writes = writes.wrapping_add(1);
         }
-        Ok(format!("writes={times}"))
+        Ok(format!("writes={writes}"))
     }
 }
 

@@ -45,6 +45,8 @@ fn watches(lab: &mut Lab, victims: &Victims) -> Result<String> {
         lab.command(HOSTILE, &format!("churn data/grantkit/demo/mapper {}", victims.firings))?;
     whole_run(lab)?;
     ensure!(lab.lines_from(HOSTILE, churn).is_empty(), "no whole run while the watches fired");
+    // They fire until a key is typed, however long the run took.
+    lab.type_on(HOSTILE, b"\r")?;
     lab.answer(HOSTILE, churn, LIMIT)?;
     let lines = lab.lines_from("granter", mark);
     let told = lines.iter().filter(|line| line.contains("publishes nonsense")).count();
