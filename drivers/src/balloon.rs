@@ -12,7 +12,7 @@ use spin::Mutex;
 
 use crate::memory::{PAGE_SIZE, Pages, Platform};
 use crate::raw::{BATCH, Vacancies};
-use crate::{Call, Errno, Error};
+use crate::{Errno, Error};
 
 /// Free pages that are never given back: what the guest's next work takes.
 const KEPT: u32 = 64;
@@ -72,14 +72,10 @@ impl<X: Platform> Balloon<X> {
         Self(Arc::new(BalloonService { xen: xen.clone(), vacancies }))
     }
 
-    /// The domain's pages, as Xen counts them.
-    ///
-    /// # Errors
-    /// The hypercall's.
-    pub fn pages(&self) -> Result<Pages, Error> {
-        let pages = self.0.xen.current_reservation();
-        let pages = pages.map_err(|errno| Error::Hypercall(Call::MemoryOp, errno))?;
-        Ok(Pages(u32::try_from(pages).unwrap_or(u32::MAX)))
+    /// The domain's pages. Xen counts some more of a PVH guest, which are the toolstack's.
+    pub fn pages(&self) -> Pages {
+        let unmapped = self.0.vacancies.lock().unmapped();
+        Pages(self.0.xen.frames().domain.saturating_add(unmapped))
     }
 
     /// Gives pages back or takes some, until the domain has `target`. One change at a time: a
@@ -89,7 +85,7 @@ impl<X: Platform> Balloon<X> {
     /// ENOMEM if more is in use than would be left, or if Xen refuses; ENOSPC beyond what there is
     /// room for. The domain has then what it had before, as far as that could be undone.
     pub async fn resize(&self, target: Pages) -> Result<Resized, NotResized> {
-        let now = self.pages()?;
+        let now = self.pages();
         if target < now {
             let less = Pages(now.0 - target.0);
             let spare = self.0.xen.frames().free.saturating_sub(KEPT);

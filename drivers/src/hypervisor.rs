@@ -105,12 +105,6 @@ pub unsafe trait Hypervisor {
     /// caller holds, and its bytes are read and written by address only.
     unsafe fn gnttab_copy(&self, ops: &mut [GnttabCopy]) -> Result<(), Errno>;
 
-    /// `XENMEM_current_reservation`: the pages that this domain has.
-    ///
-    /// # Errors
-    /// The hypercall's own.
-    fn current_reservation(&self) -> Result<u64, Errno>;
-
     /// `XENMEM_decrease_reservation`: gives frames back to Xen, one hypercall for the whole batch.
     /// How many went, from the first on; Xen says no more about those that didn't.
     ///

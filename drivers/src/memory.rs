@@ -169,6 +169,8 @@ pub struct FrameCount {
     pub total: u32,
     /// Frames that the next allocations can have, whether they have an address yet or not.
     pub free: u32,
+    /// All that the domain has: what the image and the toolstack took of its memory, too.
+    pub domain: u32,
 }
 
 /// Where a mapping goes, in the words of a map operation.

@@ -119,13 +119,6 @@ unsafe impl Hypervisor for Xen {
         unsafe { call(Call::GnttabCopy, Hypercall::GRANT_TABLE_OP, args) }.map(drop)
     }
 
-    fn current_reservation(&self) -> Result<u64, Errno> {
-        let mut domid = DOMID_SELF;
-        let args = [MemoryOp::CURRENT_RESERVATION.0.into(), address(&mut domid), 0, 0];
-        // SAFETY: Xen reads one domain number.
-        unsafe { call(Call::MemoryOp, Hypercall::MEMORY_OP, args) }
-    }
-
     unsafe fn decrease_reservation(&self, gfns: &[u64]) -> Result<usize, Errno> {
         let frames = gfns.as_ptr().expose_provenance() as u64;
         // SAFETY: Xen reads these numbers; that the frames are nobody's the caller promises.

@@ -23,7 +23,6 @@ use embassy_futures::select::select_array;
 use log::Level;
 
 use self::node::Node;
-use self::size::Size;
 use crate::machine::{CrashKind, Ending};
 use crate::text;
 
@@ -70,10 +69,9 @@ async fn listen<X: Platform>(
         // There until we listen no more.
         let _state = if path == SHUTDOWN { say_ready(services, store).await } else { None };
         if path == TARGET {
-            let mut size = Size::default();
             loop {
                 let target = node.changed().await?;
-                size.follow(services, store, &target).await;
+                size::follow(services, store, &target).await;
             }
         }
         loop {

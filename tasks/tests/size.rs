@@ -9,10 +9,13 @@ use fake_xen::{Config, Fault, Mode};
 const TARGET: &str = "/local/domain/1/memory/target";
 const BOOT: u32 = 512;
 
-fn guest() -> ShellGuest {
+fn guest_of(mode: Mode) -> ShellGuest {
     said::listen();
-    let mode = Mode::Pv;
     ShellGuest::alone_with(1, Config { pages: BOOT, max_pages: 1024, mode, ..Config::default() })
+}
+
+fn guest() -> ShellGuest {
+    guest_of(Mode::Pv)
 }
 
 /// Sets a target, and waits: the lines about it, and the size in pages.
@@ -20,12 +23,17 @@ async fn set(guest: &ShellGuest, target: &str) -> (Vec<String>, u32) {
     said::take();
     guest.xen.world().xenstore_write(TARGET, target);
     guest.pause(50).await;
-    (said::take(), guest.balloon.pages().unwrap().0)
+    (said::take(), guest.balloon.pages().0)
 }
 
 #[test]
 fn the_guest_shrinks_and_grows_with_a_line_each_and_no_line_for_nothing() {
-    let guest = guest();
+    for mode in [Mode::Pv, Mode::Pvh] {
+        shrinks_and_grows(guest_of(mode));
+    }
+}
+
+fn shrinks_and_grows(guest: ShellGuest) {
     let xl = async {
         guest.pause(50).await;
         assert_eq!(said::take(), [""; 0], "the size that it has is none to be told");
@@ -79,8 +87,7 @@ fn what_xen_refuses_is_one_line_and_changes_nothing() {
         guest.pause(50).await;
         for target in ["1200", "4096"] {
             for at in [0, 1, 63] {
-                // Two questions for the size go before.
-                guest.xen.inject_after(2, Call::MemoryOp, Fault::Untouched { at });
+                guest.xen.inject_after(0, Call::MemoryOp, Fault::Untouched { at });
                 let (lines, size) = set(&guest, target).await;
                 assert!(lines.len() == 1 && lines[0].contains("Xen refuses more"), "{lines:?}");
                 assert_eq!(size, BOOT, "{target} {at}");
@@ -105,27 +112,7 @@ fn a_target_that_is_set_before_anybody_listens_is_followed() {
     guest.xen.world().xenstore_write(TARGET, "400");
     let xl = async {
         guest.pause(50).await;
-        assert_eq!(guest.balloon.pages().unwrap().0, 100);
-        guest.xen.console_type("poweroff\r");
-    };
-    guest.run_beside("", xl);
-    guest.end();
-}
-
-#[test]
-fn a_pvh_guest_keeps_its_size_and_says_so() {
-    said::listen();
-    let mode = Mode::Pvh;
-    let config = Config { pages: BOOT, max_pages: 1024, mode, ..Config::default() };
-    let guest = ShellGuest::alone_with(1, config);
-    let xl = async {
-        guest.pause(50).await;
-        assert_eq!(said::take(), [""; 0]);
-        for target in ["1200", "4096", "0"] {
-            let (lines, size) = set(&guest, target).await;
-            assert!(lines.len() == 1 && lines[0].contains("PVH guest"), "{lines:?}");
-            assert_eq!(size, BOOT);
-        }
+        assert_eq!(guest.balloon.pages().0, 100);
         guest.xen.console_type("poweroff\r");
     };
     guest.run_beside("", xl);

@@ -32,6 +32,11 @@ impl<X: Platform> Vacancies<X> {
         Self { xen: xen.clone(), empty: Vec::new(), unmapped: Vec::new() }
     }
 
+    /// How many frames are ours without being mapped.
+    pub(crate) fn unmapped(&self) -> u32 {
+        self.unmapped.len() as u32
+    }
+
     /// Gives up to `pages` pages back to Xen, at most [`BATCH`].
     pub(crate) fn give_back(&mut self, pages: u32) -> Done {
         let pages = (pages as usize).min(BATCH);

@@ -58,36 +58,29 @@ pub trait Interface: Debug + Sync {
     /// What the L1 entry for `address` of the window holds as long as nobody has set it.
     fn window_entry(&self, address: usize) -> u64;
 
-    /// Leaves nothing at `address`, where frame `pfn` is mapped: its GFN is Xen's to take. Where
-    /// Xen translates, that is done when it takes it.
+    /// Leaves nothing at `address`, where frame `pfn` is mapped: its GFN is Xen's to take.
     ///
     /// # Errors
     /// Xen's; all is as it was.
     ///
     /// # Safety
     /// No Rust object lives there.
-    unsafe fn remove_page(&self, _pfn: Pfn, _address: usize) -> Result<(), Errno> {
-        Ok(())
-    }
+    unsafe fn remove_page(&self, pfn: Pfn, address: usize) -> Result<(), Errno>;
 
-    /// Makes `gfn` the frame `pfn`, which is at `address`. Where Xen translates, it has done so.
+    /// Makes `gfn` the frame `pfn`, which is at `address`.
     ///
     /// # Errors
     /// Xen's; ENOSPC where no room was made; all is as it was.
     ///
     /// # Safety
     /// There is none, and `gfn` is this domain's and nowhere else.
-    unsafe fn place_page(&self, _pfn: Pfn, _address: usize, _gfn: Gfn) -> Result<(), Errno> {
-        Ok(())
-    }
+    unsafe fn place_page(&self, pfn: Pfn, address: usize, gfn: Gfn) -> Result<(), Errno>;
 
-    /// Makes room for knowing the GFN of `pfn`, which the domain was not started with.
+    /// Makes room for frame `pfn`, which the domain was not started with.
     ///
     /// # Errors
-    /// ENOSPC where that can't be; ENOMEM without a frame for it.
-    fn make_room(&self, _take: Source<'_>, _pfn: Pfn) -> Result<(), Errno> {
-        Err(Errno::ENOSPC)
-    }
+    /// ENOSPC where there can't be one; ENOMEM without a frame for what it takes.
+    fn make_room(&self, take: Source<'_>, pfn: Pfn) -> Result<(), Errno>;
 
     /// W^X for the initial mapping, and no other address that the boot needed.
     ///

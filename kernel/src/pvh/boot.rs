@@ -9,10 +9,12 @@ use core::ops::Range;
 use core::{ptr, slice};
 
 use drivers::memory::PAGE_SIZE;
+use drivers::{Errno, Hypervisor};
 use spin::Once;
 
 use super::interface::Pvh;
 use super::{hypercall, paging, rings, start_info, window};
+use crate::Xen;
 use crate::metal::boot::{go_on, must};
 use crate::metal::image;
 use crate::metal::interface::{Start, choose, found};
@@ -27,6 +29,46 @@ const EXCEPTION_STACK: u64 = 3;
 
 /// Frames that the initial mapping has behind the stacks, at least: as many as under PV.
 const SPARE: u64 = 128;
+
+/// What xl counts memory in, 1 MiB. Xen counts a few pages more, which are the toolstack's.
+const UNIT: u64 = 256;
+
+/// Pages that are given back by one hypercall.
+const BATCH: usize = 64;
+
+/// The end of what could be memory of this domain's.
+static ROOM: Once<Pfn> = Once::new();
+
+/// Frames from here on can't be this domain's memory.
+pub fn room() -> Pfn {
+    ROOM.get().copied().unwrap_or(Pfn(0))
+}
+
+/// The frames that the domain has of the `map` that it is told of. With maxmem above memory the map
+/// is as large as maxmem, and Xen ends a guest that touches more of it than memory (populate on
+/// demand, xen/arch/x86/mm/p2m-pod.c): so the rest is given back, untouched.
+///
+/// # Errors
+/// Xen's; ENOMEM if it takes less.
+fn populated(map: u64) -> Result<u64, Errno> {
+    let have = hypercall::current_reservation()? / UNIT * UNIT;
+    if have + UNIT > map {
+        return Ok(map);
+    }
+    for first in (have..map).step_by(BATCH) {
+        let (mut gfns, mut count) = ([0; BATCH], 0);
+        for (place, gfn) in gfns.iter_mut().zip(first..map) {
+            *place = gfn;
+            count += 1;
+        }
+        // SAFETY: nothing was ever put there.
+        let gone = unsafe { Xen::HERE.decrease_reservation(gfns.get(..count).unwrap_or_default()) };
+        if gone? < count {
+            return Err(Errno::ENOMEM);
+        }
+    }
+    Ok(have)
+}
 
 /// The end of what the builder placed.
 static PLACED: Once<Pfn> = Once::new();
@@ -68,7 +110,9 @@ extern "C" fn on_boot_stack(start_info: u32) -> ! {
     let seen = must("start_info", start_info::look(read, start_info.into(), image_end));
     window::init(seen.beyond);
     let frames = |bytes: u64| bytes.div_ceil(PAGE_SIZE as u64);
-    let (nr_pages, placed) = (frames(seen.ram), frames(seen.used_end));
+    ROOM.call_once(|| Pfn(frames(seen.room)));
+    let nr_pages = must("memory", populated(frames(seen.ram)));
+    let placed = frames(seen.used_end);
     PLACED.call_once(|| Pfn(placed));
     let used_end = placed + EXCEPTION_STACK + 1;
     let end = (used_end + SPARE).next_multiple_of((REGION_SIZE / PAGE_SIZE) as u64);

@@ -56,6 +56,17 @@ pub unsafe fn set_param(index: HvmParam, value: u64) -> Result<(), Errno> {
     unsafe { call(Call::HvmOp, Hypercall::HVM_OP, args) }.map(drop)
 }
 
+/// `XENMEM_current_reservation`: the pages that Xen counts as this domain's.
+///
+/// # Errors
+/// Xen's.
+pub fn current_reservation() -> Result<u64, Errno> {
+    let mut domid = DOMID_SELF;
+    let args = [MemoryOp::CURRENT_RESERVATION.0.into(), address(&mut domid), 0, 0];
+    // SAFETY: Xen reads one domain number.
+    unsafe { call(Call::MemoryOp, Hypercall::MEMORY_OP, args) }
+}
+
 /// `XENMEM_add_to_physmap`: page `idx` of `space` appears at guest frame `gpfn`.
 ///
 /// # Errors

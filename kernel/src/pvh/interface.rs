@@ -9,10 +9,10 @@ use x86_64::instructions::port::PortWriteOnly;
 use x86_64::registers::control::Cr2;
 use xen_sys::memory::Mapspace;
 
-use super::{hypercall, paging, rings, traps, window};
+use super::{boot, hypercall, paging, rings, traps, window};
 use crate::Mode;
 use crate::metal::interface::{Interface, Ring};
-use crate::metal::memory::layout;
+use crate::metal::memory::tables::{DATA, Source, entry};
 use crate::metal::memory::{Gfn, Pfn};
 use crate::metal::shared_info;
 
@@ -29,11 +29,11 @@ impl Interface for Pvh {
     }
 
     fn gfn_of(&self, pfn: Pfn) -> Option<Gfn> {
-        (pfn < layout::nr_pages()).then_some(Gfn(pfn.0))
+        (pfn < boot::room()).then_some(Gfn(pfn.0))
     }
 
     fn pfn_of(&self, gfn: Gfn) -> Option<Pfn> {
-        Some(Pfn(gfn.0)).filter(|&pfn| pfn < layout::nr_pages())
+        Some(Pfn(gfn.0)).filter(|&pfn| pfn < boot::room())
     }
 
     unsafe fn set_page(&self, address: usize, entry: u64) -> Result<(), Errno> {
@@ -45,6 +45,20 @@ impl Interface for Pvh {
         // SAFETY: the caller's promise.
         unsafe { paging::hang_table(above, pfn) };
         Ok(())
+    }
+
+    unsafe fn remove_page(&self, _: Pfn, address: usize) -> Result<(), Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { paging::set_page(address, 0) }
+    }
+
+    unsafe fn place_page(&self, _: Pfn, address: usize, gfn: Gfn) -> Result<(), Errno> {
+        // SAFETY: nothing is there, and nobody else has the frame.
+        unsafe { paging::set_page(address, entry(gfn, DATA)) }
+    }
+
+    fn make_room(&self, _: Source<'_>, pfn: Pfn) -> Result<(), Errno> {
+        self.gfn_of(pfn).map(drop).ok_or(Errno::ENOSPC)
     }
 
     fn window_entry(&self, address: usize) -> u64 {

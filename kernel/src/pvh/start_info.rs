@@ -17,6 +17,10 @@ const PAGE: u64 = 4096;
 /// What the entry code maps, and so the end of what can be looked at.
 const MAPPED: u64 = 1 << 30;
 
+/// Where a machine's devices begin, whether the map names them or not: `HVM_BELOW_4G_MMIO_START`
+/// of xen/include/public/hvm/e820.h.
+const DEVICES: u64 = 0xf000_0000;
+
 /// More RAM than the direct map has addresses for is a mistake.
 const MOST_RAM: u64 = 4 << 40;
 
@@ -33,6 +37,8 @@ const RANGE: u64 = 24;
 pub struct Found {
     /// Bytes of RAM from address 0, whole pages.
     pub ram: u64,
+    /// The end of what could be RAM behind it: nothing else is there.
+    pub room: u64,
     /// The first page behind the image and all that the builder added.
     pub used_end: u64,
     /// Where the command line is, without its end mark.
@@ -92,7 +98,7 @@ pub fn look(read: impl Fn(u64, &mut [u8]), at: u64, image_end: u64) -> Result<Fo
         return Err(Refused::NoMemoryMap);
     }
     let (map, entries) = (builder.u64(at + 40), builder.u32(at + 48));
-    let (ram, beyond) = builder.memory_map(map, entries)?;
+    let Map { ram, room, beyond } = builder.memory_map(map, entries)?;
     let mut used_end = image_end.max(at + START_INFO);
     let mut use_up = |what, start, len| {
         used_end = used_end.max(builder.whole(what, start, len, ram)?);
@@ -111,7 +117,14 @@ pub fn look(read: impl Fn(u64, &mut [u8]), at: u64, image_end: u64) -> Result<Fo
     }
     let command_line = builder.command_line(command_line, ram)?;
     used_end = used_end.max(command_line.end + 1).next_multiple_of(PAGE);
-    Ok(Found { ram, used_end, command_line, beyond })
+    Ok(Found { ram, room, used_end, command_line, beyond })
+}
+
+/// What the memory map says.
+struct Map {
+    ram: u64,
+    room: u64,
+    beyond: u64,
 }
 
 /// What the builder left, and how to look at it.
@@ -140,8 +153,8 @@ impl<R: Fn(u64, &mut [u8])> Builder<R> {
         last.filter(|_| start >= self.image_end).ok_or(Refused::Outside(what, start))
     }
 
-    /// RAM from address 0 to the first hole, and an address behind everything.
-    fn memory_map(&self, map: u64, entries: u32) -> Result<(u64, u64), Refused> {
+    /// RAM from address 0 to the first hole, room for more, and an address behind everything.
+    fn memory_map(&self, map: u64, entries: u32) -> Result<Map, Refused> {
         match entries {
             0 => return Err(Refused::NoMemoryMap),
             1..=MOST_ENTRIES => {}
@@ -161,17 +174,21 @@ impl<R: Fn(u64, &mut [u8])> Builder<R> {
             }
         }
         // What something else has a claim to is not RAM, whatever another entry says.
+        let mut room = ram.max(DEVICES);
         for range in ranges() {
             let (range, is_ram) = range?;
             if !is_ram && !range.is_empty() {
                 ram = ram.min(range.start);
+                room = room.min(range.start);
             }
         }
         let ram = ram - ram % PAGE;
+        let room = room - room % PAGE;
         if ram <= self.image_end || ram > MOST_RAM {
             return Err(Refused::Ram(ram));
         }
-        Ok((ram, beyond.checked_next_multiple_of(1 << 30).unwrap_or(u64::MAX)))
+        let beyond = beyond.checked_next_multiple_of(1 << 30).unwrap_or(u64::MAX);
+        Ok(Map { ram, room, beyond })
     }
 
     /// One entry of the memory map, and whether it is RAM.
@@ -261,7 +278,8 @@ mod tests {
         let found = Memory::of_xl().look().expect("it's all right");
         let used_end = (AT + 0x1000 + 0x2345u64).next_multiple_of(PAGE);
         let command_line = LINE..LINE + 23;
-        assert_eq!(found, Found { ram: RAM, used_end, command_line, beyond: 4 << 30 });
+        let room = DEVICES;
+        assert_eq!(found, Found { ram: RAM, room, used_end, command_line, beyond: 4 << 30 });
     }
 
     #[test]
@@ -278,6 +296,21 @@ mod tests {
         assert_eq!(ram(&[(0, half + 1, 1), (half, 1, 1)]), Ok((half, 4)));
         assert_eq!(ram(&[(0, RAM, 1), (RAM, 0, 2), (more, 1, 1)]), Ok((RAM, 5)));
         assert_eq!(ram(&[(0, RAM, 1), (0, 0, 1), (0, 0, 2)]), Ok((RAM, 4)));
+    }
+
+    #[test]
+    fn room_ends_at_the_first_claim_and_where_devices_are() {
+        let room = |ranges: &[(u64, u64, u32)]| {
+            let mut memory = Memory::of_xl();
+            memory.map(ranges);
+            memory.look().map(|found| (found.ram, found.room))
+        };
+        let (gap, large) = (RAM + 0x1234, DEVICES + RAM);
+        assert_eq!(room(&[(0, RAM, 1)]), Ok((RAM, DEVICES)));
+        assert_eq!(room(&[(0, RAM, 1), (gap, 1, 2), (gap + 1, 1, 2)]), Ok((RAM, RAM + 0x1000)));
+        assert_eq!(room(&[(0, RAM, 1), (RAM, 1, 2)]), Ok((RAM, RAM)));
+        assert_eq!(room(&[(0, RAM, 1), (0xfc00_0000, 1, 2)]), Ok((RAM, DEVICES)));
+        assert_eq!(room(&[(0, large, 1)]), Ok((large, large)));
     }
 
     #[test]

@@ -103,7 +103,9 @@ impl Domain {
     }
 
     pub(super) fn frames(&self) -> FrameCount {
-        FrameCount { total: self.frames.len() as u32, free: self.free.len() as u32 }
+        // A frame that waits for its place is none yet.
+        let total = self.pfns.len() as u32;
+        FrameCount { total, free: self.free.len() as u32, domain: total }
     }
 
     pub(super) fn reserve_slot(&mut self, pages: u32) -> Option<PageSlot> {

@@ -88,10 +88,6 @@ unsafe impl Hypervisor for FakeXen {
         })
     }
 
-    fn current_reservation(&self) -> Result<u64, Errno> {
-        self.call(Call::MemoryOp, |state, _| Ok(self.of(state).frames.len() as u64))
-    }
-
     unsafe fn decrease_reservation(&self, gfns: &[u64]) -> Result<usize, Errno> {
         self.call(Call::MemoryOp, |state, batch| self.of(state).decrease(gfns, batch))
     }

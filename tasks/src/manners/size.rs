@@ -1,7 +1,7 @@
 //! The guest's size: `xl mem-set` writes it to `memory/target`, in KiB.
 //!
 //! What became of it is one line on the console. A target that is no size, above maxmem, below what
-//! is in use, or that Xen refuses, leaves the guest as it is. So does any, in a PVH guest.
+//! is in use, or that Xen refuses, leaves the guest as it is.
 
 use drivers::balloon::{Resized, pages_of_kib};
 use drivers::memory::{PAGE_SIZE, Platform};
@@ -12,44 +12,27 @@ use super::{TARGET, info, warn};
 
 /// What the toolstack lets the guest have at most, in KiB.
 const MOST: &str = "memory/static-max";
-/// The size that follows the target.
-#[derive(Debug, Default)]
-pub(super) struct Size {
-    /// Whether the target was looked at before: the first is what the guest was started with.
-    started: bool,
-}
 
-impl Size {
-    /// Makes the guest as large as `target` says.
-    pub(super) async fn follow<X: Platform>(
-        &mut self,
-        services: &Services<X>,
-        store: &XenStore<X>,
-        target: &[u8],
-    ) {
-        let started = core::mem::replace(&mut self.started, true);
-        if services.system.is_translated() {
-            // Its memory may be populated on demand, which counts otherwise.
-            if started {
-                warn(TARGET, &"the size of a PVH guest can't be changed; nothing is changed");
-            }
-            return;
-        }
-        let wanted = number(target).and_then(|kib| Some((kib, pages_of_kib(kib)?)));
-        let Some((kib, wanted)) = wanted else {
-            let target = target.get(..16).unwrap_or(target).escape_ascii();
-            return warn(TARGET, &format_args!("{target} KiB is no size; nothing is changed"));
-        };
-        let most = persist(&services.system, &|| store.read(MOST)).await.ok();
-        if let Some(most) = most.and_then(|most| number(&most)).filter(|most| kib > *most) {
-            return warn(TARGET, &format_args!("{kib} KiB is more than maxmem, {most} KiB"));
-        }
-        match services.balloon.resize(wanted).await {
-            Ok(Resized::Not) => {}
-            Ok(Resized::Shrunk(pages)) => say("gave back", pages, kib),
-            Ok(Resized::Grown(pages)) => say("took", pages, kib),
-            Err(error) => warn(TARGET, &format_args!("{kib} KiB: {error}; nothing is changed")),
-        }
+/// Makes the guest as large as `target` says.
+pub(super) async fn follow<X: Platform>(
+    services: &Services<X>,
+    store: &XenStore<X>,
+    target: &[u8],
+) {
+    let wanted = number(target).and_then(|kib| Some((kib, pages_of_kib(kib)?)));
+    let Some((kib, wanted)) = wanted else {
+        let target = target.get(..16).unwrap_or(target).escape_ascii();
+        return warn(TARGET, &format_args!("{target} KiB is no size; nothing is changed"));
+    };
+    let most = persist(&services.system, &|| store.read(MOST)).await.ok();
+    if let Some(most) = most.and_then(|most| number(&most)).filter(|most| kib > *most) {
+        return warn(TARGET, &format_args!("{kib} KiB is more than maxmem, {most} KiB"));
+    }
+    match services.balloon.resize(wanted).await {
+        Ok(Resized::Not) => {}
+        Ok(Resized::Shrunk(pages)) => say("gave back", pages, kib),
+        Ok(Resized::Grown(pages)) => say("took", pages, kib),
+        Err(error) => warn(TARGET, &format_args!("{kib} KiB: {error}; nothing is changed")),
     }
 }
 

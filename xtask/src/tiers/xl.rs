@@ -14,7 +14,7 @@ use crate::host::steps::step;
 use crate::judge::crash;
 use crate::judge::tally::Tally;
 use crate::judge::witness::Expected;
-use crate::lab::{Lab, Mode, PATIENCE};
+use crate::lab::{Lab, PATIENCE};
 
 /// A name, and what is done.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
@@ -173,19 +173,7 @@ fn size(lab: &mut Lab) -> Result<u64> {
     row.split_whitespace().nth(2).and_then(|mib| mib.parse().ok()).context(listed)
 }
 
-/// A PVH guest says that it keeps its size.
-fn kept(lab: &mut Lab) -> Result<()> {
-    let domid = listening(lab, &Settings::none())?;
-    let mark = lab.said(GUEST).len();
-    lab.write_node(&format!("/local/domain/{domid}/memory/target"), "16384")?;
-    lab.says(GUEST, mark, "the size of a PVH guest can't be changed")?;
-    unharmed(lab)
-}
-
 fn resized(lab: &mut Lab) -> Result<()> {
-    if lab.mode() == Mode::Pvh {
-        return kept(lab);
-    }
     growing(lab)?;
     let mut now = MEMORY[0];
     ensure!(size(lab)? == now, "xl list shows another size");
@@ -207,9 +195,6 @@ fn resized(lab: &mut Lab) -> Result<()> {
 }
 
 fn not_resized(lab: &mut Lab) -> Result<()> {
-    if lab.mode() == Mode::Pvh {
-        return Ok(());
-    }
     let domid = growing(lab)?;
     // xl itself refuses some, and lowers Xen's limit for others: the guest is asked either way.
     for mib in ["0", "100000"] {

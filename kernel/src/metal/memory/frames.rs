@@ -48,6 +48,8 @@ pub struct Pool {
     tables_owed: u64,
     /// Frames managed: in use or free.
     total: u64,
+    /// Frames of the domain's that are not managed here: the image's, the heap's.
+    others: u64,
     /// Places beyond those that the domain was started with.
     beyond: u64,
 }
@@ -60,6 +62,7 @@ impl Pool {
             unlinked: 0..0,
             tables_owed: 0,
             total: 0,
+            others: 0,
             beyond: 0,
         }
     }
@@ -76,6 +79,7 @@ impl Pool {
         }
         self.unlinked = unlinked.start.0..unlinked.end.0;
         self.total = self.dirty.len() + (self.unlinked.end - self.unlinked.start);
+        self.others = layout::nr_pages().0.saturating_sub(self.total);
         let beyond = layout::nr_pages().0 - translate::initial_end().0;
         if beyond > 0 {
             let first = DIRECT_MAP + translate::initial_end().0 as usize * PAGE_SIZE;
@@ -99,6 +103,11 @@ impl Pool {
     /// Frames that the pool manages, in use or free.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// All frames that the domain has.
+    pub fn domain(&self) -> u64 {
+        self.total + self.others
     }
 
     /// A frame for the caller: a clean one if there is any.

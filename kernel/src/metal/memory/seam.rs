@@ -126,7 +126,8 @@ unsafe impl Memory for Xen {
 
     fn frames(&self) -> FrameCount {
         let pool = POOL.lock();
-        FrameCount { total: pool.total() as u32, free: pool.free() as u32 }
+        let [total, free, domain] = [pool.total(), pool.free(), pool.domain()];
+        FrameCount { total: total as u32, free: free as u32, domain: domain as u32 }
     }
 
     #[inline]
