@@ -13,6 +13,7 @@ mod hypercall;
 mod interface;
 #[cfg(target_os = "none")]
 mod paging;
+mod params;
 #[cfg(target_os = "none")]
 mod rings;
 mod start_info;

@@ -5,12 +5,12 @@
 //! alone, at the same address.
 #![expect(unsafe_code, reason = "maps the rings")]
 
-use drivers::{Errno, PortNumber};
+use drivers::Errno;
 use spin::Once;
 use x86_64::structures::paging::PageTableFlags as Flags;
 use xen_sys::hvm::params::HvmParam;
 
-use super::{hypercall, paging};
+use super::{hypercall, paging, params};
 use crate::metal::interface::Ring;
 use crate::metal::memory::layout::VIRT_BASE;
 use crate::metal::memory::tables::{DATA, entry};
@@ -18,10 +18,6 @@ use crate::metal::memory::{Gfn, PAGE_SIZE, REGION_SIZE, TABLE_ENTRIES};
 
 /// The entries of the level 2 table: the last two.
 pub const FIRST: usize = TABLE_ENTRIES - 2;
-
-/// Frames and ports from here on are none that a builder gives.
-const NO_FRAME: u64 = 1 << 36;
-const NO_PORT: u64 = 4096;
 
 /// A ring, and its frame.
 #[derive(Clone, Copy, Debug)]
@@ -48,15 +44,12 @@ pub fn init() -> Result<(), Errno> {
 }
 
 fn find(slot: usize, frame: HvmParam, port: HvmParam) -> Result<Found, Errno> {
-    let (pfn, port) = (hypercall::param(frame)?, hypercall::param(port)?);
-    if pfn == 0 || pfn >= NO_FRAME || port == 0 || port >= NO_PORT {
-        return Err(Errno::ENODEV);
-    }
+    let (pfn, port) = params::ring(hypercall::param(frame), hypercall::param(port))?;
     let around = Gfn(pfn & !(TABLE_ENTRIES as u64 - 1));
     // SAFETY: the entry shows addresses at which nothing lives yet.
     unsafe { paging::set_region(slot, entry(around, DATA | Flags::HUGE_PAGE)) };
     let page = VIRT_BASE + slot * REGION_SIZE + (pfn - around.0) as usize * PAGE_SIZE;
-    Ok(Found { ring: Ring { page, port: PortNumber(port as u32) }, gfn: Gfn(pfn) })
+    Ok(Found { ring: Ring { page, port }, gfn: Gfn(pfn) })
 }
 
 /// What the page at `address` shows in the end.
