@@ -6,4 +6,5 @@ pub mod image; // the guests' ELF files, and target/xen
 pub mod life; // created, at its prompt, gone
 pub mod program; // a guest by its name, its crate or its file
 pub mod sharing; // two guests share at their prompts
+pub mod stub; // the image with a stub before its PVH entry
 mod survive; // the demo's step that dom0 makes

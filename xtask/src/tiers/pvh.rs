@@ -3,6 +3,8 @@
 //!
 //! xl has no place for a PVH guest alone, so all of it is in a lab. The other tiers have `--pvh`.
 
+mod errs; // what a builder or a Xen that errs leaves the guest to find
+
 use anyhow::{Error, Result, ensure};
 
 use super::extent::Run;
@@ -27,7 +29,7 @@ const EXPECTED: &[Expected] = &[
 /// The whole tier, in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
     let run = &Run { extent: run.extent, xen: run.xen.clone(), mode: Mode::Pvh };
-    let dom0 = run.dom0(&[image::files()?, pair::more_files()?].concat())?;
+    let dom0 = run.dom0(&[image::files()?, pair::more_files()?, errs::files()?].concat())?;
     let mut tally = Tally::default();
     for _ in 0..run.extent.of(1, 5) {
         let mut lab = step("boot the lab", || Lab::boot(&dom0, "pvh", ""))?;
@@ -48,6 +50,7 @@ pub fn run(run: &Run) -> Result<Tally> {
             })?;
             clear(&mut lab)?;
         }
+        errs::check(&mut lab, &mut tally)?;
         pair::check(&mut lab, &mut tally)?;
         tally.witness(&mut lab, EXPECTED)?;
     }

@@ -1,0 +1,134 @@
+//! The image with a stub before its PVH entry point: what a builder or a Xen that errs would leave
+//! it to find.
+//!
+//! The stub runs in 32 bits, with EBX at hvm_start_info, changes what it is to change, and jumps to
+//! the image's own entry. It lies in the file's gap behind the text, whose segment grows by it.
+//! Refuses a file that is no PVH kernel or has no such gap.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::host::paths;
+
+/// The note that names the entry point, `XEN_ELFNOTE_PHYS32_ENTRY`.
+const ENTRY: u32 = 18;
+/// Program headers' types.
+const LOAD: u32 = 1;
+const NOTE: u32 = 4;
+
+/// Writes the image with this stub to a file for dom0, whose name this is.
+pub fn image(name: &str, stub: &[u8]) -> Result<PathBuf> {
+    let kernel = paths::image().join("grantkit");
+    let mut elf = fs::read(&kernel).context("there is no image")?;
+    before_entry(&mut elf, stub)
+        .context("the image has no PVH entry, or no room behind its text")?;
+    let file = paths::target().join("dom0").join(name);
+    fs::create_dir_all(paths::target().join("dom0"))?;
+    fs::write(&file, elf).with_context(|| format!("cannot write {}", paths::shown(&file)))?;
+    Ok(file)
+}
+
+/// Puts `stub` before the PVH entry of a 64-bit ELF file.
+fn before_entry(elf: &mut [u8], stub: &[u8]) -> Option<()> {
+    let headers = number(elf, 32, 8)?;
+    let count = number(elf, 56, 2)?;
+    let header = |elf: &[u8], kind| {
+        let mut all = (0..count).map(|at| headers + at * 56);
+        all.find(|at| number(elf, *at, 4) == Some(kind as usize))
+    };
+    let (load, note) = (header(elf, LOAD)?, header(elf, NOTE)?);
+    let [offset, address, len] = [8, 24, 32].map(|field| number(elf, load + field, 8));
+    let (offset, address, len) = (offset?, address?, len?);
+    let entry = note_value(elf, number(elf, note + 8, 8)?, number(elf, note + 32, 8)?)?;
+    // mov eax, <entry>; jmp eax
+    let mut code = [stub, &[0xb8]].concat();
+    code.extend_from_slice(&u32::try_from(number(elf, entry, 8)?).ok()?.to_le_bytes());
+    code.extend_from_slice(&[0xff, 0xe0]);
+    let gap = elf.get_mut(offset + len..offset + len + code.len())?;
+    if gap.iter().any(|byte| *byte != 0) || (address + len) % 4096 + code.len() > 4096 {
+        return None;
+    }
+    gap.copy_from_slice(&code);
+    put(elf, entry, address + len);
+    for size in [32, 40] {
+        put(elf, load + size, len + code.len());
+    }
+    Some(())
+}
+
+/// Where the value of the note is, in the notes of so many bytes at `at`.
+fn note_value(elf: &[u8], mut at: usize, len: usize) -> Option<usize> {
+    let end = at.checked_add(len)?;
+    while at < end {
+        let [name, value] = [at, at + 4].map(|field| number(elf, field, 4));
+        let value_at = at + 12 + name?.next_multiple_of(4);
+        if number(elf, at + 8, 4)? == ENTRY as usize {
+            return Some(value_at);
+        }
+        at = value_at + value?.next_multiple_of(4);
+    }
+    None
+}
+
+/// A little-endian number of so many bytes.
+fn number(elf: &[u8], at: usize, bytes: usize) -> Option<usize> {
+    let bytes = elf.get(at..at.checked_add(bytes)?)?;
+    usize::try_from(bytes.iter().rev().fold(0, |all: u64, byte| all << 8 | u64::from(*byte))).ok()
+}
+
+/// Writes a field of eight bytes, which was read before.
+fn put(elf: &mut [u8], at: usize, value: usize) {
+    if let Some(field) = elf.get_mut(at..at + 8) {
+        field.copy_from_slice(&(value as u64).to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with one segment at physical address 0x2000, whose entry is 0x2010, and its notes.
+    fn elf() -> Vec<u8> {
+        let mut elf = vec![0; 0x1100];
+        put(&mut elf, 32, 64);
+        elf[56] = 2;
+        for (at, fields) in
+            [(64, [1, 0x200, 0, 0x2000, 0x40, 0x40]), (120, [4, 0x800, 0, 0, 48, 0])]
+        {
+            fields
+                .iter()
+                .enumerate()
+                .for_each(|(field, value)| put(&mut elf, at + 8 * field, *value));
+        }
+        elf[0x200..0x240].fill(0x90);
+        let other = [&[4, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0][..], b"Xen\0", b"no\0\0"].concat();
+        let entry = [&[4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0][..], b"Xen\0"].concat();
+        elf[0x800..0x814].copy_from_slice(&other);
+        elf[0x814..0x824].copy_from_slice(&entry);
+        put(&mut elf, 0x824, 0x2010);
+        elf
+    }
+
+    #[test]
+    fn the_stub_is_the_entry_and_jumps_to_what_was() {
+        let mut elf = elf();
+        before_entry(&mut elf, &[0xf4, 0xf4]).unwrap();
+        assert_eq!(number(&elf, 0x824, 8), Some(0x2040));
+        assert_eq!(elf[0x240..0x249], [0xf4, 0xf4, 0xb8, 0x10, 0x20, 0, 0, 0xff, 0xe0]);
+        assert_eq!([number(&elf, 96, 8), number(&elf, 104, 8)], [Some(0x49); 2]);
+    }
+
+    #[test]
+    fn a_file_without_an_entry_or_a_gap_is_none() {
+        assert_eq!(before_entry(&mut [], &[]), None);
+        let mut full = elf();
+        full[0x241] = 1;
+        assert_eq!(before_entry(&mut full, &[0xf4]), None);
+        let mut other = elf();
+        other[0x81c] = 17;
+        assert_eq!(before_entry(&mut other, &[0xf4]), None);
+        assert_eq!(before_entry(&mut elf(), &[0xf4; 0xff0]), None);
+    }
+}
