@@ -41,7 +41,7 @@ impl<X: Platform> Buffer<X> {
     }
 
     /// The page that `offset` lies in.
-    fn page_at(&self, offset: usize) -> Result<&Page, Error> {
+    pub(crate) fn page_at(&self, offset: usize) -> Result<&Page, Error> {
         self.pages.get(offset / PAGE_SIZE).ok_or(OUTSIDE)
     }
 }

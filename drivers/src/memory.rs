@@ -16,6 +16,7 @@
 #![expect(unsafe_code, reason = "methods that take addresses have duties for the caller")]
 
 use core::fmt;
+use core::ops::Range;
 
 use xen_sys::grant_table::{Gntmap, GrantEntryV1};
 
@@ -275,12 +276,12 @@ pub unsafe trait Memory {
     /// Where it says no, a mapped frame of ours stays where it is.
     fn is_translated(&self) -> bool;
 
-    /// Makes sure that the L1 tables of the slot's first `pages` pages exist. May use frames and
-    /// hypercalls; repeated for the same range it does nothing.
+    /// Makes sure that the L1 tables of these pages of the slot exist; those of the pages before
+    /// them do. May use frames and hypercalls; repeated for the same range it does nothing.
     ///
     /// # Errors
     /// ENOMEM if there is no frame left for a table; what was prepared before stays so.
-    fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno>;
+    fn prepare_slot(&self, slot: &PageSlot, pages: Range<u32>) -> Result<(), Errno>;
 
     /// What a map operation says to have page `page` of a slot mapped: under PV an address or that
     /// of a page-table entry, under PVH a guest-physical address. It changes when the domain is

@@ -77,17 +77,20 @@ fn segments_that_a_failed_copy_did_not_come_to_are_no_successes() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let claim = pair.alice.offer(&export)[0];
-    let buffer = Buffer::new(&pair.bob.system, Pages(1)).unwrap();
-    let new = Segment::new(CopyEnd::Grant(claim, 0), CopyEnd::Buffer(&buffer, 0), 8);
-    let mut segments = [new; 40];
+    let buffer = Buffer::new(&pair.bob.system, Pages(2)).unwrap();
     let device = pair.bob.gntdev.open().unwrap();
-    device.grant_copy(&mut segments).unwrap();
-    assert!(segments.iter().all(|segment| segment.status == GrantStatus::OKAY));
-    // The same once more: the hypercall fails at the seventeenth.
-    let fault = Fault::Hypercall { at: 16, errno: Errno::ENOSYS };
-    pair.bob.xen.inject(Call::GnttabCopy, fault);
-    assert_eq!(errno(device.grant_copy(&mut segments)), Errno::ENOSYS);
-    let copied = segments.iter().filter(|segment| segment.status == GrantStatus::OKAY).count();
-    assert_eq!(copied, 16);
-    assert!(segments[16..].iter().all(|one| one.status == GrantStatus::GENERAL_ERROR));
+    // In one page, and across two: an operation each, and two.
+    for (offset, operations) in [(0, 1), (4092, 2)] {
+        let new = Segment::new(CopyEnd::Grant(claim, 0), CopyEnd::Buffer(&buffer, offset), 8);
+        let mut segments = [new; 40];
+        device.grant_copy(&mut segments).unwrap();
+        assert!(segments.iter().all(|segment| segment.status == GrantStatus::OKAY));
+        // The same once more: the hypercall fails at the seventeenth operation.
+        let fault = Fault::Hypercall { at: 16, errno: Errno::ENOSYS };
+        pair.bob.xen.inject(Call::GnttabCopy, fault);
+        assert_eq!(errno(device.grant_copy(&mut segments)), Errno::ENOSYS);
+        let (copied, others) = segments.split_at(16 / operations);
+        assert!(copied.iter().all(|one| one.status == GrantStatus::OKAY));
+        assert!(others.iter().all(|one| one.status == GrantStatus::GENERAL_ERROR));
+    }
 }

@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "the seam has unsafe methods")]
 
 use core::convert::Infallible;
+use core::ops::Range;
 
 use drivers::Errno;
 use drivers::memory::{FrameCount, HostAddr, Memory, Page, PageSlot, Vacancy};
@@ -123,7 +124,7 @@ unsafe impl Memory for Xen {
         match self.0 {}
     }
 
-    fn prepare_slot(&self, _: &PageSlot, _: u32) -> Result<(), Errno> {
+    fn prepare_slot(&self, _: &PageSlot, _: Range<u32>) -> Result<(), Errno> {
         match self.0 {}
     }
 

@@ -175,7 +175,7 @@ impl<X: Platform> Export<X> {
     }
 
     /// The page that `offset` lies in.
-    fn page_at(&self, offset: usize) -> Result<&Page, Error> {
+    pub(crate) fn page_at(&self, offset: usize) -> Result<&Page, Error> {
         self.run.get(offset / PAGE_SIZE).map(Granted::page).ok_or(OUTSIDE)
     }
 }

@@ -72,6 +72,16 @@ impl<'a, X: Platform> Segment<'a, X> {
         ends.iter().try_for_each(|end| end.check(self.len.into()))
     }
 
+    /// The two sides of its one operation, for a segment that is good and takes no more than one.
+    #[inline]
+    fn single(&self) -> Option<(CopySide<'a>, CopySide<'a>)> {
+        let is_grant = |end: &CopyEnd<'_, X>| matches!(end, CopyEnd::Grant(..));
+        if self.len == 0 || !(is_grant(&self.source) || is_grant(&self.dest)) {
+            return None;
+        }
+        Some((self.source.in_a_page(self.len)?, self.dest.in_a_page(self.len)?))
+    }
+
     /// How many of its bytes its first operation copies: up to where its local memory has another
     /// page. A second one copies the rest.
     fn first_len(&self) -> u16 {
@@ -117,6 +127,21 @@ impl<'a, X: Platform> CopyEnd<'a, X> {
         }
     }
 
+    /// The place, if so many bytes from there on are in one page.
+    #[inline]
+    fn in_a_page(&self, len: u16) -> Option<CopySide<'a>> {
+        let (page, offset) = match *self {
+            CopyEnd::Grant(grant, offset) => {
+                let is_inside = usize::from(offset) + usize::from(len) <= PAGE_SIZE;
+                return is_inside.then_some(CopySide::Grant(grant, offset));
+            }
+            CopyEnd::Buffer(buffer, offset) => (buffer.page_at(offset).ok()?, offset % PAGE_SIZE),
+            CopyEnd::Export(export, offset) => (export.page_at(offset).ok()?, offset % PAGE_SIZE),
+        };
+        let is_inside = offset + usize::from(len) <= PAGE_SIZE;
+        is_inside.then_some(CopySide::Page(page, offset as u16))
+    }
+
     /// The place `skip` bytes further. `None` beyond the memory, which was checked.
     fn end(&self, skip: usize) -> Option<CopySide<'a>> {
         let (page, offset) = match *self {
@@ -159,13 +184,40 @@ impl<X: Platform> IndexDevice<X> {
 }
 
 impl<X: Platform> GntDev<X> {
+    /// Most often each segment is one operation, and one look at it tells all.
     fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
+        let (mut few, mut many) = ([GnttabCopy::default(); FEW], Vec::new());
+        let room = if segments.len() <= FEW {
+            &mut few[..]
+        } else if lengthen(&mut many, segments.len(), GnttabCopy::default()).is_ok() {
+            &mut many[..]
+        } else {
+            return self.copy_by_parts(segments, false);
+        };
+        let mut batch = Batch::new(room);
+        for segment in &*segments {
+            let Some((source, dest)) = segment.single() else {
+                return self.copy_by_parts(segments, true);
+            };
+            batch.push(source, dest, segment.len);
+        }
+        let copied = batch.run(&self.0.xen);
+        for (segment, status) in segments.iter_mut().zip(batch.statuses()) {
+            segment.status = status;
+        }
+        copied
+    }
+
+    /// Segments of any number of operations, all of them checked before the first byte moves;
+    /// `memory`: whether to ask for more of it.
+    fn copy_by_parts(&self, segments: &mut [Segment<'_, X>], memory: bool) -> Result<(), Error> {
         segments.iter().try_for_each(Segment::check)?;
         segments.iter_mut().for_each(|segment| segment.status = GrantStatus::GENERAL_ERROR);
         let wanted = segments.iter().map(Segment::operations).sum();
         let (mut few, mut many) = ([GnttabCopy::default(); FEW], Vec::new());
         // Without memory for all at once it's a few at a time.
-        let more = wanted > FEW && lengthen(&mut many, wanted, GnttabCopy::default()).is_ok();
+        let more =
+            memory && wanted > FEW && lengthen(&mut many, wanted, GnttabCopy::default()).is_ok();
         let room = if more { &mut many[..] } else { &mut few[..] };
         let mut rest = segments;
         while !rest.is_empty() {
@@ -190,18 +242,13 @@ impl<X: Platform> GntDev<X> {
             taken += 1;
         }
         let copied = batch.run(&self.0.xen);
-        let done = segments.iter_mut().take(taken);
-        if batch.is_all_copied() {
-            done.for_each(|segment| segment.status = GrantStatus::OKAY);
-        } else {
-            let mut first = 0;
-            for segment in done {
-                let end = first + segment.operations();
-                let mut statuses = (first..end).map(|entry| batch.status(entry));
-                let failed = statuses.find(|status| *status != GrantStatus::OKAY);
-                segment.status = failed.unwrap_or(GrantStatus::OKAY);
-                first = end;
-            }
+        let mut first = 0;
+        for segment in segments.iter_mut().take(taken) {
+            let end = first + segment.operations();
+            let mut statuses = (first..end).map(|entry| batch.status(entry));
+            let failed = statuses.find(|status| *status != GrantStatus::OKAY);
+            segment.status = failed.unwrap_or(GrantStatus::OKAY);
+            first = end;
         }
         copied.map(|()| taken)
     }

@@ -100,10 +100,9 @@ impl<'p, 'r> Batch<'p, 'r> {
             .map_err(|errno| Error::Hypercall(Call::GnttabCopy, errno))
     }
 
-    /// Whether every entry was copied.
-    pub(crate) fn is_all_copied(&self) -> bool {
-        let entries = self.room.iter().take(self.len);
-        entries.fold(0, |wrong, op| wrong | op.status.0) == GrantStatus::OKAY.0
+    /// The statuses of all entries.
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = GrantStatus> {
+        self.room.iter().take(self.len).map(|op| op.status)
     }
 
     /// The status of an entry.

@@ -86,7 +86,7 @@ impl<X: Platform> Space<X> {
         let first = parts.free.take(pages.0).ok_or(NO_ADDRESS_SPACE)?;
         let run = first..first + pages.0;
         if run.end > parts.prepared {
-            if self.xen.prepare_slot(slot, run.end).is_err() {
+            if self.xen.prepare_slot(slot, parts.prepared..run.end).is_err() {
                 parts.free.give(run);
                 return Err(NO_ADDRESS_SPACE);
             }

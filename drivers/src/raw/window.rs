@@ -69,7 +69,7 @@ impl<X: Platform> Window<X> {
         let out_of_memory = |_| Error::NO_MEMORY;
         self.ops.try_reserve(want - have).map_err(out_of_memory)?;
         self.unmaps.try_reserve(want - have).map_err(out_of_memory)?;
-        self.xen.prepare_slot(&self.slot, pages).map_err(|_| NO_ADDRESS_SPACE)?;
+        self.xen.prepare_slot(&self.slot, have as u32..pages).map_err(|_| NO_ADDRESS_SPACE)?;
         self.ops.resize(want, batch::empty());
         self.unmaps.resize(want, GnttabUnmapGrantRef::default());
         Ok(())

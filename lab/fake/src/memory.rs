@@ -5,6 +5,7 @@
 //! again after. Xen answers a read of a hole with ones; here it panics.
 #![expect(unsafe_code, reason = "makes pages and slots")]
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
@@ -118,14 +119,15 @@ impl Domain {
         Some(unsafe { PageSlot::new(addr, pages) })
     }
 
-    pub(super) fn prepare_slot(&mut self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
+    pub(super) fn prepare_slot(&mut self, slot: &PageSlot, pages: Range<u32>) -> Result<(), Errno> {
         let known = self.slots.get_mut(&slot.addr()).expect("a slot that was reserved");
-        assert!(pages <= known.pages, "prepared beyond the slot");
-        if pages > known.prepared && self.pages_until_failure == Some(0) {
+        assert!(pages.end <= known.pages, "prepared beyond the slot");
+        assert!(pages.start <= known.prepared, "pages before them are not prepared");
+        if pages.end > known.prepared && self.pages_until_failure == Some(0) {
             self.pages_until_failure = None;
             return Err(Errno::ENOMEM);
         }
-        known.prepared = known.prepared.max(pages);
+        known.prepared = known.prepared.max(pages.end);
         Ok(())
     }
 

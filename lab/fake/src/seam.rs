@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "implements the methods of the seam that name addresses")]
 
 use core::future::Future;
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use xen_sys::event_channel::{
@@ -209,7 +210,7 @@ unsafe impl Memory for FakeXen {
         self.of(&mut *self.alive()?).reserve_slot(pages)
     }
 
-    fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
+    fn prepare_slot(&self, slot: &PageSlot, pages: Range<u32>) -> Result<(), Errno> {
         self.of(&mut self.world.lock()).prepare_slot(slot, pages)
     }
 

@@ -30,7 +30,7 @@ impl Scene {
         let pair = Pair::of(config(Mode::Pvh), config(Mode::Pvh));
         let export = pair.alice.share(&pair.bob, PAGES);
         let slot = pair.bob.xen.reserve_slot(PAGES).expect("addresses");
-        pair.bob.xen.prepare_slot(&slot, PAGES).expect("addresses that can be used");
+        pair.bob.xen.prepare_slot(&slot, 0..PAGES).expect("addresses that can be used");
         Self { pair, export, slot }
     }
 

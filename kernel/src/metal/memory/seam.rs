@@ -1,6 +1,7 @@
 //! The seam to memory on metal: [`Memory`] for [`Xen`], one line a method.
 #![expect(unsafe_code, reason = "the seam has unsafe methods")]
 
+use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
@@ -91,8 +92,9 @@ unsafe impl Memory for Xen {
         Some(unsafe { PageSlot::new(address, pages) })
     }
 
-    fn prepare_slot(&self, slot: &PageSlot, pages: u32) -> Result<(), Errno> {
-        window::prepare(slot.addr(), pages.min(slot.pages()))
+    fn prepare_slot(&self, slot: &PageSlot, pages: Range<u32>) -> Result<(), Errno> {
+        let address = |page: u32| slot.addr() + page.min(slot.pages()) as usize * PAGE_SIZE;
+        window::prepare(address(pages.start)..address(pages.end))
     }
 
     fn is_translated(&self) -> bool {

@@ -4,6 +4,7 @@
 //! tables are made when it is prepared, and kept: the next reservation there finds them.
 #![expect(unsafe_code, reason = "maps frames at addresses")]
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::{ptr, slice};
 
@@ -25,12 +26,12 @@ pub fn reserve(pages: u32) -> Option<usize> {
     FREE.lock().reserve(pages as usize * PAGE_SIZE)
 }
 
-/// Makes the L1 tables for `pages` pages from `address`.
+/// Makes the L1 tables for these addresses of a slot.
 ///
 /// # Errors
 /// ENOMEM if there is no frame for a table.
-pub fn prepare(address: usize, pages: u32) -> Result<(), Errno> {
-    POOL.lock().ensure_tables(address..address + pages as usize * PAGE_SIZE)
+pub fn prepare(addresses: Range<usize>) -> Result<(), Errno> {
+    POOL.lock().ensure_tables(addresses)
 }
 
 /// Takes back what [`reserve`] gave.

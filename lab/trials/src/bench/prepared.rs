@@ -29,7 +29,7 @@ impl<'a, X: Platform> Prepared<'a, X> {
     /// For so many pages.
     pub fn new(xen: &'a X, pages: u32) -> Result<Self, Why> {
         let slot = xen.reserve_slot(pages).ok_or(Error::NO_MEMORY)?;
-        xen.prepare_slot(&slot, pages).map_err(|_| Error::NO_MEMORY)?;
+        xen.prepare_slot(&slot, 0..pages).map_err(|_| Error::NO_MEMORY)?;
         let maps = (0..pages).map(|page| {
             let host = xen.host_addr(&slot, page);
             GnttabMapGrantRef {
