@@ -8,7 +8,7 @@
 //! are messages of the crate `log`, which have a `Location`, too.
 
 mod calls; // who calls whom, and who holds a table of functions
-mod elf; // an image as it lies in memory
+pub mod elf; // an image as it lies in memory
 mod lines; // the source line behind an instruction
 mod list; // the lists, and what differs from them
 mod locations; // every `Location`

@@ -4,9 +4,11 @@
 //! carries the guests' consoles to whoever drives the lab. [`frame`] is the language between the
 //! two. `listen` reads the console of a guest that writes too much for that way; `plug` is the far
 //! end of a socket that a channel is carried to. `c/channel.c` is a program as anybody writes one
-//! on libxenvchan.
+//! on libxenvchan. `peer` and `costs` stand on Xen's other libraries, [`libxen`].
 
 pub mod frame;
+pub mod libxen;
+pub mod region;
 
 /// Where the console daemon and xl keep their logs.
 pub const LOGS: &str = "/var/log/xen";

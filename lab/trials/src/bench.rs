@@ -125,6 +125,12 @@ pub fn run<X: Platform>(tools: Tools<'_, X>, plan: Plan<'_>) -> Result<Rows, Why
     tools.services.gntalloc.set_limit(plan.live + 4096);
     let mut prepared = prepared::Prepared::new(tools.xen, largest(plan.sizes))?;
     let meter = Meter::new(tools);
+    // The least that any hypercall with an array takes.
+    let empty = meter.each(|| {
+        prepared.unmap(0);
+        Ok(())
+    })?;
+    rows.add("hypercall", 1, empty, None)?;
     for &n in plan.sizes {
         grants::measure(&meter, n, &mut prepared, &mut rows)?;
         grants::measure_single(&meter, n, &mut rows)?;

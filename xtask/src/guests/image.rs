@@ -141,15 +141,18 @@ fn copy(from: &Path, folder: &Path) -> Result<()> {
 }
 
 fn check(elf: &Path, limit: u64) -> Result<()> {
-    let bytes = fs::read(elf).with_context(|| format!("cannot read {}", paths::shown(elf)))?;
-    let kib = memory(&bytes)
-        .with_context(|| format!("{} is no 64-bit ELF file", paths::shown(elf)))?
-        .div_ceil(1024);
+    let kib = takes(elf)?.div_ceil(1024);
     say(&format!("        {}: {kib} KiB of memory", elf.file_name().unwrap_or_default().display()));
     if kib > limit {
         bail!("it takes {kib} KiB of memory, more than {limit}");
     }
     Ok(())
+}
+
+/// How many bytes of memory an ELF file takes.
+pub fn takes(elf: &Path) -> Result<u64> {
+    let bytes = fs::read(elf).with_context(|| format!("cannot read {}", paths::shown(elf)))?;
+    memory(&bytes).with_context(|| format!("{} is no 64-bit ELF file", paths::shown(elf)))
 }
 
 /// The sum of all PT_LOAD segments' sizes in memory; `None` if this is no little-endian 64-bit ELF

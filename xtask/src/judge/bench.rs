@@ -3,10 +3,12 @@
 //! A row that is missing, twice there or out of all bounds is an error: half a table is none.
 
 mod baseline;
+mod linux;
 
 use std::collections::BTreeMap;
 
 pub use self::baseline::Baseline;
+pub use self::linux::beside;
 use super::reply::ok_line;
 
 /// What one row is about: an operation, and how many pages in a call.
@@ -23,6 +25,8 @@ pub struct Row {
     pub ours: f64,
     /// Those of the same hypercalls on a prepared array.
     pub xen: Option<f64>,
+    /// Those of Linux's devices for the same.
+    pub linux: Option<f64>,
     /// Hypercalls of the whole call.
     pub hypercalls: u64,
     /// Heap allocations of the whole call.
@@ -31,6 +35,11 @@ pub struct Row {
 
 /// No operation takes as many instructions per page.
 const ABSURD: f64 = 1e8;
+
+/// Whether a figure can be.
+fn sane(figure: f64) -> bool {
+    figure > 0.0 && figure < ABSURD
+}
 
 impl Row {
     fn parse(line: &str) -> Result<Row, String> {
@@ -46,10 +55,10 @@ impl Row {
             n: u32::try_from(count("n")?).map_err(|_| bad("n"))?,
             ours: real("instr")?,
             xen,
+            linux: None,
             hypercalls: count("hypercalls")?,
             allocations: count("allocations")?,
         };
-        let sane = |figure: f64| figure > 0.0 && figure < ABSURD;
         if !sane(row.ours) || !row.xen.is_none_or(sane) || row.n == 0 {
             return Err(format!("this can't be: `{line}`"));
         }
@@ -57,6 +66,12 @@ impl Row {
             return Err(format!("Xen's share is more than the whole: `{line}`"));
         }
         Ok(row)
+    }
+
+    /// What is no instructions: bytes of memory that an image takes.
+    pub fn of_bytes(op: &str, bytes: u64) -> Row {
+        let (ours, op) = (bytes as f64, op.to_owned());
+        Row { op, n: 1, ours, xen: None, linux: None, hypercalls: 0, allocations: 0 }
     }
 
     /// What it is about.

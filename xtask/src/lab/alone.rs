@@ -21,9 +21,6 @@ use crate::judge::crash;
 /// The guest gets 16 MiB.
 const MEMORY: &str = "dom0_mem=16M,max:16M";
 
-/// One instruction is one tick of the time stamp counter, whatever the host does meanwhile.
-pub const ICOUNT: &str = "shift=0,sleep=off";
-
 /// One boot.
 pub struct Boot<'a> {
     /// The hypervisor, unpacked.
@@ -91,7 +88,7 @@ impl Machine {
         let mut qemu = qemu::machine(boot.xen, &format!("{MEMORY} {}", boot.options), 1);
         qemu.args(["-serial", "stdio"]).stdin(input);
         if boot.exact {
-            qemu.args(["-icount", ICOUNT]);
+            qemu.args(["-icount", qemu::ICOUNT]);
         }
         // A module's name ends at the first blank, so QEMU gets it without its folder.
         qemu.arg("-initrd")

@@ -12,6 +12,8 @@ use crate::host::{children, steps};
 const QEMU: &str = "qemu-system-x86_64";
 /// The processor. With SMAP, QEMU 7.2 crashes a PV dom0 at its first exception.
 pub const CPU: &str = "max,-smap";
+/// One instruction is one tick of the time stamp counter, whatever the host does meanwhile.
+pub const ICOUNT: &str = "shift=0,sleep=off";
 const MACHINE: &str = "-accel tcg -m 512 -nodefaults -no-reboot -display none \
                        -monitor none";
 /// Xen's console, and dom0's one processor. Xen says all that it has to say, of guests too, without

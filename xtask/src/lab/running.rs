@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -61,10 +61,20 @@ impl Lab {
 
     /// The same on so many processors, of which dom0 has one.
     pub fn boot_on(processors: u32, dom0: &Dom0, name: &str, more: &str) -> Result<Lab> {
+        Lab::boot_machine(qemu::machine(&dom0.xen, XEN, processors), dom0, name, more)
+    }
+
+    /// The same on one processor, whose time stamp counter counts instructions.
+    pub fn boot_counted(dom0: &Dom0, name: &str) -> Result<Lab> {
+        let mut command = qemu::machine(&dom0.xen, XEN, 1);
+        command.args(["-icount", qemu::ICOUNT]);
+        Lab::boot_machine(command, dom0, name, "")
+    }
+
+    fn boot_machine(mut command: Command, dom0: &Dom0, name: &str, more: &str) -> Result<Lab> {
         let logs = paths::lab().join(name);
         let _ = fs::remove_dir_all(&logs);
         let (line, theirs) = Line::open(&logs.join("dom0.log"))?;
-        let mut command = qemu::machine(&dom0.xen, XEN, processors);
         command.current_dir(paths::target()).stdin(Stdio::from(OwnedFd::from(theirs)));
         command.arg("-serial").arg(format!("file:lab/{name}/xen.log")).args(LINE);
         command.arg("-initrd").arg(format!(

@@ -51,7 +51,12 @@ impl Lab {
 
     /// Waits for the end of a program; its output if it succeeded.
     pub fn finish(&mut self, program: u32) -> Result<String> {
-        let status = self.status(program, PATIENCE)?;
+        self.finish_within(program, PATIENCE)
+    }
+
+    /// The same for one that takes its time.
+    pub fn finish_within(&mut self, program: u32, limit: Duration) -> Result<String> {
+        let status = self.status(program, limit)?;
         let output = self.output(program);
         ensure!(status == "0", "it ended with status {status}: {output}");
         Ok(output)

@@ -1,11 +1,15 @@
 //! What each operation costs, in instructions and hypercalls: one guest in dom0's place that
-//! grants to itself, with time counted in instructions.
+//! grants to itself, with time counted in instructions, and Linux's devices that do the same.
 //!
 //! Nothing here is wall time, which an emulator makes meaningless.
 
-mod report;
+mod linux; // the same on Linux's devices
+mod page; // the report for a person
+mod plot; // plain SVG
+mod report; // table, rows, page
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
@@ -13,18 +17,20 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use self::report::Environment;
 use super::extent::Run;
 use crate::guests::image;
-use crate::host::paths;
 use crate::host::steps::{say, step};
+use crate::host::{browser, paths};
 use crate::judge::bench::{self, Baseline, Row};
 use crate::judge::tally::Tally;
 use crate::judge::witness::{self, Expected, Ours, Seen};
 use crate::lab::alone::{Boot, Machine};
-use crate::lab::qemu;
+use crate::lab::{apt, qemu};
 
 /// 10,000 pages that are shared, and the bench's own.
 const XEN: &str = "dom0_mem=96M,max:96M";
 /// The baseline, in the repository.
 const KEPT: &str = "lab/bench.txt";
+/// What is drawn of the page, in pixels.
+const PICTURE: [u32; 2] = [1000, 560];
 /// It takes 10 s of an idle processor.
 const LIMIT: Duration = Duration::from_secs(600);
 /// What Xen says of it.
@@ -37,38 +43,66 @@ const EXPECTED: &[Expected] = &[
     Expected::debug(witness::said::GREW, "10,000 grants live"),
 ];
 
-/// Boots the guest, judges what it says, and writes the report.
+/// Boots the guest, then dom0, judges what they say, and writes the report: of all of it, or none.
 pub fn run(run: &Run) -> Result<Tally> {
     let kernel = image::fast_guest("bench")?;
     let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
-    let boot =
-        Boot { xen: &xen, options: XEN, kernel: &kernel, arguments: "", log: "bench", exact: true };
-    let measured = step("bench", || {
-        let mut machine = Machine::boot(&boot)?;
-        let end = machine.run_to_end(LIMIT)?;
-        let lines = machine.console().guest();
-        let rows = end
-            .by_itself()
-            .and_then(|()| bench::rows(&lines))
-            .map_err(|why| anyhow!("{why}\n{}", machine.excerpt()))?;
-        let said = machine.console().xen();
-        witness::heard(&said, Ours::Dom0, EXPECTED).map_err(Error::msg)?;
-        report::table(&rows).iter().for_each(|line| say(line));
-        let environment = Environment::of(&said)?;
-        report::write(&rows, &environment)?;
-        Ok((rows, environment.versions()))
-    });
     let mut tally = Tally::default();
+    let measured = step("bench", || measured(&kernel, &xen));
     tally.count(measured.is_ok());
-    if let Ok((rows, versions)) = measured {
-        tally.count(step("compare with the baseline", || compare(&rows, &versions)).is_ok());
+    let Ok((mut rows, environment)) = measured else { return Ok(tally) };
+    rows.extend(report::images()?);
+    let written = linux::measured(run).and_then(|said| {
+        step("bench of both", || {
+            bench::beside(&mut rows, &said).map_err(Error::msg)?;
+            report::table(&rows).iter().for_each(|line| say(line));
+            report::write(&rows, &environment)
+        })
+    });
+    tally.count(written.is_ok());
+    if let Ok(page) = &written {
+        tally.count(step("look at the page", || looked_at(page)).is_ok());
     }
+    let compared = step("compare with the baseline", || compare(&rows, &environment.versions()));
+    tally.count(compared.is_ok());
     Ok(tally)
+}
+
+/// A browser finds nothing on the page that overlaps or is cut off, and draws its upper part.
+fn looked_at(page: &Path) -> Result<()> {
+    match apt::installed(browser::BROWSER, &[browser::BROWSER]) {
+        Ok(()) => {
+            browser::look(page)?;
+            let [width, height] = PICTURE;
+            browser::picture(page, &page.with_extension("png"), width, height)
+        }
+        Err(error) => {
+            say(&format!("        NOT RUN: {error:#}"));
+            Ok(())
+        }
+    }
+}
+
+/// What the guest says, and what it was measured on.
+fn measured(kernel: &Path, xen: &Path) -> Result<(Vec<Row>, Environment)> {
+    let boot = Boot { xen, options: XEN, kernel, arguments: "", log: "bench", exact: true };
+    let mut machine = Machine::boot(&boot)?;
+    let end = machine.run_to_end(LIMIT)?;
+    let lines = machine.console().guest();
+    let rows = end
+        .by_itself()
+        .and_then(|()| bench::rows(&lines))
+        .map_err(|why| anyhow!("{why}\n{}", machine.excerpt()))?;
+    let said = machine.console().xen();
+    witness::heard(&said, Ours::Dom0, EXPECTED).map_err(Error::msg)?;
+    Ok((rows, Environment::of(&said)?))
 }
 
 /// Nothing is worse than it was; what has moved is told.
 fn compare(rows: &[Row], versions: &str) -> Result<()> {
-    let new = paths::target().join("bench/baseline.txt");
+    let folder = paths::target().join("bench");
+    fs::create_dir_all(&folder)?;
+    let new = folder.join("baseline.txt");
     fs::write(&new, Baseline::write(versions, rows))?;
     let kept = paths::root().join(KEPT);
     let text = fs::read_to_string(&kept).with_context(|| format!("no {KEPT}"))?;

@@ -47,6 +47,32 @@ impl Pair {
     }
 }
 
+/// The usual cost while so much is live: the least of the last calls before.
+struct At {
+    step: usize,
+    ops: [&'static str; 3],
+    least: [Least; 3],
+}
+
+impl At {
+    const fn new(live: u32, ops: [&'static str; 3]) -> Self {
+        Self { step: (live / STEP) as usize, ops, least: [Least::NONE; 3] }
+    }
+
+    fn take(&mut self, step: usize, now: [Least; 3]) {
+        if (self.step - CALLS as usize..self.step).contains(&step) {
+            self.least.iter_mut().zip(now).for_each(|(least, now)| least.add(now));
+        }
+    }
+}
+
+const GROWTH: [At; 4] = [
+    At::new(256, ["share-live-256", "reserve-live-256", "map-live-256"]),
+    At::new(1024, ["share-live-1024", "reserve-live-1024", "map-live-1024"]),
+    At::new(4096, ["share-live-4096", "reserve-live-4096", "map-live-4096"]),
+    At::new(9984, ["share-live-9984", "reserve-live-9984", "map-live-9984"]),
+];
+
 /// All of them, until `live` pages are shared and mapped.
 pub fn measure<X: Platform>(meter: &Meter<'_, X>, live: u32, rows: &mut Rows) -> Result<(), Why> {
     let services = meter.services();
@@ -54,20 +80,33 @@ pub fn measure<X: Platform>(meter: &Meter<'_, X>, live: u32, rows: &mut Rows) ->
     let steps = (live / STEP) as usize;
     let (mut exports, mut mappings) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
     let [mut share, mut reserve, mut map] = [const { Pair::NONE }; 3];
+    let mut growth = GROWTH;
     let heap = (meter.tools.heap)();
-    for _ in 0..steps {
+    for step in 0..steps {
         let mut one = Least::NONE;
         let alloc = || granter.alloc(services.domid, Pages(STEP), Access::ReadWrite);
         let export = meter.time(&mut one, alloc)?;
         share.add(one, 0);
+        let mut now = [one; 3];
         let grants: Vec<ClaimedGrant> = export.grefs().map(|gref| meter.claim(gref)).collect();
         one = Least::NONE;
         let reserved = meter.time(&mut one, || mapper.reserve(&grants))?;
         reserve.add(one, 0);
+        now[1] = one;
         one = Least::NONE;
         mappings.push(meter.time(&mut one, || reserved.map::<ReadWrite>())?);
         map.add(one, 1);
+        now[2] = one;
         exports.push(export);
+        growth.iter_mut().for_each(|at| at.take(step, now));
+    }
+    for at in &growth {
+        for (op, least) in at.ops.into_iter().zip(at.least) {
+            // None where fewer are made live.
+            if least.calls > 0 {
+                rows.add(op, STEP, least, None)?;
+            }
+        }
     }
     let heap = (meter.tools.heap)() - heap;
     rows.add("share-dearest", STEP, share.usual.0, None)?;

@@ -100,7 +100,7 @@ mod tests {
     const VERSIONS: &str = "xen=4.17.5 qemu=7.2.22 rustc=1.95.0";
 
     fn row(op: &str, ours: f64, hypercalls: u64) -> Row {
-        Row { op: op.to_owned(), n: 32, ours, xen: None, hypercalls, allocations: 0 }
+        Row { op: op.to_owned(), n: 32, ours, xen: None, linux: None, hypercalls, allocations: 0 }
     }
 
     fn compared(versions: &str, now: &[Row]) -> Moved {

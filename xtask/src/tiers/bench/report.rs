@@ -1,15 +1,17 @@
-//! The report: a table for people, and `target/bench/report.json` with every row.
+//! The report: a table for people, `target/bench/report.json` with every row, and the page.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::page;
+use crate::guests::{image, parts};
 use crate::host::steps::{logged, say};
 use crate::host::{children, paths};
 use crate::judge::bench::{Law, Row};
-use crate::lab::alone::ICOUNT;
 use crate::lab::qemu;
 
 /// What it was measured on.
@@ -33,7 +35,7 @@ impl Environment {
             ("qemu", qemu::version()?),
             ("rustc", word(&rustc, 1)),
             ("cpu", qemu::CPU.to_owned()),
-            ("icount", ICOUNT.to_owned()),
+            ("icount", qemu::ICOUNT.to_owned()),
             ("guest", "PV, in dom0's place; application and drivers at opt-level 3".to_owned()),
         ])))
     }
@@ -47,16 +49,31 @@ impl Environment {
     }
 }
 
-/// Writes all of it.
-pub fn write(rows: &[Row], environment: &Environment) -> Result<()> {
-    let rows: Vec<Value> = rows.iter().map(of_row).collect();
-    let report = json!({ "environment": environment.0, "rows": rows });
-    let path = paths::target().join("bench/report.json");
-    fs::create_dir_all(path.parent().unwrap_or(&path))?;
-    let text = serde_json::to_string_pretty(&report)?;
-    fs::write(&path, text).with_context(|| format!("cannot write {}", paths::shown(&path)))?;
-    say(&format!("        {}: every row", paths::shown(&path)));
-    Ok(())
+/// Writes all of it; where the page is.
+pub fn write(rows: &[Row], environment: &Environment) -> Result<PathBuf> {
+    let all: Vec<Value> = rows.iter().map(of_row).collect();
+    let report = json!({ "environment": environment.0, "rows": all });
+    let folder = paths::target().join("bench");
+    fs::create_dir_all(&folder)?;
+    let keep = |name: &str, what: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", paths::shown(&path)))?;
+        say(&format!("        {}: {what}", paths::shown(&path)));
+        anyhow::Ok(path)
+    };
+    keep("report.json", "every row", &serde_json::to_string_pretty(&report)?)?;
+    let image = parts::of(&paths::image().join("grantkit"))?;
+    keep("report.html", "the same, drawn", &page::page(rows, &environment.0, &image))
+}
+
+/// Rows of what no guest can say: the memory that images take.
+pub fn images() -> Result<Vec<Row>> {
+    let hello = image::guest("hello")?;
+    let shell = image::takes(&paths::image().join("grantkit"))?;
+    Ok(vec![
+        Row::of_bytes("image-shell", shell),
+        Row::of_bytes("image-hello", image::takes(&hello)?),
+    ])
 }
 
 fn of_row(row: &Row) -> Value {
@@ -65,7 +82,7 @@ fn of_row(row: &Row) -> Value {
         "n": row.n,
         "ours": row.ours,
         "xen": row.xen,
-        "linux": null,
+        "linux": row.linux,
         "hypercalls": row.hypercalls,
         "allocations": row.allocations,
     })
@@ -80,8 +97,8 @@ pub fn table(rows: &[Row]) -> Vec<String> {
         }
     }
     let head = format!(
-        "  {:<20}{:>10}{:>10}{:>10}{:>10}  a call of N pages; residual",
-        "instr. per page", "N=1", "N=32", "N=512", "Xen, 512"
+        "  {:<20}{:>10}{:>10}{:>10}{:>10}{:>12}  a call of N pages; residual",
+        "instr. per page", "N=1", "N=32", "N=512", "Xen, 512", "Linux, 512"
     );
     let lines = ops.iter().map(|op| {
         let of_op: Vec<&Row> = rows.iter().filter(|row| row.op == *op).collect();
@@ -94,18 +111,20 @@ fn line(op: &str, rows: &[&Row]) -> String {
     if let [row] = rows {
         let xen = row.xen.map_or(String::new(), |xen| format!("  (Xen {xen:.0})"));
         let of = if row.n == 1 { String::new() } else { format!("  (N={})", row.n) };
-        return format!("  {op:<20}{:>10.0}{of}{xen}", row.ours);
+        let linux = row.linux.map_or(String::new(), |linux| format!("  (Linux {linux:.0})"));
+        return format!("  {op:<20}{:>10.0}{of}{xen}{linux}", row.ours);
     }
     let at = |n| rows.iter().find(|row| row.n == n);
     let shown =
         |figure: Option<f64>| figure.map_or("-".to_owned(), |figure| format!("{figure:.0}"));
     let [one, few, many] = [1, 32, 512].map(|n| shown(at(n).map(|row| row.ours)));
     let xen = shown(at(512).and_then(|row| row.xen));
+    let linux = shown(at(512).and_then(|row| row.linux));
     let law = Law::of(rows).map_or(String::new(), |law| {
         format!(
             "  {:.0} + {:.1} N + {:.0} ceil(N/32); {:.0}",
             law.fixed, law.page, law.flush, law.residual
         )
     });
-    format!("  {op:<20}{one:>10}{few:>10}{many:>10}{xen:>10}{law}")
+    format!("  {op:<20}{one:>10}{few:>10}{many:>10}{xen:>10}{linux:>12}{law}")
 }

@@ -1,10 +1,9 @@
 //! A command's arguments, and why one fails.
 
+use dom0::libxen::AtUnmap;
 use drivers::Access;
 use nix::errno::Errno;
 use tasks::shell::{first_word, number};
-
-use crate::libxen::AtUnmap;
 
 /// Why a command failed: an errno's name, and words.
 #[derive(Debug)]

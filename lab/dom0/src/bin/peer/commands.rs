@@ -5,13 +5,13 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anyhow::Result;
+use dom0::libxen::Libxen;
+use dom0::region::Region;
 use drivers::shared::{Shared, SharedMut};
 use tasks::pattern::{self, SplitMix64};
 use tasks::shell::first_word;
 
 use crate::arguments::{Arguments, CommandError, invalid, parse};
-use crate::libxen::Libxen;
-use crate::region::Region;
 
 /// How long `port wait` waits if it isn't told.
 const PATIENCE_MS: u64 = 10_000;

@@ -16,8 +16,6 @@
 
 mod arguments; // what follows a command
 mod commands; // what each does
-mod libxen; // Xen's libraries
-mod region; // shared pages
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;

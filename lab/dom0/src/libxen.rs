@@ -104,6 +104,9 @@ fn number(returned: c_int) -> Result<u32, Errno> {
 
 impl Libxen {
     /// Opens everything.
+    ///
+    /// # Errors
+    /// The library or the device that can't be opened.
     pub fn open() -> Result<Libxen> {
         let (gnttab, evtchn) = (GnttabLibrary::open()?, EvtchnLibrary::open()?);
         // SAFETY: without a logger the library makes one of its own.
@@ -133,6 +136,9 @@ impl Libxen {
     }
 
     /// Maps a domain's pages; with a notification it's one page.
+    ///
+    /// # Errors
+    /// The errno that the library left.
     pub fn map(
         &self,
         domid: u32,
@@ -163,6 +169,9 @@ impl Libxen {
     }
 
     /// Unmaps what `map` returned.
+    ///
+    /// # Errors
+    /// The errno that the library left.
     pub fn unmap(&self, region: Region) -> Result<(), Errno> {
         let (address, pages) = (region.address(), region.pages());
         // SAFETY: as mapped by this handle; with the region its last user is gone.
@@ -170,6 +179,9 @@ impl Libxen {
     }
 
     /// Shares new pages with a domain; with a notification it's one page.
+    ///
+    /// # Errors
+    /// The errno that the library left.
     pub fn share(
         &self,
         domid: u32,
@@ -200,6 +212,9 @@ impl Libxen {
     }
 
     /// Lets go of what `share` returned.
+    ///
+    /// # Errors
+    /// The errno that the library left.
     pub fn unshare(&self, region: Region) -> Result<(), Errno> {
         let (address, pages) = (region.address(), region.pages());
         // SAFETY: as shared by this handle; with the region its last user is gone.
@@ -207,24 +222,36 @@ impl Libxen {
     }
 
     /// A new port that a domain may bind.
+    ///
+    /// # Errors
+    /// The errno that the library left.
     pub fn offer(&self, domid: u32) -> Result<u32, Errno> {
         // SAFETY: an open handle.
         number(unsafe { (self.evtchn.xenevtchn_bind_unbound_port)(self.events, domid) })
     }
 
     /// A new port, bound to one that a domain offers.
+    ///
+    /// # Errors
+    /// The errno that the library left.
     pub fn bind(&self, domid: u32, port: u32) -> Result<u32, Errno> {
         // SAFETY: an open handle.
         number(unsafe { (self.evtchn.xenevtchn_bind_interdomain)(self.events, domid, port) })
     }
 
     /// Sends an event.
+    ///
+    /// # Errors
+    /// The errno that the library left.
     pub fn send(&self, port: u32) -> Result<(), Errno> {
         // SAFETY: an open handle.
         number(unsafe { (self.evtchn.xenevtchn_notify)(self.events, port) }).map(drop)
     }
 
     /// Closes a port.
+    ///
+    /// # Errors
+    /// The errno that the library left.
     pub fn close_port(&mut self, port: u32) -> Result<(), Errno> {
         self.rang.remove(&port);
         // SAFETY: an open handle.
@@ -232,6 +259,9 @@ impl Libxen {
     }
 
     /// Waits for a port's event, no longer than `limit`.
+    ///
+    /// # Errors
+    /// ETIMEDOUT, or the errno that the library left.
     pub fn wait(&mut self, port: u32, limit: Duration) -> Result<(), Errno> {
         let end = Instant::now() + limit;
         while !self.rang.remove(&port) {

@@ -1,0 +1,88 @@
+//! What the program in dom0 says that Linux's devices cost, beside our rows.
+//!
+//! It is as strict as with our own rows: a row that is missing, twice there, out of all bounds or of
+//! nothing that we measure is an error.
+
+use std::collections::BTreeMap;
+
+use super::{Key, Row, sane};
+use crate::judge::reply::ok_line;
+
+/// Puts what Linux's program said beside the rows of ours that are about the same.
+pub fn beside(rows: &mut [Row], lines: &[String]) -> Result<(), String> {
+    let mut said = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.starts_with("linux ")) {
+        let (key, figure) = parse(line).ok_or_else(|| format!("this can't be: `{line}`"))?;
+        if said.insert(key, figure).is_some() {
+            return Err(format!("a second row: `{line}`"));
+        }
+    }
+    let told = ok_line(lines, "linux")?.number("rows").unwrap_or(0);
+    if told == 0 || told != said.len() as u64 {
+        return Err(format!("{} rows of Linux's came of {told}", said.len()));
+    }
+    for row in rows {
+        row.linux = said.remove(&row.key());
+    }
+    match said.into_keys().next() {
+        Some((op, n)) => Err(format!("Linux has {op} n={n}, and we have not")),
+        None => Ok(()),
+    }
+}
+
+fn parse(line: &str) -> Option<(Key, f64)> {
+    let words = line.split(' ').skip(1).filter_map(|word| word.split_once('='));
+    let words: BTreeMap<&str, &str> = words.collect();
+    let key = ((*words.get("op")?).to_owned(), words.get("n")?.parse().ok()?);
+    let figure = words.get("instr")?.parse().ok()?;
+    sane(figure).then_some((key, figure))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(op: &str) -> Row {
+        let (hypercalls, allocations) = (1, 0);
+        Row {
+            op: op.to_owned(),
+            n: 8,
+            ours: 1000.0,
+            xen: None,
+            linux: None,
+            hypercalls,
+            allocations,
+        }
+    }
+
+    fn beside_map(lines: &[&str], told: usize) -> Result<Vec<Option<f64>>, String> {
+        let mut rows = [row("map"), row("reserve")];
+        let last = format!("ok linux rows={told}");
+        let lines: Vec<String> =
+            lines.iter().map(|line| (*line).to_owned()).chain([last]).collect();
+        beside(&mut rows, &lines).map(|()| rows.map(|row| row.linux).to_vec())
+    }
+
+    #[test]
+    fn linuxs_figure_stands_beside_ours_of_the_same_operation() {
+        let said = "linux op=map n=8 calls=7 instr=5449.250";
+        assert_eq!(beside_map(&[said], 1).unwrap(), [Some(5449.25), None]);
+    }
+
+    #[test]
+    fn half_a_table_and_figures_that_cannot_be_are_errors() {
+        let said = "linux op=map n=8 calls=7 instr=5449.250";
+        let bad: [(&[&str], usize); 6] = [
+            (&[said], 2),
+            (&[said, said], 1),
+            (&[], 0),
+            (&["linux op=map n=9 calls=7 instr=5449.250"], 1),
+            (&["linux op=map n=8 calls=7 instr=0.000"], 1),
+            (&["linux op=map n=8 calls=7"], 1),
+        ];
+        for (lines, told) in bad {
+            assert!(beside_map(lines, told).is_err(), "{lines:?}");
+        }
+        assert!(beside(&mut [row("map")], &[said.to_owned()]).is_err(), "without a last line");
+    }
+}

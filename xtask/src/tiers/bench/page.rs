@@ -1,0 +1,141 @@
+//! The report for a person: `target/bench/report.html`, one file that needs nothing else.
+//!
+//! Lines for what a page costs in calls of more and more pages, ours beside Xen's share and Linux's
+//! devices, and with more and more grants live; what the image consists of; then the table.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::plot::{self, Series, escaped, number};
+use crate::judge::bench::Row;
+
+/// What is drawn against the pages of a call.
+const DRAWN: [(&str, &str); 4] = [
+    ("share", "Sharing a page"),
+    ("map", "Mapping a page"),
+    ("unmap", "Unmapping a page"),
+    ("end", "Ending a share"),
+];
+/// What is drawn against the grants that are live.
+const LIVE: [(&str, &str); 3] =
+    [("share-live-", "share"), ("reserve-live-", "reserve"), ("map-live-", "map")];
+const STYLE: &str = include_str!("page.css");
+
+/// The page.
+pub fn page(
+    rows: &[Row],
+    environment: &BTreeMap<&'static str, String>,
+    image: &[(String, f64)],
+) -> String {
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta \
+         name=\"viewport\" content=\"width=device-width\">\n<title>What Grantkit costs</title>\n\
+         <style>\n{STYLE}</style></head>\n<body><h1>What Grantkit costs</h1>\n"
+    );
+    let add = |html: &mut String, text: &str| html.push_str(text);
+    add(
+        &mut html,
+        "<p>Instructions, the hypervisor's included, counted by QEMU's icount. Wall time in an \
+         emulator says nothing of hardware; these figures are no times.</p>\n<p class=\"legend\">\
+         <span class=\"ours\">Grantkit</span> <span class=\"xen\">Xen's share in it</span> \
+         <span class=\"linux\">Linux's devices in dom0</span></p>\n<h2>For a page, in calls of N \
+         pages</h2>\n<div class=\"plots\">\n",
+    );
+    for (op, title) in DRAWN {
+        add(&mut html, &against_pages(rows, op, title));
+    }
+    add(&mut html, "</div>\n<h2>With many grants live</h2>\n<div class=\"plots\">\n");
+    for (start, op) in LIVE {
+        let title = format!("{op}, 32 pages in a call");
+        add(&mut html, &against_live(rows, start, &title));
+    }
+    add(&mut html, "</div>\n<h2>The image</h2>\n<div class=\"plots\">\n");
+    let below = "bytes of memory that the shell's image takes, by the crate that they are of";
+    add(&mut html, &plot::bars("What the image consists of", below, image));
+    add(&mut html, "</div>\n<h2>Every row</h2>\n");
+    add(&mut html, &table(rows));
+    add(&mut html, "<h2>Measured on</h2>\n<dl>\n");
+    for (key, value) in environment {
+        // A String takes everything.
+        let _ = writeln!(html, "<dt>{}</dt><dd>{}</dd>", escaped(key), escaped(value));
+    }
+    add(&mut html, "</dl>\n</body></html>\n");
+    html
+}
+
+fn against_pages(rows: &[Row], op: &str, title: &str) -> String {
+    let of_op = || rows.iter().filter(|row| row.op == op);
+    let series = |class, figure: fn(&Row) -> Option<f64>| {
+        let mut points: Vec<(f64, f64)> =
+            of_op().filter_map(|row| Some((f64::from(row.n), figure(row)?))).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Series { class, points }
+    };
+    let all = [
+        series("linux", |row| row.linux),
+        series("xen", |row| row.xen),
+        series("ours", |row| Some(row.ours)),
+    ];
+    plot::lines(title, "instructions per page; pages in a call", &all)
+}
+
+fn against_live(rows: &[Row], start: &str, title: &str) -> String {
+    let point = |row: &Row| Some((row.op.strip_prefix(start)?.parse().ok()?, row.ours));
+    let points = rows.iter().filter_map(point).collect();
+    let series = Series { class: "ours", points };
+    plot::lines(title, "instructions per page; grants that are live", &[series])
+}
+
+/// One line for each operation, at 512 pages or as many as it has.
+fn table(rows: &[Row]) -> String {
+    let mut html =
+        "<table><thead><tr><th>operation<th>N<th>Grantkit<th>Xen<th>Linux</tr></thead>\n\
+                    <tbody>\n"
+            .to_owned();
+    for row in rows {
+        let figure = |figure: Option<f64>| figure.map_or("-".to_owned(), number);
+        let (xen, linux) = (figure(row.xen), figure(row.linux));
+        let (op, ours) = (escaped(&row.op), number(row.ours));
+        // A String takes everything.
+        let _ = writeln!(html, "<tr><td>{op}<td>{}<td>{ours}<td>{xen}<td>{linux}</tr>", row.n);
+    }
+    html + "</tbody></table>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::process::Command;
+
+    use super::*;
+    use crate::host::{browser, paths};
+
+    fn row(op: &str, n: u32, ours: f64) -> Row {
+        let (xen, linux) = (Some(ours * 0.9), Some(ours * 40.0));
+        Row { op: op.to_owned(), n, ours, xen, linux, hypercalls: 1, allocations: 0 }
+    }
+
+    #[test]
+    fn a_page_of_many_rows_has_nothing_that_overlaps_or_is_cut_off() {
+        let mut rows = Vec::new();
+        for (op, _) in DRAWN {
+            let sizes = [1, 2, 8, 32, 33, 128, 512, 1024];
+            rows.extend(sizes.map(|n| row(op, n, 900.0 + 12_345.0 / f64::from(n))));
+        }
+        for live in ["256", "1024", "4096", "9984"] {
+            rows.extend(LIVE.map(|(start, _)| row(&format!("{start}{live}"), 32, 1234.5)));
+        }
+        let image = ["drivers", "embassy_executor"].map(|of| (of.to_owned(), 123_456.0));
+        let environment = BTreeMap::from([("guest", "a long line of words ".repeat(8))]);
+        let html = page(&rows, &environment, &image);
+        assert_eq!(html.matches("<svg").count(), DRAWN.len() + LIVE.len() + 1);
+        if Command::new(browser::BROWSER).arg("--version").output().is_err() {
+            eprintln!("NOT RUN: there is no {}", browser::BROWSER);
+            return;
+        }
+        let file = paths::lab().join("test-page.html");
+        std::fs::create_dir_all(paths::lab()).unwrap();
+        std::fs::write(&file, html).unwrap();
+        browser::look(&file).unwrap();
+    }
+}
