@@ -4,6 +4,36 @@
 //! through [`memory::Memory`], and runs unchanged on metal and on the crate `fake-xen`, a Xen that
 //! is stricter than the real one. `unsafe` is lifted in one module, `raw`.
 //!
+//! ```
+//! use drivers::gntdev::ReadWrite;
+//! use drivers::shared::{Shared, SharedMut};
+//! use drivers::{Access, Pages};
+//! use fake_xen::Pair;
+//!
+//! let Pair { alice, bob, .. } = Pair::new();
+//! let page = alice.gntalloc.open().alloc(bob.domid, Pages(1), Access::ReadWrite)?;
+//! page.write(0, b"hello")?;
+//! // Bob is told the reference, by xenstore or however.
+//! let grant = alice.domid.grant(page.gref());
+//! let mapping = bob.gntdev.open()?.reserve(&[grant])?.map::<ReadWrite>()?;
+//! let mut seen = [0; 5];
+//! mapping.read(0, &mut seen)?;
+//! assert_eq!(&seen, b"hello");
+//! mapping.unmap()?;
+//! page.end()?;
+//! # Ok::<(), drivers::Error>(())
+//! ```
+//!
+//! # Map
+//!
+//! * [`services`]: everything of one guest, brought up; where an application begins.
+//! * [`gntalloc`]: pages of ours for others. [`gntdev`]: pages of others for us, and copies.
+//!   [`shared`]: reading and writing what both see. [`notify`]: what is done when it's let go of.
+//! * [`events`]: ports. [`xenstore`]: the toolstack's tree. [`peers`]: how domains find each other.
+//!   [`console`]: text in and out. [`balloon`]: the domain's size.
+//! * [`hypervisor`], [`memory`]: the seam to Xen, for who implements it. [`ring`]: what the rings of
+//!   daemons have in common. [`buffer`], [`list`]: memory that may be refused.
+//!
 //! It relies on a single thing: that an implementor of the seam keeps the duties written at each
 //! method. It refuses to panic on whatever a caller, a peer or Xen says.
 #![no_std]

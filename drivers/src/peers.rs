@@ -20,7 +20,7 @@
 //! let Pair { world, alice, bob } = Pair::new();
 //! let granter = async {
 //!     let page = alice.share(&bob, 1);
-//!     let gref = page.grefs().next().expect("one page").to_string();
+//!     let gref = page.gref().to_string();
 //!     // The node goes with this value.
 //!     let node = peers::publish(&alice, "data/vault", gref.as_bytes(), Reader::Anyone).await;
 //!     alice.system.sleep_until(1_000_000_000).await;

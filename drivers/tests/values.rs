@@ -110,7 +110,7 @@ fn the_harmless_part_of_xen_counts_frames_and_lets_others_run() {
 async fn all_with_question_marks(pair: &Pair) -> Result<(), Error> {
     let Pair { alice, bob, .. } = pair;
     let mut export = alice.gntalloc.open().alloc("2".parse()?, Pages(1), Access::ReadWrite)?;
-    let gref = export.grefs().next().unwrap_or_default();
+    let gref = export.gref();
     let mapping = bob.gntdev.open()?.reserve(&[alice.domid.grant(gref)])?;
     let mut mapping = mapping.map::<ReadWrite>()?;
     let (ours, theirs) = alice.channel(bob);

@@ -3,22 +3,20 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use grantkit::gntalloc::Export;
-use grantkit::shared::SharedMut;
-use grantkit::{Access, DomId, Error, Guest, Pages, Platform, Services, println};
+use core::time::Duration;
+
+use grantkit::prelude::*;
 
 grantkit::entry!(main);
 
 async fn main(guest: Guest) {
     let page = share(guest.services()).expect("the grant table has room for one page");
-    page.grefs().for_each(|gref| println!("hello: shared a page with dom0, reference {gref}"));
-    let system = &guest.services().system;
-    system.sleep_until(system.now() + 10_000_000_000).await;
+    println!("hello: shared a page with dom0, reference {}", page.gref());
+    guest.services().system.sleep(Duration::from_secs(10)).await;
 }
 
 /// Generic over what it runs on, so that `cargo test` can run it on the crate `fake-xen`.
 fn share<X: Platform>(services: &Services<X>) -> Result<Export<X>, Error> {
-    let dom0 = DomId::new(0).expect("0 is an ordinary number");
-    let page = services.gntalloc.open().alloc(dom0, Pages(1), Access::ReadOnly)?;
+    let page = services.gntalloc.open().alloc(DomId::DOM0, Pages(1), Access::ReadOnly)?;
     page.write(0, b"hello, dom0").map(|()| page)
 }

@@ -14,6 +14,38 @@
 //! }
 //! ```
 //!
+//! What it does with the services is generic over [`Platform`], so that it runs on the host, too:
+//!
+//! ```
+//! use fake_xen::Pair;
+//! use grantkit::prelude::*;
+//!
+//! fn greet<X: Platform>(services: &Services<X>, peer: DomId) -> Result<Export<X>, Error> {
+//!     let page = services.gntalloc.open().alloc(peer, Pages(1), Access::ReadOnly)?;
+//!     page.write(0, b"hello")?;
+//!     Ok(page)
+//! }
+//!
+//! let Pair { alice, bob, .. } = Pair::new();
+//! let page = greet(&alice, bob.domid)?;
+//! let mapping = bob.map::<ReadOnly>(&[alice.domid.grant(page.gref())]);
+//! let mut seen = [0; 5];
+//! mapping.read(0, &mut seen)?;
+//! assert_eq!(&seen, b"hello");
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # Map
+//!
+//! * [`prelude`]: what most guests need. [`Guest`]: what `main` gets. [`Services`]: all that a guest
+//!   can do with Xen, most of it in [`gntalloc`] (granting), [`gntdev`] (mapping), [`events`] (ports),
+//!   [`xenstore`] and [`peers`] (finding each other).
+//! * [`Spawner`]: futures beside the application's own; [`futures`]: several in one. [`log`].
+//! * [`power`]: the guest's end. [`crash`]: each kind of crash, to see the dump.
+//! * [`raw`]: hypercalls, for who takes their duties on. [`drivers`]: all that isn't named here.
+//!
+//! docs/guide.md in the repository goes on from here: two guests that share, and how to do what.
+//!
 //! It is built for `x86_64-unknown-none`; the build script says which flags `.cargo/config.toml`
 //! must have for that. The crate boots, protects memory, dumps what goes wrong, keeps time and runs
 //! futures. What it knows of grants and events is [`drivers`], which sees this crate as [`Xen`], an
@@ -71,6 +103,18 @@ pub use drivers::{
     Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Pages, PeerState, Platform, PortNumber,
     Services, System, events, gntalloc, gntdev, notify, peers, shared, xenstore,
 };
+/// Waiting for one of several futures, or for all.
+pub use embassy_futures as futures;
+/// What is logged is printed with its time, from level info on.
+pub use log;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+mod guide {}
 
 /// For the macros alone.
 #[doc(hidden)]

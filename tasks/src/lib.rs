@@ -8,7 +8,27 @@
 //! * Manners under xl: `xl shutdown` and `xl reboot` are heard and answered, and a node in xenstore
 //!   says that the guest is there.
 //!
-//! [`pattern`] has the bytes that `fill` writes and both sides check; [`verdict`] is what the checks
+//! ```
+//! use fake_xen::{Pair, Task};
+//! use tasks::{DemoPlan, Part, play};
+//!
+//! // The demo, whole, on a fake Xen: two guests that know nothing of each other.
+//! let Pair { world, alice, bob } = Pair::new();
+//! let granter = async {
+//!     let played = play(&alice, Part::Granter, DemoPlan { trips: 100, bytes: 1 << 16 }).await;
+//!     assert_eq!(played.to_string(), "ok demo granter passed=7 failed=0");
+//! };
+//! let mapper = async {
+//!     let played = play(&bob, Part::Mapper, DemoPlan { trips: 100, bytes: 1 << 16 }).await;
+//!     assert_eq!(played.to_string(), "ok demo mapper passed=7 failed=0");
+//! };
+//! world.run([Task::new(&alice.events, granter), Task::new(&bob.events, mapper)]);
+//! ```
+//!
+//! # Map
+//!
+//! [`cmdline`] takes the kernel's command line apart, [`machine`] is what the shell wants of the
+//! kernel, [`text`] has strings that may be refused memory. [`pattern`] has the bytes that `fill` writes and both sides check; [`verdict`] is what the checks
 //! have in common.
 //!
 //! All of it is safe code over `drivers` and a [`Machine`]. It runs unchanged on metal and on a

@@ -9,11 +9,7 @@ grantkit::entry!(main);
 
 async fn main(guest: Guest) {
     match @crate@::greet(guest.services(), DomId::DOM0, b"hello, dom0") {
-        Ok(page) => println!("shared a page with dom0: reference {}", gref(&page)),
+        Ok(page) => println!("shared a page with dom0: reference {}", page.gref()),
         Err(error) => println!("error: {error}"),
     }
-}
-
-fn gref<X: Platform>(page: &Export<X>) -> GrantRef {
-    page.grefs().next().expect("it has one page")
 }

@@ -6,6 +6,30 @@
 //! whoever wants to decide something does it in `drivers`, whoever wants to execute a hypercall
 //! does it in `kernel`.
 //!
+//! ```
+//! use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GrantStatus};
+//!
+//! // An operation as Xen takes it, its status poisoned: a field that Xen never touched is no success.
+//! let op = GnttabMapGrantRef {
+//!     host_addr: 0x1000,
+//!     flags: Gntmap::HOST_MAP | Gntmap::READONLY,
+//!     ref_: 8,
+//!     dom: 7,
+//!     status: GrantStatus::GENERAL_ERROR,
+//!     ..Default::default()
+//! };
+//! assert_eq!((size_of_val(&op), op.status.0), (32, -1));
+//! ```
+//!
+//! # Map
+//!
+//! * [`grant_table`], [`event_channel`], [`memory`], [`sched`], [`vcpu`], [`version`], [`hvm`],
+//!   [`callback`]: hypercalls, and what they take.
+//! * [`xen`], [`xen_x86_64`], [`features`], [`elfnote`], [`errno`]: what a guest finds when it boots,
+//!   and the numbers that all share.
+//! * [`io`]: the rings of the console's and xenstore's daemons, and libxenvchan's.
+//! * [`linux`]: the ioctls of Linux's grant devices and of its event channels.
+//!
 //! # Rules of this crate
 //!
 //! 1. No unsafe code, no logic, no dependency but `bitflags`.

@@ -84,6 +84,11 @@ impl<X: Platform> Export<X> {
         self.run.iter().map(Granted::gref)
     }
 
+    /// The reference of its first page, which is all of them for an export of one.
+    pub fn gref(&self) -> GrantRef {
+        self.run.first().map_or(GrantRef(0), Granted::gref)
+    }
+
     /// What the peer does with each page, in page order.
     pub fn states(&self) -> impl Iterator<Item = PeerState> {
         self.run.iter().map(|granted| self.service.0.table.peer_state(granted))

@@ -9,6 +9,21 @@
 //! named by the order in which they were seen. What may differ, and how, is in [`differences`]; who
 //! compares is not in here. The crate takes numbers and layouts from `xen-sys` and knows of neither
 //! system.
+//!
+//! ```
+//! // A transcript ends in a line that says how long it was.
+//! let last = conformance::last_line(1824);
+//! assert_eq!(last, format!("end scenarios={} lines=1824", conformance::all().count()));
+//! assert_eq!(conformance::lines_told(&last), Some(1824));
+//! // What may differ is a list, by scenario and step.
+//! let first = conformance::differences::expected()[0].line;
+//! assert!(conformance::all().any(|scenario| first.starts_with(scenario.name)));
+//! ```
+//!
+//! # Map
+//!
+//! [`all`] scenarios, each a [`Scenario`] that writes its lines by a [`Script`] on a [`System`];
+//! [`differences`] is what is expected to differ.
 #![no_std]
 
 extern crate alloc;

@@ -5,6 +5,19 @@
 //! two. `listen` reads the console of a guest that writes too much for that way; `plug` is the far
 //! end of a socket that a channel is carried to. `c/channel.c` is a program as anybody writes one
 //! on libxenvchan. `peer` and `costs` stand on Xen's other libraries, [`libxen`].
+//!
+//! ```
+//! use dom0::frame::{decode, encode};
+//!
+//! let line = encode("type.granter", b"status\n");
+//! assert_eq!(line, "type.granter status\\0a\n");
+//! assert_eq!(decode(line.as_bytes()), Some(("type.granter", b"status\n".to_vec())));
+//! ```
+//!
+//! # Map
+//!
+//! [`frame`] is the line's language; [`libxen`] and [`region`] are for programs on Xen's libraries.
+//! Each program is in `src/bin/`.
 
 pub mod frame;
 pub mod libxen;

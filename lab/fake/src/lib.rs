@@ -33,6 +33,13 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
+//! # Map
+//!
+//! [`World`], [`Guest`], [`Pair`]: what a test begins with. [`FakeXen`]: one domain's Xen, to make
+//! things go wrong and to look at. [`Task`]: what a guest does in [`World::run`]. [`Config`]: how
+//! big it is, and of which [`Mode`]. [`Fault`]: what Xen is to answer. [`heap`]: an allocator that
+//! refuses. [`explore`]: every moment at which the other side may step in.
+//!
 //! # What it refuses
 //!
 //! Grant entries, pins, maptrack, event channels and xenstore answer as Xen and its daemons do,

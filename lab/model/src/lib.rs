@@ -5,6 +5,20 @@
 //! one guest that grants to itself, on FakeXen and on a real Xen alike.
 //!
 //! A difference is a panic. It refuses to repair, to shrink or to judge: see [`run`].
+//!
+//! ```
+//! // Two hundred calls that the number 7 draws, on three guests of a fake Xen.
+//! let calls = model::sequence(7, 200);
+//! model::fake::run(&calls);
+//! assert_eq!(calls, model::sequence(7, 200), "a number draws the same calls each time");
+//! ```
+//!
+//! # Map
+//!
+//! * [`sequence`] draws calls, [`run`] makes and compares them, [`shrink`] finds the few that
+//!   matter of those that failed.
+//! * [`Stage`] is where they are made: `fake::run` has one, [`LoopBack`] is another.
+//! * `wild`, on FakeXen alone: bytes through Linux's faces, for the fuzzers.
 #![no_std]
 #![forbid(unsafe_code)]
 

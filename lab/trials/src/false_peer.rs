@@ -57,7 +57,7 @@ pub(crate) async fn lure<X: Platform>(services: &Services<X>, how: &str) -> Resu
     let gntalloc = services.gntalloc.open();
     let page = gntalloc.alloc(peer, Pages(1), Access::ReadWrite)?;
     let port = services.events.alloc_unbound(peer)?;
-    let gref = page.grefs().next().unwrap_or_default().0;
+    let gref = page.gref().0;
     let (gref, number) = match how {
         "silence" => {
             services.system.sleep_until(services.system.now() + NOTHING_NS).await;

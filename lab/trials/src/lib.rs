@@ -2,6 +2,26 @@
 //! programs in `bin/` boot it on a real Xen.
 //!
 //! Nothing of it is in the guest that people run.
+//!
+//! ```
+//! use fake_xen::{Config, World};
+//!
+//! // One scenario of the conformance tests as our guest runs it, here on a fake Xen.
+//! let guest = World::new().guest(1, Config::default());
+//! let scenario = conformance::all().next().expect("there are some");
+//! let lines = trials::conformance::run(scenario, &guest);
+//! assert!(lines.iter().all(|line| line.starts_with(scenario.name)));
+//! guest.assert_clean();
+//! ```
+//!
+//! # Map
+//!
+//! * [`conformance`]: Linux's system calls on our devices. [`model`]: random calls, compared with
+//!   the reference model.
+//! * [`exhaust`]: the last of everything. [`cycles`]: sharing, thousands of times.
+//! * [`hostile`]: a guest that means harm, and peers of the demo's that keep to its protocol up to
+//!   a point.
+//! * [`bench`](mod@bench): what each operation costs.
 #![no_std]
 
 extern crate alloc;

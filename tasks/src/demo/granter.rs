@@ -161,7 +161,7 @@ async fn run<X: Platform>(
         Ok(prepared) => prepared,
         Err(error) => return Ok(Err(error.into())),
     };
-    let gref = page.grefs().next().unwrap_or_default();
+    let gref = page.gref();
     post.say(format_args!("{VERSION} {peer} {call} {gref} {}", port.number())).await?;
     let late = services.system.sleep_until(services.system.now() + COMING_NS);
     if let Either::Second(()) = select(port.wait(), late).await

@@ -37,10 +37,12 @@ const LIBRARIES: [&str; 14] = [
     "-p", "drivers", "-p", "vchan", "-p", "linux", "-p", "trials", "-p", "tasks", "-p", "xen-sys",
     "--target", TARGET,
 ];
+/// The crates with features.
+const FEATURES: [&str; 6] = ["-p", "tasks", "-p", "model", "-p", "image"];
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 /// What must pass without running anything: a name, and cargo's arguments.
-const BUILDS: [(&str, &[&[&str]]); 7] = [
+const BUILDS: [(&str, &[&[&str]]); 8] = [
     ("fmt", &[&["fmt", "--check", "--", "--color", "never"]]),
     ("clippy host", &[&["clippy", "--all-targets"], &HOST, &DENY]),
     ("clippy kernel", &[&["clippy", "--examples", "--lib"], &KERNEL, &DENY]),
@@ -48,6 +50,8 @@ const BUILDS: [(&str, &[&[&str]]); 7] = [
     ("clippy libraries", &[&["clippy", "--lib"], &LIBRARIES, &DENY]),
     ("doc host", &[&["doc", "--no-deps"], &HOST]),
     ("doc kernel", &[&["doc", "--no-deps"], &KERNEL]),
+    // No link may lead to what another set of features has. The other crates have none.
+    ("doc without features", &[&["doc", "--no-deps", "--no-default-features"], &FEATURES]),
 ];
 
 /// `./run.sh test`

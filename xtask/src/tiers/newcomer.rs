@@ -3,12 +3,15 @@
 //!
 //! Every step is what a person would type. The folder has a blank in its name and goes in the end.
 
+mod guide; // the two guests of docs/guide.md
+mod refusals; // what can't work, each answered in one line
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::extent::Run;
 use crate::host::paths;
@@ -33,13 +36,19 @@ pub fn run(run: &Run) -> Result<Tally> {
         tally.made(name, &mut home, check, |_| String::new())
     };
     check("./run.sh new makes a crate", &|home| home.make())?;
-    check("a second time is refused in one line", &|home| home.make_again())?;
     check("cargo build --release", &|home| home.build())?;
     check("cargo host-test", &|home| home.host_test())?;
     check("cargo run boots it", &|home| home.cargo_run())?;
     check("./run.sh run boots the crate and an example side by side", &|home| home.side_by_side())?;
-    check("without entry! one line says what to add", &|home| home.without_entry())?;
-    check("without a flag the build says which", &|home| home.without_flag())?;
+    check("the guide's two guests are made as it says", &guide::make)?;
+    check("its test of both on a fake Xen", &guide::host_test)?;
+    for order in [["vault", "reader"], ["reader", "vault"]] {
+        let name = format!("the {} finds the {}, and they share", order[1], order[0]);
+        check(&name, &|home| guide::boot(home, order))?;
+    }
+    for (name, refusal) in refusals::ALL {
+        check(name, refusal)?;
+    }
     Ok(tally)
 }
 
@@ -68,8 +77,8 @@ impl Home {
         command
     }
 
-    fn cargo(&self, words: &[&str]) -> Result<String> {
-        logged("newcomer-cargo", self.typed(&self.guest(), "cargo", words), LIMIT)
+    fn cargo(&self, guest: &str, words: &[&str]) -> Result<String> {
+        logged("newcomer-cargo", self.typed(&self.0.join(guest), "cargo", words), LIMIT)
     }
 
     fn run_sh(&self, words: &[&str]) -> Result<String> {
@@ -86,22 +95,17 @@ impl Home {
         Ok(())
     }
 
-    fn make_again(&self) -> Result<()> {
-        let error = refused(self.run_sh(&["new", NAME]))?;
-        says(&error, "error: first-guest exists; give the path of a folder that is to be made")
-    }
-
     fn build(&self) -> Result<()> {
-        self.cargo(&["build", "--release"]).map(drop)
+        self.cargo(NAME, &["build", "--release"]).map(drop)
     }
 
     fn host_test(&self) -> Result<()> {
-        let said = self.cargo(&["host-test"])?;
+        let said = self.cargo(NAME, &["host-test"])?;
         says(&said, "test result: ok. 2 passed; 0 failed")
     }
 
     fn cargo_run(&self) -> Result<()> {
-        says(&self.cargo(&["run", "--release"])?, SHARED)
+        says(&self.cargo(NAME, &["run", "--release"])?, SHARED)
     }
 
     fn side_by_side(&self) -> Result<()> {
@@ -109,42 +113,11 @@ impl Home {
         says(&said, &format!("{NAME} | {SHARED}"))?;
         says(&said, "hello       | hello: shared a page with dom0")
     }
-
-    fn without_entry(&self) -> Result<()> {
-        let main = self.guest().join("src/main.rs");
-        let error = with_out(&main, "grantkit::entry!(main);", || self.run_sh(&["run", NAME]))?;
-        says(&error, "it has no entry: add `grantkit::entry!(main);` to its src/main.rs")
-    }
-
-    fn without_flag(&self) -> Result<()> {
-        let config = self.guest().join(".cargo/config.toml");
-        let flag = "\"-Crelocation-model=static\",";
-        let error = with_out(&config, flag, || self.cargo(&["build", "--release"]))?;
-        says(&error, flag)
-    }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// What a command says that fails once `part` is left out of a file, which is then as before.
-fn with_out(file: &Path, part: &str, command: impl Fn() -> Result<String>) -> Result<String> {
-    let whole = fs::read_to_string(file)?;
-    ensure!(whole.contains(part), "{} has no {part}", file.display());
-    fs::write(file, whole.replace(part, ""))?;
-    let said = refused(command());
-    fs::write(file, whole)?;
-    said
-}
-
-/// What a command says that must fail.
-fn refused(said: Result<String>) -> Result<String> {
-    match said {
-        Ok(_) => bail!("it was not refused"),
-        Err(error) => Ok(format!("{error:#}")),
     }
 }
 
