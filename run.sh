@@ -33,6 +33,14 @@ if ! mkdir -p "$folder" 2>/dev/null || [ ! -w "$folder" ]; then
     exit 1
 fi
 
+# A build on a full disk ends in words of the linker's.
+free="$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }')"
+if [ "${free:-1000}" -lt 200 ]; then
+    echo "error: $free MiB are free in $folder, and a build takes 4000: free some, or" \
+        "CARGO_TARGET_DIR=<folder> takes another one" >&2
+    exit 1
+fi
+
 target=x86_64-unknown-none
 if ! rustup target list --installed | grep -qx "$target"; then
     echo "adding Rust target $target"
@@ -41,4 +49,12 @@ fi
 
 # Not incrementally: a build that is interrupted would leave files with which no later one links
 # (https://github.com/rust-lang/rust/issues/81280).
-CARGO_INCREMENTAL=0 exec cargo run -q -p xtask -- "$@"
+export CARGO_INCREMENTAL=0
+[ -x "$folder/debug/xtask" ] || echo "building the host tool, which takes a minute or two, once"
+cargo build -q -p xtask || {
+    status=$?
+    cargo fetch -q --locked --offline 2>/dev/null ||
+        echo "error: crates are missing: the network is needed once, to fetch them" >&2
+    exit $status
+}
+exec cargo run -q -p xtask -- "$@"

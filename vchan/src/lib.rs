@@ -5,17 +5,33 @@
 //! port: embedded-io's `Read` and `Write`, packets, and views of the ring without a copy in
 //! between. A [`Buffered`] one lends bytes from memory of its own.
 //!
-//! ```no_run
-//! # use vchan::{Client, Error, Server, Sizes};
-//! # use drivers::{DomId, Platform, Services};
-//! # async fn both<X: Platform>(guest: Services<X>, peer: DomId) -> Result<(), Error> {
-//! let mut server = Server::new(guest.clone(), peer, "data/echo", Sizes::default())?;
-//! let mut stream = server.accept().await?;
-//! let mut bytes = [0; 512];
-//! while let n @ 1.. = stream.read(&mut bytes).await? {
-//!     stream.write_all(&bytes[..n]).await?;
-//! }
-//! stream.close().await
+//! ```
+//! use fake_xen::{Pair, Task};
+//! use vchan::{Client, Error, Server, Sizes};
+//!
+//! # {
+//! let Pair { world, alice, bob } = &Pair::new();
+//! let echo = async {
+//!     let server = Server::new(alice.services.clone(), bob.domid, "data/echo", Sizes::default());
+//!     let mut stream = server?.accept().await?;
+//!     let mut bytes = [0; 512];
+//!     while let n @ 1.. = stream.read(&mut bytes).await? {
+//!         stream.write_all(&bytes[..n]).await?;
+//!     }
+//!     stream.close().await
+//! };
+//! let ask = async {
+//!     let path = "/local/domain/1/data/echo";
+//!     let mut stream = Client::new(bob.services.clone(), alice.domid, path)?.connect().await?;
+//!     stream.write_all(b"hello").await?;
+//!     let mut bytes = [0; 5];
+//!     assert_eq!(stream.read(&mut bytes).await?, 5);
+//!     assert_eq!(&bytes, b"hello");
+//!     stream.close().await
+//! };
+//! let echo = async { assert_eq!(echo.await, Ok::<(), Error>(())) };
+//! let ask = async { assert_eq!(ask.await, Ok::<(), Error>(())) };
+//! world.run([Task::new(&alice.events, echo), Task::new(&bob.events, ask)]);
 //! # }
 //! ```
 //!
@@ -31,6 +47,13 @@
 //!
 //! What a channel needs of the machine is in [`Host`] and [`Bell`]; the services of a guest are
 //! one, and memory of another kind can be another.
+//!
+//! # Map
+//!
+//! * Both ends: [`Server`] and [`Client`], with [`Sizes`], each a [`Stream`] in the end.
+//! * A stream's halves: [`Sender`] and [`Receiver`], with views of the ring, [`Reserved`] and
+//!   [`Peeked`]; [`Buffered`].
+//! * What it runs on: [`Host`] and [`Bell`]; on a guest's services, [`GuestStream`].
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -23,6 +23,9 @@ const LIMIT_KIB: u64 = 320;
 /// What a guest of the lab may.
 const TRIAL_LIMIT_KIB: u64 = 384;
 
+/// Where the examples are.
+const EXAMPLES: &str = "kernel/examples";
+
 /// The image's kernel, for cargo.
 const KERNEL: [&str; 4] = ["-p", "image", "--bin", "grantkit"];
 /// Names stay in the file, debug information goes.
@@ -76,7 +79,15 @@ pub fn files() -> Result<Vec<PathBuf>> {
 
 /// The names of guests that the repository has: its examples, and the trials of the lab.
 pub fn names() -> Vec<String> {
-    let folders = ["kernel/examples", "lab/trials/src/bin"];
+    programs(&[EXAMPLES, "lab/trials/src/bin"])
+}
+
+/// Those of the examples.
+pub fn examples() -> Vec<String> {
+    programs(&[EXAMPLES])
+}
+
+fn programs(folders: &[&str]) -> Vec<String> {
     let files = folders.iter().filter_map(|folder| fs::read_dir(paths::root().join(folder)).ok());
     let stem = |file: PathBuf| Some(file.file_stem()?.to_string_lossy().into_owned());
     let mut names: Vec<String> =

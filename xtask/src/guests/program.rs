@@ -11,6 +11,7 @@ use object::LittleEndian;
 use object::elf::{FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
 use serde_json::Value;
+use strsim::jaro_winkler;
 
 use super::image;
 use crate::host::cargo::BUILD_LIMIT;
@@ -41,11 +42,21 @@ pub fn find(what: &str) -> Result<Program> {
         () if path.join("Cargo.toml").exists() => built(&path)?,
         () if path.is_dir() => bail!("{what} is a folder without a Cargo.toml"),
         () if path.exists() => path,
-        () => bail!("no guest `{what}`: it is no file, no crate, and none of {}", known.join(", ")),
+        () => bail!("no guest `{what}`: it is no file and no crate; {}", instead(what, &known)),
     };
     check(&elf).with_context(|| format!("{what} can't be booted"))?;
     let name = elf.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Program { name, elf })
+}
+
+/// What there is instead: the names that are near, or the examples.
+fn instead(what: &str, known: &[String]) -> String {
+    let near: Vec<&str> =
+        known.iter().map(String::as_str).filter(|name| jaro_winkler(what, name) > 0.8).collect();
+    match near[..] {
+        [] => format!("an example is one of {}", image::examples().join(", ")),
+        _ => format!("did you mean {}?", near.join(" or ")),
+    }
 }
 
 /// Builds a crate as its own configuration says; its one program.
@@ -68,7 +79,10 @@ fn built(folder: &Path) -> Result<PathBuf> {
     match (programs.pop(), programs.is_empty()) {
         (Some(program), true) => Ok(program),
         (None, _) => bail!("{name} builds no program: it has no src/main.rs and no [[bin]]"),
-        _ => bail!("{name} builds several programs: give the path of one's ELF file"),
+        (Some(one), false) => bail!(
+            "{name} builds several programs: give the path of one's ELF file, such as {}",
+            paths::shown(&one)
+        ),
     }
 }
 
@@ -149,6 +163,8 @@ mod tests {
     fn a_name_that_is_nothing_is_told_with_those_that_are() {
         let error = find("no-such-guest").unwrap_err().to_string();
         assert!(error.starts_with("no guest `no-such-guest`: "), "{error}");
-        assert!(error.contains("hello") && error.contains("share"), "{error}");
+        assert!(error.ends_with("; an example is one of hello, share"), "{error}");
+        let error = find("helo").unwrap_err().to_string();
+        assert!(error.ends_with("; did you mean hello?"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! One run at a time in a target folder: two would write the same logs and boot each other's files.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +11,7 @@ use nix::fcntl::{Flock, FlockArg};
 use super::paths;
 
 /// Set for a run that another one has started, and whose folder it is.
-const WITHIN: &str = "GRANTKIT_WITHIN";
+pub const WITHIN: &str = "GRANTKIT_WITHIN";
 
 /// That no other run is at work here, as long as it is kept.
 pub struct Alone(#[expect(dead_code, reason = "kept for its end")] Option<Flock<File>>);
@@ -24,10 +25,13 @@ impl Alone {
         if std::env::var_os(WITHIN).is_some() {
             return Ok(Self(None));
         }
-        let folder = paths::lab();
-        let file = fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(".lock")));
+        Self::in_folder(&paths::lab())
+    }
+
+    fn in_folder(folder: &Path) -> Result<Self> {
+        let file = fs::create_dir_all(folder).and_then(|()| File::create(folder.join(".lock")));
         let file = file.with_context(|| {
-            let shown = paths::shown(&folder);
+            let shown = paths::shown(folder);
             format!("cannot write to {shown}; CARGO_TARGET_DIR=<folder> takes another one")
         })?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -35,9 +39,9 @@ impl Alone {
             Err((_, Errno::EWOULDBLOCK)) => bail!(
                 "another run is at work in {}: wait for its end, or give this one a folder of its \
                  own: CARGO_TARGET_DIR=<folder>",
-                paths::shown(&folder)
+                paths::shown(folder)
             ),
-            Err((_, errno)) => bail!("cannot lock {}: {errno}", paths::shown(&folder)),
+            Err((_, errno)) => bail!("cannot lock {}: {errno}", paths::shown(folder)),
         }
     }
 }
@@ -45,4 +49,21 @@ impl Alone {
 /// Lets a command that this run starts work in the same folder.
 pub fn within(command: &mut Command) -> &mut Command {
     command.env(WITHIN, "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_run_in_a_folder_is_told_to_wait_or_to_take_another() {
+        let folder = std::env::temp_dir().join(format!("grantkit-alone-{}", std::process::id()));
+        let first = Alone::in_folder(&folder).unwrap();
+        let error = Alone::in_folder(&folder).err().unwrap().to_string();
+        assert!(error.starts_with("another run is at work in "), "{error}");
+        assert!(error.ends_with("CARGO_TARGET_DIR=<folder>"), "{error}");
+        drop(first);
+        Alone::in_folder(&folder).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -6,7 +6,7 @@
 //! step is told once, here.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::children::{Child, Event};
@@ -27,6 +27,9 @@ const WIDTH: usize = 240;
 
 /// A step that takes less has found its work done: 1 s.
 const QUICK_S: f64 = 1.0;
+/// What there is to do about a full disk.
+const FULL: &str =
+    ": no space is left on the device: free some, or CARGO_TARGET_DIR=<folder> takes another one";
 
 /// The clock of the step that runs.
 static CLOCK: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -124,8 +127,7 @@ pub fn logged(log: &str, mut command: Command, limit: Duration) -> Result<String
     let trouble = loop {
         match child.next(until)? {
             Event::Output(bytes) => {
-                file.write_all(&bytes)
-                    .with_context(|| format!("cannot write {}", paths::shown(&path)))?;
+                file.write_all(&bytes).map_err(|error| unwritten(&path, &error))?;
                 said.extend(bytes);
             }
             Event::Exited(status) if status.success() => {
@@ -136,8 +138,7 @@ pub fn logged(log: &str, mut command: Command, limit: Duration) -> Result<String
         }
     };
     let said = String::from_utf8_lossy(&said);
-    let full =
-        if said.contains("No space left on device") { ": no space left on device" } else { "" };
+    let full = if said.contains("No space left on device") { FULL } else { "" };
     bail!("{trouble}{full}\n{}", excerpt(&said, &path))
 }
 
@@ -145,7 +146,16 @@ pub fn logged(log: &str, mut command: Command, limit: Duration) -> Result<String
 pub fn create(path: &Path) -> Result<File> {
     fs::create_dir_all(path.parent().unwrap_or(path))
         .and_then(|()| File::create(path))
-        .with_context(|| format!("cannot write {}", paths::shown(path)))
+        .map_err(|error| unwritten(path, &error))
+}
+
+/// What to do about a file that can't be written.
+fn unwritten(path: &Path, error: &io::Error) -> anyhow::Error {
+    let shown = paths::shown(path);
+    match error.kind() {
+        ErrorKind::StorageFull => anyhow!("cannot write {shown}{FULL}"),
+        _ => anyhow!("cannot write {shown}: {error}; CARGO_TARGET_DIR=<folder> takes another one"),
+    }
 }
 
 /// The end of a log, indented and without control characters, and where the whole is.
@@ -184,6 +194,40 @@ fn started_clock(name: &str) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// What `logged` says, whose log is a file of this disk, or a full one.
+    fn told(log: &str, to: &str, line: &str) -> String {
+        let name = format!("{log}-{}", std::process::id());
+        let path = paths::lab().join(format!("{name}.log"));
+        fs::create_dir_all(paths::lab()).unwrap();
+        symlink(to, &path).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        let said = logged(&name, command, Duration::from_secs(60));
+        fs::remove_file(&path).unwrap();
+        said.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_full_disk_is_one_line_that_says_what_to_do() {
+        let ours = told("full", "/dev/full", "echo hello");
+        assert!(ours.starts_with("cannot write "), "{ours}");
+        let theirs = told("theirs", "/dev/null", "cat /etc/hostname >/dev/full");
+        assert!(theirs.starts_with("exit status: "), "{theirs}");
+        let advice =
+            "no space is left on the device: free some, or CARGO_TARGET_DIR=<folder> takes";
+        for said in [ours, theirs] {
+            assert!(said.lines().next().unwrap().contains(advice), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_told_with_the_way_out() {
+        let error = create(Path::new("/proc/nowhere/x.log")).unwrap_err().to_string();
+        let (what, way) = ("cannot write /proc/nowhere/x.log: ", "CARGO_TARGET_DIR=<folder> takes");
+        assert!(error.starts_with(what) && error.contains(way), "{error}");
+    }
 
     #[test]
     fn an_excerpt_is_the_end_without_control_characters() {

@@ -1,17 +1,20 @@
 //! What a newcomer gets wrong: each is one line that says what, and what to do.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail, ensure};
 
-use super::{Home, NAME, says};
+use super::{Home, LIMIT, NAME, says};
+use crate::host::alone::WITHIN;
 use crate::host::paths;
+use crate::host::steps::logged;
 
 /// A mistake, and whether it's answered.
 type Refusal = (&'static str, &'static dyn Fn(&Home) -> Result<()>);
 
-pub(super) const ALL: [Refusal; 9] = [
+pub(super) const ALL: [Refusal; 10] = [
     ("a path that exists is refused", &|home| {
         told(
             home,
@@ -52,19 +55,79 @@ pub(super) const ALL: [Refusal; 9] = [
         })
     }),
     ("an unknown word is answered with the near ones", &|home| {
-        told(home, &["smok"], "error: no command `smok`; did you mean smoke?")
+        told(home, &["smok"], "error: no command `smok`; did you mean smoke or soak?")
+    }),
+    ("a second run beside this one is told to wait", &|home| {
+        let mut command = home.typed(&home.0, &run_sh(), &["build"]);
+        command.env_remove(WITHIN).env("CARGO_TARGET_DIR", paths::target());
+        told_by(command, "error: another run is at work in ")
     }),
     ("a guest that there isn't is answered with those that are", &|home| {
-        told(home, &["run", "helo"], "no guest `helo`: it is no file, no crate, and none of ")
+        told(
+            home,
+            &["run", "helo"],
+            "no guest `helo`: it is no file and no crate; did you mean hello?",
+        )
     }),
 ];
 
+/// What this machine may be like. Each is provoked in a namespace of its own, where there may be
+/// one; the folder is named by the variable `at`.
+pub(super) const MACHINES: [(&str, &str, &str); 3] = [
+    (
+        "a full disk is told before anything is built",
+        "mkdir -p small && mount -t tmpfs -o size=8m none small &&
+         CARGO_TARGET_DIR=$PWD/small exec \"$RUN\" help",
+        "error: 8 MiB are free in ",
+    ),
+    (
+        "a checkout that can't be written is told with the way out",
+        "unset CARGO_TARGET_DIR; mount --bind \"$ROOT\" \"$ROOT\" &&
+         mount -o remount,ro,bind \"$ROOT\" && exec \"$RUN\" help",
+        "error: cannot write to target; CARGO_TARGET_DIR=<folder> takes another one",
+    ),
+    (
+        "without a network it's told that it's needed once",
+        "mkdir -p empty && CARGO_HOME=$PWD/empty CARGO_TARGET_DIR=$PWD/empty/target \
+         CARGO_NET_RETRY=0 exec \"$RUN\" help",
+        "error: crates are missing: the network is needed once, to fetch them",
+    ),
+];
+
+/// Whether this machine lets us have namespaces.
+pub(super) fn has_namespaces(home: &Home) -> bool {
+    let mut command = home.typed(&home.0, "unshare", &["-rmn", "true"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|end| end.success())
+}
+
+/// Runs lines of a shell in namespaces of their own, without a network; they fail and say `words`.
+pub(super) fn provoked(home: &Home, lines: &str, words: &str) -> Result<()> {
+    let mut command = home.typed(&home.0, "unshare", &["-rmn", "sh", "-c", lines]);
+    let rustup = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
+    let rustup = rustup.or_else(|| Some(std::env::home_dir()?.join(".rustup")));
+    command.env("RUN", run_sh()).env("ROOT", paths::root());
+    command.env("RUSTUP_HOME", rustup.unwrap_or_default());
+    told_by(command, words)
+}
+
+fn run_sh() -> String {
+    paths::root().join("run.sh").to_string_lossy().into_owned()
+}
+
 /// A command fails, and says `words` in one line.
-fn told(home: &Home, command: &[&str], words: &str) -> Result<()> {
-    let said = refused(home.run_sh(command))?;
-    says(&said, words)?;
-    let errors = said.lines().filter(|line| line.trim_start().starts_with("error: "));
-    ensure!(errors.count() == 1, "it's not one line: {said}");
+fn told(home: &Home, typed: &[&str], words: &str) -> Result<()> {
+    one_line(&refused(home.run_sh(typed))?, words)
+}
+
+fn told_by(command: Command, words: &str) -> Result<()> {
+    one_line(&refused(logged("newcomer-run", command, LIMIT))?, words)
+}
+
+fn one_line(said: &str, words: &str) -> Result<()> {
+    says(said, words)?;
+    // Cargo's own words may come before.
+    let last = said.lines().rfind(|line| line.trim_start().starts_with("error: "));
+    ensure!(last.is_some_and(|line| line.contains(words)), "it's not the last error: {said}");
     Ok(())
 }
 
