@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # The front door: ./run.sh <what>; without a word, the demo.
 set -euo pipefail
 # Paths that are given count from where the caller stands.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The size of this domain: memory given back to Xen and taken again, as the toolstack asks.
 //!
 //! A change is whole or it is undone: whatever Xen or the guest's own use of memory leaves short,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a kernel hands to the services when it boots, once: Xen, and the pages Xen made for it.
 //!
 //! A [`Boot`] is a token. Services that were brought up twice would write the same grant entries,

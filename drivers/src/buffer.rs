@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory of our own that nobody else maps: the local side of a grant copy.
 //!
 //! Xen knows memory by its machine frames, so a copy needs pages whose frames are known; any

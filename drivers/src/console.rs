@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console: a ring that a daemon in dom0 serves, or Xen's own in dom0's place.
 //!
 //! Nothing is lost when the ring is full: what doesn't fit waits in a backlog of ours. Who can

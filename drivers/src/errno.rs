@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Error numbers: what a caller of the services gets, with the names that people know.
 
 use core::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why a call of a service failed: the seed's errno, and Xen's status where Xen refused.
 
 use core::convert::Infallible;

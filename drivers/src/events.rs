@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event channels, 2-level: 4,096 ports, one bit of news each.
 //!
 //! An event carries no data and no count. Xen sets the port's pending bit; [`Events::dispatch`]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! gntalloc: allocates pages and grants them to another domain.
 //!
 //! The service behind `/dev/xen/gntalloc` (seed: gntalloc 2011), with two faces. A [`Device`] hands

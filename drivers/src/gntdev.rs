@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! gntdev: maps pages that other domains have granted.
 //!
 //! The service behind `/dev/xen/gntdev` (seed: gntdev 2007), with two faces. References are first

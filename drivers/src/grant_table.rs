@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Our grant table: version 1, grown on demand, ended by compare-and-swap and nothing else.
 //!
 //! Granting writes an entry and costs no hypercall. Xen marks an entry while the peer maps it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The seam to Xen: one method per operation that is used.
 //!
 //! A method takes the ABI structs by `&mut` (a slice where Xen takes a batch), makes one

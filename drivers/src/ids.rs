@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Numbers from outside, as types that say what they prove.
 //!
 //! A [`DomId`] is a domain that a grant can be given to; whether it exists is Xen's to say. A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Grantkit decides about grants, event channels, the console and xenstore.
 //!
 //! No hypercall and no address is in here: the crate sees Xen through [`Hypervisor`] and memory

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lists that grow, or say that they can't.
 //!
 //! Whether there is room for an item is looked at once more before it is added: so the compiler

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The seam to memory: pages of ours, and address space that holds none.
 //!
 //! Words used here and in the kernel:

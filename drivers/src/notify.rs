@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Unmap notification: a byte to clear and an event to send when pages are let go of.
 //!
 //! [`UnmapNotify`] is what the typed devices take, [`NotifyRequest`] what a device by plain indices

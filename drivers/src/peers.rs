@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How domains that know nothing of each other find each other, through xenstore.
 //!
 //! Whoever wants to be found [publishes](publish) a node below its own part of the tree, such as

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The one place in this crate where addresses are touched.
 //!
 //! Everything around it is safe code over these types. [`pages`] reads, writes and frees pages of

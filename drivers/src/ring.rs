@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A stream of bytes from one domain to another through shared pages.
 //!
 //! The first page holds the two indices, which run free, and two marks that say who waits; the

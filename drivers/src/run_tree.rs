@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finds a run of free indices: the index space of a device, or addresses.
 //!
 //! A bit for each index, and a segment tree over words of 64; each node knows the free run at its

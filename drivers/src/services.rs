@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Everything a guest needs, brought up in order: events, console, xenstore, grants, devices.
 //!
 //! A step that fails ends the boot with one line that names it: a guest without a grant table has

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an export and a mapping have in common: a range of bytes that another domain shares.
 //!
 //! The other domain may change any byte at any moment. So nothing here hands out a reference:

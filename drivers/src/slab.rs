@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Values by small numbers: a number is free again once its value was taken out.
 //!
 //! Every call costs the same however many there are. Growing can fail and says so. An empty slab

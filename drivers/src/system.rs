@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an application gets of Xen: what does no harm in any hands.
 
 use core::future::Future;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Turns: a task whose other side is always ahead never has to wait, and would keep the other
 //! tasks from running. It counts what it moves, and after so much of it lets them.
 

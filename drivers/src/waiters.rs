@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who waits for something: all are woken, however many there are, and none of it under a lock.
 //!
 //! A waker is somebody else's code: cloned, woken or dropped, it may call whatever it likes, also

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Words that somebody else writes, too: Xen, a daemon or a peer, at any moment.
 //!
 //! A protocol on such words is a function over [`Word`], so that one text runs on the pages

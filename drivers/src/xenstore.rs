@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xenstore: the tree of small values that the toolstack and all guests share.
 //!
 //! A request is a message on a ring that a daemon serves; its answer carries the same number, so

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The heap: the hot paths ask it for nothing, and what a call costs does not grow with what is
 //! live.
 

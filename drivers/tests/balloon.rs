@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The domain's size: whole changes, or none; nothing that is in use goes, nothing leaks, whatever
 //! Xen, the page tables and the heap refuse.
 

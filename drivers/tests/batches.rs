@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Batches in which Xen answers late, wrongly or not at all.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the other end of a channel of bytes does between any two accesses of an end: no byte is
 //! read before it was written or written over before it was read, and nobody waits for ever.
 

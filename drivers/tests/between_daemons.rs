@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the daemons of the console and of xenstore do between any two accesses to their rings.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen and a peer do between any two accesses to the bits of event channels.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a peer does between any two accesses to a grant entry: it maps what is granted to it, as
 //! it is granted, or nothing.
 

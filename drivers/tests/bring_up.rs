@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bringing the services up on a Xen that lacks something.
 
 use drivers::{Call, Errno, Limits, Services};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console: nothing is lost, in both places, whatever the daemon does.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console while the heap refuses: any request once, or all of them. Nothing is lost.
 
 use std::cell::Cell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! docs/contract.md: its tables are narrow, and each row's tests are named and there.
 #![cfg(not(miri))]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grant copy: what may be copied where, what each segment's status is, and what is refused whole.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A xenstore daemon that answers out of order, twice, or to what it can't have seen: each request
 //! gets its own answer, once, and the stream stays whole.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event channels: no event is lost, and a peer's end is noticed.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen may answer besides "okay": nothing leaks, the error names it, the service goes on.
 
 mod common;

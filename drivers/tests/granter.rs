@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a granter's calls leave: room, notices, references, whatever becomes of them.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! gntalloc by plain index: what each call does, and the order in which its errors are found.
 
 mod common;

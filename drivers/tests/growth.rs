@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The grant table grows, or can't: at whatever frame and for whatever reason, what was granted
 //! stays granted, nothing leaks, and the next try is as good as the first.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Values that go in any order, values that are forgotten, and very many of them.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a mapper's calls by index change, and what they leave alone.
 
 mod common;

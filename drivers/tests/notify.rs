@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Unmap notification on both devices: what is cleared, what is sent, and when.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Both sides let go, in every order that there is, and a peer dies between any two steps.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory: every call survives the refusal of any request, and leaves nothing.
 
 mod common;

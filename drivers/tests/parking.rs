@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pages that only the peer holds: tried a few at a time, all of them in turn, and charged until
 //! they are back.
 

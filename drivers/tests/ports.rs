@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Ports: who holds one, and what it begins and ends with.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Nodes for one reader, who may come later: he can read them, whichever daemon serves.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A domain's number serves again: the new domain gets nothing of what was the old one's, and the
 //! old one's values, wherever they are still held, touch nothing of the new one.
 

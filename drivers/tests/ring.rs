@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The shared ring: whole in order through any sizes, rung only when somebody waits, and closed
 //! against indices that can't be.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The life of a shared page: allocated, reserved, mapped, unmapped, ended, parked, reaped.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Several reservations of one device: each call touches the pages of its own.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A peer or a daemon that is always ahead leaves other tasks of the guest their turn.
 
 use std::cell::Cell;

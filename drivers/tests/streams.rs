@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who prints, reads or sends, and who has to be told.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pages that Xen will not unmap: kept, counted and charged, tried again, and gone at last.
 
 mod common;

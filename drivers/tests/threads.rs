@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Two guests on two processors: each runs in a thread of its own, and Xen sees all they do.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A caller who makes the same call again after Xen refused it, once and twice: it finds what the
 //! first left, and in the end nothing is left.
 

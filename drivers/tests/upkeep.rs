@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a guest does beside its application costs nothing while there is nothing of it to do.
 
 mod common;

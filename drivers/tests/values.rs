@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the typed values say of themselves, and what is in their bytes.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Wakers are somebody else's code: whatever one calls when it's cloned, woken or dropped, nothing
 //! hangs and nobody misses what he waits for.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xenstore, against a daemon that answers as the real one does to a guest, and against one that
 //! doesn't.
 

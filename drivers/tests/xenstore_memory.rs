@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xenstore without memory: whatever request to the heap is refused, and wherever a future is
 //! dropped, nothing panics, and nothing of ours is left open at the daemon.
 

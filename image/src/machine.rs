@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the shell of `tasks` needs of the machine it runs on.
 
 use grantkit::{Crash, Guest, power};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest that `xl create` starts: the shell, with the command line as its first script.
 #![no_std]
 #![no_main]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which flags a kernel needs besides those that Cargo carries, and what to say if some are
 //! missing.
 

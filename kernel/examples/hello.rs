@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A whole guest: shares a page with dom0 for ten seconds and says under which reference.
 #![no_std]
 #![no_main]

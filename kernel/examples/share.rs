@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What README.md shows: shares a page with dom0 for as long as the guest runs.
 #![no_std]
 #![no_main]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Crashes on demand, to see that each protection holds and that the dump names the culprit.
 //!
 //! Each really does the bad thing. One that comes back reports that nothing stopped it.

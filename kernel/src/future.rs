@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Futures in boxes, as the executor takes them.
 #![expect(unsafe_code, reason = "an allocation that may fail is unsafe in stable Rust")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an application gets from the kernel.
 
 use alloc::borrow::Cow;

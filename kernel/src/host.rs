@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What stands in for the metal on the host: enough for an application to compile there.
 //!
 //! Text goes to standard output, and the end of the domain is a panic. All else takes a `Guest` or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hypercall: one instruction, which the mode chooses, counted by its kind.
 //!
 //! Relies on the 64-bit ABI (docs/guest-guide/x86/hypercall-abi.rst): number in RAX, arguments in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grantkit: a 64-bit guest of Xen, PV or PVH, that shares memory with others, as a library.
 //!
 //! A guest is this crate and one async function:

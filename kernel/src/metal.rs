@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What touches the machine and is the same in both modes: all of it is there under Xen only.
 //! `host.rs` stands in elsewhere; what is of one mode alone is in `pv` and `pvh`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How Xen runs the guest.
 
 /// How Xen runs the guest: what `type` says in xl's configuration. An image is good for both.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end of the domain: powered off, rebooted or crashed, with the console drained first.
 //!
 //! On the host each of these panics, and says which end it was.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What most guests need: `use grantkit::prelude::*;`.
 //!
 //! All of it is elsewhere in this crate under the same name. It brings no name that a program is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is of a 64-bit PV guest alone: a kernel in ring 3, whose page tables change by hypercall.
 //!
 //! Page tables are mapped read-only; Xen accepts nothing else.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is of a PVH guest alone: a kernel in ring 0 of a hardware container, with page tables and
 //! descriptor tables of its own, and guest-physical addresses.
 //!

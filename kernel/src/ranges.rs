@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Ranges of addresses that are free, for the window.
 //!
 //! The lowest that fits is taken, so that page tables serve again. Giving back never fails: the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The door for people who test Xen itself: the seam, with everything that it can break.
 #![expect(unsafe_code, reason = "the door is unsafe to go through")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the clock makes of Xen's numbers: time that never goes backwards.
 //!
 //! The numbers are Xen's and are not believed: whatever they are, a time comes out, at once.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The seam to Xen: one hypercall is one line. `metal/memory/seam.rs` is the seam to memory.
 //!
 //! Nothing is decided here. On the host a [`Xen`] can't be made, so the same lines compile there

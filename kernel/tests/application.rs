@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An application's own logic, as its author tests it: generic over what it runs on, on FakeXen.
 
 use fake_xen::{Config, FakeXen, World};

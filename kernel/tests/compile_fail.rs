@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What safe code can't have: the files in `compile-fail/` must not compile.
 
 #[test]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the documents show as programs is what the tests compile and boot.
 
 use std::fs;
@@ -19,7 +20,9 @@ fn program<'a>(document: &'a str, heading: &str) -> &'a str {
 #[test]
 fn the_program_of_the_readme_is_the_example_that_boots() {
     let (readme, example) = (text("README.md"), text("kernel/examples/share.rs"));
-    let (about, rest) = example.split_once('\n').expect("lines");
+    // The licence's line, and the one that says what it is.
+    let (_, lines) = example.split_once('\n').expect("lines");
+    let (about, rest) = lines.split_once('\n').expect("lines");
     assert!(about.starts_with("//! What README.md shows"), "{about}");
     assert_eq!(program(&readme, "## A guest of your own"), rest);
 }

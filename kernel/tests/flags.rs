@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the build script says about the flags of a kernel.
 
 #[path = "../build/flags.rs"]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The two devices as Linux's ABI has them: `ioctl`, `mmap`, `munmap`, `close`.
 //!
 //! For code that speaks that ABI. Thin: it decodes, calls the service, encodes; every rule is the

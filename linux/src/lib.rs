@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Linux's face of the grant devices, and the calls of Xen's libraries, over Grantkit's services.
 //!
 //! For code that was written for Linux, and for the comparison with Linux. Thin: it decodes,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The calls of libxengnttab and libxengntshr, under their own names.
 //!
 //! The same promises: a map is all or nothing and contiguous, an unmap is of the whole, an

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The devices as Linux's ABI has them: numbers, layouts, addresses, and what is EFAULT.
 
 mod common;

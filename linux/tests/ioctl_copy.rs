@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! GRANT_COPY as an ioctl: segments and memory by address, and what is refused whole.
 
 mod common;

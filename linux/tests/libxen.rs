@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The libraries' calls: all or nothing, side by side, and without the libraries' leaks.
 
 mod common;

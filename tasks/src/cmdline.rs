@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The kernel command line: options, then a script.
 //!
 //! Words before the first `--` are options, `key=value`; what follows it is a script, commands

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The demo: two guests find each other through xenstore and show sharing, step by step.
 //!
 //! The granter leads and the mapper follows; each prints on its own console how each step went.

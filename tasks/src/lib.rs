@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the guest does once it is up.
 //!
 //! * [`shell`]: commands to share, map, look and wait, from the kernel command line and the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the shell needs of the kernel besides the seam of `drivers`.
 
 use log::LevelFilter;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Manners towards the toolstack: what xl asks for is acknowledged, and done or declined.
 //!
 //! xl writes a word into a node; the guest acknowledges it by emptying the node (`node`), and only

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bytes that `fill` writes, a SplitMix64 stream, and the CRC-32 that `sum` takes.
 //!
 //! Programs on the other side of a share make and check the same bytes with it. Everything goes

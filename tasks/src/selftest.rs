@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The selftest: one domain grants pages to itself, maps them, and rings its own bell.
 //!
 //! Loop-back needs no second guest and goes through all of Xen's checks, so one domain can test

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The shell: everything that the guest can do, for people at the console and for programs.
 //!
 //! The script of the kernel command line runs first, then what is typed. Every command ends in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Words for people: a string that can fail to grow, for whatever a user can make long; lists; and
 //! the log.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The results of checks: why one failed, how many did, and whether anything is left behind.
 
 use core::fmt::{self, Write};

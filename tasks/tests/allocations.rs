@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The heap refuses: every request once, and all of them. Each command still has its one result
 //! line, nothing is left behind, and the guest can be ended.
 

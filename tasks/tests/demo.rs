@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The demo: two guests with each other, and with what becomes of a peer that dies.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The demo in a world that does it no favours: errors, nonsense, floods, and peers that lie.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest itself: its options, its help, its start and its end.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Commands of a script, and what they do: every ok line.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The selftest on a Xen that keeps its word, and on one that does not.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xl mem-set`: the guest's size follows `memory/target`, and one line says what became of it.
 
 mod common;

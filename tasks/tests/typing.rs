@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is typed at the console: editing, history, interrupts, and input in a hurry.
 
 mod common;

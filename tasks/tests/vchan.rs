@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Channels at the shells of two guests.
 #![cfg(feature = "channels")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The shell's view of xenstore, and the guest's manners towards xl.
 
 mod common;

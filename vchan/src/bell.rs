@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a stream needs of its event channel, and of the clock.
 
 use drivers::Error;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A stream with a buffer of its own to read from, so that bytes can be lent: from private memory,
 //! never from the ring.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end that finds the pages, checks what they claim, and maps them.
 //!
 //! What xenstore says may be old: a server that is gone or between two clients. So what doesn't

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest's services as the machine of channels.
 
 use alloc::vec::Vec;

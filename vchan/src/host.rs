@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a server and a client need of the machine: shared pages, ports and xenstore.
 //!
 //! [`drivers::Services`] is one host. An implementor for another kind of memory writes no protocol.

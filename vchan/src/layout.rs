@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The shared page, and what its orders say about where the rings are.
 //!
 //! public/io/libxenvchan.h has it so; numbers are little-endian:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Byte channels between two domains, on the wire what libxenvchan has.
 //!
 //! A [`Server`] shares a page and two rings with one peer and says in xenstore where they are; a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What both directions of a stream have in common: the shared page, the event channel, and
 //! whether the peer is there.
 

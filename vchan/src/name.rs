@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Channels by name: no domain has to know the other's number.
 //!
 //! A client publishes its wish at `data/vchan/<name>/wanted`, for all to read; a listener finds it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The steps of both ends, in every order that memory orders allow.
 //!
 //! Bytes of the ring are relaxed atomics here: one that is read before it was written, or written

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where a channel is published: below a path, as libxenvchan has it.
 //!
 //! A path without a leading slash is relative to the own domain's, at either end: xenstore reads it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end of a ring that reads. Each step bears the name of its label in `vchan.tla`, where it
 //! begins with `recv_`; `ReceiverRead` there is [`Receiver::data`] and what is done with the data.
 

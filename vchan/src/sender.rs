@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end of a ring that writes. Each step bears the name of its label in `vchan.tla`, where it
 //! begins with `sender_`; `SenderWrite` there is [`Sender::room`] and what is done with the room.
 

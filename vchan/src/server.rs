@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end that shares the pages and says where they are.
 //!
 //! Each client gets pages and a port of its own: what one leaves behind is none of the next one's.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A stream: both halves of an open channel, and its pages and port.
 
 use core::pin::pin;

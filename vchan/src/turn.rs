@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Turns: a task whose peer is always ahead never has to wait, and would keep the other tasks of
 //! its executor from running. So it lets them after each ring's worth of bytes.
 

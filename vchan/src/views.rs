@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Views of a ring: bytes are put into it and taken out of it where they are, in pieces and in any
 //! order, without a buffer in between. They copy; nothing of the ring is lent, since the peer may
 //! write it at any moment.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Servers and clients: who waits for whom, one client after the other, restarts, many at once.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A peer that means harm ends its own channel and nothing else: one error, nothing left, nobody
 //! waiting for ever.
 

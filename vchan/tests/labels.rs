@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A test for each label of `vchan.tla`: what the other end does between any two accesses of the
 //! step and around it, and what goes wrong without the step.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The heap: messages ask it for nothing, and whatever request of a connect is refused, it's an
 //! error that leaves nothing.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Channels by name, between guests that know nothing of each other.
 
 mod common;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a stream promises its users, between two honest ends.
 
 mod common;

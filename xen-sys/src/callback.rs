@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `callback.h`: where Xen enters the guest, other than by a trap.
 
 use bitflags::bitflags;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `elfnote.h`: notes in the image that tell the domain builder how to load it.
 //!
 //! A note's owner is `Xen`; a number is 4 or 8 bytes, a string ends in NUL.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `errno.h`: the errors of hypercalls, and of xenstore.
 
 c_enum! {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `event_channel.h`: event channels in the two-level layout, and the operations on them.
 //!
 //! A port is the local number of one end of a channel. 0 is never a port.

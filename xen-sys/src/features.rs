@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `features.h`: what `XenVersionOp::GET_FEATURES` reports.
 
 /// Number of 32-bit words that there are to ask for.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `grant_table.h`: the grant table (version 1) and the operations on it.
 //!
 //! The words of this file: the *granter* lets another domain use a frame and writes a grant entry;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `hvm/`: guests in a hardware container, PVH ones among them.
 
 pub mod hvm_op;

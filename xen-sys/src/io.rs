@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The headers below `io/`: rings that a guest shares with the daemons of the control domain, and
 //! with other guests.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Raw ABI of the Xen hypervisor and of Linux's Xen devices, as far as Grantkit uses them.
 //!
 //! This crate transcribes public C headers: layouts, numbers, names. Xen's are modules of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Linux's public headers for its Xen devices: what `ioctl` and `mmap` on them take.
 //!
 //! No hypercall takes any of this. It is here for whoever speaks Linux's ABI, on either side.

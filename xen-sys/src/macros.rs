@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The two macros behind rules 7 and 8 of the crate.
 
 /// Asserts a struct's size, the offset of every field, and that no byte lies between fields.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `memory.h`: a domain's memory.
 
 c_enum! {

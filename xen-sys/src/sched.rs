@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `sched.h`: giving up the CPU, waiting for events, ending the domain.
 
 c_enum! {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `vcpu.h`: operations on one's own virtual CPUs, the timers among them.
 
 use bitflags::bitflags;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `version.h`: which Xen this is and what it can do.
 
 /// Bytes of the answer to [`XenVersionOp::EXTRAVERSION`], a C string.

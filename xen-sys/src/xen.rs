@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xen.h`: hypercall numbers, page tables, virtual interrupts, and the pages a guest starts with.
 //!
 //! The header is long, so its structs stand in three files below this one; all is re-exported here.

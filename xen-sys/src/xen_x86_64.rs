@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `arch-x86/xen-x86_64.h` and `arch-x86/xen.h`: what is particular to a 64-bit x86 guest.
 
 use core::sync::atomic::AtomicU64;

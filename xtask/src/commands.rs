@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line: a word for each command, and one for each tier.
 
 mod attach; // a person at the guests' consoles

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What several tiers and commands do with guests.
 
 pub mod config; // xl configurations

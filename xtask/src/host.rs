@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! This machine: nothing in here knows of Xen or of guests.
 
 pub mod alone; // one run at a time

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What guests must have said, and how checks are counted. Text only: no process, no file.
 
 pub mod bench; // what each operation costs

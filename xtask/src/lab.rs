@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xen in QEMU: with one guest in dom0's place (`alone`), or with a Linux dom0 whose xl creates
 //! guests (`running`).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grantkit's host tool, behind `./run.sh <what>`.
 //!
 //! It fetches and unpacks Xen, builds the guests, boots them in QEMU and judges what their consoles

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What of ours can panic or abort in the image, and the lists that say why none of it happens.
 //!
 //! `lab/panics.txt` has each place where a panic of ours may begin: every `core::panic::Location`

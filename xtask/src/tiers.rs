@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tiers: what is checked on a real Xen.
 //!
 //! A tier is its file in this folder, its `mod` and row here, and its row in docs/testing.md. The

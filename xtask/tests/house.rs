@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What holds for every file or every crate of the repository, and breaks unnoticed.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who prints and waits for room, in the order in which they came.
 //!
 //! Without it one who needs little room would always be ahead of one who needs much.

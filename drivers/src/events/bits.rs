@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bits of event channels, 2-level, and what is done to them beside Xen, which sets them.
 //!
 //! Xen's part, for the order of ours: it sets a port's pending bit; unless that was set or the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bits of event channels beside Xen, in every order that memory allows.
 
 use core::sync::atomic::Ordering;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One holder of an open port: sends, waits, asks who is at the other end.
 
 use core::future::poll_fn;

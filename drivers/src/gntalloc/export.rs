@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The typed device: pages granted to one peer, owned by one value.
 //!
 //! What the seed answers with EBUSY or EINVAL can't be written here: an [`Export`] is ended by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The device by plain indices: the calls of the seed, and their errors.
 //!
 //! A page is *listed* while its index names it, and *used* while anything local holds it: the index

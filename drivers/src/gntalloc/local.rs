@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A local user of granted pages, as mmap makes one on a device by plain indices.
 
 use core::ops::Range;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pages that only the peer holds: kept until it lets go, and tried again a few at a time.
 //!
 //! They stay charged to the limit, otherwise a peer could make us pin any amount (seed bug GA24).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! GRANT_COPY: Xen copies between a granted page and memory of ours, without mapping.
 //!
 //! Every segment is checked before the first byte moves. Local memory has to be pages whose

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The typed device: reservations of its own, up to a limit.
 //!
 //! It has no index space: what it reserves is a value, and the value is all that can name it.

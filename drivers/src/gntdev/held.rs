@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A region in somebody's hands: what a reservation and a mapping have in common.
 //!
 //! Whoever lets go of one gives it to the service, which keeps pages that Xen won't unmap and tries

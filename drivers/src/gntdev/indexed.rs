@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The device by plain indices: the calls of the seed, and mappings named by their address.
 //!
 //! For code that was written for Linux's device and for the ioctl face. An address means something

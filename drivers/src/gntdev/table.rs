@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An index space of gntdev: which index is reserved, which is mapped, and for whom.
 //!
 //! Index `i` is page `i` of the device's [`Window`]: a fixed address, so that any run of reserved

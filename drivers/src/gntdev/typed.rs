@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! References reserved, mapped, and given back.
 //!
 //! Mapping consumes a [`Reservation`], unmapping a [`Mapping`]: mapping over a live mapping,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The grant table's protocols beside a peer who maps, in every order that memory allows.
 
 use core::sync::atomic::Ordering;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which references are free, and what is known of those that are not: one dense table.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exact counts of what the guest did: the figures behind every claim about performance.
 //!
 //! Relaxed atomics, so that counting costs one instruction and needs no lock. A count is a

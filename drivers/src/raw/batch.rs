@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Batches of map operations: mapped all or none, and unmapped by their handles.
 //!
 //! An operation is kept for as long as its page may be mapped. Xen's status and handle are read in

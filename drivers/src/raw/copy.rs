@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One batch of `GNTTABOP_copy`: Xen copies between granted pages and pages of ours.
 //!
 //! A page of ours is named by its machine frame, which Xen writes to whoever holds it; so the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `GNTST_eagain`: the granter's page is on its way back from swap or from being shared.
 //!
 //! Xen asks the caller to try again; for ever would let a granter hold us up, so the tries are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is to be done when shared pages are let go of: a byte to clear and an event to send.
 //!
 //! A notice belongs to the pages that its byte lies in, and is taken back before they go. It lies

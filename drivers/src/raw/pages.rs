@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reading, writing and scrubbing pages of ours that a peer may be mapping.
 //!
 //! A [`Page`] proves that the memory is there and is ours; the peer may write it at any moment,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pages of other domains side by side, mapped as a whole: what a reservation owns.
 //!
 //! A region has its own addresses and its own map operations. Once it's mapped, an access is a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pages given back to Xen and taken from it, a batch at a time.
 //!
 //! A page that leaves is one of the allocator's free ones, so that nobody has it and no grant entry

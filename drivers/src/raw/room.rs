@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lists that are made longer at once.
 //!
 //! `Vec::resize` asks the heap by itself, and aborts without memory; here whoever asks is told.

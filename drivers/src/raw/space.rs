@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Address space of which every reservation has a part of its own.
 //!
 //! One slot for all of a service, so that a part costs no call of the seam. Parts are taken lowest

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A window of address space, and the map operations of every page in it: what a device by plain
 //! indices has.
 //!

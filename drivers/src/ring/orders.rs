@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ring's protocol between two ends, in every order that memory allows.
 
 use alloc::boxed::Box;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Words for loom, which runs a protocol in every order that memory orders allow; and for Miri,
 //! which has a seed for each.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Messages as bytes: a header of four words, and a payload of at most 4096 bytes.
 
 use alloc::vec::Vec;

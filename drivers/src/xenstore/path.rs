@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Paths: their limits, checked before anything is sent, and whose node one is.
 //!
 //! Which characters and slashes are allowed is xenstore's to say; a zero byte would be a frame of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests that are tried again while xenstore is busy, or while memory is short.
 
 use crate::memory::Platform;

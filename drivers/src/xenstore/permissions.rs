@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Permissions as xenstore writes them: a letter and a domain's number.
 
 use alloc::vec::Vec;

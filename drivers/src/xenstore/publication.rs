@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Nodes of ours that one other domain may read, or all, for as long as we keep them.
 //!
 //! C xenstored drops a permission for a domain that is not there when it is set, and does not find

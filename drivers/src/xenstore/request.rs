@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A request as a future: issued when there is room, done when its answer is there.
 
 use alloc::sync::Arc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The connection's state: what is to be sent, what is being received, what was answered.
 //!
 //! Nothing here waits. [`State::pump`] moves bytes as far as the rings let it, and is called by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Transactions: several requests that happen together or not at all.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Watches: xenstore says when something at or below a node changes.
 //!
 //! An event says that there is something to look at, no more: one that waits in the queue already

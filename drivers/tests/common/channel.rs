@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A channel of bytes from Alice to Bob, whatever carries it: what tests of rings are written
 //! against, so that they run on every ring there is.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The numbers of the two guests, and what tests of several files look at.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A waker that calls in whenever it's cloned, woken or dropped, and tests that fail where it would
 //! hang.
 #![expect(unsafe_code, reason = "a waker that calls in when it's cloned or dropped needs a vtable")]

@@ -9,3 +9,4 @@ fn taking_the_consoles_port_does_not_compile(events: Events<FakeXen>) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -9,3 +9,4 @@ fn bringing_services_up_twice_with_one_boot_does_not_compile(boot: Boot<FakeXen>
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

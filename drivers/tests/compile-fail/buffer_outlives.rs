@@ -14,3 +14,4 @@ fn a_segment_that_outlives_its_buffer_does_not_compile(
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -18,3 +18,4 @@ fn a_second_copy_of_a_value_does_not_compile(
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

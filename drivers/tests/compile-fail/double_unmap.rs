@@ -9,3 +9,4 @@ fn double_unmap_does_not_compile(mapping: Mapping<FakeXen, ReadOnly>) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -9,3 +9,4 @@ fn letting_go_of_a_page_of_an_export_by_its_index_does_not_compile(device: Devic
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

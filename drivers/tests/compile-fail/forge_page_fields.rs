@@ -7,3 +7,4 @@ fn making_a_page_of_its_parts_does_not_compile() {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -9,3 +9,4 @@ fn making_a_shared_page_without_unsafe_does_not_compile(xen: FakeXen, page: &Sha
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -8,3 +8,4 @@ fn giving_a_page_back_without_unsafe_does_not_compile(xen: FakeXen, page: Page) 
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

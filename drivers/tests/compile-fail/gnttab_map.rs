@@ -10,3 +10,4 @@ fn asking_xen_to_map_unmap_or_copy_without_unsafe_does_not_compile(xen: FakeXen)
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

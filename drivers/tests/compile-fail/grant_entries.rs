@@ -8,3 +8,4 @@ fn reaching_the_grant_entries_without_unsafe_does_not_compile(xen: FakeXen) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

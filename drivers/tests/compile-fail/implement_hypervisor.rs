@@ -9,3 +9,4 @@ impl Hypervisor for Mine {}
 fn implementing_hypervisor_without_unsafe_does_not_compile(_: Mine) {}
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

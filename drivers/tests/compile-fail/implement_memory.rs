@@ -9,3 +9,4 @@ impl Memory for Mine {}
 fn implementing_memory_without_unsafe_does_not_compile(_: Mine) {}
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

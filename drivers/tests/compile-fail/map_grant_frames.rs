@@ -8,3 +8,4 @@ fn mapping_grant_frames_without_unsafe_does_not_compile(xen: FakeXen) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -9,3 +9,4 @@ fn mapping_over_a_live_mapping_does_not_compile(reservation: Reservation<FakeXen
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -13,3 +13,4 @@ impl MapAccess for Mine {
 fn an_access_of_ones_own_does_not_compile(_: Mine) {}
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -8,3 +8,4 @@ fn giving_address_space_back_without_unsafe_does_not_compile(xen: FakeXen, slot:
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -9,3 +9,4 @@ fn a_typed_value_of_a_device_by_index_does_not_compile(device: IndexDevice<FakeX
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

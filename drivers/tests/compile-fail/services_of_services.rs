@@ -12,3 +12,4 @@ fn a_second_service_on_the_same_xen_does_not_compile() {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

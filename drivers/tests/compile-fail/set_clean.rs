@@ -7,3 +7,4 @@ fn calling_a_page_clean_does_not_compile(mut page: Page) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

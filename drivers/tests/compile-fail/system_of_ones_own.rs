@@ -8,3 +8,4 @@ fn making_a_system_of_a_xen_does_not_compile(xen: FakeXen) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

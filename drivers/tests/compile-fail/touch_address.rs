@@ -13,3 +13,4 @@ fn touching_an_address_without_unsafe_does_not_compile(xen: FakeXen) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -11,3 +11,4 @@ fn unmapping_a_mapping_by_its_address_does_not_compile(
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -12,3 +12,4 @@ fn removing_part_of_a_reservation_by_its_index_does_not_compile(
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

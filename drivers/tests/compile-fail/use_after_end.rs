@@ -10,3 +10,4 @@ fn use_of_an_ended_export_does_not_compile(export: Export<FakeXen>) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -10,3 +10,4 @@ fn use_after_unmap_does_not_compile(mapping: Mapping<FakeXen, ReadWrite>) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

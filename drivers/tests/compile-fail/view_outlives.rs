@@ -11,3 +11,4 @@ fn a_view_that_outlives_its_mapping_does_not_compile(mapping: Mapping<FakeXen, R
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

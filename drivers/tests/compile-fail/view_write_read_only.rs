@@ -11,3 +11,4 @@ fn write_through_a_view_of_a_read_only_mapping_does_not_compile(
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

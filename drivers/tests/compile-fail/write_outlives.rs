@@ -10,3 +10,4 @@ async fn writing_to_a_publication_that_is_gone_does_not_compile(node: Publicatio
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -9,3 +9,4 @@ fn write_through_a_read_only_mapping_does_not_compile(mapping: Mapping<FakeXen, 
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

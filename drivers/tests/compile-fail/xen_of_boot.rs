@@ -9,3 +9,4 @@ fn taking_xen_out_of_a_boot_does_not_compile(boot: Boot<FakeXen>) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -15,3 +15,4 @@ fn taking_xen_out_of_the_services_does_not_compile(
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

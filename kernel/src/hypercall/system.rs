@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scheduler and timers.
 #![expect(unsafe_code, reason = "hypercalls")]
 

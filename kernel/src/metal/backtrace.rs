@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who called whom, by the chain of frame pointers.
 //!
 //! Relies on `-Cforce-frame-pointers`: RBP points at the caller's RBP, with the return address

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the mode's entry to the first task.
 #![expect(unsafe_code, reason = "hands over the memory that the builder left free")]
 

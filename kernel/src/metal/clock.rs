@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Time: Xen's system time, the wall clock, and the alarm that ends an idle wait.
 //!
 //! System time counts nanoseconds since the host booted. Xen publishes a base and a scale for

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Output that works from the first instruction to the last.
 //!
 //! A domU has a ring; in dom0's place there is Xen's own console. Early text is written there at

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The executor and the idle loop: run to completion, events looked for between tasks.
 //!
 //! embassy-executor's raw executor with a pender of ours. Its tasks can't be generic, so each

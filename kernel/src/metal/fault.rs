@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What memory protection is there to stop. Each function really does it.
 #![expect(unsafe_code, reason = "the point is to break the rules")]
 

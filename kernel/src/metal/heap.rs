@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The heap: `linked_list_allocator` on memory set aside at boot.
 //!
 //! An eighth of the domain's memory, at least 256 KiB and at most 64 MiB. It never takes a frame

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The image in memory: the bounds that `grantkit.ld` sets.
 #![expect(unsafe_code, reason = "the linker's symbols are foreign statics")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The two ways in which Xen runs a guest, and which of them this one is.
 //!
 //! The image has an entry point for each (`pv/entry.rs`, `pvh/entry.rs`). The one that Xen enters

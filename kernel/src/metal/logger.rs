@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The backend of the crate `log`: one line per message, on the console.
 
 use log::{LevelFilter, Log, Metadata, Record};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory of a 64-bit guest: frames, page tables, address space.
 //!
 //! Words, after xen/include/public/xen.h and xen/include/xen/mm.h:

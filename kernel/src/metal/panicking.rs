@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a panic does: says where, shows the callers, and ends the domain as crashed.
 #![expect(unsafe_code, reason = "RBP is read by an instruction")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The last hypercall.
 
 use xen_sys::sched::ShutdownReason;

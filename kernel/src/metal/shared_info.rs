@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The page that Xen and the domain share: pending events, the clock.
 //!
 //! It's mapped at a fixed address once there are page tables for that; until then there is no

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The last step of the boot: the services, the executor, the application.
 #![expect(
     unsafe_code,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Names for addresses: the symbol table that the domain builder loads behind the image.
 //!
 //! Relies on the note BSD_SYMTAB and on the layout of elf_load_bsdsyms (xen/common/libelf/

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Timers of tasks: the driver behind the crate embassy-time.
 //!
 //! One tick is one nanosecond of system time. The queue takes wakers of any kind (not only those

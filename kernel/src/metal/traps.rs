@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What becomes of an exception, however Xen or the processor entered the guest.
 //!
 //! The stubs of `pv/traps` and `pvh/traps` make a [`frame::TrapFrame`] and call

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The first instructions of a PV guest, on the one-page stack that the domain builder made.
 //!
 //! Relies on the state at entry (xen/include/public/xen.h, "Start of day"): RSI is the address

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hypercalls that a PV guest alone has: page tables, and where Xen enters the guest.
 #![expect(unsafe_code, reason = "hypercalls that change what addresses mean")]
 

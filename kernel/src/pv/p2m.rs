@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which machine frame is behind a PFN, and which PFN a machine frame is.
 //!
 //! For the frames that the domain was started with the builder made a list; those that come later

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! W^X: text is executable and nothing else is, nothing that is executable or constant is writable.
 //!
 //! The builder maps everything readable, writable and executable. Set here, once: text R-X,

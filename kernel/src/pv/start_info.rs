@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a domain builder tells a PV guest.
 //!
 //! Both builders (tools/libs/guest/xg_dom_x86.c, xen/arch/x86/pv/dom0_build.c) place, in this order

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exceptions and events: tells Xen where to enter the guest.
 //!
 //! Events do nothing there: the idle loop looks for them (`metal/executor.rs`).

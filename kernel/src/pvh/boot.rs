@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the 32-bit entry to the boot that both modes share.
 //!
 //! Relies on the state at entry (docs/misc/pvh.pandoc in Xen's source): flat 32-bit segments, paging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # A PVH guest's first instructions: from 32 bits without paging to 64 bits at the linked address.
 #
 # One level 2 table maps the first GiB by pages of 2 MiB. Two tables above it show that at address 0,

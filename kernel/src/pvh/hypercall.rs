@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hypercalls of a PVH guest, and those that it alone has: parameters, and pages of Xen's.
 #![expect(unsafe_code, reason = "hypercalls")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The [`Interface`] of a PVH guest.
 #![expect(unsafe_code, reason = "an implementor of the kernel's own seam")]
 

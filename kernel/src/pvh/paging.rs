@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The page tables: made by `entry.s`, protected here, changed by plain stores.
 #![expect(unsafe_code, reason = "page tables are written by address")]
 

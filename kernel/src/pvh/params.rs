@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the parameters of a ring must be: a page's number and a port, looked at before they are
 //! believed.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rings of the console and of xenstore, which are behind all memory.
 //!
 //! Both must be there from the first line on, before there is a frame for a table: each has an entry

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen's builder tells a PVH guest, looked at before it's believed.
 //!
 //! The builder (tools/libs/guest/xg_dom_x86.c) puts hvm_start_info, the list of modules, the command

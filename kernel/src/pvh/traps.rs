@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exceptions and events: the descriptor tables of a PVH guest.
 //!
 //! Exceptions have a stack of their own, so that one leaves a dump whatever became of the main stack.

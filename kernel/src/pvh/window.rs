@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest-physical addresses behind the window: where pages of Xen's and of others appear.
 //!
 //! They begin behind all that the memory map names and end where the processor's addresses do. What

@@ -11,3 +11,4 @@ fn again(xen: Xen) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

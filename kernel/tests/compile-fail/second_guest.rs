@@ -7,3 +7,4 @@ fn guest(services: Services<Xen>, spawner: Spawner) -> Guest {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -4,3 +4,4 @@
 fn main() {
     let _ = grantkit::Spawner(loop {});
 }
+// SPDX-License-Identifier: MIT OR Apache-2.0

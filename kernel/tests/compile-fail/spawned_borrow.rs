@@ -8,3 +8,4 @@ async fn start(guest: Guest) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -10,3 +10,4 @@ fn take(guest: &Guest) {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -3,3 +3,4 @@
 fn main() {
     let _: grantkit::Xen = Default::default();
 }
+// SPDX-License-Identifier: MIT OR Apache-2.0

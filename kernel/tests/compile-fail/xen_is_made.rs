@@ -4,3 +4,4 @@
 fn main() {
     let _ = grantkit::Xen(loop {});
 }
+// SPDX-License-Identifier: MIT OR Apache-2.0

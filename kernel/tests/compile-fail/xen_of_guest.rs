@@ -7,3 +7,4 @@ fn steal(guest: &Guest) -> Xen {
 }
 
 fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An ioctl's argument as bytes.
 //!
 //! Little-endian, as the only machine that both systems run on. What lies where, `xen-sys` says.

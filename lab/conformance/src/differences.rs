@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where Linux and Grantkit differ, line by line, and why.
 //!
 //! One line of `differences.txt` is one of a transcript:

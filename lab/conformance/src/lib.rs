@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Scenarios on the two grant devices, written once and run on Linux's and on ours.
 //!
 //! A [`Scenario`] makes calls and prints one line for each: `<scenario> <step> <call> -> <result>`.

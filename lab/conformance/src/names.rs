@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What scenarios hold: files, indices, references and addresses, under names that don't depend on
 //! the system.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scenarios, by topic. They avoid only what would bring Linux down.
 
 mod alloc;

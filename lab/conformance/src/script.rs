@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What one scenario does: its calls, each with a line of the transcript, and the names it has
 //! given.
 //!

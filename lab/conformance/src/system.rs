@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a scenario sees: system calls of Linux's shape, and what is needed to watch their effects.
 
 /// An error number, positive. Xen's list has Linux's numbers, and but for ENOTTY all that the two

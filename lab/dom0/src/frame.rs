@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Frames: what travels on the serial line between the lab's dom0 and whoever drives it.
 //!
 //! A frame is one line, `<channel> <bytes>`: the channel has no blank, and of the bytes those that

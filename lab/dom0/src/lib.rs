@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The Linux side of Grantkit: programs that run in dom0, and what their callers share with them.
 //!
 //! `agent` is the first process of the lab's dom0: it brings Xen's daemons up, runs `xl` and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xen's own libraries, as any program in dom0 uses them: libxengnttab, which has xengntshr too,
 //! and libxenevtchn.
 //!

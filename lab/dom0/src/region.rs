@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pages that another domain shares: every access is atomic, since it may write at any time.
 #![expect(unsafe_code, reason = "memory that a library has mapped")]
 

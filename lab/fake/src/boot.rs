@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the fake hands to the services of a domain when it boots.
 #![expect(unsafe_code, reason = "a boot is a promise")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console of the fake: a daemon that empties the ring, and somebody who types.
 
 use core::sync::atomic::Ordering;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `GNTTABOP_copy` of the fake: Xen's answers in the order in which it gives them.
 //!
 //! Stricter than Xen in one thing: a frame of the caller's own that is free panics.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One domain of the fake: what it is started with, and what Xen knows of it.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

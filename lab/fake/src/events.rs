@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event channels of the fake, 2-level.
 
 use core::sync::atomic::Ordering;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Faults that a test asks for: any status at any position of a batch, the hypercall's own, memory
 //! that is short, and a peer who acts in the middle of a call.
 

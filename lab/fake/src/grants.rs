@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grants of the fake: pins and maptrack, and Xen's answers in the order in which it gives them.
 //!
 //! Source: xen/common/grant_table.c as described in the comments; statuses that were seen on a

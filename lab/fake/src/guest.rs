@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests that are up, and what most tests begin with: pages shared, pages mapped, a channel.
 
 use std::ops::Deref;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A heap that counts what the guests ask for, and refuses the request that a test names.
 //!
 //! For tests that a hot path asks for nothing, and that every call survives the refusal of any

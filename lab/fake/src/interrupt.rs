@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What another domain does in the middle of a call, at a moment that a test chooses.
 
 use core::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! FakeXen: a Xen for tests on the host, stricter than the real one.
 //!
 //! A guest of one's own has this crate as its one dev-dependency: what it does with the services is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory of the fake: frames of bytes, page tables by address, address space.
 //!
 //! A PVH guest's tables are made once: address space without memory leads to guest-physical

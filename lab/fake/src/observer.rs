@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen, a daemon or another domain does between two accesses of a guest's to memory that
 //! they share, at moments that a test chooses.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A domain's size on the fake: frames that go back to Xen, and come.
 //!
 //! What Xen lets pass panics: giving back a frame that is still mapped at its place, that a live

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs guests side by side, on virtual time.
 //!
 //! A guest is polled only after it was woken, as on metal: a wake-up that gets lost is a test that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The seam on FakeXen: each method finds the domain in its world, and faults that a test
 //! injected come first.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tree of the fake's xenstore: nodes, permissions, transactions, quotas.
 //!
 //! Source: docs/misc/xenstore.txt, and what the C daemon of Xen 4.17 answers to a guest. A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xenstore's daemon in the fake: rings, requests, watches; and what a test makes go wrong.
 //!
 //! It works between the guests' turns, as a daemon in dom0 does, and moves at most so many bytes

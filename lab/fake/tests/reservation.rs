@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What FakeXen panics on when a guest changes its size: what a real Xen would let pass, and what
 //! would be seen much later.
 #![expect(unsafe_code, reason = "breaks the promises of the seam, to be found out")]

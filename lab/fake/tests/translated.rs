@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A PVH guest on FakeXen: where grants are mapped, and what panics because a real Xen would let
 //! it pass, or end the domain for it.
 #![expect(unsafe_code, reason = "breaks the promises of the seam, to be found out")]

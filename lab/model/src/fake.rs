@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The calls on FakeXen: by three guests that come and go, or by one that grants to itself.
 
 use alloc::vec::Vec;

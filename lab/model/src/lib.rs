@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A reference model of gntalloc and gntdev, and random calls that are compared with it after each.
 //!
 //! The model says what the contract says, by the plainest means. The rig carries each call out on

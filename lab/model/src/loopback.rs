@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One guest that grants to itself and maps its own grants: what any Xen can be asked, without a
 //! second guest.
 //!

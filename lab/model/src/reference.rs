@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The reference model: what the contract says, by the plainest means.
 //!
 //! Lists and maps, searched from end to end; no handle of Xen's, no cache, no lazy anything but

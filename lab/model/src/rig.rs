@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Carries an operation out on the services and on the model, and compares the two.
 //!
 //! An operation is eight bytes, and every eight bytes are one: which call, by whom, and with what,

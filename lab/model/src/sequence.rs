@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Random operations from a seed: the same ones everywhere.
 
 use alloc::vec::Vec;

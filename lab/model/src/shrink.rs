@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Makes a failing sequence short: leaves out what it can while the failure stays.
 
 use alloc::vec::Vec;

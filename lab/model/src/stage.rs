@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where the calls are made: who is there, and what Xen allows them.
 
 use drivers::memory::Platform;

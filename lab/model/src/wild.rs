@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Wild bytes through the ioctl and the libraries' faces: any command, any argument, any address.
 //!
 //! What is checked is what the fake checks (it panics on an access to memory that is not there),

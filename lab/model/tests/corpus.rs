@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the fuzzers have found interesting, replayed.
 
 use std::path::Path;

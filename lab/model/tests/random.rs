@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A million random calls by several handles in several domains, against the reference model.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What each operation costs, in instructions: a guest in dom0's place that grants to itself.
 //!
 //! Under `-icount shift=0` the time stamp counter counts instructions, Xen's and the guest's. Each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scenarios of the `conformance` crate, run on our devices through the face that speaks
 //! Linux's ABI.
 //!

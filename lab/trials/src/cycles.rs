@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sets sharing up and takes it down thousands of times; each time all is exactly as before.
 //!
 //! One domain grants to itself. A cycle opens both devices and an event channel, shares 1 to 64

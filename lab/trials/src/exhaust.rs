@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The last grant, the last mapping and the last event channel: each gives the error that the
 //! contract says, everything else goes on working meanwhile, and one that is freed serves again.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Peers in the demo that keep to the protocol up to a point, and then don't.
 //!
 //! [`lure`] is a granter and [`call`] a mapper; `how` names what they do wrong. Both go on until

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest that means harm and is told at its console what to do.
 //!
 //! It does what honest code never does: rewrites grant entries behind the grant table's back,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests that test. What each does is in this library, which the host tests on FakeXen; the small
 //! programs in `bin/` boot it on a real Xen.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Random calls of a guest that grants to itself, compared with the reference model after each.
 //!
 //! For an image of its own, on a real Xen that allows one frame of grant entries and one of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bench on FakeXen: every row is there, nothing is left behind, and what fails is told.
 
 use std::sync::atomic::{AtomicU64, Ordering};

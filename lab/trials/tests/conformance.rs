@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scenarios on FakeXen: each leaves nothing behind, and says what it has always said.
 //!
 //! `BLESS=1` writes the golden file anew, for a change that is meant.

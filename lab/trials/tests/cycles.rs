@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Thousands of cycles leave nothing; and what is left behind by a Xen that fails is told.
 
 #[path = "../../../tasks/tests/common/mod.rs"]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is scarce is used up and given back; a Xen that says otherwise than it must, and a count
 //! that drifts, are told.
 

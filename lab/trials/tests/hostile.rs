@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The hostile guest does what it says: an attack that is none would prove nothing.
 
 #[path = "../../../tasks/tests/common/mod.rs"]

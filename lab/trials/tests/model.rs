@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The random calls of a guest that grants to itself, on FakeXen, as an image makes them on a real
 //! Xen.
 

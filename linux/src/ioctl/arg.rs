@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An ioctl's argument: bytes that were checked to hold its structure.
 
 use drivers::{Errno, Error};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! GRANT_COPY as an ioctl: segments, and the memory they name, by address.
 //!
 //! Addresses of a file are those of pages that others own, which Xen copies to and from for

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `/dev/xen/gntalloc` as a file.
 //!
 //! Pages of ours that are shared don't lie side by side, so an address here is a number of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `/dev/xen/gntdev` as a file.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! libxengntshr: shares pages of ours.
 
 use super::request_of;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! libxengnttab: maps pages that others have granted.
 
 use alloc::vec::Vec;

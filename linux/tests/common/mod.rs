@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An ioctl's argument, and the files that tests of several files open.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The agent: keys, and what each request is answered (draft-ietf-sshm-ssh-agent).
 //!
 //! What is unknown, malformed or refused is answered with SSH_AGENT_FAILURE and changes nothing.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An ssh-agent in a guest of its own: private keys are here, and whoever uses them is elsewhere.
 //!
 //! [`agent`] decides what each request of the agent protocol is answered, [`service`] carries

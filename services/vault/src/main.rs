@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest: keys in 8 MiB of its own, and a channel to the domain that uses them.
 //!
 //! The command line may name that domain: `peer=<domid>`; without, it's dom0.

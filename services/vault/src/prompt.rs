@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What can be typed at the guest's console: `vault new [<comment>]` makes a key that has never been
 //! anywhere else, `vault list` shows the public halves.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests and answers over byte channels, each with its length in four bytes before it.
 //!
 //! A request that is too long is answered with SSH_AGENT_FAILURE, and its channel ends: what would

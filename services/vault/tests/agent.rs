@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What each request of the agent protocol is answered.
 
 mod common;

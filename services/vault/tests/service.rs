@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests and answers over a channel between two guests, and what is left of them.
 
 mod common;

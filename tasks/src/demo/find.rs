@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How granter and mapper find each other through xenstore.
 //!
 //! Each has one node below its own `data/` that all domains may read. Values are decimal numbers of

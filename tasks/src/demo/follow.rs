@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mapper's side of the steps: does what the granter asks and prints how it went.
 
 use core::pin::pin;

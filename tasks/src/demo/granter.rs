@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The granter: serves one mapper after the other, for as long as the guest runs.
 //!
 //! `demo granter` starts the service and waits for its first run; the service goes on in the

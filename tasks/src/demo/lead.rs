@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The granter's side of the steps: what it asks the mapper, and how it checks the result.
 //!
 //! A step is one or more turns, each a question to the mapper: [`Lead::before`] prepares the

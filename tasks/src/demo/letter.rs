@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The messages that the two exchange: a kind, two arguments, and grant references.
 //!
 //! In its box a letter is 68 words of 32 bits, little-endian: the kind, the number of references,

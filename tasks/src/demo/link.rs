@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The control page with its two letter boxes, and the event channel beside it.
 //!
 //! The granter asks and the mapper answers. Questions are numbered from 1, and an answer repeats

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mapper: looks for a granter, does what it asks, and starts again if it vanishes.
 
 use drivers::memory::Platform;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The demo's steps and sizes, for both sides and for whoever checks their output.
 
 /// How much the demo does.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What both sides print: a line for each step.
 
 use core::fmt::{self, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why the demo, or one run of it, ended early.
 
 use core::fmt;

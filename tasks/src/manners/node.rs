@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A node that the toolstack writes words into, and the guest empties.
 //!
 //! A word is read and the node emptied in one transaction, so that a word which is written in

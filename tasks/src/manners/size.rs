@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's size: `xl mem-set` writes it to `memory/target`, in KiB.
 //!
 //! What became of it is one line on the console. A target that is no size, above maxmem, below what

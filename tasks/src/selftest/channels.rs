@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks of event channels: both ends are ours.
 
 use drivers::Access;

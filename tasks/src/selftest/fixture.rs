@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the checks work with: open devices, and counts from before.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks from the granter's side.
 
 use drivers::gntdev::{ReadOnly, ReadWrite};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks from the mapper's side.
 
 use drivers::gntdev::{MapAccess, Mapping, ReadOnly, ReadWrite, Reservation};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A command's arguments, taken one by one.
 //!
 //! Nothing is guessed: a missing, extra or malformed argument, an overflow included, is EINVAL

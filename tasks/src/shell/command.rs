@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finding a command by its name, and similar names where there is none.
 
 use core::fmt::{self, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What each command does. All of them are methods of the shell.
 
 pub(crate) mod checks;

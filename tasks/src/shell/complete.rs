@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tab: what the word before the cursor can become, by what the table says of it.
 
 use core::fmt::Write;

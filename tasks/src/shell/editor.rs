@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The line editor: plain text out, whatever comes in.
 //!
 //! The cursor goes back by backspaces and forth by printing what stands there, so that no escape

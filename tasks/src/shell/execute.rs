@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Running one command, from its line to its result line.
 
 use core::fmt::Write;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lines that were typed before, up to a number of bytes.
 
 use alloc::collections::VecDeque;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Typed input: read from the console at once, kept until the shell asks for it.
 //!
 //! Reading the console never waits for a command, so a Ctrl-C is seen while one runs. Beyond

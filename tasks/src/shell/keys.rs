@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Keys, from the bytes that a terminal sends for them.
 //!
 //! Unknown escape sequences are swallowed whole. An ESC with nothing of a sequence behind it means

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The shares and maps that the shell holds, by id.
 //!
 //! Ids count up from 1 over both kinds and are never used again.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of the command line, which `set` changes while the guest runs.
 
 use drivers::Services;

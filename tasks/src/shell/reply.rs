@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A command's result: a line of keys, or an error line with an errno and Xen's status.
 
 use core::fmt::{self, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A session: options, script, then what is typed, line by line.
 
 use core::fmt::Write;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What commands work on, and how they wait.
 
 use alloc::vec::Vec;

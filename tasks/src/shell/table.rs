@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every command: its words, its arguments, and what runs it. A new one is a row here and a
 //! function in `commands`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The parts of a line: words between blanks, and numbers, decimal or 0x-hex.
 
 /// What separates words.

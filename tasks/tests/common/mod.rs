@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests with a shell, in a world that a test can type into.
 
 #![allow(dead_code, reason = "each test file uses some of it")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a guest logs, kept for its test: a guest runs in its test's own thread.
 
 use std::cell::RefCell;

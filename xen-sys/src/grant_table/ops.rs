@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `grant_table.h`: the arguments of the operations.
 
 use super::GrantStatus;

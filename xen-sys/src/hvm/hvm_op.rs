@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `hvm/hvm_op.h`: operations on a guest in a hardware container.
 
 use super::params::HvmParam;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `hvm/params.h`: parameters of a guest in a hardware container.
 
 c_enum! {

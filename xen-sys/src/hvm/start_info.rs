@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `arch-x86/hvm/start_info.h`: what a PVH guest starts with.
 
 use crate::xen::Sif;

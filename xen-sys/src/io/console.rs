@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `io/console.h`: the page shared with the console daemon.
 
 use core::sync::atomic::{AtomicU8, AtomicU32};

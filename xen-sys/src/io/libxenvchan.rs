@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `io/libxenvchan.h`: the page that the two ends of a byte channel share.
 
 /// The consumer's and the producer's index of one ring. They run freely over 32 bits.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `io/xs_wire.h`: the page shared with the xenstore daemon, and the messages on it.
 
 use crate::errno::Errno;

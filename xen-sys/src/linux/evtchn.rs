@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xen/evtchn.h`: commands of `/dev/xen/evtchn`. Each that binds a port returns its number.
 
 use super::ioc;

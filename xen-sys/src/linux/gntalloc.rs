@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xen/gntalloc.h`: commands of `/dev/xen/gntalloc`, the device that grants.
 //!
 //! An index counts bytes in a file's own space, a multiple of 4096 for each page; `mmap` takes it

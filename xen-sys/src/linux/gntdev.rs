@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xen/gntdev.h`: commands of `/dev/xen/gntdev`, the device that maps what others grant.
 //!
 //! An index counts bytes in a file's own space, 4096 to a grant; `mmap` takes it as its offset.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `linux/mman.h` and `asm-generic/mman-common.h`: arguments of `mmap`.
 
 /// Protection: the memory can be read.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xen.h`: changing page tables.
 
 use bitflags::bitflags;

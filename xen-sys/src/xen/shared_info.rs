@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xen.h`: the page that a domain and Xen share.
 
 use crate::xen_x86_64::{ArchSharedInfo, ArchVcpuInfo, XEN_LEGACY_MAX_VCPUS};

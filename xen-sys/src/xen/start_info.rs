@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xen.h`: the page that tells a guest what it has.
 
 use bitflags::bitflags;

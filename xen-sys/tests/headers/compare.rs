@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a table names things: once in Rust and once in C, a row for each value.
 
 /// How a family of constants is spelled in C.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Compares this crate with Xen's and Linux's C headers, as a C compiler sees them.
 //!
 //! `table` and `linux` name every struct, field and constant once in Rust and once in C. From them

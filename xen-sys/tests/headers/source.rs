@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finds the public items in this crate's source, by the shape that rustfmt gives them.
 
 use std::collections::BTreeSet;

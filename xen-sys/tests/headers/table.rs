@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table of Xen's headers: every struct, field and constant, and what C calls it.
 
 use crate::Row;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A person at the guests' consoles.
 //!
 //! Keys go to one guest at a time, and its output comes back; one key changes to the other guest,

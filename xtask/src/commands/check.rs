@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The whole test: format, lints, documentation, host tests, Miri, what can panic or abort in
 //! the image, whether a release is the same wherever it's built, every tier on Xen in its small
 //! form.

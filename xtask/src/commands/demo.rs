@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The demo: two guests, started by nothing but `xl create`, share memory; the report says what was
 //! proved.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Mutants that mean something: what a hurried maintainer might write, one at a time, and whether
 //! the tests notice.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A crate of one's own, from the template: a guest, its library with a test on a fake Xen, an xl
 //! configuration, and what a CI needs.
 //!

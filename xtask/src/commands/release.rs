@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A release to hand on: the kernel, its xl configurations, what a host's owner has to read, and
 //! checksums, in one archive that is the same bit for bit wherever it's built.
 //!

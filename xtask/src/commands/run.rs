@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests of a person's choice: one in dom0's place or as a domU, several as domUs side by side.
 //!
 //! A run is a person's, so it has no time limit: Ctrl-C ends it. It fails unless every guest ended

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! xl configurations, all of which are written here, but for the three in xen-config.
 //!
 //! Settings stand in a file, or behind a file's name on xl's command line, where they overrule it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The demo's steps, made by two guests and told of one by one.
 //!
 //! The guests make all steps but one by themselves, and each says so on its console. The report's

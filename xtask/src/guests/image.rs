@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guests' ELF files, and `target/xen`: the image and its xl configurations, side by side.
 //!
 //! The symbol table stays in a file, because backtraces take their names from it; debug information

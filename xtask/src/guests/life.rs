@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest's life: created by xl, at its prompt, gone.
 
 use anyhow::{Context, Result};

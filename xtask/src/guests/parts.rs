@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an image consists of: its code by crate, and the rest of its memory.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest as a caller names it: by the name of an example, by the folder of a crate, or by an ELF
 //! file.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The demo's two guests share pages at their prompts, and each sees what the other wrote.
 
 use anyhow::{Context, Result, ensure};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The image with a stub before its PVH entry point: what a builder or a Xen that errs would leave
 //! it to find.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The granter survives a mapper that is destroyed while it maps 64 pages.
 //!
 //! Made from dom0 at the two guests' prompts. The granter must notice within a second, get every

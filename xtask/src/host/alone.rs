@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One run at a time in a target folder: two would write the same logs and boot each other's files.
 
 use std::fs::{self, File};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A page as people see it: Debian's `chromium-headless-shell` lays it out, narrow and wide, and a
 //! script looks at every box.
 //!

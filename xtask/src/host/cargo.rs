@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Cargo, called from inside cargo.
 
 use std::env;

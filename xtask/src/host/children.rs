@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every process that the tool starts.
 //!
 //! A child is the leader of its own process group, and whoever drops a `Child` ends the group. The

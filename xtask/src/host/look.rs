@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a line looks: as wide as the terminal, with colour where a terminal shows it.
 //!
 //! Anywhere else, in a pipe or a file, a line is written as it is. `NO_COLOR` and `TERM=dumb` are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where things lie: the repository, and cargo's target directory with the tool's own folders in
 //! it.
 

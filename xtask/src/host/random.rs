@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a run draws at random comes from one seed, which it tells and which repeats it.
 
 use std::time::{SystemTime, UNIX_EPOCH};

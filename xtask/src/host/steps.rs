@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One line as a step starts and as it ends, with its duration.
 //!
 //! On a terminal a clock runs in between, and steps that took no time to speak of share one line;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The terminal that a person sits at.
 //!
 //! Whatever is changed about it is restored when the value is dropped. Where there is no terminal

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the bench's guest says: its rows, and the laws that they follow.
 //!
 //! A row that is missing, twice there or out of all bounds is an error: half a table is none.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a guest counts, before and after: what is the same has left nothing behind.
 
 use anyhow::{Result, ensure};

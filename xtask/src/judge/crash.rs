@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The dump that a crash leaves on a console.
 
 /// A way to crash, and the words its dump must contain; the first of them begins the dump.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The steps of the demo: what each guest must have said, and how the report shows it.
 //!
 //! A step is one line on a guest's console: `step <number> <name> <words> ok`, or at its end

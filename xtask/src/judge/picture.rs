@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A picture of one run of the demo: a page that needs nothing else, light or dark as its reader
 //! has it.
 //!

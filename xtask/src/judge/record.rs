@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What was checked in this run: the failures told once more at its end, and files that machines
 //! read, `target/report/junit.xml` and `checks.json`.
 

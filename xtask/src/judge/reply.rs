@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The result line that every command of the guest's shell ends in.
 //!
 //! A missing line is a failure; nothing is guessed from what is absent.

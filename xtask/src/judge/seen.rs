@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a guest of the demo has logged of each turn: what was in use, and what it had done since
 //! its boot. It does so at level debug.
 

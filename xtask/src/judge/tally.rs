@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks, counted.
 
 use anyhow::{Result, bail};

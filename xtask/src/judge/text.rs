@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a console said, for tests.
 
 /// The lines of a text.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xen's own log as a witness: what it says of our guests, whatever they say themselves.
 //!
 //! A line that names a guest of ours is either expected by the tier that provoked it, or a finding.

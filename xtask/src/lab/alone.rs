@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xen in QEMU, with one guest in dom0's place.
 //!
 //! There it needs no toolstack and no Linux, and a boot takes a second. All that comes over the

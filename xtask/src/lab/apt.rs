@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! apt: what installs ordinary tools and knows where packages are.
 //!
 //! It is asked at most twice for one thing, the second time with fresh lists, and never waits for a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A check made in the lab: one line that says how it went, with its time.
 
 use anyhow::Result;

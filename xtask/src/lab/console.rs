@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One serial line, taken apart into guest and Xen.
 //!
 //! In dom0's place guest and hypervisor share the line. Xen starts each of its own lines with

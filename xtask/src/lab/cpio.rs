@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An initramfs: files and folders in a cpio archive of the "newc" kind, which Linux unpacks as its
 //! first root.
 //!

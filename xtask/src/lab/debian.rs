@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Debian's part of the lab: Linux, and Xen's tools with the libraries that they need.
 //!
 //! Packages are unpacked and kept, less what nobody needs of them.

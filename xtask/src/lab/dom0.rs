@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The lab's dom0: Debian's Linux, and an initramfs of a few MB with Xen's daemons, xl, our agent
 //! and the guests.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hypervisor that is not the one of this machine's Debian: a file that was given, or Debian 13's.
 //!
 //! What QEMU can't boot as a Xen is refused in one line, and so is one that dom0's tools are not

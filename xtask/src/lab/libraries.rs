@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which shared libraries a program needs: its own, and theirs.
 //!
 //! The names come from the files themselves. A library that no folder holds is an error that names

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The line to dom0's agent: frames go out, and come in one after the other.
 //!
 //! What this program reads on its own input can come in among them, so that there is one place to

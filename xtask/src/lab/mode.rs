@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How Xen runs the lab's guests: what `type` says in their configurations.
 
 /// The image is good for both.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Packages that are unpacked, never installed.
 //!
 //! Installing a hypervisor package would rewire the boot loader. So packages of Xen's are

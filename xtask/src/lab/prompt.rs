@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is typed at the guests' prompts, and what they say.
 //!
 //! A *mark* is how much a guest had said at some moment: what is looked for lies behind it.

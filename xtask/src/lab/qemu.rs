@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! QEMU: fetched if need be, and the machine that every boot of Xen gets.
 
 use std::path::{Path, PathBuf};

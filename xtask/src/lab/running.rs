@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xen in QEMU with a Linux dom0, whose agent runs `xl` and carries the guests' consoles.
 //!
 //! The first serial line is Xen's and goes to a log; the second one is a socket to the agent. Every

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen and its toolstack say of grants and domains, whatever our guests say.
 //!
 //! `xl debug-keys g` makes Xen print every domain's active grant entries, those that somebody maps,

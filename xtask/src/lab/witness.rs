@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xen's own log of a lab, as a witness against our guests.
 
 use anyhow::{Error, Result};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs that run in dom0, `xl` above all, and what dom0 knows of guests.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who may end in an abort for want of memory: those that call the library's functions for that, or
 //! functions of libraries that do, or hand out a table of functions with one of those.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An image as it lies in memory: what is at an address, and which functions there are.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The source line behind an instruction, by the line tables: binutils' addr2line knows.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A list of places, each with the reason why nothing happens there, and what differs from it.
 //!
 //! One line each: `file | source line | reason`, with ` | ` in between, and `#` before a remark. A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every `core::panic::Location` in an image.
 //!
 //! A panic takes one by address, so that they survive whatever the linker and the outliner do to

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The repository's own files: what stands at a line, and what a `Location` there is for.
 
 use std::collections::HashMap;

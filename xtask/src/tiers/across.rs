@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Across the two: our share and Linux's gntdev, Linux's gntalloc and our map.
 //!
 //! A guest of ours at its prompt, and in dom0 a program on Xen's own libraries. After each check

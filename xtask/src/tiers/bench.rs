@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What each operation costs, in instructions and hypercalls: one guest in dom0's place that
 //! grants to itself, with time counted in instructions, and Linux's devices that do the same.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Linux's grant devices and ours: the same scenarios on both, under one Xen, compared line by
 //! line.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The last grant, mapping and event channel of a guest that xl gave small tables.
 //!
 //! The guest judges the errors, what goes on working and its own counts. Here its figures must be

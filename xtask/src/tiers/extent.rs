@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How much of a tier is run, and on which hypervisor.
 
 use std::path::PathBuf;

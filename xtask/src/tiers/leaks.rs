@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is left behind: nothing, after thousands of shares and after a hundred killed peers.
 //!
 //! `cycles` runs in one guest that shares with itself, `kills` with the demo's two guests, one of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Random calls on a real Xen, compared with the reference model after each: one guest in dom0's
 //! place that grants to itself.
 //!

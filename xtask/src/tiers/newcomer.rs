@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A stranger's first guest: made by `./run.sh new` in a folder outside the repository, built into
 //! a target folder elsewhere, tested on the host, booted by `cargo run` and by `./run.sh run`.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The pair tier: all that needs `xl` and two guests.
 //!
 //! One lab for each of Xen's two xenstore daemons. In each the demo, with the guests in either

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The pvh tier: the same image as PVH guests, with the demo, the self-test, every crash, and what xl
 //! does to a guest.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Boots and crashes that must go right, without any other guest.
 //!
 //! One boot runs the self-test; each way to crash gets a boot of its own. Two boots run at a time.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An ssh-agent in a guest of 8 MiB, and the people's side of it: Debian's `vchan-socket-proxy`
 //! makes a Unix socket of its channel, and OpenSSH uses that as any agent's.
 //!

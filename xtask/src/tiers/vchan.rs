@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Byte channels on a real Xen: between two guests of ours, and between ours and C's.
 //!
 //! Two guests at their prompts serve and connect to each other. Then Debian's `vchan-socket-proxy`,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The xl tier: what a toolstack asks of one guest, word by word, and what else it does to it.
 //!
 //! One lab. What the guest can't do it says in a line, and goes on; what ends it ends it as asked.

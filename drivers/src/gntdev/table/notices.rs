@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Notification of reservations by index: what is cleared and sent, and when.
 //!
 //! A byte is cleared when its page is unmapped, an event is sent when nothing of the reservation is

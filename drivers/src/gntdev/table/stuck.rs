@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pages that Xen would not unmap: they stay mapped, in a list through their entries, and are tried
 //! again.
 

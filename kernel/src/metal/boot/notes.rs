@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ELF notes by which Xen's domain builders recognise the image.
 //!
 //! Relies on `grantkit.ld` for the addresses: VIRT_BASE here and BASE there are one number. There

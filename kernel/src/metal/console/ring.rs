@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The output half of the console ring (io/console.h), written without waiting for anybody.
 //!
 //! The guest writes bytes and then `out_prod`; the daemon takes them and moves `out_cons`. What

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Loads and stores that a compiler must not see through: to memory that others write, and to
 //! addresses that may fault.
 //!

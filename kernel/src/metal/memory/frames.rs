@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The pool of free frames: all of the domain's memory that nothing else lives in.
 //!
 //! Two lists, of frames known to be clean (zeroed) and of the others, threaded through the free

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A stack of free frames, threaded through the frames: no memory of its own, every operation O(1).
 //!
 //! Relies on each frame being mapped at its address. A frame comes out as it went in: the word that

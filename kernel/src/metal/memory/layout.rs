@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where things are: the builder's layout, and the address space this kernel adds to it.
 //!
 //! PFN 0 is at `VIRT_BASE`, with the image and its symbol table first; what the builder added

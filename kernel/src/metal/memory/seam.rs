@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The seam to memory on metal: [`Memory`] for [`Xen`], one line a method.
 #![expect(unsafe_code, reason = "the seam has unsafe methods")]
 

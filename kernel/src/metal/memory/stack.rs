@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The main stack: 64 KiB of frames right behind the boot stack, between two guard pages.
 //!
 //! The page of the boot stack becomes the guard page below. An overflow into it can't be

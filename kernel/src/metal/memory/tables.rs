@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Page tables: new ones, and changes to those there are.
 //!
 //! A table stays one for good: its frame is never granted and never freed. What goes into one is

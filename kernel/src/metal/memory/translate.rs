@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! From PFN to address and back, and a read-only walk of the page tables.
 //!
 //! Relies on page tables being mapped like any other frame. Nothing here changes anything.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The window: addresses for what other domains and Xen own.
 //!
 //! Relies on nothing else living in its L4 slots. A reservation is a range of addresses; its L1

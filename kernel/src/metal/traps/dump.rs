@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is printed of a fatal exception: at most 24 lines, most important first.
 
 use bitflags::bitflags;

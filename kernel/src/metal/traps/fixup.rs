@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Instructions that may fault, and where to go on if they do.
 //!
 //! The linker gathers the pairs that `memory/access.rs` writes to the section `.fixups`.

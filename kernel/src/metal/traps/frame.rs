@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The state of the processor at an exception, as the stubs leave it on the stack.
 
 /// Registers at the exception. The stubs push them in this order, from the last field up; what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What happens at an exception.
 //!
 //! An exception at an instruction that has a fix-up goes on there; any other is fatal: a dump, the

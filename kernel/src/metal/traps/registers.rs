@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The part of every stub that is the same: the registers of a [`TrapFrame`](super::frame::TrapFrame).
 
 /// Pushes them, calls `on_trap`, takes them back, and the vector and the error code, too.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The code that Xen enters: makes a `TrapFrame`, calls, returns.
 //!
 //! Xen pushes SS, RSP, RFLAGS, CS, RIP, an error code for some vectors, R11, RCX

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # An exception without an error code: a zero takes its place.
 .macro trap name, vector
     .globl \name

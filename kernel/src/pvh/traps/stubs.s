@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 .pushsection .text.traps, "ax", @progbits
 
 # One stub for each exception, 16 bytes apart. A zero takes the place of an error code where the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! ALLOC_GREF: what it checks, and what the peer gets.
 
 use super::scenario;

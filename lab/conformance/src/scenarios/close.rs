@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! close: of files with and without mappings, and calls on what is closed.
 
 use super::{CLEAR_BYTE, scenario};

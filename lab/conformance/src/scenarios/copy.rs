@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! GRANT_COPY: what it copies, and the status of each segment.
 //!
 //! Segments lie in the first of some mapped pages, local bytes in the second.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! GRANT_COPY: what ends the call, and what has happened by then.
 
 use super::copy::{memory, target};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! DEALLOC_GREF: of what is free, mapped here, mapped by the peer.
 
 use super::scenario;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Limits: of gntalloc over all files, of a reference, of an index space.
 
 use super::scenario;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! MAP_GRANT_REF: what it checks, and what it leaves to mmap.
 
 use super::{scenario, unused};

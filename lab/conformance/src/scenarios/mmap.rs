@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! mmap and munmap of gntdev: whole reservations, and what is refused.
 
 use super::{scenario, unused};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! mmap and munmap of gntalloc: the owner's own view.
 
 use super::scenario;

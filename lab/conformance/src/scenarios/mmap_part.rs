@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! mmap of parts, of several reservations, and of the same again; munmap of parts.
 
 use super::scenario;

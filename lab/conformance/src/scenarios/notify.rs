@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! SET_UNMAP_NOTIFY of gntdev: a byte when its page is unmapped, an event when the reservation is
 //! gone.
 //!

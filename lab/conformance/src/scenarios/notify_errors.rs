@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! SET_UNMAP_NOTIFY of gntdev: what is refused, and in which order that is found.
 
 use super::{CLEAR_BYTE, NO_PORT, SEND_EVENT, scenario};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! SET_UNMAP_NOTIFY of gntalloc: when the last local user lets go of a page.
 
 use super::{CLEAR_BYTE, NO_PORT, SEND_EVENT, scenario};

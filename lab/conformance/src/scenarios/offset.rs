@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! GET_OFFSET_FOR_VADDR, and SET_MAX_GRANTS.
 
 use super::scenario;

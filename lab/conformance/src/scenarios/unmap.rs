@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! UNMAP_GRANT_REF: the end of a reservation.
 
 use super::scenario;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! GRANT_COPY, with its segments in memory that is mapped.
 //!
 //! A status is poisoned before the call, so that one that was not written shows as `-`.

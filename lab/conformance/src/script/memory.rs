@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory: mmap and munmap of either device, and bytes that are read and written there.
 
 use alloc::format;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Linux's grant devices cost through Xen's own libraries, in instructions: this domain shares
 //! with itself and maps, as `lab/trials/src/bench` does on ours.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Listens to a guest of lab/trials/src/bin/talk.rs: `listen <guest> <lines>`. All lines must come,
 //! whole and in order.
 //!

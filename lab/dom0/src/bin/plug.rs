@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The far end of a Unix socket that Debian's `vchan-socket-proxy` carries to a guest:
 //! `plug connect|listen <socket> <send> <receive>`. Sends so many bytes of the `fill` stream of
 //! seed 1 and receives as many as it's told, both at once, and tells the CRC-32 of each.

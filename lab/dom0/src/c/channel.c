@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A program as anybody writes one on libxenvchan: one end of a channel to a guest.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Any bytes through the ioctl and the libraries' faces.
 #![no_main]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Any sequence of operations, compared with the reference model.
 #![no_main]
 

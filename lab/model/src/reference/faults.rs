@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen is made to refuse, and what then becomes of a batch.
 
 use alloc::vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What gntalloc answers, and what becomes of its pages.
 
 use alloc::vec::Vec;

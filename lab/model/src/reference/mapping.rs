@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What gntdev answers, and what it maps.
 
 use alloc::vec::Vec;

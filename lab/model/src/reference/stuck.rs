@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen would not unmap: kept, tried again, and seen until it's gone.
 
 use alloc::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the typed devices answer: exports are pages of a file of their own, regions devices of one
 //! reservation each.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen answers to a map or a copy.
 
 use alloc::collections::BTreeMap;

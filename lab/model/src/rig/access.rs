@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bytes of shared pages: copied by Xen, loaded and stored.
 
 use alloc::vec::Vec;

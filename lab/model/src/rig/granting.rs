@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls on gntalloc.
 
 use alloc::collections::BTreeSet;

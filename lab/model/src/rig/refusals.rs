@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xen refuses: the next hypercall, or one that comes later, or all from now on.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The heap refuses: some request of the next call.
 //!
 //! A call either needs no memory for what it does, or is ENOMEM and changes nothing. What lets go

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls on the typed devices: exports, reservations, mappings, among the calls by index.
 
 use alloc::vec::Vec;

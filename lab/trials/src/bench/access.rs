@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Words and bytes of a mapping and of an export.
 //!
 //! `read-8` is the fixed part of a read and one move.

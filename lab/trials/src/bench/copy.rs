@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grant copy: `n` segments in a call, each out of another page, into one page of ours.
 
 use alloc::vec::Vec;

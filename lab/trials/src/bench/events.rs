@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Events to ourselves: sent, and taken from the pending words.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A grant's life: shared, reserved, mapped, unmapped, removed, ended; many pages in a call, or one.
 
 use alloc::vec::Vec;

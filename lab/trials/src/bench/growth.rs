@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What it costs when much is live: the dearest single calls on the way there, and what should not
 //! depend on it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The meter: what one call took, and the least of several.
 
 use core::hint::black_box;

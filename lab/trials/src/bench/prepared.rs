@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xen's own share: the same hypercalls, on arrays that are ready, with nothing looked at after.
 //!
 //! It holds addresses and pages of its own. Also what no service does: frames that are free but

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Measures what each operation costs, and tells it in one line for each.
 //!
 //! Wants QEMU's `-icount shift=0,sleep=off`, and memory for 10,000 pages that are shared.

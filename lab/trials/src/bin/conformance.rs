@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs the conformance scenarios on our devices and prints their transcript, as dom0's program
 //! does on Linux's.
 #![no_std]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Shares with itself so many times (`seed=1 cycles=1000`), and then shares three pages for good.
 //!
 //! It begins at the first key and ends with the second, so that whoever presses them can look at

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Uses up grants, mappings and event channels so many times (`rounds=10`), and sees that all else
 //! goes on working.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The hostile guest: does what it is told at its console, and nothing that an honest one would do.
 #![no_std]
 #![no_main]

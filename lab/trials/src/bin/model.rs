@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Makes random calls, a guest that grants to itself, and compares Xen and the services with the
 //! model after each.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Plays a part in the demo (`part=granter` or `part=mapper`), and crashes at the first key.
 #![no_std]
 #![no_main]

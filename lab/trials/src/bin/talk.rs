@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Prints so many numbered lines (`lines=16384`) as fast as the console takes them, and then sleeps
 //! for ever. Nobody in it reads input.
 #![no_std]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Making one more grant, mapping or port, in a domain that maps its own grants.
 
 use drivers::events::Port;

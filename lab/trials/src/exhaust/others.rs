@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What must go on working while something else is used up: what exists already, and new ones of
 //! everything else.
 

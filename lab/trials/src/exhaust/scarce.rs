@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a domain has only so many of, using it up, and the error of one too many.
 
 use alloc::vec::Vec;

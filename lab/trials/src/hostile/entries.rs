@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The grant entries of its own pages, written behind the grant table's back.
 //!
 //! Nothing else in this crate needs the raw Xen.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What this Xen has room for, measured by using all of it; and making beforehand what is made only
 //! once.
 

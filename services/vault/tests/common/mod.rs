@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests as OpenSSH makes them.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 

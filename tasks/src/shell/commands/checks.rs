@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The selftest, and the two parts of the demo.
 
 use core::fmt::Write;

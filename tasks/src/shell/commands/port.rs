@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event channels that the shell has opened.
 
 use core::fmt::Write;

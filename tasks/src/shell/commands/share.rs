@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sharing and mapping, and the end of both.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is in use, and what was done.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Byte channels to other domains: a server or a client that does one thing and tells how it went.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the peer does with a share, and the notification when a share or map ends.
 
 use core::fmt::Write;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xenstore's nodes.
 
 use alloc::vec::Vec;

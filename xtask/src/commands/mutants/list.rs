@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The lists of mutants: `xtask/mutants/*.txt`.
 //!
 //! An entry is a name after `##`, then `file:`, `tests:` and `thought:`, then the lines that are

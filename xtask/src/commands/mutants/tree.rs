@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The copy in which mutants live: `target/mutants/tree`, built in `target/mutants/target`.
 //!
 //! It is kept, so that the next run builds what has changed and no more.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The baseline: what the bench said when somebody last looked, kept in `lab/bench.txt`.
 //!
 //! Hypercalls and allocations are to be the same, whatever runs below. Instructions are compared

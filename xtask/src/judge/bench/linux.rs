@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the program in dom0 says that Linux's devices cost, beside our rows.
 //!
 //! It is as strict as with our own rows: a row that is missing, twice there, out of all bounds or of

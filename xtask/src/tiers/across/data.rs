@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bytes both ways, and what a read-only grant forbids.
 
 use anyhow::{Result, ensure};

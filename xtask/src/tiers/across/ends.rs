@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One side ends while the other still shares or maps: the survivor is clean, and the next peer is
 //! served.
 

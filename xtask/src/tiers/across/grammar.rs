@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a result line looks like, word for word: programs drive the guest by it.
 //!
 //! `ok <command>` is followed by the command's keys, all of them and in their order, one blank

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who lets go clears a byte and sends an event, if that was asked for: when it lets go by itself,
 //! and when it ends.
 

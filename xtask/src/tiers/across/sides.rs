@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The two sides: a guest of ours at its prompt, and dom0's program on Linux's devices.
 
 use std::time::Duration;

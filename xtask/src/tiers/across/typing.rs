@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A program at the guest's console: long lines, lines typed ahead, Ctrl-C, and every refusal by
 //! its name.
 

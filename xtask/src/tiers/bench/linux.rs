@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The same work on Linux's devices: a program in dom0 on Xen's own libraries, which shares with
 //! dom0 itself, under the same Xen and the same clock.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The report for a person: `target/bench/report.html`, one file that needs nothing else.
 //!
 //! Lines for what a page costs in calls of more and more pages, ours beside Xen's share and Linux's

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Plain SVG: lines over two logarithmic axes, and bars.
 //!
 //! A drawing is as wide as its column and has its own scale, so that its letters are never cut. What

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The report: a table for people, `target/bench/report.json` with every row, and the page.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Two transcripts, and what may differ: a pure function.
 //!
 //! A line is known by its scenario and step. Both systems make the same calls, so that only results

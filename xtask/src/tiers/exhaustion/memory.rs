@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest whose memory is used up by what is typed at its prompt, and a peer that maps and unmaps
 //! pages of it meanwhile.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest that prints 1 MiB at once and then sleeps, without anyone in it who reads input: all of
 //! it must come, in order, by itself.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! False peers in the demo, each of which costs its victim one line.
 
 use std::time::Duration;

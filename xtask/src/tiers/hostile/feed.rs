@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A granter that fills the ring of the demo as fast as its reader takes from it, for 4 GiB: the
 //! reader must hear `xl shutdown` all the same.
 //!

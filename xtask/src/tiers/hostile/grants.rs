@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Attacks by references, grant entries and mappings.
 
 use anyhow::{Context, Result, ensure};

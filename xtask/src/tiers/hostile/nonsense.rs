@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Nonsense in the demo's nodes of xenstore: each value costs the victim that reads it one line.
 
 use anyhow::{Context, Result, ensure};

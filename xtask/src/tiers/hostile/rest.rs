@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Floods of events and of watches, and a hostile guest that ends at the worst moment.
 
 use std::time::Duration;

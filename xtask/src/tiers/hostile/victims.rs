@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The hostile guest and its victims: what these were before, and that they serve each other.
 
 use std::time::{Duration, Instant};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Thousands of cycles of sharing in one guest, whose own counts, Xen's grant tables and `xl list`
 //! must all be as before.
 //!

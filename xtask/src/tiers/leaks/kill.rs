@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How and when a victim is ended.
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One of the demo's two guests stays, the other is ended again and again at a random moment.
 //!
 //! After each end the survivor must be what it was; after a few it must make a whole run with a new

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The one of the demo's two guests that stays, whatever becomes of its peers.
 //!
 //! It must notice each end within a second, hold nothing, and be what it was. It is asked for its

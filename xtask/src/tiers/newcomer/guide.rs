@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The two guests of docs/guide.md, made as it says: with its commands and its programs, as they
 //! are printed there.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a newcomer gets wrong: each is one line that says what, and what to do.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A PVH guest that is told what can't be: one line, and a clean stop.
 //!
 //! A stub before the entry point plays the builder that errs, or takes a ring's port from the guest,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest and a C program on Debian's libxenvchan: either end, either way, as a stream and in
 //! packets; and where the C library loses data.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a bare kernel to Xen's daemons: mounts, modules, xenstored, dom0's own entry, the console
 //! daemon.
 //!

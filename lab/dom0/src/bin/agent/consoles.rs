@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guests' consoles: what they write, from the console daemon's logs; what is typed, to their
 //! terminals.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The serial line to whoever drives the lab.
 //!
 //! Whole frames only: a sender holds the line until its frame is written.

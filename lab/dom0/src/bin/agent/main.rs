@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The first process of the lab's dom0: brings Xen's daemons up, runs programs, carries the guests'
 //! consoles.
 //!

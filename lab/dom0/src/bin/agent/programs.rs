@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs that are run for the driver, each with its output and its end reported as they come.
 //!
 //! Output and errors come through one pipe, in the order of writing. A program that leaves a daemon

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The little of xenstore that the agent asks for, over the daemon's socket.
 //!
 //! Every wait is bounded by the socket's timeout.

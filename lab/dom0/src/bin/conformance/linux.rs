@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Linux's devices, by the system calls that a scenario names.
 //!
 //! No address is dereferenced here: a byte is read and written by the kernel, through a pipe, which

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scenarios of the `conformance` crate on Linux's own devices, with grants to this domain
 //! itself.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A command's arguments, and why one fails.
 
 use dom0::libxen::AtUnmap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The other side of a guest's shares and maps, in dom0: Linux's devices through Xen's own
 //! libraries.
 //!
