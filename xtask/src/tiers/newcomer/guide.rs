@@ -32,7 +32,7 @@ pub(super) fn host_test(home: &Home) -> Result<()> {
     says(&home.cargo("reader", &["host-test"])?, "test result: ok. 1 passed; 0 failed")
 }
 
-/// Both on Xen, in the order that is given.
+/// Both on Xen, started in this order.
 pub(super) fn boot(home: &Home, order: [&str; 2]) -> Result<()> {
     let said = home.run_sh(&["run", order[0], "+", order[1]])?;
     says(&said, "vault  | the reader has read 22 bytes")?;
