@@ -140,7 +140,7 @@ pub fn perform((matches, more): &(ArgMatches, Vec<ArgMatches>)) -> Result<()> {
     }
     if let Some(tier) = TIERS.iter().find(|tier| tier.name == name) {
         let full = tier.full.is_some() && matches.get_flag("full");
-        let extent = if full { Extent::Full } else { Extent::Small };
+        let extent = tier.extent(full);
         let xen = matches.get_one::<PathBuf>("xen");
         let xen = xen.map(|file| hypervisor::given(file)).transpose()?;
         let mode = if tier.pvh { mode(matches) } else { Mode::Pv };
@@ -255,7 +255,18 @@ mod tests {
 
     #[test]
     fn each_guest_behind_a_plus_is_a_line_of_its_own() {
-        let typed = ["./run.sh", "run", "hello", "--domu", "--", "--x", "+", "share", "--memory=4"];
+        let typed = [
+            "./run.sh",
+            "run",
+            "hello",
+            "--domu",
+            "--pvh",
+            "--",
+            "--x",
+            "+",
+            "share",
+            "--memory=4",
+        ];
         let (first, more) = understood(typed.into_iter().map(OsString::from)).unwrap();
         let first = first.subcommand_matches("run").unwrap();
         let words: Vec<_> = first.get_many::<String>("words").unwrap().collect();

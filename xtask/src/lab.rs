@@ -7,9 +7,9 @@ pub mod apt; // tools that are installed, and where packages come from
 mod checks; // a check made in the lab, told of and counted
 pub mod console; // one serial line, taken apart into guest and Xen
 mod cpio; // an initramfs
-pub mod debian; // Linux and Xen's tools from packages
+pub mod debian; // Xen, Linux and Xen's tools from packages
 pub mod dom0; // what dom0 is booted from
-pub mod hypervisor; // one that is not this machine's Debian's
+pub mod hypervisor; // one in a file that was given
 mod libraries; // what programs need to run
 mod line; // the line to dom0's agent
 mod mode; // how Xen runs the guests

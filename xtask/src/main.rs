@@ -2,7 +2,8 @@
 //! Grantkit's host tool, behind `./run.sh <what>`.
 //!
 //! It fetches and unpacks Xen, builds the guests, boots them in QEMU and judges what their consoles
-//! said. A command exits 0 only if everything that it names was seen to pass. The tool refuses to
+//! said. A command exits 0 only if everything that it names was seen to pass, and 3 if all that could
+//! be run passed, but not all could. The tool refuses to
 //! wait without a limit (only `run` and `shell`, which belong to a person, have none) and leaves no
 //! process behind.
 //!
@@ -34,7 +35,8 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            let not_run = error.downcast_ref::<judge::tally::NotRun>();
+            not_run.map_or(ExitCode::FAILURE, |_| ExitCode::from(3))
         }
     }
 }

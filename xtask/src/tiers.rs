@@ -12,6 +12,7 @@ mod exhaustion; // the last grant, mapping and event channel
 mod extent; // how much of a tier is run, and on which hypervisor
 mod hostile; // a guest that means harm
 mod leaks; // what is left behind by cycles of sharing and by killed peers
+mod matrix; // other hosts: later and earlier releases of Debian's
 mod model; // random calls on a real Xen, against the model
 mod newcomer; // a guest of one's own, outside the repository
 mod pair; // all that needs xl and two guests
@@ -106,6 +107,14 @@ pub const TIERS: &[Tier] = &[
         run: pvh::run,
     },
     Tier {
+        name: matrix::NAME,
+        about: "Other hosts: Debian's 4.14, 4.17 and 4.20, each with its own xl and Linux",
+        small: "Debian 13",
+        full: Some("all rows"),
+        pvh: false,
+        run: matrix::run,
+    },
+    Tier {
         name: "conformance",
         about: "The same scenarios on Linux's grant devices and on ours, compared line by line",
         small: "all",
@@ -164,6 +173,11 @@ pub const TIERS: &[Tier] = &[
 ];
 
 impl Tier {
+    /// How much its command runs: of the matrix all that there is, since that is its point.
+    pub fn extent(&self, full: bool) -> Extent {
+        if full || self.name == matrix::NAME { Extent::Full } else { Extent::Small }
+    }
+
     /// `./run.sh <tier>`
     pub fn command(&self, run: &Run) -> Result<()> {
         record::tier(self.name);

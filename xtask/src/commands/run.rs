@@ -32,12 +32,14 @@ pub fn arguments() -> Vec<Arg> {
     let guest = Arg::new("guest").value_name("GUEST").required(true);
     let name = Arg::new("name").long("name").value_name("NAME");
     let domu = Arg::new("domu").long("domu").action(ArgAction::SetTrue);
+    let pvh = Arg::new("pvh").long("pvh").action(ArgAction::SetTrue);
     let memory = Arg::new("memory").long("memory").value_name("MIB");
     let setting = Arg::new("set").long("set").value_name("KEY=VALUE").action(ArgAction::Append);
     let words = Arg::new("words").value_name("WORDS").num_args(0..).last(true);
     vec![
         guest.help("An example's name (hello, share), a crate's folder, or an ELF file"),
         domu.help("Start it with xl under a Linux dom0, not in dom0's place"),
+        pvh.help("Have xl create it as a PVH guest; implies --domu"),
         name.help("Its name under xl, if not the file's"),
         memory
             .value_parser(value_parser!(u64).range(1..=256))
@@ -82,6 +84,7 @@ struct Wish {
     guest: String,
     name: Option<String>,
     domu: bool,
+    mode: Mode,
     memory: Option<u64>,
     settings: Vec<String>,
     words: String,
@@ -91,10 +94,12 @@ impl Wish {
     fn new(matches: &ArgMatches) -> Self {
         let settings = matches.get_many::<String>("set").into_iter().flatten();
         let settings: Vec<String> = settings.cloned().collect();
+        let mode = if matches.get_flag("pvh") { Mode::Pvh } else { Mode::Pv };
         Self {
             guest: text(matches, "guest"),
             name: matches.get_one::<String>("name").cloned(),
-            domu: matches.get_flag("domu") || !settings.is_empty(),
+            domu: matches.get_flag("domu") || !settings.is_empty() || mode == Mode::Pvh,
+            mode,
             memory: matches.get_one("memory").copied(),
             settings,
             words: words(matches),
@@ -102,7 +107,8 @@ impl Wish {
     }
 
     fn settings(&self) -> Settings {
-        let own = Settings::none().memory(self.memory.unwrap_or(MEMORY)).extra(&self.words);
+        let memory = self.memory.unwrap_or(MEMORY);
+        let own = Settings::of(self.mode).memory(memory).extra(&self.words);
         let own = own.text("on_reboot", "destroy").on_crash("destroy");
         self.settings.iter().fold(own, |all, setting| all.raw(setting))
     }

@@ -1,11 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks, counted.
 
+use std::fmt;
+
 use anyhow::{Result, bail};
 
 use super::record;
 use crate::host::children;
 use crate::host::steps::{clocked, say};
+
+/// Nothing failed, but something could not be had: how many checks passed, and how many lines of
+/// the table are not run.
+#[derive(Debug)]
+pub struct NotRun(pub u64, pub usize);
+
+impl fmt::Display for NotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, 0 failed; {} lines not run", self.0, self.1)
+    }
+}
+
+impl std::error::Error for NotRun {}
 
 /// Passed and failed checks.
 #[derive(Default, Clone, Copy)]

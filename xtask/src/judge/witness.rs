@@ -63,7 +63,7 @@ pub mod said {
 
 /// What Xen says for a debugger when xl makes a PVH guest: that it saves each part of the new machine,
 /// of which xl changes two. Nothing provokes any of it later.
-pub const CREATED_PVH: [Expected; 19] = [
+pub const CREATED_PVH: [Expected; 21] = [
     saved("HVM d*v* save: CPU"),
     saved("HVM d* save: PIC"),
     saved("HVM d* save: IOAPIC"),
@@ -83,6 +83,9 @@ pub const CREATED_PVH: [Expected; 19] = [
     saved("HVM d*v* save: VMCE_VCPU"),
     saved("HVM d*v* save: TSC_ADJUST"),
     saved("HVM d*v* save: CPU_MSR"),
+    // What xl changes; Xen 4.17 names the domain in another way.
+    saved("HVM restore d*: MTRR 0"),
+    saved("HVM restore d*: CPU 0"),
 ];
 
 const fn saved(line: &'static str) -> Expected {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::console::Console;
-use super::qemu;
+use super::qemu::{self, Hardware};
 use crate::host::children::{Child, Event};
 use crate::host::{paths, steps};
 use crate::judge::crash;
@@ -86,7 +86,8 @@ impl Machine {
     ) -> Result<Machine> {
         let log_path = paths::lab().join(format!("{}.log", boot.log));
         let log = steps::create(&log_path)?;
-        let mut qemu = qemu::machine(boot.xen, &format!("{MEMORY} {}", boot.options), 1);
+        let mut qemu =
+            qemu::machine(&Hardware::default(), boot.xen, &format!("{MEMORY} {}", boot.options));
         qemu.args(["-serial", "stdio"]).stdin(input);
         if boot.exact {
             qemu.args(["-icount", qemu::ICOUNT]);

@@ -6,15 +6,15 @@
 //! the command to type.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::unistd::geteuid;
 
-use crate::host::children;
 use crate::host::steps::{self, say};
+use crate::host::{children, paths};
 
 /// apt's patience with a dead network, and with another apt.
 const APT: [&str; 8] = [
@@ -50,42 +50,98 @@ pub fn installed(program: &str, packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Downloads packages into `folder`.
-pub fn download(names: &[String], folder: &Path) -> Result<()> {
-    with_fresh_lists(&names.join(" "), || {
-        let mut download = children::command("apt-get");
-        download.current_dir(folder).arg("download").args(names);
-        apt(Ok(download), &[])
-    })
-}
+/// Whose packages: this machine's Debian, or another release from the same mirror. apt's own lists
+/// and settings stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release(Option<&'static str>);
 
-/// Downloads packages of another release of Debian's into `folder`, from the mirror that this
-/// machine's apt uses. apt's own lists and settings stay as they are.
-pub fn download_of(release: &str, names: &[String], folder: &Path) -> Result<()> {
-    let what = format!("{} of {release}", names.join(" "));
-    let mirror = with_fresh_lists(&what, mirror)?;
-    let state = folder.join("apt");
-    for part in ["lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(state.join(part))?;
+impl Release {
+    /// This machine's.
+    pub const OWN: Release = Release(None);
+
+    /// The one of this name, such as `trixie`.
+    pub fn named(name: &'static str) -> Release {
+        let own = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let is_own = own.lines().any(|line| line == format!("VERSION_CODENAME={name}"));
+        Release((!is_own).then_some(name))
     }
-    fs::write(state.join("list"), format!("deb [signed-by={KEYS}] {mirror} {release} main\n"))?;
-    let state = state.display();
-    let settings = [
-        format!("Dir::Etc::sourcelist={state}/list"),
-        "Dir::Etc::sourceparts=/dev/null".into(),
-        format!("Dir::State::lists={state}/lists"),
-        "Dir::State::status=/dev/null".into(),
-        format!("Dir::Cache={state}/cache"),
-        "APT::Update::Error-Mode=any".into(),
-    ];
-    let apt_get = |words: &[&str]| {
-        let mut command = children::command("apt-get");
-        command.current_dir(folder).args(settings.iter().flat_map(|set| ["-o", set]));
-        apt(Ok(command), words).with_context(|| format!("cannot get {what}"))
-    };
-    apt_get(&["update"])?;
-    let names = names.iter().map(String::as_str);
-    apt_get(&["download"].into_iter().chain(names).collect::<Vec<_>>())
+
+    /// What the names of its folders begin with, so that nobody takes one for another release's.
+    pub fn prefix(self) -> String {
+        self.0.map(|name| format!("{name}-")).unwrap_or_default()
+    }
+
+    /// Downloads packages into `folder`.
+    pub fn download(self, names: &[String], folder: &Path) -> Result<()> {
+        self.with_fresh_lists(&names.join(" "), || {
+            let mut download = self.ask("apt-get")?;
+            download.current_dir(folder).arg("download").args(names);
+            apt(Ok(download), &[])
+        })
+    }
+
+    /// The names that these packages depend on.
+    pub fn depends(self, names: &[String]) -> Result<Vec<String>> {
+        let said = self.with_fresh_lists(&names.join(" "), || {
+            let mut query = self.ask("apt-cache")?;
+            query.arg("depends").args(names).env("LC_ALL", "C");
+            steps::logged("packages", query, LIMIT).map_err(|error| reason(&error))
+        })?;
+        let depends = said.lines().filter_map(|line| line.trim().split_once("Depends: "));
+        Ok(depends.map(|(_, name)| name.to_owned()).collect())
+    }
+
+    /// Tries `get`; if it fails, updates apt's lists and tries once more. The error is one line that
+    /// names `what`.
+    fn with_fresh_lists<T>(self, what: &str, get: impl Fn() -> Result<T>) -> Result<T> {
+        let Some(name) = self.0 else { return with_fresh_lists(what, get) };
+        get().or_else(|first| {
+            if children::interrupted() {
+                return Err(first);
+            }
+            say(&format!("        getting {name}'s package lists"));
+            let update = self.lists().and_then(|()| {
+                apt(self.ask("apt-get"), &["update", "-o", "APT::Update::Error-Mode=any"])
+            });
+            update.and_then(|()| get()).with_context(|| format!("cannot get {what} of {name}"))
+        })
+    }
+
+    /// Settles where its packages come from.
+    fn lists(self) -> Result<()> {
+        let name = self.0.unwrap_or_default();
+        let mirror = with_fresh_lists(name, mirror)?;
+        let state = self.state();
+        for part in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(state.join(part))?;
+        }
+        let line = format!("deb [signed-by={KEYS}] {mirror} {name} main\n");
+        fs::write(state.join("list"), line).context("cannot write a list of apt's")
+    }
+
+    fn state(self) -> PathBuf {
+        paths::target().join("apt").join(self.0.unwrap_or_default())
+    }
+
+    /// A program of apt's that knows this release alone.
+    fn ask(self, program: &str) -> Result<Command> {
+        let mut command = children::command(program);
+        if self.0.is_some() {
+            let state = self.state();
+            ensure!(state.join("list").exists(), "no lists yet");
+            let state = state.display();
+            let settings = [
+                format!("Dir::Etc::sourcelist={state}/list"),
+                "Dir::Etc::sourceparts=/dev/null".into(),
+                format!("Dir::State::lists={state}/lists"),
+                "Dir::State::status=/dev/null".into(),
+                format!("Dir::Cache={state}/cache"),
+                "Acquire::Languages=none".into(),
+            ];
+            command.args(settings.iter().flat_map(|set| ["-o", set]));
+        }
+        Ok(command)
+    }
 }
 
 /// Where this machine gets Debian's packages from.
@@ -95,13 +151,6 @@ fn mirror() -> Result<String> {
     query.args(["Created-By: Packages", "Label: Debian", "Component: main"]);
     let said = steps::logged("packages", query, LIMIT).map_err(|error| reason(&error))?;
     said.lines().next().map(str::to_owned).context("apt knows no mirror of Debian's")
-}
-
-/// The names that these packages depend on.
-pub fn depends(names: &[String]) -> Result<Vec<String>> {
-    let said = with_fresh_lists(&names.join(" "), || apt_cache_depends(names))?;
-    let depends = said.lines().filter_map(|line| line.trim().split_once("Depends: "));
-    Ok(depends.map(|(_, name)| name.to_owned()).collect())
 }
 
 /// The version of a package that apt would install now, as its lists have it.
@@ -136,12 +185,6 @@ fn with_fresh_lists<T>(what: &str, get: impl Fn() -> Result<T>) -> Result<T> {
             ),
         })
     })
-}
-
-fn apt_cache_depends(names: &[String]) -> Result<String> {
-    let mut query = children::command("apt-cache");
-    query.arg("depends").args(names).env("LC_ALL", "C");
-    steps::logged("packages", query, LIMIT).map_err(|error| reason(&error))
 }
 
 fn apt(command: Result<Command>, arguments: &[&str]) -> Result<()> {

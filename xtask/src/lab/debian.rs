@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Debian's part of the lab: Linux, and Xen's tools with the libraries that they need.
+//! Debian's part of the lab: Xen, Linux, Xen's tools with the libraries that they need, and a later
+//! QEMU.
 //!
 //! Packages are unpacked and kept, less what nobody needs of them.
 
@@ -8,21 +9,53 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::apt;
+use super::apt::{self, Release};
 use super::packages::{self, find};
+use crate::host::paths;
 
-/// Debian's Linux, of whose modules only Xen's are kept: a few hundred MB less.
-pub fn linux() -> Result<PathBuf> {
+/// A release's hypervisor, ready for QEMU to load: the one in the cache, else the one that Debian's
+/// xen-system depends on.
+pub fn xen(release: Release) -> Result<PathBuf> {
+    let is_hypervisor =
+        |name: &str| name.starts_with("xen-hypervisor-") && name.ends_with("-amd64");
+    let folder = packages::depended(release, "xen-system-amd64", is_hypervisor, &|root| {
+        let efi = find(&root.join("boot"), |file| file.ends_with(".efi"));
+        efi.map_or(Ok(()), |efi| Ok(fs::remove_file(efi)?))
+    })?;
+    if release == Release::OWN {
+        packages::tell(&folder);
+    }
+    let boot = folder.join("boot");
+    find(&boot, |file| file.starts_with("xen-") && file.ends_with("-amd64"))
+        .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
+}
+
+/// A release's Linux, of whose modules only Xen's are kept: a few hundred MB less.
+pub fn linux(release: Release) -> Result<PathBuf> {
     let is_image = |name: &str| {
         name.starts_with("linux-image-") && name.ends_with("-amd64") && name.contains('.')
     };
-    packages::depended("linux-image-amd64", is_image, &|root| {
-        let modules = find(&root.join("lib/modules"), |_| true).context("no modules")?;
-        let xen = modules.join("kernel/drivers/xen");
-        fs::rename(xen, root.join("xen-modules")).context("no modules of Xen's")?;
-        fs::remove_dir_all(root.join("lib"))?;
+    packages::depended(release, "linux-image-amd64", is_image, &|root| {
+        let all = ["lib", "usr/lib"].map(|lib| root.join(lib)).into_iter();
+        let lib = all.clone().find(|lib| lib.join("modules").exists()).context("no modules")?;
+        let modules = find(&lib.join("modules"), |_| true).context("no modules")?;
+        let (xen, kept) = (modules.join("kernel/drivers/xen"), root.join("xen-modules"));
+        fs::rename(xen, &kept).context("no modules of Xen's")?;
+        fs::remove_dir_all(lib)?;
+        unpack_modules(&kept)?;
         unpack(&root.join("boot"))
     })
+}
+
+/// Unpacks modules that xz packed, as Debian 13's are.
+fn unpack_modules(folder: &Path) -> Result<()> {
+    for folder in [folder, &folder.join("xenfs")] {
+        while let Some(packed) = find(folder, |file| file.ends_with(".ko.xz")) {
+            apt::installed("xz", &["xz-utils"])?;
+            packages::run("xz", &["-d".as_ref(), packed.as_ref()], "modules")?;
+        }
+    }
+    Ok(())
 }
 
 /// Unpacks Linux here and once: under emulation Xen takes seconds for it at each boot.
@@ -50,42 +83,44 @@ fn xz_payload(image: &[u8]) -> Option<&[u8]> {
     payload.starts_with(b"\xfd7zXZ\0").then_some(&payload[..end])
 }
 
-/// The version of Debian's Xen, and so of its tools, as `4.17`.
-pub fn version() -> Result<String> {
-    let xen = packages::xen()?;
+/// The version of a release's Xen, and so of its tools, as `4.17`.
+pub fn version(release: Release) -> Result<String> {
+    let xen = xen(release)?;
     let file = xen.file_name().unwrap_or_default().to_string_lossy();
     Ok(file.trim_start_matches("xen-").trim_end_matches("-amd64").to_owned())
 }
 
 /// Xen's tools of that version, and the libraries that they depend on, in one folder.
-pub fn tools() -> Result<PathBuf> {
-    let version = version()?;
-    with_libraries(&format!("dom0-tools-{version}"), vec![format!("xen-utils-{version}")])
+pub fn tools(release: Release) -> Result<PathBuf> {
+    let version = version(release)?;
+    let folder = format!("dom0-tools-{version}");
+    if let Some(folder) = packages::in_cache(release, &folder) {
+        return Ok(folder);
+    }
+    let names = packages::with_libraries(release, &[&format!("xen-utils-{version}")])?;
+    packages::together(release, &folder, &names, &|_| Ok(()))
+}
+
+/// A release's QEMU with its firmware and libraries, in one folder: to be run from there.
+pub fn qemu(release: Release) -> Result<PathBuf> {
+    const NAME: &str = "qemu-system-x86";
+    if let Some(folder) = packages::in_cache(release, NAME) {
+        return Ok(folder);
+    }
+    let firmware = ["qemu-system-data", "qemu-system-common", "seabios"];
+    let names = packages::with_libraries(release, &[&[NAME], &firmware[..]].concat())?;
+    packages::together(release, NAME, &names, &|_| Ok(()))
 }
 
 /// OpenSSH, both ends, a shell for it to start, and the libraries that they depend on.
 pub fn ssh() -> Result<PathBuf> {
-    let names = ["openssh-server", "openssh-client", "dash", "coreutils"];
-    with_libraries("dom0-ssh", names.map(str::to_owned).to_vec())
-}
-
-/// The folder of packages and all libraries that they depend on.
-fn with_libraries(folder: &str, mut names: Vec<String>) -> Result<PathBuf> {
-    if let Some(folder) = packages::in_cache(folder) {
+    const FOLDER: &str = "dom0-ssh";
+    if let Some(folder) = packages::in_cache(Release::OWN, FOLDER) {
         return Ok(folder);
     }
-    let mut new = names.clone();
-    while !new.is_empty() {
-        let mut more = apt::depends(&new)?;
-        more.sort();
-        more.dedup();
-        more.retain(|name| {
-            (name.starts_with("lib") || name.starts_with("zlib")) && !names.contains(name)
-        });
-        names.extend(more.iter().cloned());
-        new = more;
-    }
-    packages::together(folder, &names, &|_| Ok(()))
+    let names = ["openssh-server", "openssh-client", "dash", "coreutils"];
+    let names = packages::with_libraries(Release::OWN, &names)?;
+    packages::together(Release::OWN, FOLDER, &names, &|_| Ok(()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::apt::Release;
 use super::cpio::Archive;
 use super::packages::{self, find};
 use super::{Mode, apt, debian, hypervisor, libraries, qemu};
@@ -26,6 +27,8 @@ const PROGRAMS: [&str; 7] = [
     "xl",
     "vchan-socket-proxy",
 ];
+/// What oxenstored opens, beside the folder of programs.
+const PLUGIN: &str = "ocaml/xsd_glue/xenctrl_plugin/domain_getinfo_v1.cmxs";
 /// Libraries that programs open by themselves: xl ends without the first when a thread of its ends;
 /// the others are opened by programs of ours.
 const OPENED: [&str; 3] = ["libgcc_s.so.1", "libxengnttab.so.1", "libxenevtchn.so.1"];
@@ -35,8 +38,12 @@ const SETTINGS: [(&str, &str); 2] = [
     ("xl.conf", "autoballoon=\"off\"\n"),
     ("oxenstored.conf", "xenstored-kva = /proc/xen/xsd_kva\nxenstored-port = /proc/xen/xsd_port\n"),
 ];
+/// Where this machine's are, in a dom0 of another release.
+pub const OWN: &str = "own";
 /// Where libraries lie in Debian's packages.
 const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
+/// Where they go, and their loader.
+const PLACES: [&str; 2] = [LIBRARIES[0], "lib64"];
 /// Our programs' target: linked statically, so that they run beside any C library, unless they open
 /// libraries.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -55,6 +62,8 @@ pub struct Dom0 {
     pub arguments: String,
     /// How its guests are run.
     pub mode: Mode,
+    /// Whether this machine's libraries are in it, too, for programs of ours that open some.
+    pub own: bool,
 }
 
 /// More programs of Debian's.
@@ -70,11 +79,12 @@ pub struct More {
 /// Puts dom0 together, for Debian's Xen or the one that was given; `guests` are the files that its
 /// programs find in their working directory.
 pub fn prepare(guests: &[PathBuf], given: Option<&Path>, mode: Mode) -> Result<Dom0> {
-    prepare_with(guests, given, mode, None)
+    prepare_with(Release::OWN, guests, given, mode, None)
 }
 
-/// The same with more programs.
+/// The same with the Xen, Linux and tools of a release of Debian's, and with more programs.
 pub fn prepare_with(
+    release: Release,
     guests: &[PathBuf],
     given: Option<&Path>,
     mode: Mode,
@@ -82,11 +92,12 @@ pub fn prepare_with(
 ) -> Result<Dom0> {
     let agent = program("agent")?;
     step("prepare dom0", || {
-        let xen = qemu::prepare(given)?;
+        qemu::present()?;
+        let xen = given.map_or_else(|| debian::xen(release), |xen| Ok(xen.to_owned()))?;
         if given.is_some() {
-            hypervisor::suits(&xen, &debian::version()?)?;
+            hypervisor::suits(&xen, &debian::version(release)?)?;
         }
-        let (linux, tools) = (debian::linux()?, debian::tools()?);
+        let (linux, tools) = (debian::linux(release)?, debian::tools(release)?);
         let bin = find(&tools.join("usr/lib"), |name| name.starts_with("xen-"))
             .context("no usr/lib/xen-* among the tools")?
             .join("bin");
@@ -104,7 +115,12 @@ pub fn prepare_with(
         if let Some(more) = more {
             add(more, &mut archive)?;
         }
-        shared(&tools, &programs, &OPENED, &mut archive)?;
+        shared(&tools, &programs, &OPENED, &PLACES, &mut archive)?;
+        let own = release != Release::OWN;
+        if own {
+            // Our programs are built for this machine's C library, which may be a newer one.
+            shared(&debian::tools(Release::OWN)?, &[], &OPENED, &[OWN; 2], &mut archive)?;
+        }
         for guest in guests {
             archive.file(&format!("guests/{}", name(guest)), &read(guest)?);
         }
@@ -120,6 +136,7 @@ pub fn prepare_with(
             initramfs,
             arguments: format!("PATH=/{path}"),
             mode,
+            own,
         })
     })
 }
@@ -139,7 +156,8 @@ pub fn program_in_c(name: &str, library: &str) -> Result<PathBuf> {
     step(&format!("build {name} for dom0"), || {
         apt::installed("cc", &["gcc", "libc6-dev"])?;
         let headers = packages::unpacked("libxen-dev")?.join("usr/include");
-        let (tools, folder) = (debian::tools()?, paths::target().join(TARGET).join("release"));
+        let (tools, folder) =
+            (debian::tools(Release::OWN)?, paths::target().join(TARGET).join("release"));
         fs::create_dir_all(&folder)?;
         let libraries = tools.join(LIBRARIES[1]);
         let of_version = |file: &str| file.starts_with(&format!("{library}.so."));
@@ -171,7 +189,10 @@ fn modules(linux: &Path, archive: &mut Archive) -> Result<()> {
 }
 
 fn programs(tools: &Path, bin: &Path, archive: &mut Archive) -> Result<Vec<PathBuf>> {
-    let programs: Vec<PathBuf> = PROGRAMS.iter().map(|program| bin.join(program)).collect();
+    let mut programs: Vec<PathBuf> = PROGRAMS.iter().map(|program| bin.join(program)).collect();
+    // The OCaml daemon of Xen 4.20 opens a plugin.
+    let plugin = bin.with_file_name(PLUGIN);
+    programs.extend(plugin.exists().then_some(plugin));
     for program in &programs {
         archive.file(&program.strip_prefix(tools)?.to_string_lossy(), &read(program)?);
     }
@@ -188,13 +209,16 @@ fn add(more: &More, archive: &mut Archive) -> Result<()> {
     for (file, contents) in &more.files {
         archive.file(file, contents.as_bytes());
     }
-    shared(&more.folder, &programs, &[], archive)
+    shared(&more.folder, &programs, &[], &PLACES, archive)
 }
 
+/// Puts the libraries that `programs` need, and those that are opened, into the first of the
+/// folders, and the loader into the second.
 fn shared(
     tools: &Path,
     programs: &[PathBuf],
     opened: &[&str],
+    into: &[&str; 2],
     archive: &mut Archive,
 ) -> Result<()> {
     let folders = LIBRARIES.map(|folder| tools.join(folder));
@@ -206,7 +230,7 @@ fn shared(
     let mut all = libraries::needed(&[programs, &places].concat(), &folders)?;
     all.extend(opened.iter().map(|name| (*name).to_owned()).zip(places));
     for (name, place) in &all {
-        let folder = if name.starts_with("ld-linux") { "lib64" } else { LIBRARIES[0] };
+        let folder = if name.starts_with("ld-linux") { into[1] } else { into[0] };
         archive.file(&format!("{folder}/{name}"), &read(place)?);
     }
     Ok(())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A hypervisor that is not the one of this machine's Debian: a file that was given, or Debian 13's.
+//! A hypervisor in a file that was given.
 //!
 //! What QEMU can't boot as a Xen is refused in one line, and so is one that dom0's tools are not
 //! made for.
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::console::Console;
-use super::packages::{self, find};
-use super::qemu;
+use super::packages;
+use super::qemu::{self, Hardware};
 use crate::host::children::{Child, Event};
 use crate::host::paths;
 
@@ -25,9 +25,6 @@ const MAGIC: u32 = 0x1bad_b002;
 const MARK: &[u8] = b"(XEN) ";
 /// Until it has said so.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Debian 13's, by its release's name and its package's.
-const TRIXIE: [&str; 2] = ["trixie", "xen-hypervisor-4.20-amd64"];
 
 /// The image that `--xen` names, unpacked.
 pub fn given(file: &Path) -> Result<PathBuf> {
@@ -58,17 +55,6 @@ pub fn given(file: &Path) -> Result<PathBuf> {
     let xen = folder.join(name);
     fs::rename(&part, &xen)?;
     Ok(xen)
-}
-
-/// Debian 13's image, from the mirror that this machine's apt uses.
-pub fn debian13() -> Result<PathBuf> {
-    let trim = |root: &Path| {
-        let efi = find(&root.join("boot"), |file| file.ends_with(".efi"));
-        efi.map_or(Ok(()), |efi| Ok(fs::remove_file(efi)?))
-    };
-    let boot = packages::of_release(TRIXIE[0], TRIXIE[1], &trim)?.join("boot");
-    find(&boot, |file| file.starts_with("xen-") && file.ends_with("-amd64"))
-        .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
 }
 
 /// Why QEMU could not boot this as a Xen.
@@ -116,7 +102,7 @@ pub fn suits(xen: &Path, tools: &str) -> Result<()> {
 
 /// Boots a hypervisor without any domain, which ends at once, after it has told its version.
 fn version(xen: &Path) -> Result<String> {
-    let mut machine = qemu::machine(xen, "", 1);
+    let mut machine = qemu::machine(&Hardware::default(), xen, "");
     machine.args(["-serial", "stdio"]).stdin(Stdio::null());
     let (mut child, mut console) = (Child::start(machine)?, Console::default());
     let end = Instant::now() + LIMIT;

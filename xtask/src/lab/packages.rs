@@ -12,24 +12,12 @@ use std::sync::Once;
 
 use anyhow::{Context, Result};
 
-use super::apt;
+use super::apt::{self, Release};
 use crate::host::steps::{self, say};
 use crate::host::{children, paths};
 
-/// The hypervisor, ready for QEMU to load: the one in the cache, else the one that Debian's
-/// xen-system depends on.
-pub fn xen() -> Result<PathBuf> {
-    let is_hypervisor =
-        |name: &str| name.starts_with("xen-hypervisor-") && name.ends_with("-amd64");
-    let folder = depended("xen-system-amd64", is_hypervisor, &|_| Ok(()))?;
-    tell(&folder);
-    let boot = folder.join("boot");
-    find(&boot, |file| file.starts_with("xen-") && file.ends_with("-amd64"))
-        .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
-}
-
 /// Tells once which Xen it is, since what was unpacked is kept, and whether apt has another one.
-fn tell(folder: &Path) {
+pub fn tell(folder: &Path) {
     static TOLD: Once = Once::new();
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Some((package, version)) = name.split_once('_') else { return };
@@ -47,72 +35,70 @@ fn kept(package: &str, version: &str, candidate: Option<String>) -> String {
     }
 }
 
-/// The folder of the package that is `wanted`: the one in the cache, else the one that package
-/// `parent` depends on.
+/// The folder of the package of a release that is `wanted`: the one in the cache, else the one that
+/// package `parent` depends on.
 pub fn depended(
+    release: Release,
     parent: &str,
     wanted: impl Fn(&str) -> bool,
     trim: &dyn Fn(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
-    if let Some(folder) = cached(&folders(), &wanted) {
+    let prefix = release.prefix();
+    let is_kept = |name: &str| name.strip_prefix(&prefix).is_some_and(&wanted);
+    if let Some(folder) = cached(&folders(), is_kept) {
         return Ok(paths::packages().join(folder));
     }
-    let names = apt::depends(&[parent.to_owned()])?;
+    let names = release.depends(&[parent.to_owned()])?;
     let name = names.into_iter().find(|name| wanted(name));
     let name = name.with_context(|| format!("{parent} depends on nothing that will do"))?;
-    together(&name, std::slice::from_ref(&name), trim)
+    together(release, &name, std::slice::from_ref(&name), trim)
 }
 
-/// The folder with the contents of package `name`, downloaded if need be.
+/// The folder with the contents of package `name` of this machine's release, downloaded if need be.
 pub fn unpacked(name: &str) -> Result<PathBuf> {
-    match in_cache(name) {
+    match in_cache(Release::OWN, name) {
         Some(folder) => Ok(folder),
-        None => together(name, &[name.to_owned()], &|_| Ok(())),
+        None => together(Release::OWN, name, &[name.to_owned()], &|_| Ok(())),
     }
 }
 
 /// The folder of this name in the cache.
-pub fn in_cache(name: &str) -> Option<PathBuf> {
+pub fn in_cache(release: Release, name: &str) -> Option<PathBuf> {
+    let name = release.prefix() + name;
     Some(paths::packages().join(cached(&folders(), |cached| cached == name)?))
 }
 
-/// The folder with the contents of a package of another release of Debian's; the release's name
-/// begins the folder's, so that nobody takes the one for the other.
-pub fn of_release(
-    release: &str,
-    package: &str,
-    trim: &dyn Fn(&Path) -> Result<()>,
-) -> Result<PathBuf> {
-    let name = format!("{release}-{package}");
-    match in_cache(&name) {
-        Some(folder) => Ok(folder),
-        None => fetched(&name, &[package.to_owned()], trim, &|packages, folder| {
-            apt::download_of(release, packages, folder)
-        }),
+/// These packages of a release, and all libraries that they depend on.
+pub fn with_libraries(release: Release, packages: &[&str]) -> Result<Vec<String>> {
+    let mut names: Vec<String> = packages.iter().map(|name| (*name).to_owned()).collect();
+    let mut new = names.clone();
+    while !new.is_empty() {
+        let mut more = release.depends(&new)?;
+        more.sort();
+        more.dedup();
+        more.retain(|name| {
+            (name.starts_with("lib") || name.starts_with("zlib")) && !names.contains(name)
+        });
+        names.extend(more.iter().cloned());
+        new = more;
     }
+    Ok(names)
 }
 
 /// Downloads packages and unpacks them into one folder, whose version is that of the first;
 /// `boot/*.gz` in it is unpacked, too, and `trim` takes away what nobody needs.
 pub fn together(
+    release: Release,
     name: &str,
     packages: &[String],
     trim: &dyn Fn(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
-    fetched(name, packages, trim, &apt::download)
-}
-
-fn fetched(
-    name: &str,
-    packages: &[String],
-    trim: &dyn Fn(&Path) -> Result<()>,
-    download: &dyn Fn(&[String], &Path) -> Result<()>,
-) -> Result<PathBuf> {
+    let name = &(release.prefix() + name);
     let all = packages.join(" ");
     let place = paths::packages();
     say(&format!("        downloading {all}, to be unpacked under {}", paths::shown(&place)));
     let part = Part::create()?;
-    download(packages, &part.0)?;
+    release.download(packages, &part.0)?;
     let root = part.0.join("root");
     let mut version = None;
     for package in packages {

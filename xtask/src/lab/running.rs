@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::Mode;
 use super::dom0::Dom0;
 use super::line::{Incoming, Line};
-use super::{Mode, qemu};
+use super::qemu::{self, Hardware};
 use crate::host::children::Child;
 use crate::host::{paths, steps};
 
@@ -45,6 +46,7 @@ pub struct Lab {
     versions: String,
     booted: usize,
     mode: Mode,
+    own: bool,
 }
 
 /// What a guest said so far.
@@ -57,17 +59,24 @@ impl Lab {
     /// Boots the lab `name`, and waits until `xl` can be used; `more` is added to Linux's command
     /// line.
     pub fn boot(dom0: &Dom0, name: &str, more: &str) -> Result<Lab> {
-        Lab::boot_on(1, dom0, name, more)
+        Lab::boot_on(&Hardware::default(), "", dom0, name, more)
     }
 
-    /// The same on so many processors, of which dom0 has one.
-    pub fn boot_on(processors: u32, dom0: &Dom0, name: &str, more: &str) -> Result<Lab> {
-        Lab::boot_machine(qemu::machine(&dom0.xen, XEN, processors), dom0, name, more)
+    /// The same on other hardware, of whose processors dom0 has one, and with more options for Xen.
+    pub fn boot_on(
+        hardware: &Hardware,
+        options: &str,
+        dom0: &Dom0,
+        name: &str,
+        more: &str,
+    ) -> Result<Lab> {
+        let command = qemu::machine(hardware, &dom0.xen, &format!("{XEN} {options}"));
+        Lab::boot_machine(command, dom0, name, more)
     }
 
     /// The same on one processor, whose time stamp counter counts instructions.
     pub fn boot_counted(dom0: &Dom0, name: &str) -> Result<Lab> {
-        let mut command = qemu::machine(&dom0.xen, XEN, 1);
+        let mut command = qemu::machine(&Hardware::default(), &dom0.xen, XEN);
         command.args(["-icount", qemu::ICOUNT]);
         Lab::boot_machine(command, dom0, name, "")
     }
@@ -97,6 +106,7 @@ impl Lab {
             versions: String::new(),
             booted: 0,
             mode: dom0.mode,
+            own: dom0.own,
         };
         match lab.reply("ready", BOOT) {
             Ok(versions) => lab.versions = versions,
@@ -211,6 +221,16 @@ impl Lab {
     /// How the guests are run.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Whether dom0 has this machine's libraries in a folder of their own.
+    pub(super) fn has_own_libraries(&self) -> bool {
+        self.own
+    }
+
+    /// From now on guests are run so.
+    pub fn run_as(&mut self, mode: Mode) {
+        self.mode = mode;
     }
 
     /// All that a guest said.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::console::whole_lines;
+use super::dom0::OWN;
 use super::running::{Lab, PATIENCE};
 
 impl Lab {
@@ -20,6 +21,16 @@ impl Lab {
         let program = self.new_program();
         self.send(&format!("run.{program}"), words.join("\0").as_bytes())?;
         Ok(program)
+    }
+
+    /// Starts a program of ours that opens libraries.
+    pub fn start_with_libraries(&mut self, program: &str) -> Result<u32> {
+        let folder = format!("/{OWN}");
+        let loader = format!("{folder}/ld-linux-x86-64.so.2");
+        match self.has_own_libraries() {
+            true => self.start(&[&loader, "--library-path", &folder, program]),
+            false => self.start(&[program]),
+        }
     }
 
     /// Types on the input of a program that runs.

@@ -57,6 +57,13 @@ pub fn run(run: &Run) -> Result<Tally> {
     Ok(tally)
 }
 
+/// The guest that is there and Linux's devices share a few pages, each as granter and as mapper.
+pub fn both_ways(lab: &mut Lab) -> Result<()> {
+    let mut sides = Sides::meet(lab)?;
+    sides.served()?;
+    sides.close_linux()
+}
+
 /// Makes a check with the guest that is there; afterwards the guest is at its prompt and counts
 /// what it did at first.
 fn survived(

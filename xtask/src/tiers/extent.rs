@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::lab::Mode;
+use crate::lab::apt::Release;
 use crate::lab::dom0::{self, Dom0, More};
 
 /// One run of a tier.
@@ -26,7 +27,7 @@ impl Run {
 
     /// The same with more programs.
     pub fn dom0_with(&self, guests: &[PathBuf], more: &More) -> Result<Dom0> {
-        dom0::prepare_with(guests, self.xen.as_deref(), self.mode, Some(more))
+        dom0::prepare_with(Release::OWN, guests, self.xen.as_deref(), self.mode, Some(more))
     }
 }
 

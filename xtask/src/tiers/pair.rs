@@ -158,7 +158,8 @@ fn shut_down(lab: &mut Lab) -> Result<()> {
     gone(lab, GUEST)
 }
 
-fn crashed(lab: &mut Lab) -> Result<()> {
+/// A guest crashes by a store to address 0, and leaves its dump.
+pub fn crashed(lab: &mut Lab) -> Result<()> {
     at_prompt(lab, &Settings::none().on_crash("destroy"))?;
     let mark = lab.command(GUEST, "crash null")?;
     gone(lab, GUEST)?;

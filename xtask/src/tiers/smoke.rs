@@ -20,7 +20,8 @@ use crate::judge::reply;
 use crate::judge::tally::Tally;
 use crate::judge::witness::{self, Expected, Ours, Seen};
 use crate::lab::alone::{Boot, Machine};
-use crate::lab::{hypervisor, qemu};
+use crate::lab::apt::Release;
+use crate::lab::{debian, qemu};
 
 /// The script of the main run.
 const SCRIPT: &str = "-- selftest; status; counters; reboot";
@@ -72,7 +73,7 @@ pub fn run(run: &Run) -> Result<Tally> {
     let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
     // Where no other Xen is asked for, the self-test runs on a later one, too.
     let later = match run.xen {
-        None => Some(step("prepare Debian 13's Xen", hypervisor::debian13)?),
+        None => Some(step("prepare Debian 13's Xen", || debian::xen(Release::named("trixie")))?),
         Some(_) => None,
     };
     let job = |name, crash| Job { name, xen: &xen, crash };

@@ -69,7 +69,7 @@ impl Sides<'_> {
     /// The guest that is there, and a new program.
     pub fn meet(lab: &mut Lab) -> Result<Sides<'_>> {
         let domid = lab.domid(GUEST)?.context("there is no guest")?;
-        let program = lab.start(&["./peer"])?;
+        let program = lab.start_with_libraries("./peer")?;
         Ok(Sides { lab, domid, program, asked: 0 })
     }
 
@@ -193,7 +193,7 @@ impl Sides<'_> {
             Leave::Ends => self.close_linux()?,
             Leave::Killed => self.lab.kill(self.program)?,
         }
-        (self.program, self.asked) = (self.lab.start(&["./peer"])?, 0);
+        (self.program, self.asked) = (self.lab.start_with_libraries("./peer")?, 0);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use crate::host::steps::step;
 use crate::judge::tally::Tally;
 use crate::judge::witness::Expected;
 use crate::lab::dom0::Dom0;
+use crate::lab::qemu::Hardware;
 use crate::lab::{Lab, PATIENCE};
 
 /// The reader.
@@ -26,8 +27,10 @@ const FED: Duration = Duration::from_secs(1);
 
 /// A lab with two processors, and so many shutdowns in it.
 pub fn run(dom0: &Dom0, times: u32, expected: &[Expected]) -> Result<Tally> {
-    let mut lab =
-        step("boot a lab with two processors", || Lab::boot_on(2, dom0, "hostile-feed", ""))?;
+    let hardware = Hardware { processors: 2, ..Hardware::default() };
+    let mut lab = step("boot a lab with two processors", || {
+        Lab::boot_on(&hardware, "", dom0, "hostile-feed", "")
+    })?;
     let mut tally = Tally::default();
     for _ in 0..times {
         let name = "a granter that fills a ring for ever; xl shutdown";
