@@ -36,7 +36,7 @@
 //!   daemons have in common. [`buffer`], [`list`]: memory that may be refused.
 //!
 //! It relies on a single thing: that an implementor of the seam keeps the duties written at each
-//! method. It refuses to panic on whatever a caller, a peer or Xen says.
+//! method. Nothing that a caller, a peer or Xen says makes it panic.
 #![no_std]
 
 extern crate alloc;

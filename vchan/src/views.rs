@@ -68,7 +68,7 @@ impl<'r, 'a, P: SharedBits, B: Bell> Peeked<'r, 'a, P, B> {
         self.len == 0
     }
 
-    /// Copies bytes out, from `offset` on. A peer that means harm may change them between two
+    /// Copies bytes out, from `offset` on. A hostile peer may change them between two
     /// copies.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A peer that means harm ends its own channel and nothing else: one error, nothing left, nobody
+//! A hostile peer ends its own channel and nothing else: one error, nothing left, nobody
 //! waiting for ever.
 
 mod common;
@@ -27,7 +27,7 @@ impl Random {
     }
 }
 
-/// What a server that means harm writes into its page.
+/// What a hostile server writes into its page.
 type Harm = fn(&FalseServer);
 
 fn is_violation<T>(result: &Result<T, Error>) -> bool {

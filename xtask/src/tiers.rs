@@ -10,7 +10,7 @@ mod bench; // what each operation costs, in instructions
 mod conformance; // Linux's devices and ours, compared line by line
 mod exhaustion; // the last grant, mapping and event channel
 mod extent; // how much of a tier is run, and on which hypervisor
-mod hostile; // a guest that means harm
+mod hostile; // a hostile guest, and what it must not be able to harm
 mod leaks; // what is left behind by cycles of sharing and by killed peers
 mod matrix; // other hosts: later and earlier releases of Debian's
 mod model; // random calls on a real Xen, against the model
@@ -164,7 +164,7 @@ pub const TIERS: &[Tier] = &[
     },
     Tier {
         name: "hostile",
-        about: "A guest that means harm, and two that it does none to: one line for each attack",
+        about: "A hostile guest, and two that it must not be able to harm: one line for each attack",
         small: "once",
         full: Some("twice"),
         pvh: true,

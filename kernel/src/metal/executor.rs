@@ -63,7 +63,7 @@ pub fn run(events: &Events<Xen>, first: impl FnOnce(Tasks) -> Result<(), Errno>)
     let _timer = must("timer", events.bind_virq(Virq::TIMER));
     must("first task", first(Tasks(executor.spawner())));
     loop {
-        // The order of "Running without interrupts" in ARCHITECTURE.md: what is pending is
+        // The order of "The metal" in ARCHITECTURE.md: what is pending is
         // cleared before its task is woken, and all is looked at again after each sleep.
         let news = events.dispatch();
         timers::expire();

@@ -24,7 +24,7 @@ pub unsafe extern "C" fn syscall() {
 /// Xen's; the entries before the one it refused are written.
 ///
 /// # Safety
-/// No address that a Rust object lives at loses its frame, or a right that is used.
+/// Must not unmap, or take a needed permission from, memory that Rust objects occupy.
 pub unsafe fn mmu_update(entries: &mut [MmuUpdate]) -> Result<(), Errno> {
     let args = [address(entries), entries.len() as u64, 0, DOMID_SELF.into()];
     // SAFETY: Xen reads `len` entries; the rest is the caller's promise.

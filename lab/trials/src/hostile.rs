@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest that means harm and is told at its console what to do.
+//! A hostile guest, which is told at its console what to do.
 //!
 //! It does what honest code never does: rewrites grant entries behind the grant table's back,
 //! guesses references, maps read-only grants writable, sends events without pause, and fills

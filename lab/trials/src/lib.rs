@@ -20,7 +20,7 @@
 //! * [`conformance`]: Linux's system calls on our devices. [`model`]: random calls, compared with
 //!   the reference model.
 //! * [`exhaust`]: the last of everything. [`cycles`]: sharing, thousands of times.
-//! * [`hostile`]: a guest that means harm, and peers of the demo's that keep to its protocol up to
+//! * [`hostile`]: a hostile guest, and peers of the demo's that keep to its protocol up to
 //!   a point.
 //! * [`bench`](mod@bench): what each operation costs.
 #![no_std]

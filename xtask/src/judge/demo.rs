@@ -52,7 +52,7 @@ fn step_name(number: u32) -> Option<&'static str> {
     STEPS.get(number.checked_sub(1)? as usize).copied()
 }
 
-/// Has a guest said how the step with this number went?
+/// Whether a guest has reported step `number`.
 pub fn told(number: u32, lines: &[String]) -> bool {
     lines.iter().filter_map(|line| Step::parse(line)).any(|step| step.number == number)
 }
@@ -78,7 +78,7 @@ pub fn ready(lines: &[String]) -> Option<String> {
     lines.iter().find_map(after)
 }
 
-/// Has a guest's demo ended, well or not?
+/// Whether a guest's demo has ended, well or not.
 pub fn over(lines: &[String]) -> bool {
     let mut replies = lines.iter().filter_map(|line| Reply::parse(line));
     replies.any(|reply| reply.command.starts_with("demo"))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest that means harm, and the guests that it does none to.
+//! A hostile guest, and the guests it must not be able to harm.
 //!
 //! Three domains: `hostile` (lab/trials/src/bin/hostile.rs), and the demo's `granter` and `mapper`,
 //! the normal image, which are victims and each other's honest peer. Every attack is one check with

@@ -2,7 +2,7 @@
 //! The hostile guest: does what it is told at its console, and nothing that an honest one would do.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "a guest that means harm has the raw Xen")]
+#![expect(unsafe_code, reason = "a hostile guest has the raw Xen")]
 
 use grantkit::{Crash, Guest};
 use trials::hostile;

@@ -14,7 +14,7 @@ use crate::judge::reply::{number, same_bytes, value};
 use crate::lab::view::{self, Active};
 use crate::lab::{Lab, PATIENCE};
 
-/// The guest that means harm.
+/// The hostile guest.
 pub const HOSTILE: &str = "hostile";
 /// How soon the victims must be what they were.
 const CLEAN: Duration = Duration::from_secs(3);
