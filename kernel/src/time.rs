@@ -24,6 +24,36 @@ impl Latest {
     }
 }
 
+/// Xen's one-shot timer, as far as it was told and has rung.
+///
+/// Whether it has rung is known by its event alone. Our clock doesn't tell: if it's behind the one
+/// that Xen rings by, an alarm that rang seems yet to come, and nobody would set it again.
+#[derive(Debug)]
+pub struct Alarm(Option<u64>);
+
+impl Alarm {
+    /// Not set.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Xen will ring at `deadline`, and no more at an earlier one.
+    pub fn set(&mut self, deadline: u64) {
+        self.0 = Some(deadline);
+    }
+
+    /// It has rung, or was refused.
+    pub fn rang(&mut self) {
+        self.0 = None;
+    }
+
+    /// Whether it will ring at `deadline` at the latest. One that has rung unheard counts: its
+    /// event is pending, and ends every sleep.
+    pub fn rings_by(&self, deadline: u64) -> bool {
+        self.0.is_some_and(|alarm| alarm <= deadline)
+    }
+}
+
 /// System time as `struct vcpu_time_info` describes it.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeInfo {
@@ -85,6 +115,18 @@ mod tests {
         let latest = Latest::new();
         let told = [5, 9, 7, 0, 9, 10].map(|time| latest.or_later(time));
         assert_eq!(told, [5, 9, 9, 9, 9, 10]);
+    }
+
+    #[test]
+    fn an_alarm_that_rang_is_set_again_whatever_our_clock_says() {
+        let mut alarm = Alarm::new();
+        assert!(!alarm.rings_by(u64::MAX));
+        alarm.set(1000);
+        assert!(alarm.rings_by(1000) && alarm.rings_by(2000));
+        assert!(!alarm.rings_by(999), "an earlier deadline needs an earlier alarm");
+        // The event came; our clock may still be at 990, and the deadline is not reached.
+        alarm.rang();
+        assert!(!alarm.rings_by(1000));
     }
 
     #[test]

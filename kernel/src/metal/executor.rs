@@ -5,8 +5,8 @@
 //! spawned future is boxed and run by one task with a pool.
 #![expect(unsafe_code, reason = "polling the raw executor, and its pender's symbol")]
 
-use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::{mem, ptr};
 
 use drivers::events::Events;
 use drivers::{Errno, Hypervisor};
@@ -60,13 +60,15 @@ pub fn run(events: &Events<Xen>, first: impl FnOnce(Tasks) -> Result<(), Errno>)
     let executor: &'static Executor = unsafe { &*executor };
     // Before the application can take all ports. Held for good: the port must stay open, and its
     // event need not wake anybody.
-    let _timer = must("timer", events.bind_virq(Virq::TIMER));
+    let timer = must("timer", events.bind_virq(Virq::TIMER));
+    let mut rings = timer.delivered();
     must("first task", first(Tasks(executor.spawner())));
     loop {
         // The order of "The metal" in ARCHITECTURE.md: what is pending is
         // cleared before its task is woken, and all is looked at again after each sleep.
         let news = events.dispatch();
-        timers::expire();
+        let before = mem::replace(&mut rings, timer.delivered());
+        timers::expire(rings != before);
         READY.store(false, Ordering::Relaxed);
         // SAFETY: only here, so never from within itself.
         unsafe { executor.poll() };

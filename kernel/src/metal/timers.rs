@@ -15,9 +15,7 @@ use embassy_time_driver::{Driver, time_driver_impl};
 use embassy_time_queue_utils::Queue;
 
 use super::clock;
-
-/// An alarm that rings within this many nanoseconds may have rung already; it's set anew.
-const NEAR: u64 = 1_000_000;
+use crate::time::Alarm;
 
 /// Whether Xen refused the last alarm.
 static REFUSED: AtomicBool = AtomicBool::new(false);
@@ -26,13 +24,12 @@ struct Timers(Mutex<RefCell<Schedule>>);
 
 struct Schedule {
     queue: Queue,
-    /// When Xen will ring next, as far as it was told.
-    alarm: u64,
+    alarm: Alarm,
 }
 
 time_driver_impl!(static TIMERS: Timers = Timers(Mutex::new(RefCell::new(Schedule {
     queue: Queue::new(),
-    alarm: 0,
+    alarm: Alarm::new(),
 }))));
 
 impl Driver for Timers {
@@ -53,10 +50,14 @@ impl Driver for Timers {
     }
 }
 
-/// Wakes the tasks whose deadline has passed.
-pub fn expire() {
+/// Wakes the tasks whose deadline has passed. `rang` says that VIRQ_TIMER has come since the last
+/// time.
+pub fn expire(rang: bool) {
     critical_section::with(|cs| {
         if let Ok(mut schedule) = TIMERS.0.borrow(cs).try_borrow_mut() {
+            if rang {
+                schedule.alarm.rang();
+            }
             schedule.wake_and_set_alarm();
         }
     });
@@ -72,12 +73,14 @@ impl Schedule {
     /// Wakes what is due, and has Xen ring for what is due next. An alarm that is set for earlier
     /// stays: it costs a spurious wake-up, not a hypercall for each timeout that is put off.
     fn wake_and_set_alarm(&mut self) {
-        let now = clock::now();
-        let next = self.queue.next_expiration(now);
-        let is_set = now.saturating_add(NEAR) < self.alarm && self.alarm <= next;
-        if next != u64::MAX && !is_set {
+        let next = self.queue.next_expiration(clock::now());
+        if next != u64::MAX && !self.alarm.rings_by(next) {
             let refused = clock::set_alarm(next).is_err();
-            self.alarm = if refused { 0 } else { next };
+            if refused {
+                self.alarm.rang();
+            } else {
+                self.alarm.set(next);
+            }
             REFUSED.store(refused, Ordering::Relaxed);
         }
     }
