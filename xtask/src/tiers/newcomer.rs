@@ -44,9 +44,10 @@ pub fn run(run: &Run) -> Result<Tally> {
     check("./run.sh run boots the crate and an example side by side", &|home| home.side_by_side())?;
     check("the guide's two guests are made as it says", &guide::make)?;
     check("its test of both on a fake Xen", &guide::host_test)?;
-    check("the reader finds the vault, and they share", &|home| {
-        guide::boot(home, ["vault", "reader"])
-    })?;
+    for order in [["vault", "reader"], ["reader", "vault"]] {
+        let name = format!("the {} finds the {}, and they share", order[1], order[0]);
+        check(&name, &|home| guide::boot(home, order))?;
+    }
     for (name, refusal) in refusals::ALL {
         check(name, refusal)?;
     }
