@@ -141,9 +141,9 @@ fn line_by_line(granter: &[Seen], mapper: &[Seen], most: u64) -> String {
 /// A row for each turn: pages as a bar, and what either guest did in it.
 fn table(turns: &[Turn], most: u64) -> String {
     let mut html = String::from(
-        "<table><thead><tr><th>turn</th><th>after, s</th><th>pages</th><th>hypercalls of the granter\
-         </th><th>of the mapper</th><th>events to the granter</th><th>to the mapper</th></tr></thead>\n\
-         <tbody>\n",
+        "<table><thead><tr><th></th><th></th><th></th><th colspan=\"2\">hypercalls</th><th \
+         colspan=\"2\">events</th></tr>\n<tr><th>turn</th><th>at, s</th><th>pages</th>\
+         <th>granter</th><th>mapper</th><th>granter</th><th>mapper</th></tr></thead>\n<tbody>\n",
     );
     let began = turns.first().map_or(0.0, |turn| turn.granter[0].at);
     for Turn { granter, mapper } in turns {
