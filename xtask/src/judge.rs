@@ -5,6 +5,7 @@ pub mod bench; // what each operation costs
 pub mod counts; // what a guest counts, before and after
 pub mod crash; // the dump that a crash leaves
 pub mod demo; // the demo's steps
+pub mod html; // words inside HTML and XML
 pub mod picture; // a page that shows a run of the demo
 pub mod record; // what was checked, for the end of a run and for machines
 pub mod reply; // the result line that every command ends in

@@ -4,11 +4,10 @@
 use core::fmt::Write;
 
 use super::command::{Commands, Found};
+use super::options::OPTIONS;
 use super::words::first_word;
 use crate::text::Text;
 
-/// The options that `set` takes.
-pub(crate) const OPTIONS: [&str; 3] = ["gntalloc.limit", "gntdev.limit", "loglevel"];
 /// The most words that are listed, and the most columns of a line of them.
 const LISTED: usize = 64;
 const WIDTH: usize = 78;

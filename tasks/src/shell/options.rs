@@ -9,6 +9,9 @@ use super::reply::{Done, Failure};
 use super::words;
 use crate::Machine;
 
+/// What [`set`] takes.
+pub(crate) const OPTIONS: [&str; 3] = ["gntalloc.limit", "gntdev.limit", "loglevel"];
+
 /// Sets an option.
 pub(crate) fn set<X: Platform, M: Machine>(
     services: &Services<X>,

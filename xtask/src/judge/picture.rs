@@ -8,6 +8,7 @@
 use std::fmt::Write;
 
 use super::demo::Step;
+use super::html::escaped;
 use super::seen::Seen;
 
 const STYLE: &str = include_str!("picture.css");
@@ -183,11 +184,6 @@ fn bar(granted: u64, mapped: u64, most: u64) -> String {
 fn add(text: &mut String, words: std::fmt::Arguments<'_>) {
     // A String takes everything.
     let _ = text.write_fmt(words);
-}
-
-/// Letters that mean something in HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

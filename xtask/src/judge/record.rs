@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::html::escaped;
 use crate::host::paths;
 use crate::host::steps::say;
 
@@ -109,34 +110,27 @@ fn junit(checks: &[Check]) -> String {
     for Check { tier, name, seconds, outcome } in checks {
         let failure = match outcome {
             Ok(_) => String::new(),
-            Err(why) => format!("<failure>{}</failure>", escaped(why)),
+            Err(why) => format!("<failure>{}</failure>", plain(why)),
         };
         // A String takes everything.
         let _ = writeln!(
             xml,
             "<testcase classname=\"{}\" name=\"{}\" time=\"{seconds:.3}\">{failure}</testcase>",
-            escaped(tier),
-            escaped(name)
+            plain(tier),
+            plain(name)
         );
     }
     xml + "</testsuite>\n"
 }
 
 /// Text as XML 1.0 takes it, without the control characters that it forbids.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for char in text.chars() {
-        match char {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(char),
-            char if char.is_control() => out.push('\u{fffd}'),
-            char => out.push(char),
-        }
-    }
-    out
+fn plain(text: &str) -> String {
+    let allowed = |char: char| match char {
+        '\n' | '\t' => char,
+        char if char.is_control() => '\u{fffd}',
+        char => char,
+    };
+    escaped(&text.chars().map(allowed).collect::<String>())
 }
 
 #[cfg(test)]

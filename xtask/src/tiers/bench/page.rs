@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::plot::{self, Series, escaped, number};
+use super::plot::{self, Series, number};
 use crate::judge::bench::Row;
+use crate::judge::html::escaped;
 
 /// What is drawn against the pages of a call.
 const DRAWN: [(&str, &str); 4] = [

@@ -6,6 +6,8 @@
 
 use std::fmt::Write;
 
+use crate::judge::html::escaped;
+
 /// The drawing's own width and height.
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 230.0;
@@ -28,11 +30,6 @@ pub struct Series {
     pub class: &'static str,
     /// Both above 0, by `x`.
     pub points: Vec<(f64, f64)>,
-}
-
-/// Letters that mean something in HTML.
-pub fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// A number as a person reads it: `4,009`, or with a decimal if it is small.
