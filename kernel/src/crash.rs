@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Crashes on demand, to see that each protection holds and that the dump names the culprit.
+//! Crashes on demand, to check that each protection works and that the dump names the culprit.
 //!
-//! Each really does the bad thing. One that comes back reports that nothing stopped it.
+//! Each really does what it says. If nothing stops it, it returns and reports that.
 
 use crate::machine::fault;
 use crate::{power, println};
 
-/// How to crash, each to see one protection hold.
+/// Ways to crash, each testing one protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
     /// A panic.
@@ -19,7 +19,7 @@ pub enum Crash {
     Rodata,
     /// Execution of a page that holds data.
     Exec,
-    /// A stack that overflows into its guard page; a PV guest is ended by Xen, without a dump.
+    /// A stack overflow into the guard page; Xen ends a PV guest without a dump.
     Stack,
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Futures in boxes, as the executor takes them.
+//! Boxed futures, as the executor takes them.
 #![expect(unsafe_code, reason = "an allocation that may fail is unsafe in stable Rust")]
 
 use alloc::alloc::{Layout, alloc};
@@ -8,10 +8,10 @@ use core::pin::Pin;
 
 use drivers::Errno;
 
-/// A future as it is spawned.
+/// A future, ready to be spawned.
 pub type BoxedFuture = Pin<Box<dyn Future<Output = ()>>>;
 
-/// `Box::pin`, but without memory an error.
+/// `Box::pin`, but running out of memory is an error.
 ///
 /// # Errors
 /// ENOMEM.

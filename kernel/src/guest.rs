@@ -10,8 +10,8 @@ use crate::machine::memory::stack;
 use crate::machine::{clock, heap, mode};
 use crate::{Mode, Spawner, Xen};
 
-/// The guest that runs: the services, a spawner, the command line. Nothing that it offers can break
-/// what the services rely on.
+/// The running guest: the services, a spawner, the command line. Nothing it offers can break what
+/// the services rely on.
 #[derive(Clone, Debug)]
 pub struct Guest {
     services: Services<Xen>,
@@ -19,7 +19,7 @@ pub struct Guest {
     line: &'static str,
 }
 
-/// What of the guest's memory is in use.
+/// How much of the guest's memory is in use.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryUsage {
     /// Frames.
@@ -33,46 +33,46 @@ pub struct MemoryUsage {
 }
 
 impl Guest {
-    /// For the end of the boot.
+    /// Called at the end of the boot.
     #[cfg(target_os = "none")]
     pub(crate) fn new(services: Services<Xen>, spawner: Spawner, line: &'static str) -> Self {
         Self { services, spawner, line }
     }
 
-    /// Event channels, console, grants: all that [`drivers`] offers, brought up.
+    /// Event channels, console, grants: everything in [`drivers`], up and running.
     pub fn services(&self) -> &Services<Xen> {
         &self.services
     }
 
-    /// Starts other futures.
+    /// Starts further futures.
     pub fn spawner(&self) -> Spawner {
         self.spawner
     }
 
     /// The command line as the toolstack passed it, at most 1,023 bytes. Bytes that aren't UTF-8
-    /// are replaced, never dropped: a line that was cut off is to look as long as it was.
+    /// are replaced, never dropped, so a truncated line keeps its length.
     pub fn command_line(&self) -> Cow<'static, str> {
         Cow::Borrowed(self.line)
     }
 
-    /// How Xen runs this guest. An application needs to know for no other reason than to tell.
+    /// How Xen runs this guest. An application needs this only to display it.
     pub fn mode(&self) -> Mode {
         mode()
     }
 
-    /// What of the memory is in use.
+    /// How much memory is in use.
     pub fn memory_usage(&self) -> MemoryUsage {
         let (heap, heap_free) = heap::usage();
         let frames = self.services.system.frames();
         MemoryUsage { frames, heap, heap_free, stack: stack::high_water() }
     }
 
-    /// For how many nanoseconds this guest had a processor so far.
+    /// CPU time of this guest so far, in nanoseconds.
     pub fn cpu_time(&self) -> u64 {
         clock::cpu_time()
     }
 
-    /// Nanoseconds since 1970, UTC, as Xen was told them.
+    /// Nanoseconds since 1970, UTC, by Xen's wall clock.
     pub fn wall_clock(&self) -> u64 {
         clock::wall_clock()
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What stands in for the metal on the host: enough for an application to compile there.
+//! Stand-in for the bare-metal layer on the host: just enough for an application to compile there.
 //!
-//! Text goes to standard output, and the end of the domain is a panic. All else takes a `Guest` or
-//! a `Xen`, and on the host neither can be had.
+//! Text goes to standard output, and ending the domain panics. Everything else takes a `Guest` or a
+//! `Xen`, and neither can exist on the host.
 #![expect(unsafe_code, reason = "the seam has unsafe methods")]
 
 use core::convert::Infallible;
@@ -14,7 +14,7 @@ use xen_sys::grant_table::GrantEntryV1;
 
 use crate::{Guest, Xen};
 
-/// The `main` of a program that boots on metal.
+/// The `main` of a program that boots on Xen.
 pub fn refuse<F: Future<Output = ()>>(_: impl FnOnce(Guest) -> F) -> i32 {
     std::eprintln!("this program boots as a guest of Xen: build it for x86_64-unknown-none");
     1
@@ -52,7 +52,7 @@ pub mod console {
     /// Prints on standard output.
     pub fn print(text: core::fmt::Arguments) {
         let mut out = std::io::stdout();
-        // A reader who has gone away is no reason to fail.
+        // A reader that has gone away is no reason to fail.
         let _ = out.write_fmt(text).and_then(|()| out.flush());
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A hypercall: one instruction, which the mode chooses, counted by its kind.
+//! Hypercalls: one instruction, chosen by the mode, and counted per kind.
 //!
 //! Relies on the 64-bit ABI (docs/guest-guide/x86/hypercall-abi.rst): number in RAX, arguments in
 //! RDI, RSI, RDX, R10, R8, result in RAX; under PV RCX and R11 are lost, and a debug Xen destroys
-//! the argument registers. What `drivers` asks of Xen is in `xen.rs`; what the kernel asks for itself
-//! is in the modules below. Refuses to decide: an error is returned.
+//! the argument registers. The calls that `drivers` makes are in `xen.rs`; those that the kernel
+//! itself makes are in the modules below. No decisions here: errors are returned.
 #![expect(unsafe_code, reason = "a hypercall is an instruction, and may change any memory")]
 
 #[cfg(target_os = "none")]
@@ -16,33 +16,33 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use drivers::{Call, Counters, Errno};
 use xen_sys::xen::Hypercall;
 
-/// What this guest did so far.
+/// Counts of everything this guest has done so far.
 pub static COUNTERS: Counters = Counters::new();
 
-/// Makes one hypercall. None that is used here takes five arguments.
+/// Makes one hypercall. None used here takes five arguments.
 ///
 /// # Errors
 /// The hypercall's own.
 ///
 /// # Safety
-/// The arguments are what the operation wants, their addresses are of memory that it may read
-/// or change, and what it does to page tables leaves Rust's memory alone.
+/// The arguments are valid for the operation, their addresses point to memory that it may read or
+/// write, and its changes to page tables don't affect Rust's memory.
 pub unsafe fn call(kind: Call, number: Hypercall, args: [u64; 4]) -> Result<u64, Errno> {
     COUNTERS.count(kind);
     // SAFETY: the caller's promise.
     Errno::check(unsafe { enter(number, args) })
 }
 
-/// The address of what Xen reads and writes, as a hypercall's argument.
+/// The address of a structure that Xen reads and writes, as a hypercall argument.
 pub fn address<T: ?Sized>(of: &mut T) -> u64 {
     (&raw mut *of).expose_provenance() as u64
 }
 
-/// A function that is the instruction and a return.
+/// A function that consists of the instruction and a return.
 #[cfg(target_os = "none")]
 pub type Instruction = unsafe extern "C" fn();
 
-/// The address of the [`Instruction`] that was chosen.
+/// The address of the chosen [`Instruction`].
 #[cfg(target_os = "none")]
 static INSTRUCTION: AtomicUsize = AtomicUsize::new(0);
 

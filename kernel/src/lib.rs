@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grantkit: a 64-bit guest of Xen, PV or PVH, that shares memory with others, as a library.
+//! Grantkit: a library for building a 64-bit Xen guest, PV or PVH, that shares memory with others.
 //!
 //! A guest is this crate and one async function:
 //!
@@ -15,7 +15,7 @@
 //! }
 //! ```
 //!
-//! What it does with the services is generic over [`Platform`], so that it runs on the host, too:
+//! Write what it does with the services generic over [`Platform`], and it also runs on the host:
 //!
 //! ```
 //! use fake_xen::Pair;
@@ -38,25 +38,25 @@
 //!
 //! # Map
 //!
-//! * [`prelude`]: what most guests need. [`Guest`]: what `main` gets. [`Services`]: all that a guest
-//!   can do with Xen, most of it in [`gntalloc`] (granting), [`gntdev`] (mapping), [`events`] (ports),
-//!   [`xenstore`] and [`peers`] (finding each other).
-//! * [`Spawner`]: futures beside the application's own; [`futures`]: several in one. [`log`].
+//! * [`prelude`]: what most guests need. [`Guest`]: what `main` gets. [`Services`]: everything a
+//!   guest can do with Xen, most of it in [`gntalloc`] (granting), [`gntdev`] (mapping), [`events`]
+//!   (ports), [`xenstore`] and [`peers`] (finding each other).
+//! * [`Spawner`]: background futures; [`futures`]: waiting for several at once. [`log`].
 //! * [`power`]: the guest's end. [`crash`]: each kind of crash, to see the dump.
-//! * [`raw`]: hypercalls, for who takes their duties on. [`drivers`]: all that isn't named here.
+//! * [`raw`]: hypercalls, for callers who accept their duties. [`drivers`]: everything else.
 //!
-//! docs/guide.md in the repository goes on from here: two guests that share, and how to do what.
+//! docs/guide.md in the repository goes on from here: two guests that share, and short how-tos.
 //!
-//! It is built for `x86_64-unknown-none`; the build script says which flags `.cargo/config.toml`
-//! must have for that. The crate boots, protects memory, dumps what goes wrong, keeps time and runs
-//! futures. What it knows of grants and events is [`drivers`], which sees this crate as [`Xen`], an
+//! The target is `x86_64-unknown-none`; the build script says which flags `.cargo/config.toml` must
+//! then have. The crate boots, protects memory, prints crash dumps, keeps time and runs futures.
+//! All knowledge of grants and events is in [`drivers`], which sees this crate as [`Xen`], the
 //! implementor of its two traits.
 //!
-//! On the host the metal is left out: an application's source compiles there and can be linted, but
-//! a [`Guest`] can't be had. What is to be tested is generic over [`Platform`] and runs on the
-//! crate `fake-xen`.
+//! On the host the bare-metal layer is left out: an application compiles and can be linted there,
+//! but no [`Guest`] can exist. Code to be tested is generic over [`Platform`] and runs on the crate
+//! `fake-xen`.
 //!
-//! It refuses: a second vCPU, user mode, interrupts while code runs.
+//! Not supported: a second vCPU, user mode, interrupts while code runs.
 #![no_std]
 
 extern crate alloc;
@@ -106,7 +106,7 @@ pub use drivers::{
 };
 /// Waiting for one of several futures, or for all.
 pub use embassy_futures as futures;
-/// What is logged is printed with its time, from level info on.
+/// Log lines are printed with their time, from level info up.
 pub use log;
 
 #[cfg(doctest)]
@@ -117,7 +117,7 @@ mod readme {}
 #[doc = include_str!("../../docs/guide.md")]
 mod guide {}
 
-/// For the macros alone.
+/// For the macros only.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::future::{BoxedFuture, boxed};
@@ -126,12 +126,12 @@ pub mod __private {
     pub use crate::machine::console::print;
 }
 
-/// Names the function that the guest runs: an `async fn` that takes a [`Guest`]. When it returns,
-/// the domain powers off.
+/// Declares the function that the guest runs: an `async fn` that takes a [`Guest`]. When it
+/// returns, the domain powers off.
 ///
-/// On the host the program links as well, and says in one line that it boots as a guest of Xen. A
-/// `[[bin]]` that uses this has `test = false`: with `#![no_main]` there is no place for a test
-/// harness. A program that uses it may `#![forbid(unsafe_code)]`.
+/// On the host the program also links, and prints one line saying that it boots as a Xen guest. Set
+/// `test = false` for a `[[bin]]` that uses this: `#![no_main]` leaves no room for a test harness.
+/// A program that uses it may `#![forbid(unsafe_code)]`.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
@@ -153,7 +153,7 @@ macro_rules! entry {
     };
 }
 
-/// Prints on the console, at once.
+/// Prints on the console, immediately.
 #[macro_export]
 macro_rules! print {
     ($($text:tt)*) => {
@@ -161,7 +161,7 @@ macro_rules! print {
     };
 }
 
-/// Prints a line on the console, at once.
+/// Prints a line on the console, immediately.
 #[macro_export]
 macro_rules! println {
     () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What touches the machine and is the same in both modes: all of it is there under Xen only.
-//! `host.rs` stands in elsewhere; what is of one mode alone is in `pv` and `pvh`.
+//! Code that touches the machine and is common to both modes. It exists only under Xen; `host.rs`
+//! stands in for it elsewhere. Code for one mode alone is in `pv` and `pvh`.
 
 mod backtrace;
 pub mod boot;

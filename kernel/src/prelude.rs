@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What most guests need: `use grantkit::prelude::*;`.
 //!
-//! All of it is elsewhere in this crate under the same name. It brings no name that a program is
-//! likely to have of its own.
+//! Everything here is also elsewhere in this crate, under the same name. No name here is likely to
+//! clash with a program's own.
 
 pub use crate::gntalloc::Export;
 pub use crate::gntdev::{Mapping, ReadOnly, ReadWrite, Reservation};

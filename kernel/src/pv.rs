@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is of a 64-bit PV guest alone: a kernel in ring 3, whose page tables change by hypercall.
+//! Code for 64-bit PV guests only: a kernel in ring 3, whose page tables change by hypercall.
 //!
-//! Page tables are mapped read-only; Xen accepts nothing else.
+//! Page tables must be mapped read-only, as Xen demands.
 #![expect(unsafe_code, reason = "an implementor of the kernel's own seam")]
 
 mod entry;
@@ -25,7 +25,7 @@ use crate::metal::memory::{Gfn, PAGE_SIZE, Pfn, REGION_SIZE, TABLE_ENTRIES, acce
 use crate::metal::{boot, shared_info};
 use crate::{Mode, Xen};
 
-/// The first Rust code, on the builder's one-page stack.
+/// The first Rust code to run, on the domain builder's one-page stack.
 extern "C" fn on_boot_stack(start_info: *const StartInfo, stack_end: usize) -> ! {
     choose(&Pv, hypercall::syscall);
     // SAFETY: what Xen passed in RSI, and RSP at entry.
@@ -33,17 +33,17 @@ extern "C" fn on_boot_stack(start_info: *const StartInfo, stack_end: usize) -> !
     boot::go_on()
 }
 
-/// The L1 table that was asked for last: tables are made for good, and a walk to one takes long.
+/// The L1 table used last. Tables are never removed, and walking to one is slow.
 static KNOWN: Mutex<Known> = Mutex::new(Known { region: 0, table: 0 });
 
 struct Known {
-    /// What it maps, in multiples of 2 MiB; 0, where no window is, for none.
+    /// The region it maps, in units of 2 MiB; 0, where there is no window, means none.
     region: usize,
     /// Its machine address.
     table: u64,
 }
 
-/// The interface of a PV guest.
+/// The PV implementation of the kernel's interface.
 #[derive(Debug)]
 struct Pv;
 
@@ -69,8 +69,8 @@ impl Interface for Pv {
         unsafe { hypercall::update_va_mapping(address, entry, Uvmf::INVLPG) }
     }
 
-    /// Xen checks the content when the table is linked, and refuses one that is mapped writable
-    /// anywhere (xen/arch/x86/mm.c, get_page_and_type).
+    /// Xen validates the table when it is linked, and refuses it if it is mapped writable anywhere
+    /// (xen/arch/x86/mm.c, get_page_and_type).
     unsafe fn hang_table(&self, above: u64, pfn: Pfn, address: usize) -> Result<(), Errno> {
         let mfn = p2m::mfn_of(pfn).ok_or(Errno::EFAULT)?;
         // SAFETY: the frame stays where it is and is only read from now on.
@@ -123,8 +123,8 @@ impl Interface for Pv {
         address.unwrap_or(0) as u64
     }
 
-    /// The machine address of the L1 entry itself saves Xen the walk through our tables. It is good
-    /// for all that the table maps.
+    /// Giving the machine address of the L1 entry itself saves Xen a walk through our tables. The
+    /// offset is the same for everything that the table maps.
     fn host_run(&self, address: usize) -> HostAddr {
         let (region, index) = (address / REGION_SIZE, address / PAGE_SIZE % TABLE_ENTRIES);
         let known = &mut *KNOWN.lock();
@@ -153,7 +153,7 @@ impl Interface for Pv {
         Ok(start_info::xenstore())
     }
 
-    /// In dom0's place this is the console; elsewhere a debug Xen prints it, another refuses.
+    /// In dom0's place this is the console; elsewhere a debug Xen prints it, and any other refuses.
     fn write_without_ring(&self, bytes: &[u8]) {
         let _ = Xen::HERE.console_io_write(bytes);
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is of a PVH guest alone: a kernel in ring 0 of a hardware container, with page tables and
-//! descriptor tables of its own, and guest-physical addresses.
+//! Code for PVH guests only: a kernel in ring 0 of a hardware container, with its own page tables
+//! and descriptor tables, and guest-physical addresses.
 //!
-//! A frame's GFN is its PFN. Pages of Xen's and of other domains appear at guest-physical addresses
-//! behind all memory; our tables show these at the addresses of the window, so that mapping a grant
-//! changes no table of ours.
+//! A frame's GFN is its PFN. Pages of Xen and of other domains appear at guest-physical addresses
+//! above all memory. Our tables map these once, at the addresses of the window, so mapping a grant
+//! changes none of our tables.
 
 #[cfg(target_os = "none")]
 mod boot;

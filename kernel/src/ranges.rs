@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ranges of addresses that are free, for the window.
+//! Free ranges of the window's addresses.
 //!
-//! The lowest that fits is taken, so that page tables serve again. Giving back never fails: the
-//! room for it is made when a range is taken.
+//! The lowest range that fits is taken, so that page tables are reused. Releasing never fails,
+//! since the room for it is reserved when a range is taken.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -11,7 +11,7 @@ use core::ops::Range;
 #[derive(Debug)]
 pub struct FreeRanges {
     all: Range<usize>,
-    /// In no order: one for each gap between reservations, empty where all of the gap was taken.
+    /// Unordered: one for each gap between reservations; empty if the whole gap is taken.
     free: Vec<Range<usize>>,
     reserved: usize,
 }
@@ -22,10 +22,10 @@ impl FreeRanges {
         Self { all, free: Vec::new(), reserved: 0 }
     }
 
-    /// The start of the lowest range of `len` bytes; nothing for 0 bytes, without memory, and where
-    /// none is long enough.
+    /// The start of the lowest free range of `len` bytes. `None` for 0 bytes, if no range is long
+    /// enough, or if memory runs out.
     pub fn reserve(&mut self, len: usize) -> Option<usize> {
-        // Between n reservations lie at most n + 1 gaps.
+        // n reservations leave at most n + 1 gaps.
         let enough = self.reserved + 2;
         self.free.try_reserve(enough.saturating_sub(self.free.len())).ok()?;
         if self.free.is_empty() && self.reserved == 0 {
@@ -56,7 +56,7 @@ impl FreeRanges {
         self.reserved = self.reserved.saturating_sub(1);
     }
 
-    /// Adds a range, for which there is room.
+    /// Adds a range. There must be room for it.
     fn put(&mut self, range: Range<usize>) {
         if self.free.len() < self.free.capacity() {
             self.free.push(range);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Starting futures beside the application's own.
+//! Starts futures that run beside the application's own.
 
 use core::fmt;
 
@@ -8,8 +8,8 @@ use drivers::Errno;
 use crate::future;
 use crate::machine::executor::Tasks;
 
-/// Starts futures; an application gets it with its [`Guest`](crate::Guest). Copies start them on
-/// the same executor.
+/// Starts futures; part of the [`Guest`](crate::Guest) that an application gets. All copies use the
+/// same executor.
 #[derive(Clone, Copy)]
 pub struct Spawner(pub(crate) Tasks);
 
@@ -20,10 +20,10 @@ impl fmt::Debug for Spawner {
 }
 
 impl Spawner {
-    /// Starts `future`; it runs when whoever calls this waits.
+    /// Starts `future`; it first runs when the caller waits.
     ///
     /// # Errors
-    /// ENOMEM; EAGAIN while 32 futures run, the kernel's own two included.
+    /// ENOMEM; EAGAIN while 32 futures are running, including the kernel's own two.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Result<(), Errno> {
         self.0.spawn(future::boxed(future)?)
     }

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use drivers::Errno;
 
-/// The text of `bytes`, each sequence that isn't UTF-8 replaced by U+FFFD, for good.
+/// `bytes` as text that is never freed, with each invalid sequence replaced by U+FFFD.
 ///
 /// # Errors
 /// ENOMEM.
@@ -14,7 +14,7 @@ pub fn lossy(bytes: &'static [u8]) -> Result<&'static str, Errno> {
         return Ok(text);
     }
     let mut text = String::new();
-    // At most every byte is replaced, by three.
+    // At worst, each byte is replaced by three.
     text.try_reserve_exact(3 * bytes.len()).map_err(|_| Errno::ENOMEM)?;
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

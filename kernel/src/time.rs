@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the clock makes of Xen's numbers: time that never goes backwards.
+//! Turns Xen's numbers into time that never goes backwards.
 //!
-//! The numbers are Xen's and are not believed: whatever they are, a time comes out, at once.
+//! Xen's numbers are not trusted: whatever they are, a time comes out, without delay.
 
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// Readings of a value that changes before the last one is taken as it is.
+/// Number of times to read a changing value before accepting the last reading.
 const TRIES: u32 = 1000;
 
-/// The latest time that was told.
+/// The latest time returned.
 #[derive(Debug)]
 pub struct Latest(AtomicU64);
 
 impl Latest {
-    /// None yet.
+    /// No time yet.
     pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    /// `time`, unless a later one was told before: then that.
+    /// `time`, or the latest time returned before, if that is later.
     pub fn or_later(&self, time: u64) -> u64 {
         self.0.fetch_max(time, Ordering::Relaxed).max(time)
     }
 }
 
-/// Xen's one-shot timer, as far as it was told and has rung.
+/// Xen's one-shot timer: when it is set for, and whether it has fired.
 ///
-/// Whether it has rung is known by its event alone. Our clock doesn't tell: if it's behind the one
-/// that Xen rings by, an alarm that rang seems yet to come, and nobody would set it again.
+/// Only its event tells that it has fired. Our clock can't: if it lags behind Xen's, an alarm that
+/// has fired would seem still to come, and nobody would set it again.
 #[derive(Debug)]
 pub struct Alarm(Option<u64>);
 
@@ -37,18 +37,18 @@ impl Alarm {
         Self(None)
     }
 
-    /// Xen will ring at `deadline`, and no more at an earlier one.
+    /// Xen will fire at `deadline`, and no longer at an earlier time.
     pub fn set(&mut self, deadline: u64) {
         self.0 = Some(deadline);
     }
 
-    /// It has rung, or was refused.
+    /// It has fired, or was refused.
     pub fn rang(&mut self) {
         self.0 = None;
     }
 
-    /// Whether it will ring at `deadline` at the latest. One that has rung unheard counts: its
-    /// event is pending, and ends every sleep.
+    /// Whether it will fire by `deadline`. One that has fired unnoticed counts: its pending event
+    /// ends every sleep.
     pub fn rings_by(&self, deadline: u64) -> bool {
         self.0.is_some_and(|alarm| alarm <= deadline)
     }
@@ -63,12 +63,13 @@ pub struct TimeInfo {
     pub tsc_timestamp: u64,
     /// Nanoseconds per count, times 2^32.
     pub tsc_to_system_mul: u32,
-    /// By how much a count is shifted to the left before.
+    /// How far a count is shifted to the left first; a negative number shifts to the right.
     pub tsc_shift: i8,
 }
 
 impl TimeInfo {
-    /// Nanoseconds when the counter is at `tsc`. A counter that lags behind adds nothing.
+    /// System time, in nanoseconds, when the counter is at `tsc`. A counter below `tsc_timestamp`
+    /// adds nothing.
     pub fn at(&self, tsc: u64) -> u64 {
         let elapsed = tsc.saturating_sub(self.tsc_timestamp);
         let by = u32::from(self.tsc_shift.unsigned_abs());
@@ -79,12 +80,13 @@ impl TimeInfo {
     }
 }
 
-/// Reads what Xen may be changing. It makes `version` odd before and even after.
+/// Reads a value that Xen may be changing. Xen makes `version` odd before a change and even after
+/// it.
 ///
 /// Xen changes the time of a vCPU on the processor that runs it, never while the guest does, and
-/// the wall clock in a few stores; a version that stays odd or never stays the same is a fault of
-/// Xen's. Then the last reading counts: two updates are at most a second of system time apart, and
-/// a clock that waited for ever would be worse.
+/// the wall clock in a few stores; so a version that stays odd or keeps changing is a fault in Xen.
+/// Then the last reading counts: two updates are at most a second of system time apart, and a clock
+/// that waits for ever would be worse.
 pub fn settled<T>(version: impl Fn() -> u32, mut read: impl FnMut() -> T) -> T {
     for _ in 1..TRIES {
         let before = version();
@@ -124,7 +126,7 @@ mod tests {
         alarm.set(1000);
         assert!(alarm.rings_by(1000) && alarm.rings_by(2000));
         assert!(!alarm.rings_by(999), "an earlier deadline needs an earlier alarm");
-        // The event came; our clock may still be at 990, and the deadline is not reached.
+        // The event came; our clock may still read 990, short of the deadline.
         alarm.rang();
         assert!(!alarm.rings_by(1000));
     }
@@ -152,7 +154,7 @@ mod tests {
         let (version, readings) = (Cell::new(1), Cell::new(0));
         let read = || {
             readings.set(readings.get() + 1);
-            // Odd at first, then it changes once more, then it stays.
+            // Odd at first, then one more change, then stable.
             version.set(if readings.get() == 1 { 2 } else { 4 });
             readings.get()
         };

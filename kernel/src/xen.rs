@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The seam to Xen: one hypercall is one line. `metal/memory/seam.rs` is the seam to memory.
+//! The seam to Xen: one line per hypercall. The seam to memory is `metal/memory/seam.rs`.
 //!
-//! Nothing is decided here. On the host a [`Xen`] can't be made, so the same lines compile there
-//! and never run.
+//! Nothing is decided here. On the host no [`Xen`] can exist, so the same lines compile there but
+//! never run.
 #![expect(unsafe_code, reason = "a hypercall may change any memory")]
 
 use core::slice;
@@ -23,15 +23,15 @@ use xen_sys::xen::{ConsoleIo, DOMID_SELF, Hypercall};
 use crate::hypercall::{COUNTERS, address, call};
 use crate::machine::clock;
 
-/// The Xen below this guest, and the guest's own memory: a zero-sized value that nobody but the
-/// kernel makes.
+/// The Xen below this guest, and the guest's own memory: a zero-sized value that only the kernel
+/// can make.
 ///
-/// An application's types name it (`Services<Xen>`); the value is for people who test Xen itself,
-/// by [`crate::raw::xen`].
+/// Applications name the type (`Services<Xen>`); the value itself is for people who test Xen,
+/// through [`crate::raw::xen`].
 #[derive(Clone, Copy, Debug)]
 pub struct Xen(pub(crate) Proof);
 
-/// What a `Xen` is made of. On the host that is a type without values, so there is no `Xen` there.
+/// The content of a `Xen`. On the host this is a type without values, so no `Xen` exists there.
 #[cfg(target_os = "none")]
 type Proof = ();
 #[cfg(not(target_os = "none"))]
@@ -39,7 +39,7 @@ type Proof = core::convert::Infallible;
 
 #[cfg(target_os = "none")]
 impl Xen {
-    /// For the kernel itself.
+    /// The kernel's own value.
     pub(crate) const HERE: Self = Self(());
 }
 
@@ -48,15 +48,15 @@ fn event<T>(op: EvtchnOp, of: &mut T) -> [u64; 4] {
     [op.0.into(), address(of), 0, 0]
 }
 
-/// The arguments of `grant_table_op`: the operation, and the structures and their number.
+/// The arguments of `grant_table_op`: the operation, the structures, and their number.
 fn grants<T>(op: GnttabOp, of: &mut [T]) -> [u64; 4] {
     [op.0.into(), address(of), of.len() as u64, 0]
 }
 
-/// `memory_op` on frames, one by one: how many of them it did.
+/// `memory_op` on a list of frames; returns how many of them it processed.
 ///
 /// # Safety
-/// `frames` is the address of `len` numbers, which Xen may write for this operation.
+/// `frames` is the address of `len` numbers that Xen may write for this operation.
 unsafe fn reservation(op: MemoryOp, frames: u64, len: usize) -> Result<usize, Errno> {
     let mut of = XenMemoryReservation {
         extent_start: frames,
@@ -65,12 +65,12 @@ unsafe fn reservation(op: MemoryOp, frames: u64, len: usize) -> Result<usize, Er
         ..Default::default()
     };
     let args = [op.0.into(), address(&mut of), 0, 0];
-    // SAFETY: the structure of this operation; its list is the caller's promise.
+    // SAFETY: the structure of this operation; the caller vouches for its list.
     unsafe { call(Call::MemoryOp, Hypercall::MEMORY_OP, args) }.map(|done| done as usize)
 }
 
-// SAFETY: each method passes its own operation the structures of that operation, of which Xen
-// writes what its headers say; `call` reads and writes nothing else.
+// SAFETY: each method passes the structures that its operation takes, and Xen writes to them what
+// its headers say; `call` reads and writes nothing else.
 unsafe impl Hypervisor for Xen {
     fn counters(&self) -> &Counters {
         &COUNTERS
@@ -122,7 +122,7 @@ unsafe impl Hypervisor for Xen {
 
     unsafe fn decrease_reservation(&self, gfns: &[u64]) -> Result<usize, Errno> {
         let frames = gfns.as_ptr().expose_provenance() as u64;
-        // SAFETY: Xen reads these numbers; that the frames are nobody's the caller promises.
+        // SAFETY: Xen reads these numbers; the caller promises that the frames are unused.
         unsafe { reservation(MemoryOp::DECREASE_RESERVATION, frames, gfns.len()) }
     }
 

@@ -9,12 +9,12 @@ use xen_sys::xen::Hypercall;
 
 use super::{address, call};
 
-/// `SCHEDOP_shutdown`: the end of the domain.
+/// `SCHEDOP_shutdown`: ends the domain.
 pub fn sched_shutdown(reason: ShutdownReason) -> ! {
     let mut op = SchedShutdown { reason };
     loop {
         let args = [u64::from(SchedOp::SHUTDOWN.0), address(&mut op), 0, 0];
-        // SAFETY: Xen reads one `SchedShutdown`. It returns only where the toolstack resumes us.
+        // SAFETY: Xen reads one `SchedShutdown`. It returns only if the toolstack resumes us.
         let _ = unsafe { call(Call::SchedShutdown, Hypercall::SCHED_OP, args) };
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who called whom, by the chain of frame pointers.
+//! Backtraces along the chain of frame pointers.
 //!
 //! Relies on `-Cforce-frame-pointers`: RBP points at the caller's RBP, with the return address
-//! above it; zero ends the chain (boot/entry.rs, memory/stack.rs). Nothing is believed: a frame
-//! must lie in memory that is mapped and above the frame before it.
+//! above it; zero ends the chain (boot/entry.rs, memory/stack.rs). Nothing is trusted: each frame
+//! must lie in mapped memory, above the previous one.
 #![expect(unsafe_code, reason = "frames are read by address")]
 
 use core::ptr;
@@ -12,7 +12,7 @@ use super::memory::translate;
 use super::{image, symbols};
 use crate::println;
 
-/// Frames that are printed at most, so that a dump fits a screen.
+/// Maximum number of frames printed, so that a dump fits on a screen.
 const MAX_FRAMES: usize = 12;
 
 /// Prints the callers, from the frame at `rbp` on.
@@ -26,7 +26,7 @@ pub fn print(mut rbp: usize) {
             return;
         };
         if image::text().contains(&caller) {
-            // One less: a call that never returns may be its function's last instruction.
+            // Minus one, since a call that never returns may be its function's last instruction.
             print_function(caller, caller - 1);
         }
         if next != 0 && next <= rbp {
@@ -52,7 +52,7 @@ fn frame(rbp: usize) -> Option<(usize, usize)> {
         return None;
     }
     let frame = ptr::with_exposed_provenance::<[usize; 2]>(rbp);
-    // SAFETY: aligned and mapped, as was just seen; any bytes are valid.
+    // SAFETY: aligned and mapped, as just checked; any bytes are valid.
     let [next, caller] = unsafe { frame.read_volatile() };
     Some((next, caller))
 }

@@ -12,10 +12,10 @@ use super::memory::{Pfn, frames, layout, stack, translate};
 use super::{clock, heap, logger, shared_info, start};
 use crate::{power, println};
 
-/// Frames that must be left for the guest's work; with less the boot stops.
+/// Frames that must be left for the guest; with fewer, the boot stops.
 const MIN_FREE: u64 = 16;
 
-/// Goes on from a mode's entry, on the boot stack.
+/// Continues from the mode's entry point, on the boot stack.
 pub fn go_on() -> ! {
     if translate::initial_end() < stack::frames().end {
         out_of_memory();
@@ -36,7 +36,7 @@ extern "C" fn on_main_stack() -> ! {
     start::run(shared_info) // the services, the executor, the application
 }
 
-/// What a step of the boot made. Without it the guest can't go on: it says who failed, and stops.
+/// The result of a boot step. If the step failed, says which one and stops.
 pub fn must<T>(who: &str, made: Result<T, impl Display>) -> T {
     made.unwrap_or_else(|error| {
         println!("grantkit: {who}: {error}");
@@ -44,7 +44,7 @@ pub fn must<T>(who: &str, made: Result<T, impl Display>) -> T {
     })
 }
 
-/// Shares out the memory that the builder left free.
+/// Hands out the memory that the builder left free.
 fn memory() {
     let spare = stack::frames().end..translate::initial_end();
     let reserve = frames::set_aside(heap::pages_for(layout::nr_pages().0), &spare);
@@ -54,16 +54,16 @@ fn memory() {
     } else {
         (spare, reserve.end..beyond.end)
     };
-    // SAFETY: behind the boot stack and the main stack nothing lives, and the reserve is left out.
+    // SAFETY: nothing lives beyond the boot stack and the main stack, and the reserve is left out.
     unsafe { POOL.lock().init(mapped, unlinked) };
-    // SAFETY: the reserve is in nobody else's hands.
+    // SAFETY: nobody else uses the reserve.
     unsafe { heap::init(reserve) };
     if POOL.lock().free() < MIN_FREE {
         out_of_memory();
     }
 }
 
-/// Says so and stops.
+/// Prints one line and stops.
 fn out_of_memory() -> ! {
     let Pfn(pages) = layout::nr_pages();
     println!("grantkit: {} KiB of memory are too little to start", pages * 4);

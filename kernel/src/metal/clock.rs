@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Time: Xen's system time, the wall clock, and the alarm that ends an idle wait.
 //!
-//! System time counts nanoseconds since the host booted. Xen publishes a base and a scale for
-//! the time stamp counter in `vcpu_info.time`, and marks an update by an odd version
-//! (xen/include/public/xen.h, struct vcpu_time_info); `time.rs` makes a time of it. The alarm is a
-//! one-shot timer that makes VIRQ_TIMER pending.
+//! System time counts nanoseconds since the host booted. Xen publishes a base and a scale for the
+//! time stamp counter in `vcpu_info.time`, and marks an update by an odd version
+//! (xen/include/public/xen.h, struct vcpu_time_info); `time.rs` computes the time from them. The
+//! alarm is a one-shot timer that makes VIRQ_TIMER pending.
 #![expect(unsafe_code, reason = "the time stamp counter is read by an instruction")]
 
 use core::arch::x86_64::{_mm_lfence, _rdtsc};
@@ -19,11 +19,11 @@ use super::shared_info;
 use crate::hypercall::system;
 use crate::time::{Latest, TimeInfo, settled};
 
-/// The latest time that [`now`] told.
+/// The latest time that [`now`] returned.
 static LATEST: Latest = Latest::new();
 
-/// Nanoseconds since the host booted; never less than before. Before shared_info is mapped: counts
-/// of the time stamp counter, which is good enough for a bounded wait.
+/// Nanoseconds since the host booted; never decreases. Before shared_info is mapped, this is the
+/// raw time stamp counter, which is good enough for a bounded wait.
 pub fn now() -> u64 {
     match shared_info::vcpu() {
         Some(vcpu) => LATEST.or_later(system_time(&vcpu.time)),
@@ -47,20 +47,20 @@ fn system_time(time: &VcpuTimeInfo) -> u64 {
 }
 
 fn read_tsc() -> u64 {
-    // SAFETY: every processor of the target has the instruction. It keeps the next one from
-    // being read early.
+    // SAFETY: every processor of the target has the instruction. It keeps the counter from being
+    // read early.
     unsafe { _mm_lfence() };
     // SAFETY: a PV guest may read the counter; Xen emulates it where it must.
     unsafe { _rdtsc() }
 }
 
-/// Completes when [`now`] has reached `deadline`.
+/// Completes when [`now`] reaches `deadline`.
 pub fn sleep_until(deadline: u64) -> impl Future<Output = ()> {
     // A tick of the time driver is a nanosecond of system time.
     Timer::at(Instant::from_ticks(deadline))
 }
 
-/// Nanoseconds since 1970, UTC, as Xen was told them; 0 before shared_info is mapped.
+/// Nanoseconds since 1970, UTC, by Xen's wall clock; 0 before shared_info is mapped.
 pub fn wall_clock() -> u64 {
     let Some(shared) = shared_info::get() else {
         return 0;
@@ -77,12 +77,12 @@ pub fn wall_clock() -> u64 {
     at_boot.saturating_add(now())
 }
 
-/// Nanoseconds for which this guest had a processor; 0 if Xen doesn't say.
+/// CPU time of this guest, in nanoseconds; 0 if Xen doesn't say.
 pub fn cpu_time() -> u64 {
     system::runstate().map_or(0, |info| info.time[Runstate::RUNNING.0 as usize])
 }
 
-/// Stops the timer that ticks from boot: an idle guest is to be idle.
+/// Stops the timer that ticks from boot, so that an idle guest stays idle.
 ///
 /// # Errors
 /// None that Xen documents.
