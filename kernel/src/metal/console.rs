@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Output that works from the first instruction to the last.
 //!
-//! A domU has a ring; in dom0's place there is Xen's own console. Early text is written there at
-//! once. When the console service of `drivers` runs, text goes through its queue, which keeps the
-//! order. All of it runs on one vCPU without interrupts, so each writer finds the ring consistent.
+//! A domU has a ring; in dom0's place there is Xen's own console. Early text is written directly.
+//! Once the console service of `drivers` runs, text goes through its queue, which preserves the
+//! order. Everything runs on one vCPU without interrupts, so each writer finds the ring consistent.
 #![expect(unsafe_code, reason = "the ring's page is found by its address")]
 
 mod ring;
@@ -29,11 +29,11 @@ pub fn device() -> ConsoleDevice<Xen> {
     let page = ptr::with_exposed_provenance::<XenconsInterface>(page);
     // SAFETY: the builder's page; all its fields are atomic.
     let page = unsafe { &*page };
-    // SAFETY: mapped for good.
+    // SAFETY: never unmapped.
     ConsoleDevice::Ring(unsafe { SharedPage::new(Xen::HERE, page) }, port)
 }
 
-/// Writes all of `bytes` at once.
+/// Writes all of `bytes` immediately.
 fn write(bytes: &[u8]) {
     match device() {
         ConsoleDevice::Hypervisor => interface().write_without_ring(bytes),
@@ -41,17 +41,17 @@ fn write(bytes: &[u8]) {
     }
 }
 
-/// Waits until the console daemon has taken everything, or stopped taking.
+/// Waits until the console daemon has read everything, or has stopped reading.
 pub fn drain() {
     match (service(), device()) {
-        // What it gives up is counted there; there is nobody left to tell.
+        // Lost bytes are counted there; there is nobody left to tell.
         (Some(service), _) => drop(service.drain(clock::now() + 2 * ring::PATIENCE)),
         (None, ConsoleDevice::Ring(page, port)) => EarlyRing { page: page.page(), port }.drain(),
         (None, ConsoleDevice::Hypervisor) => {}
     }
 }
 
-/// A sink for `write!` that passes text on in pieces of up to 256 bytes: each piece is a hypercall.
+/// A sink for `write!` that passes on text in pieces of up to 256 bytes, one hypercall each.
 struct Pieces {
     bytes: [u8; 256],
     len: usize,
@@ -86,18 +86,18 @@ impl fmt::Write for Pieces {
 /// The service that queues output, once it runs.
 static SERVICE: Once<Console<Xen>> = Once::new();
 
-/// Passes what is printed from now on to the service, dumps included: it keeps the order.
+/// From now on, sends all output through the service, dumps included, to preserve the order.
 pub fn hand_over(service: Console<Xen>) {
     SERVICE.call_once(|| service);
 }
 
-/// The service, if it runs and is not what was interrupted: a fault in the middle of it would
-/// wait for itself.
+/// The service, if it runs and wasn't itself interrupted: a fault inside it would wait for its own
+/// lock.
 fn service() -> Option<&'static Console<Xen>> {
     SERVICE.get().filter(|service| !service.is_busy())
 }
 
-/// Ends the line that is being written, if there is one.
+/// Ends the current line, if one has been started.
 pub fn fresh_line() {
     if service().is_some_and(|service| !service.at_line_start()) {
         print(format_args!("\n"));
@@ -107,7 +107,7 @@ pub fn fresh_line() {
 /// Prints formatted text. Used by [`crate::print!`].
 pub fn print(text: fmt::Arguments) {
     let mut pieces = Pieces { bytes: [0; 256], len: 0 };
-    // `Pieces` never fails; an argument's own `Display` may, and then the rest is not printed.
+    // `Pieces` never fails. An argument's `Display` may; then the rest isn't printed.
     let _ = fmt::write(&mut pieces, text);
     pieces.flush();
 }

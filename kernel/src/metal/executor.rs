@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The executor and the idle loop: run to completion, events looked for between tasks.
+//! The executor and the idle loop: tasks run to completion, and events are handled in between.
 //!
-//! embassy-executor's raw executor with a pender of ours. Its tasks can't be generic, so each
-//! spawned future is boxed and run by one task with a pool.
+//! embassy-executor's raw executor with our own pender. Its tasks can't be generic, so each spawned
+//! future is boxed, and one task type with a pool runs them all.
 #![expect(unsafe_code, reason = "polling the raw executor, and its pender's symbol")]
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ use crate::future::BoxedFuture;
 /// Futures that can run at once.
 const TASKS: usize = 32;
 
-/// The tasks of the executor that runs.
+/// The running executor's tasks.
 #[derive(Clone, Copy)]
 pub struct Tasks(embassy_executor::Spawner);
 
@@ -52,25 +52,25 @@ fn pender(_: *mut ()) {
     READY.store(true, Ordering::Relaxed);
 }
 
-/// Has `first` start the first tasks, and runs for ever.
+/// Lets `first` start the first tasks, then runs for ever.
 pub fn run(events: &Events<Xen>, first: impl FnOnce(Tasks) -> Result<(), Errno>) -> ! {
     let executor = Executor::new(ptr::null_mut());
     let executor = &raw const executor;
-    // SAFETY: it lives for good: this function never returns, and a panic doesn't unwind.
+    // SAFETY: it lives for ever: this function never returns, and a panic doesn't unwind.
     let executor: &'static Executor = unsafe { &*executor };
-    // Before the application can take all ports. Held for good: the port must stay open, and its
-    // event need not wake anybody.
+    // Bound before the application can use up all ports. Kept for ever: the port must stay open,
+    // and its event need not wake anybody.
     let timer = must("timer", events.bind_virq(Virq::TIMER));
     let mut rings = timer.delivered();
     must("first task", first(Tasks(executor.spawner())));
     loop {
-        // The order of "The metal" in ARCHITECTURE.md: what is pending is
-        // cleared before its task is woken, and all is looked at again after each sleep.
+        // The order explained in ARCHITECTURE.md, "The bare metal": a pending bit is cleared before
+        // its task is woken, and all are checked again after each sleep.
         let news = events.dispatch();
         let before = mem::replace(&mut rings, timer.delivered());
         timers::expire(rings != before);
         READY.store(false, Ordering::Relaxed);
-        // SAFETY: only here, so never from within itself.
+        // SAFETY: called only here, so never reentrantly.
         unsafe { executor.poll() };
         if news > 0 || READY.load(Ordering::Relaxed) {
             continue;

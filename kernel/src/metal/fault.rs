@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What memory protection is there to stop. Each function really does it.
+//! Faults that memory protection must stop. Each function really commits one.
 #![expect(unsafe_code, reason = "the point is to break the rules")]
 
 use core::arch::asm;
@@ -23,12 +23,12 @@ pub fn write_rodata() {
     write_to(image::rodata().start);
 }
 
-/// Runs what the stack holds.
+/// Executes bytes on the stack.
 pub fn execute_data() {
     execute(memory::stack::bounds().start);
 }
 
-/// Uses up the stack.
+/// Overflows the stack.
 pub fn overflow_stack() {
     crash_by_recursion(0);
 }

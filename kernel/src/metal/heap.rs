@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The heap: `linked_list_allocator` on memory set aside at boot.
 //!
-//! An eighth of the domain's memory, at least 256 KiB and at most 64 MiB. It never takes a frame
-//! from the pool afterwards, so the count of free frames says what pages are in use and nothing
-//! else. A reserve beyond the initial mapping is linked 2 MiB at a time, when an allocation
-//! doesn't fit. Maps, unmaps, sends and receives don't come here.
+//! An eighth of the domain's memory, at least 256 KiB and at most 64 MiB. It takes no frames from
+//! the pool afterwards, so the count of free frames reflects pages in use and nothing else. A
+//! reserve beyond the initial mapping is linked 2 MiB at a time, when an allocation doesn't fit.
+//! Map, unmap, send and receive never allocate.
 #![expect(unsafe_code, reason = "GlobalAlloc is an unsafe trait")]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -26,11 +26,11 @@ static RESERVE: Mutex<Reserve> = Mutex::new(Reserve { heap: Heap::empty(), unlin
 
 struct Reserve {
     heap: Heap,
-    /// Addresses of the reserve that have no memory behind them yet.
+    /// Addresses of the reserve with no memory behind them yet.
     unlinked: Range<usize>,
 }
 
-/// The frames the heap is to have, of `nr_pages` that the domain has.
+/// The heap's size in frames, for a domain of `nr_pages`.
 pub fn pages_for(nr_pages: u64) -> u64 {
     const MIN: u64 = (256 << 10) / PAGE_SIZE as u64;
     const MAX: u64 = (64 << 20) / PAGE_SIZE as u64;
@@ -40,7 +40,7 @@ pub fn pages_for(nr_pages: u64) -> u64 {
 /// Gives the heap its reserve.
 ///
 /// # Safety
-/// The frames are free and not the pool's; their addresses are consecutive.
+/// The frames are free and don't belong to the pool; their addresses are consecutive.
 pub unsafe fn init(reserve: Range<Pfn>) {
     let start = translate::address_of(reserve.start);
     let len = (reserve.end.0 - reserve.start.0) as usize * PAGE_SIZE;
@@ -65,17 +65,17 @@ impl Reserve {
     fn extend(&mut self) -> bool {
         let start = self.unlinked.start;
         let len = self.unlinked.len().min(REGION_SIZE);
-        // Nobody allocates while holding the pool, so this can't wait for itself.
+        // Nobody allocates while holding the pool's lock, so this can't deadlock.
         if POOL.lock().link_region(translate::frame_at(start)).is_err() {
             return false;
         }
         self.unlinked.start += len;
         if self.heap.size() == 0 {
             let bottom = ptr::with_exposed_provenance_mut(start);
-            // SAFETY: just linked, and the heap's alone.
+            // SAFETY: just linked, and used by the heap alone.
             unsafe { self.heap.init(bottom, len) };
         } else {
-            // SAFETY: just linked, and right behind what the heap has.
+            // SAFETY: just linked, directly after the heap's memory.
             unsafe { self.heap.extend(len) };
         }
         true
@@ -103,7 +103,7 @@ unsafe impl GlobalAlloc for Allocator {
         let Some(block) = NonNull::new(block) else {
             return;
         };
-        // SAFETY: the caller had it from `alloc` with this layout.
+        // SAFETY: the caller got it from `alloc` with this layout.
         unsafe { RESERVE.lock().heap.deallocate(block, layout) };
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The image in memory: the bounds that `grantkit.ld` sets.
+//! The bounds of the image in memory, as `grantkit.ld` sets them.
 #![expect(unsafe_code, reason = "the linker's symbols are foreign statics")]
 
 use core::ops::Range;
 
-/// Declares functions that return what lies between two symbols of the linker script.
+/// Declares functions that return the range between two symbols of the linker script.
 macro_rules! sections {
     ($($(#[$doc:meta])* $name:ident: $start:ident .. $end:ident;)*) => {$(
         $(#[$doc])*
@@ -23,8 +23,8 @@ sections! {
     text: __text_start .. __text_end;
     /// Constants and the ELF notes.
     rodata: __rodata_start .. __fixups_end;
-    /// Pairs of addresses: an instruction that may fault, and where to go on.
+    /// Pairs of addresses: an instruction that may fault, and where to continue.
     fixups: __fixups_start .. __fixups_end;
-    /// Data and .bss; what the builder adds comes behind.
+    /// Data and .bss; the builder's additions follow.
     data: __data_start .. __image_end;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The two ways in which Xen runs a guest, and which of them this one is.
+//! The two ways in which Xen runs a guest, and the choice between them.
 //!
 //! The image has an entry point for each (`pv/entry.rs`, `pvh/entry.rs`). The one that Xen enters
-//! chooses, once; everything else asks [`interface`] and does not look which it is.
+//! chooses, once; everything else calls [`interface`] without knowing which it is.
 #![expect(unsafe_code, reason = "implementors change what addresses mean")]
 
 use core::fmt::Debug;
@@ -18,7 +18,7 @@ use super::memory::{Gfn, Pfn};
 use crate::Mode;
 use crate::hypercall::{self, Instruction};
 
-/// What of Xen's interface differs between the modes.
+/// The parts of Xen's interface that differ between the modes.
 pub trait Interface: Debug + Sync {
     /// The mode's name.
     fn mode(&self) -> Mode;
@@ -26,40 +26,40 @@ pub trait Interface: Debug + Sync {
     /// The GFN of frame `pfn`, unless the domain has a hole there.
     fn gfn_of(&self, pfn: Pfn) -> Option<Gfn>;
 
-    /// The GFNs of the frames that the domain was started with, by their numbers, where there is a
-    /// list of them: for many at once.
+    /// The GFNs of the frames that the domain started with, indexed by PFN, if there is such a
+    /// list: for looking up many at once.
     fn gfns(&self) -> Option<&'static [AtomicU64]> {
         None
     }
 
-    /// The frame of this domain that `gfn` is; nothing for one that isn't ours. `gfn` comes from
-    /// [`Interface::gfn_of`], a page-table entry or the builder.
+    /// The PFN of `gfn`; `None` if it isn't ours. `gfn` comes from [`Interface::gfn_of`], a
+    /// page-table entry or the builder.
     fn pfn_of(&self, gfn: Gfn) -> Option<Pfn>;
 
-    /// Sets the entry that maps the page at `address`, whose L1 table exists, and forgets the old
+    /// Sets the page-table entry for `address`, whose L1 table exists, and flushes the old
     /// translation.
     ///
     /// # Errors
     /// Xen's; EFAULT without an L1 table.
     ///
     /// # Safety
-    /// No Rust object lives at `address` that loses its memory, or a right that is used.
+    /// Must not unmap, or take a needed permission from, memory that Rust objects occupy.
     unsafe fn set_page(&self, address: usize, entry: u64) -> Result<(), Errno>;
 
-    /// Hangs `pfn`, a frame filled as a table and mapped at `address`, into the table one level up:
-    /// its entry is at guest-physical (machine) address `above` and was empty.
+    /// Links `pfn`, a frame filled in as a page table and mapped at `address`, into the table one
+    /// level up, whose entry at guest-physical (under PV, machine) address `above` is empty.
     ///
     /// # Errors
     /// Xen's.
     ///
     /// # Safety
-    /// Nobody else has the frame, now and later.
+    /// Nobody else uses the frame, now or later.
     unsafe fn hang_table(&self, above: u64, pfn: Pfn, address: usize) -> Result<(), Errno>;
 
-    /// What the L1 entry for `address` of the window holds as long as nobody has set it.
+    /// The value of the L1 entry for `address` in the window as long as nobody has set it.
     fn window_entry(&self, address: usize) -> u64;
 
-    /// Leaves nothing at `address`, where frame `pfn` is mapped: its GFN is Xen's to take.
+    /// Unmaps frame `pfn` from `address`, so that Xen can take its GFN.
     ///
     /// # Errors
     /// Xen's; all is as it was.
@@ -68,87 +68,87 @@ pub trait Interface: Debug + Sync {
     /// No Rust object lives there.
     unsafe fn remove_page(&self, pfn: Pfn, address: usize) -> Result<(), Errno>;
 
-    /// Makes `gfn` the frame `pfn`, which is at `address`.
+    /// Makes `gfn` the memory of frame `pfn`, at `address`.
     ///
     /// # Errors
     /// Xen's; ENOSPC where no room was made; all is as it was.
     ///
     /// # Safety
-    /// There is none, and `gfn` is this domain's and nowhere else.
+    /// `pfn` has no memory, and `gfn` belongs to this domain and is used nowhere else.
     unsafe fn place_page(&self, pfn: Pfn, address: usize, gfn: Gfn) -> Result<(), Errno>;
 
-    /// Makes room for frame `pfn`, which the domain was not started with.
+    /// Makes room for frame `pfn`, which the domain didn't have at its start.
     ///
     /// # Errors
-    /// ENOSPC where there can't be one; ENOMEM without a frame for what it takes.
+    /// ENOSPC if it can't exist; ENOMEM without frames for page tables.
     fn make_room(&self, take: Source<'_>, pfn: Pfn) -> Result<(), Errno>;
 
-    /// W^X for the initial mapping, and no other address that the boot needed.
+    /// Applies W^X to the initial mapping, and unmaps everything else that the boot needed.
     ///
     /// # Errors
     /// Xen's; ENOMEM without frames for tables.
     fn protect(&self) -> Result<(), Errno>;
 
-    /// Maps the page that Xen shares with the domain at `address`, whose L1 table exists.
+    /// Maps shared_info at `address`, whose L1 table exists.
     ///
     /// # Errors
     /// Xen's.
     ///
     /// # Safety
-    /// The address is this page's alone.
+    /// The address is used for this page only.
     unsafe fn map_shared_info(&self, address: usize) -> Result<(), Errno>;
 
-    /// Maps frame `index` of the grant table, which Xen named `told`, at `address`.
+    /// Maps frame `index` of the grant table, reported by Xen as `told`, at `address`.
     ///
     /// # Errors
     /// Xen's.
     ///
     /// # Safety
-    /// The address is this frame's alone.
+    /// The address is used for this frame only.
     unsafe fn map_grant_frame(&self, address: usize, index: usize, told: u64) -> Result<(), Errno>;
 
-    /// The `host_addr` of a map operation for the page at `address` of the window; for `None` one
-    /// that Xen refuses.
+    /// The `host_addr` of a map operation for `address` in the window; for `None`, one that Xen
+    /// refuses.
     fn host_addr(&self, address: Option<usize>) -> u64;
 
-    /// The same with what kind of address it is, and for how many pages behind it, too.
+    /// The same, with the kind of address, and the number of following pages that it is valid for.
     fn host_run(&self, address: usize) -> HostAddr {
         let addr = self.host_addr(Some(address));
         HostAddr { addr, flags: Gntmap::empty(), pages: 1, stride: 0 }
     }
 
-    /// Stores one byte; whether that changed memory.
+    /// Stores one byte; returns whether that changed memory.
     ///
     /// # Safety
-    /// Nothing but the caller relies on what is at `address`.
+    /// Only the caller relies on the byte at `address`.
     unsafe fn probe_write(&self, address: usize, value: u8) -> bool;
 
-    /// The console's ring; nothing where there is none.
+    /// The console's ring, if there is one.
     fn console(&self) -> Option<Ring>;
 
-    /// The ring of xenstore; nothing where there is none.
+    /// The ring of xenstore, if there is one.
     ///
     /// # Errors
-    /// ENODEV where there should be one.
+    /// ENODEV if it is missing but should exist.
     fn xenstore(&self) -> Result<Option<Ring>, Errno>;
 
-    /// Prints where there is no ring.
+    /// Prints without a ring.
     fn write_without_ring(&self, bytes: &[u8]);
 
-    /// Tells where exceptions and events go.
+    /// Registers the handlers of exceptions and events.
     ///
     /// # Errors
     /// Xen's.
     fn set_traps(&self) -> Result<(), Errno>;
 
-    /// The address of the last page fault, once it can be known.
+    /// The address of the last page fault, if it can be known yet.
     fn fault_address(&self) -> Option<u64>;
 
     /// Sleeps until an event is pending; returns at once if one is.
     fn sleep(&self);
 }
 
-/// A page that the builder shares with a daemon, mapped for good, and the port that rings for it.
+/// A page that the builder shares with a daemon, permanently mapped, and its event channel port.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring {
     /// The page's address.
@@ -159,16 +159,16 @@ pub struct Ring {
 
 static INTERFACE: Once<&'static dyn Interface> = Once::new();
 
-/// What the entry found.
+/// What the entry point found.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
-    /// Frames that the domain has.
+    /// Number of frames that the domain has.
     pub nr_pages: Pfn,
-    /// The end of what the builder placed: the end of the boot stack, whose page is the last.
+    /// The end of what the builder loaded, whose last page is the boot stack.
     pub used_end: Pfn,
     /// The level 4 page table.
     pub root: Pfn,
-    /// The command line, without its end mark.
+    /// The command line, without the terminating zero.
     pub command_line: &'static [u8],
 }
 
@@ -180,17 +180,17 @@ pub fn choose(interface: &'static dyn Interface, instruction: Instruction) {
     INTERFACE.call_once(|| interface);
 }
 
-/// The mode that was chosen.
+/// The chosen mode.
 pub fn interface() -> &'static dyn Interface {
     *INTERFACE.get().expect("the first statement of the boot chooses it")
 }
 
-/// Remembers what the entry found.
+/// Stores what the entry point found.
 pub fn found(start: Start) {
     START.call_once(|| start);
 }
 
-/// What the entry found; before it's known, a domain without memory.
+/// What the entry point found; until then, a domain without memory.
 pub fn start() -> Start {
     const NOTHING: Start =
         Start { nr_pages: Pfn(0), used_end: Pfn(0), root: Pfn(0), command_line: &[] };

@@ -25,9 +25,9 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// Takes messages from level info on; `log::set_max_level` changes that.
+/// Accepts messages from level info up; `log::set_max_level` changes that.
 pub fn init() {
-    // It fails only if there is a logger already, which is this one.
+    // It fails only if there already is a logger, which is this one.
     let _ = log::set_logger(&Logger);
     log::set_max_level(LevelFilter::Info);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a panic does: says where, shows the callers, and ends the domain as crashed.
+//! The panic handler: prints the location and the callers, and ends the domain as crashed.
 #![expect(unsafe_code, reason = "RBP is read by an instruction")]
 
 use core::arch::asm;
@@ -9,11 +9,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::{backtrace, console};
 use crate::{power, println};
 
-/// Set by the first panic or fatal trap. A second one stops at once.
+/// Set by the first panic or fatal trap. A second one stops immediately.
 static DYING: AtomicBool = AtomicBool::new(false);
 
-/// Whether this is the first thing that goes fatally wrong; if not, nothing more is printed than
-/// a line, since printing may be what goes wrong.
+/// Whether this is the first fatal error. Later ones print only one line, since printing itself may
+/// be what fails.
 pub fn first_fatality() -> bool {
     !DYING.swap(true, Ordering::Relaxed)
 }

@@ -6,7 +6,7 @@ use xen_sys::sched::ShutdownReason;
 use super::console;
 use crate::hypercall::system;
 
-/// Ends the domain for `reason`, once the console daemon has taken what was printed.
+/// Ends the domain for `reason`, once the console daemon has read all output.
 pub fn shutdown(reason: ShutdownReason) -> ! {
     console::drain();
     system::sched_shutdown(reason)

@@ -20,11 +20,11 @@ use super::{console, executor};
 use crate::future::BoxedFuture;
 use crate::{Guest, Spawner, Xen, power, text};
 
-/// For the end of a guest that crashes, which has nobody to hand it anything.
+/// Global, for the crash path, which has nobody to pass it in.
 static SERVICES: Once<Services<Xen>> = Once::new();
 
 unsafe extern "Rust" {
-    /// The application, by [`crate::entry!`].
+    /// The application, defined by [`crate::entry!`].
     safe fn grantkit_main(guest: Guest) -> Result<BoxedFuture, Errno>;
 }
 
@@ -32,7 +32,7 @@ unsafe extern "Rust" {
 pub fn run(shared_info: &'static SharedInfo) -> ! {
     // SAFETY: mapped for good.
     let shared_info = unsafe { SharedPage::new(Xen::HERE, shared_info) };
-    // SAFETY: the boot comes here once, and what it did so far neither grants nor maps.
+    // SAFETY: the boot gets here once, and has neither granted nor mapped anything so far.
     let boot = unsafe { Boot::new(Xen::HERE, shared_info, console::device(), xenstore()) };
     let services = must("services", Services::bring_up(boot, Limits::default()));
     console::hand_over(services.console.clone());
@@ -45,7 +45,8 @@ pub fn run(shared_info: &'static SharedInfo) -> ! {
         let line = text::lossy(layout::command_line())?;
         let application = grantkit_main(Guest::new(services.clone(), spawner, line))?;
         spawner.spawn(async move {
-            // The upkeep first: what it needs to wait is in use before the application looks.
+            // The upkeep starts first, so that what it holds is in use before the application
+            // looks.
             yield_now().await;
             application.await;
             power::poweroff()
@@ -53,7 +54,7 @@ pub fn run(shared_info: &'static SharedInfo) -> ! {
     })
 }
 
-/// The ring of xenstore; in dom0's place there is none.
+/// The xenstore ring; there is none in dom0's place.
 fn xenstore() -> Option<XenstoreDevice<Xen>> {
     let Ring { page, port } = must("xenstore", interface().xenstore())?;
     let page = ptr::with_exposed_provenance::<XenstoreDomainInterface>(page);

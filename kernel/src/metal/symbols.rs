@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Names for addresses: the symbol table that the domain builder loads behind the image.
+//! Names for addresses, from the symbol table that the domain builder loads after the image.
 //!
 //! Relies on the note BSD_SYMTAB and on the layout of elf_load_bsdsyms (xen/common/libelf/
-//! libelf-loader.c): behind the image, rounded up to 8, a 32-bit size, an ELF header, three
-//! section headers (none, symbols, strings) with offsets relative to the ELF header, the tables.
-//! Everything is checked against the memory that the builder filled: no table, no names.
+//! libelf-loader.c): after the image, aligned to 8, a 32-bit size, an ELF header, three section
+//! headers (none, symbols, strings) with offsets relative to the ELF header, the tables. Everything
+//! is checked against the memory that the builder filled. Without a valid table there are no names.
 #![expect(unsafe_code, reason = "the tables are found behind the image")]
 
 use core::{fmt, ptr, slice};
@@ -12,7 +12,7 @@ use core::{fmt, ptr, slice};
 use super::image;
 use super::memory::{PAGE_SIZE, layout};
 
-/// A function, and how far into it an address lies. Displays as the words of its name and an
+/// A function, and the offset of an address in it. Displays as the words of its name and the
 /// offset.
 #[derive(Debug)]
 pub struct Symbol {
@@ -31,12 +31,12 @@ impl fmt::Display for Symbol {
     }
 }
 
-/// The words of a mangled name in their order: crate, modules, types, function, and then those of
-/// its type parameters. That is less than demangling, which takes 15 KiB, and enough to find one's
-/// way; a name that isn't mangled is one word.
+/// The words of a mangled name, in order: crate, modules, types, function, then those of its type
+/// parameters. Full demangling would take 15 KiB; this is enough to find one's way. An unmangled
+/// name is one word.
 ///
-/// In Rust's v0 mangling a word is its length in decimal, a `_` if it begins with a digit or one,
-/// and its bytes. Numbers between words, of crates and of references back, end in `_`.
+/// In Rust's v0 mangling a word is its decimal length, a `_` if it begins with a digit or `_`, and
+/// its bytes. Numbers between words (crate hashes and back references) end in `_`.
 fn words(name: &str) -> impl Iterator<Item = &str> {
     let mut rest = name.strip_prefix("_R").unwrap_or("");
     let plain = Some(name).filter(|_| rest.is_empty());
@@ -81,15 +81,15 @@ fn tables() -> Option<(&'static [u8], &'static [u8])> {
     const SECTION: usize = 64;
     let start = image::data().end.next_multiple_of(8);
     let end = layout::VIRT_BASE + layout::used_end().0 as usize * PAGE_SIZE;
-    // SAFETY: aligned, and mapped: what the builder placed last ends further up, at the boot stack.
+    // SAFETY: aligned, and mapped: the builder's last page, the boot stack, lies further up.
     let size = unsafe { ptr::with_exposed_provenance::<u32>(start).read() } as usize;
-    // The size counts from the ELF header on. Whatever it is, the last page is the boot stack's.
+    // The size counts from the ELF header. Whatever it says, the last page is the boot stack's.
     let first = start + size_of::<u32>();
     if size > end.checked_sub(first + PAGE_SIZE)? {
         return None;
     }
-    // SAFETY: between the image and the boot stack all is mapped, never handed out, and this part
-    // of it, if it is the symbol table that the next line looks for, is constant.
+    // SAFETY: everything between the image and the boot stack is mapped and never handed out, and
+    // this part, if it is the symbol table that the next line looks for, is constant.
     let elf = unsafe { slice::from_raw_parts(ptr::with_exposed_provenance::<u8>(first), size) };
     if !elf.starts_with(b"\x7fELF") {
         return None;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Timers of tasks: the driver behind the crate embassy-time.
+//! Timers for tasks: the time driver of embassy-time.
 //!
-//! One tick is one nanosecond of system time. The queue takes wakers of any kind (not only those
-//! of embassy's executor), up to its 64 places; a timer that finds none is woken early, and asks
-//! again. The earliest deadline is Xen's one-shot timer.
+//! One tick is one nanosecond of system time. The queue takes any waker, not only those of
+//! embassy's executor, and has room for 64. A timer that finds it full is woken early, and asks
+//! again. Xen's one-shot timer is set to the earliest deadline.
 #![expect(unsafe_code, reason = "the macros define symbols that other crates link to")]
 
 use core::cell::RefCell;
@@ -40,7 +40,7 @@ impl Driver for Timers {
     fn schedule_wake(&self, at: u64, waker: &Waker) {
         critical_section::with(|cs| {
             let Ok(mut schedule) = self.0.borrow(cs).try_borrow_mut() else {
-                // Called by a waker that is being woken here: its task asks again.
+                // Called from a waker that is being woken here: its task will ask again.
                 return waker.wake_by_ref();
             };
             if schedule.queue.schedule_wake(at, waker) {
@@ -50,8 +50,7 @@ impl Driver for Timers {
     }
 }
 
-/// Wakes the tasks whose deadline has passed. `rang` says that VIRQ_TIMER has come since the last
-/// time.
+/// Wakes the tasks whose deadline has passed. `rang`: VIRQ_TIMER has fired since the last call.
 pub fn expire(rang: bool) {
     critical_section::with(|cs| {
         if let Ok(mut schedule) = TIMERS.0.borrow(cs).try_borrow_mut() {
@@ -63,15 +62,15 @@ pub fn expire(rang: bool) {
     });
 }
 
-/// Whether Xen will ring for the next deadline. If it refused, for which it has no reason, whoever
-/// sleeps would sleep too long.
+/// Whether Xen's timer is set for the next deadline. If Xen refused it, for which there is no known
+/// reason, a sleep would last too long.
 pub fn may_sleep() -> bool {
     !REFUSED.load(Ordering::Relaxed)
 }
 
 impl Schedule {
-    /// Wakes what is due, and has Xen ring for what is due next. An alarm that is set for earlier
-    /// stays: it costs a spurious wake-up, not a hypercall for each timeout that is put off.
+    /// Wakes what is due, and sets Xen's timer for what is due next. An alarm set for earlier
+    /// stays: a spurious wake-up costs less than a hypercall for each timeout that is postponed.
     fn wake_and_set_alarm(&mut self) {
         let next = self.queue.next_expiration(clock::now());
         if next != u64::MAX && !self.alarm.rings_by(next) {
@@ -89,8 +88,8 @@ impl Schedule {
 struct UpcallMask;
 critical_section::set_impl!(UpcallMask);
 
-// SAFETY: one vCPU, and upcalls are the only thing that could interrupt it. They are masked while
-// any code runs, and the handler wakes nobody, so there is nothing to do.
+// SAFETY: there is one vCPU, and only upcalls could interrupt it. They are masked while any code
+// runs, and the handler wakes nobody, so there is nothing to do.
 unsafe impl critical_section::Impl for UpcallMask {
     unsafe fn acquire() -> bool {
         true

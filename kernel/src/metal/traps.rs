@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What becomes of an exception, however Xen or the processor entered the guest.
+//! Exception handling, common to both modes.
 //!
-//! The stubs of `pv/traps` and `pvh/traps` make a [`frame::TrapFrame`] and call
-//! [`handlers::on_trap`]. Refuses: nested handling, user mode.
+//! The stubs of `pv/traps` and `pvh/traps` build a [`frame::TrapFrame`] and call
+//! [`handlers::on_trap`]. Not supported: nested handling, user mode.
 
 mod dump;
 mod fixup;

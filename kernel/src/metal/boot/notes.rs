@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ELF notes by which Xen's domain builders recognise the image.
 //!
-//! Relies on `grantkit.ld` for the addresses: VIRT_BASE here and BASE there are one number. There
-//! is no HYPERCALL_PAGE: hypercalls are instructions of ours (`hypercall.rs`). For a PVH guest
-//! PHYS32_ENTRY alone counts, and physical addresses. Numbers are `XEN_ELFNOTE_*` of
+//! The addresses come from `grantkit.ld`: VIRT_BASE here and BASE there are the same number. There
+//! is no HYPERCALL_PAGE, since hypercalls are our own instructions (`hypercall.rs`). For a PVH
+//! guest only PHYS32_ENTRY and the physical addresses count. The numbers are `XEN_ELFNOTE_*` from
 //! xen/include/public/elfnote.h.
 #![expect(unsafe_code, reason = "the notes are assembly data: Rust has no way to say `.note`")]
 

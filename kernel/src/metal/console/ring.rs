@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The output half of the console ring (io/console.h), written without waiting for anybody.
+//! The output half of the console ring (io/console.h), for synchronous writes.
 //!
-//! The guest writes bytes and then `out_prod`; the daemon takes them and moves `out_cons`. What
-//! the daemon claims is checked: an index out of range leaves no room, and overwrites nothing.
+//! The guest writes bytes and then `out_prod`; the daemon reads them and moves `out_cons`. The
+//! daemon's index is checked: one out of range means there is no room, and nothing is overwritten.
 //!
-//! A full ring is waited for, but no longer than a second without progress: a console that nobody
-//! reads must not hold the guest. From then on text is dropped until there is room.
+//! If the ring is full, a write waits, but no longer than a second without progress: a console that
+//! nobody reads must not block the guest. After that, text is dropped until there is room.
 
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
@@ -19,10 +19,10 @@ use crate::metal::clock;
 /// How long to wait for a reader that makes no progress, in nanoseconds.
 pub const PATIENCE: u64 = 1_000_000_000;
 
-/// Set while nobody takes what is in the ring.
+/// Set while nobody reads the ring.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
-/// The ring, and the port that tells the daemon of news.
+/// The ring, and the port that notifies the daemon.
 #[derive(Clone, Copy, Debug)]
 pub struct EarlyRing<'a> {
     /// The page shared with the daemon.
@@ -32,8 +32,8 @@ pub struct EarlyRing<'a> {
 }
 
 impl EarlyRing<'_> {
-    /// Writes all of `bytes`; a newline becomes carriage return and newline, since the terminal
-    /// at the other end is raw.
+    /// Writes all of `bytes`. A newline becomes carriage return and newline, since the terminal at
+    /// the other end is in raw mode.
     pub fn write(&self, bytes: &[u8]) {
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             match line.strip_suffix(b"\n") {
@@ -47,7 +47,7 @@ impl EarlyRing<'_> {
         self.notify();
     }
 
-    /// Waits until the daemon has taken everything, or takes nothing.
+    /// Waits until the daemon has read everything, or has stopped reading.
     pub fn drain(&self) {
         self.notify();
         self.wait_for_room(self.page.output.len());
@@ -98,9 +98,9 @@ impl EarlyRing<'_> {
     }
 
     fn notify(&self) {
-        // The index must be visible before the daemon is told to look.
+        // The index must be visible before the daemon is notified.
         fence(Ordering::SeqCst);
-        // A port that was closed means that nobody listens; there is nobody to tell.
+        // A closed port means that nobody listens; there is nobody to tell.
         let _ = Xen::HERE.evtchn_send(EvtchnSend { port: self.port.0 });
     }
 }

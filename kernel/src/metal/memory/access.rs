@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Loads and stores that a compiler must not see through: to memory that others write, and to
+//! Loads and stores that must be opaque to the compiler: to memory that others write, and to
 //! addresses that may fault.
 //!
 //! A plain `memcpy` from a page that a peer writes is a data race; `rep movs` is one opaque
-//! instruction that reads each byte once. A store that faults goes on at its fix-up address,
-//! which `traps/fixup.rs` finds in the section `.fixups`.
+//! instruction that reads each byte once. A faulting store resumes at its fix-up address, which
+//! `traps/fixup.rs` finds in the section `.fixups`.
 #![expect(unsafe_code, reason = "copies by address, in assembly")]
 
 use core::arch::asm;
@@ -17,7 +17,7 @@ use super::PAGE_SIZE;
 /// `src` may be read and `dst` written for `len` bytes; they don't overlap.
 #[inline]
 pub unsafe fn copy(dst: usize, src: usize, len: usize) {
-    // SAFETY: the caller's promise. The direction flag is clear, as the ABI wants it.
+    // SAFETY: the caller's promise. The direction flag is clear, as the ABI requires.
     unsafe {
         asm!(
             "rep movsq",
@@ -32,7 +32,7 @@ pub unsafe fn copy(dst: usize, src: usize, len: usize) {
     }
 }
 
-/// Writes zeroes over the page at `address`.
+/// Zeroes the page at `address`.
 ///
 /// # Safety
 /// The page may be written.
@@ -50,10 +50,10 @@ pub unsafe fn zero_page(address: usize) {
     }
 }
 
-/// Stores one byte; whether it was possible. A page fault is caught.
+/// Stores one byte; returns whether that was possible. A page fault is caught.
 ///
 /// # Safety
-/// Nothing but the caller relies on what is at `address`.
+/// Only the caller relies on the byte at `address`.
 pub unsafe fn probe_write(address: usize, value: u8) -> bool {
     let stored: u32;
     // SAFETY: the caller's promise; a fault at 2 resumes at 3, where `stored` is still zero.

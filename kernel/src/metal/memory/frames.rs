@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The pool of free frames: all of the domain's memory that nothing else lives in.
+//! The pool of free frames: all memory of the domain that nothing else uses.
 //!
-//! Two lists, of frames known to be clean (zeroed) and of the others, threaded through the free
-//! frames themselves: every operation is O(1). Frames beyond the initial mapping join the pool
-//! one L1 table (512 frames) at a time, when it runs low; that is done in [`Pool::take`] and by
-//! the idle loop, nowhere else. The tables for that are paid for in advance: they are not
-//! counted as free, so the count does not move when memory is linked.
+//! Two lists, one of frames known to be clean (zeroed) and one of the rest, are threaded through
+//! the free frames themselves, so every operation is O(1). Frames beyond the initial mapping join
+//! the pool one L1 table (512 frames) at a time, when it runs low; only [`Pool::take`] and the idle
+//! loop do that. The frames for those tables are reserved in advance and not counted as free, so
+//! linking memory doesn't change the count.
 //!
 //! Refuses: to hand out a frame that the builder or a page table uses.
 #![expect(unsafe_code, reason = "takes frames that nobody else has, on a promise")]
@@ -20,16 +20,16 @@ use super::layout::{self, DIRECT_MAP};
 use super::{PAGE_SIZE, Pfn, TABLE_ENTRIES, tables, translate};
 use crate::metal::interface::interface;
 
-/// The pool is refilled within an allocation below this: enough for the tables of one refill.
+/// Below this, an allocation refills the pool; enough for the tables of one refill.
 const LOW: u64 = 8;
 
-/// The idle loop refills below this, so that an allocation seldom has to.
+/// Below this, the idle loop refills the pool, so that allocations seldom have to.
 const IDLE_LOW: u64 = 128;
 
-/// The frames of this domain.
+/// This domain's free frames.
 pub static POOL: Mutex<Pool> = Mutex::new(Pool::new());
 
-/// A frame that belongs to whoever holds this.
+/// A frame, owned by whoever holds this.
 #[derive(Debug)]
 pub struct OwnedFrame {
     /// Its number.
@@ -38,20 +38,20 @@ pub struct OwnedFrame {
     pub clean: bool,
 }
 
-/// Free frames, and memory that has no address yet.
+/// Free frames, and memory without an address yet.
 #[derive(Debug)]
 pub struct Pool {
     clean: FreeList,
     dirty: FreeList,
-    /// Frames for the pool that are not linked yet.
+    /// Frames that will join the pool once linked.
     unlinked: Range<u64>,
-    /// Tables that linking the rest of memory, the heap's part included, will take.
+    /// Tables needed to link the rest of memory, the heap's part included.
     tables_owed: u64,
     /// Frames managed: in use or free.
     total: u64,
-    /// Frames of the domain's that are not managed here: the image's, the heap's.
+    /// The domain's frames that are not managed here: the image's and the heap's.
     others: u64,
-    /// Places beyond those that the domain was started with.
+    /// PFNs beyond those that the domain started with.
     beyond: u64,
 }
 
@@ -68,12 +68,12 @@ impl Pool {
         }
     }
 
-    /// Gives the pool its memory: `mapped` frames with an address, `unlinked` ones without.
+    /// Gives the pool its memory: `mapped` frames have an address, `unlinked` ones don't.
     ///
     /// # Safety
-    /// Both are free: nothing of the builder's or the kernel's lives there.
+    /// All of them are free: neither the builder nor the kernel uses them.
     pub unsafe fn init(&mut self, mapped: Range<Pfn>, unlinked: Range<Pfn>) {
-        // Backwards, so that the lowest frames leave the pool first.
+        // Backwards, so that the lowest frames are handed out first.
         for pfn in (mapped.start.0..mapped.end.0).rev() {
             // SAFETY: free, as the caller promises, and in the initial mapping.
             unsafe { self.dirty.push(Pfn(pfn)) };
@@ -89,32 +89,32 @@ impl Pool {
         }
     }
 
-    /// Frames that are free and have an address.
+    /// Number of free frames that have an address.
     #[inline]
     fn linked(&self) -> u64 {
         self.clean.len() + self.dirty.len()
     }
 
-    /// Frames that the next allocations can have, whether they have an address yet or not.
+    /// Number of frames available to allocations, with or without an address so far.
     #[inline]
     pub fn free(&self) -> u64 {
         (self.linked() + self.unlinked.end - self.unlinked.start).saturating_sub(self.tables_owed)
     }
 
-    /// Frames that the pool manages, in use or free.
+    /// Number of frames that the pool manages, in use or free.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// All frames that the domain has.
+    /// Number of frames that the domain has.
     pub fn domain(&self) -> u64 {
         self.total + self.others
     }
 
-    /// A frame for the caller: a clean one if there is any.
+    /// Takes a frame, a clean one if there is any.
     #[inline]
     pub fn take(&mut self) -> Option<OwnedFrame> {
-        // Mostly this one look tells that there is enough.
+        // Usually this one check shows that there is enough.
         if self.linked() <= self.tables_owed.max(LOW) {
             if self.free() == 0 {
                 return None;
@@ -138,18 +138,19 @@ impl Pool {
         unsafe { list.push(frame.pfn) };
     }
 
-    /// A frame that was taken leaves the domain.
+    /// Records that a taken frame leaves the domain.
     pub fn shrink(&mut self) {
         self.total -= 1;
     }
 
-    /// A frame has come that can be given back to the pool.
+    /// Records that a frame has joined the domain, and may be given to the pool.
     pub fn grow(&mut self) {
         self.total += 1;
     }
 
-    /// A place for a frame beyond those of the start, in an L1 table of its own: nothing when the
-    /// rest of memory is linked must find a table there. `None` without frames for what it takes.
+    /// A PFN beyond those that the domain started with. Its L1 table is separate from theirs,
+    /// because linking the rest of memory must not find a table in its way. `None` without frames
+    /// for the tables.
     pub fn extend(&mut self) -> Option<Pfn> {
         let first = layout::nr_pages().0.next_multiple_of(TABLE_ENTRIES as u64);
         let pfn = Pfn(first + self.beyond);
@@ -160,7 +161,7 @@ impl Pool {
         Some(pfn)
     }
 
-    /// Makes the L1 tables for `range` of the window, from frames of the pool.
+    /// Creates the L1 tables for `range` of the window, from frames of the pool.
     ///
     /// # Errors
     /// ENOMEM if there is no frame for a table.
@@ -168,9 +169,8 @@ impl Pool {
         tables::ensure(&mut || self.take().map(|frame| frame.pfn), range)
     }
 
-    /// Gives `pfn` and the others of its L1 table their addresses in the direct map. The tables
-    /// are made of what was set aside for that; dirty frames first, since a table is overwritten
-    /// as a whole.
+    /// Maps `pfn` and the other frames of its L1 table in the direct map. The tables come from the
+    /// frames reserved for that, dirty ones first, since a table is overwritten as a whole.
     ///
     /// # Errors
     /// ENOMEM if there is no frame for a table.
@@ -195,30 +195,30 @@ impl Pool {
         let first = self.unlinked.start;
         let end = self.unlinked.end.min((first + 1).next_multiple_of(TABLE_ENTRIES as u64));
         if self.link_region(Pfn(first)).is_err() {
-            // Xen refused a table. The frames stay where they are; the next refill tries again.
+            // Xen refused a table. The frames stay unlinked; the next refill tries again.
             return;
         }
         self.unlinked.start = end;
         for pfn in (first..end).rev().map(Pfn) {
             match interface().gfn_of(pfn) {
-                // SAFETY: just linked, and free as all that `init` was given.
+                // SAFETY: just linked, and free like everything that `init` was given.
                 Some(_) => unsafe { self.dirty.push(pfn) },
-                // A hole in the domain's memory: not mapped, and no frame after all.
+                // A hole in the domain's memory, so there is no frame here.
                 None => self.total -= 1,
             }
         }
     }
 }
 
-/// Links more memory if the pool runs low. For the idle loop.
+/// Links more memory if the pool runs low. Called by the idle loop.
 pub fn refill_when_idle() {
     POOL.lock().refill(IDLE_LOW);
 }
 
-/// Chooses `pages` frames at consecutive addresses to be kept from the pool: the end of what is
-/// free in the initial mapping (`spare`) if enough is left there to start with, so that nothing
-/// need be linked; else the first that are beyond. A domain too small for either gives half of
-/// `spare`.
+/// Chooses `pages` frames at consecutive addresses to keep out of the pool. They come from the end
+/// of the free part of the initial mapping (`spare`) if that leaves enough to start with, so that
+/// nothing need be linked; otherwise they are the first frames beyond it. In a domain too small for
+/// either, half of `spare` is chosen.
 pub fn set_aside(pages: u64, spare: &Range<Pfn>) -> Range<Pfn> {
     let room = spare.end.0 - spare.start.0;
     let beyond = translate::initial_end();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A stack of free frames, threaded through the frames: no memory of its own, every operation O(1).
+//! A stack of free frames, threaded through the frames themselves: no memory of its own, every
+//! operation O(1).
 //!
-//! Relies on each frame being mapped at its address. A frame comes out as it went in: the word that
-//! held the link is zero again, so a clean frame is still clean.
+//! Each frame must be mapped at its address. The word that held the link is zeroed again on
+//! removal, so a clean frame stays clean.
 #![expect(unsafe_code, reason = "the list lives in the free frames")]
 
 use core::ptr;
@@ -38,14 +39,14 @@ impl FreeList {
         self.len += 1;
     }
 
-    /// Takes the frame that was added last.
+    /// Removes the frame added last.
     #[inline]
     pub fn pop(&mut self) -> Option<Pfn> {
         let pfn = self.head?;
         let link = link_of(pfn);
-        // SAFETY: `push` wrote it there, and the frame has been the list's since.
+        // SAFETY: `push` wrote it there, and the frame has belonged to the list since.
         let next = unsafe { link.read() };
-        // SAFETY: as above; a clean frame is clean again with this.
+        // SAFETY: as above; this makes a clean frame clean again.
         unsafe { link.write(0) };
         // PFN 0 holds the image's first page, so zero ends the list.
         self.head = (next != 0).then_some(Pfn(next));

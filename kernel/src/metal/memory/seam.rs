@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The seam to memory on metal: [`Memory`] for [`Xen`], one line a method.
+//! The seam to memory on bare metal: [`Memory`] for [`Xen`], one line per method.
 #![expect(unsafe_code, reason = "the seam has unsafe methods")]
 
 use core::ops::Range;
@@ -28,7 +28,7 @@ unsafe impl Memory for Xen {
 
     unsafe fn free_page(&self, page: Page) {
         let frame = OwnedFrame { pfn: translate::frame_at(page.addr()), clean: page.is_clean() };
-        // SAFETY: a `Page` owns its frame, which came from the pool; the rest the caller promises.
+        // SAFETY: a `Page` owns its frame, which came from the pool; the caller promises the rest.
         unsafe { POOL.lock().give_back(frame) };
     }
 
@@ -53,7 +53,7 @@ unsafe impl Memory for Xen {
         for page in pages {
             let frame =
                 OwnedFrame { pfn: translate::frame_at(page.addr()), clean: page.is_clean() };
-            // SAFETY: a `Page` owns its frame, from the pool; the rest the caller promises.
+            // SAFETY: a `Page` owns its frame, from the pool; the caller promises the rest.
             unsafe { pool.give_back(frame) };
         }
     }
@@ -65,31 +65,31 @@ unsafe impl Memory for Xen {
             return Err((page, errno));
         }
         POOL.lock().shrink();
-        // SAFETY: the place of that page alone.
+        // SAFETY: the PFN of that page alone.
         Ok(unsafe { Vacancy::new(pfn.0) })
     }
 
     unsafe fn attach_page(&self, vacancy: Vacancy, gfn: u64) -> Result<Page, (Vacancy, Errno)> {
         let pfn = Pfn(vacancy.pfn());
         let address = translate::address_of(pfn);
-        // SAFETY: a vacancy is a place without a page, and the frame is ours for it.
+        // SAFETY: a vacancy is a PFN without a page, and the frame is ours to put there.
         if let Err(errno) = unsafe { interface().place_page(pfn, address, Gfn(gfn)) } {
             return Err((vacancy, errno));
         }
         POOL.lock().grow();
-        // SAFETY: mapped just now, and nobody knows of it yet.
+        // SAFETY: just mapped, and nobody knows of it yet.
         Ok(unsafe { Page::new(address, gfn, false) })
     }
 
     fn extend(&self) -> Option<Vacancy> {
         let Pfn(pfn) = POOL.lock().extend()?;
-        // SAFETY: a place that was not there before.
+        // SAFETY: a new PFN.
         Some(unsafe { Vacancy::new(pfn) })
     }
 
     fn reserve_slot(&self, pages: u32) -> Option<PageSlot> {
         let address = window::reserve(pages)?;
-        // SAFETY: reserved, so nobody else's, and nothing is mapped there.
+        // SAFETY: just reserved, so nobody else uses it, and nothing is mapped there.
         Some(unsafe { PageSlot::new(address, pages) })
     }
 
@@ -103,8 +103,8 @@ unsafe impl Memory for Xen {
     }
 
     fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr {
-        // A page that was not prepared has no L1 table, or an empty place in one that an earlier
-        // slot left. Beyond the slot there is none that Xen would take.
+        // A page that was not prepared has no L1 table, or an empty entry in one left by an earlier
+        // slot. Beyond the slot there is no address that Xen would accept.
         let left = slot.pages().saturating_sub(page);
         if left == 0 {
             let addr = interface().host_addr(None);
@@ -135,13 +135,13 @@ unsafe impl Memory for Xen {
 
     #[inline]
     unsafe fn read(&self, src: usize, dst: &mut [u8]) {
-        // SAFETY: `src` is the caller's promise; `dst` is a slice, and not shared with anybody.
+        // SAFETY: the caller vouches for `src`; `dst` is a slice that nobody else can access.
         unsafe { access::copy(dst.as_mut_ptr().expose_provenance(), src, dst.len()) };
     }
 
     #[inline]
     unsafe fn write(&self, dst: usize, src: &[u8]) {
-        // SAFETY: `dst` is the caller's promise; `src` is a slice.
+        // SAFETY: the caller vouches for `dst`; `src` is a slice.
         unsafe { access::copy(dst, src.as_ptr().expose_provenance(), src.len()) };
     }
 

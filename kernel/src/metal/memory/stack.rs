@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The main stack: 64 KiB of frames right behind the boot stack, between two guard pages.
+//! The main stack: 64 KiB of frames right after the boot stack, between two guard pages.
 //!
-//! The page of the boot stack becomes the guard page below. An overflow into it can't be
-//! reported by the guest: Xen pushes the exception frame onto the same stack, fails, and ends
-//! the domain. The stack is painted, so that the deepest use can be measured at any time.
+//! The boot stack's page becomes the lower guard page. A PV guest can't report an overflow into it:
+//! Xen pushes the exception frame onto the same stack, fails, and ends the domain. The stack is
+//! painted, so that its deepest use can be measured at any time.
 #![expect(unsafe_code, reason = "switching stacks is assembly, and the paint is read by address")]
 
 use core::arch::asm;
@@ -17,10 +17,10 @@ use super::{PAGE_SIZE, Pfn, layout, tables, translate};
 /// Pages of the stack.
 const PAGES: u64 = 16;
 
-/// What an unused word of the stack holds.
+/// The content of an unused word of the stack.
 const PAINT: u64 = 0x5555_aaaa_5555_aaaa;
 
-/// The frames that [`bounds`] and the guard page above take: the first ones that are free.
+/// The frames of [`bounds`] and the upper guard page: the first free ones.
 pub fn frames() -> Range<Pfn> {
     let first = layout::used_end();
     first..Pfn(first.0 + PAGES + 1)
@@ -32,17 +32,17 @@ pub fn bounds() -> Range<usize> {
     bottom..bottom + PAGES as usize * PAGE_SIZE
 }
 
-/// Paints the stack and goes on in `then` on it, for good.
+/// Paints the stack and continues in `then` on it, never to return.
 ///
 /// # Safety
-/// Runs on the boot stack, whose content is lost.
+/// Call this on the boot stack; its content is lost.
 pub unsafe fn switch(then: extern "C" fn() -> !) -> ! {
     let Range { start, end } = bounds();
     for word in (start..end).step_by(8) {
-        // SAFETY: mapped by the builder (512 KiB at least are behind the boot stack) and free.
+        // SAFETY: mapped by the builder (at least 512 KiB follow the boot stack) and free.
         unsafe { ptr::with_exposed_provenance_mut::<u64>(word).write(PAINT) };
     }
-    // SAFETY: `end` is the end of writable memory of nobody's; a zero RBP ends backtraces.
+    // SAFETY: `end` is the end of writable, unused memory; a zero RBP ends backtraces.
     unsafe {
         asm!(
             "mov rsp, {end}",
@@ -59,11 +59,11 @@ pub unsafe fn switch(then: extern "C" fn() -> !) -> ! {
 /// Unmaps the guard pages on both sides. Runs on the main stack.
 ///
 /// # Errors
-/// Xen's; it unmaps any page of ours.
+/// Xen's; none is expected, since the pages are ours.
 pub fn guard() -> Result<(), Errno> {
     let Range { start, end } = bounds();
     for page in [start - PAGE_SIZE, end] {
-        // SAFETY: the boot stack, which was left, and a free frame set aside for this.
+        // SAFETY: the boot stack is no longer used, and the other frame was set aside for this.
         unsafe { tables::unmap(page) }?;
     }
     Ok(())

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Page tables: new ones, and changes to those there are.
+//! Page tables: creating and changing them.
 //!
-//! A table stays one for good: its frame is never granted and never freed. What goes into one is
-//! said here, how it gets there by the mode.
+//! A page-table frame stays one for ever: it is never granted or freed. This file decides what goes
+//! into a table; the mode decides how it gets there.
 #![expect(unsafe_code, reason = "a table is filled through its address")]
 
 use core::ops::Range;
@@ -15,21 +15,22 @@ use super::layout::DIRECT_MAP;
 use super::{Gfn, PAGE_SIZE, Pfn, REGION_SIZE, TABLE_ENTRIES, translate};
 use crate::metal::interface::interface;
 
-/// What an upper table's entry for a lower table says. USER: under PV the kernel runs in ring 3.
+/// Flags of an upper table's entry for a lower one. USER because a PV kernel runs in ring 3.
 pub const TABLE: Flags = Flags::PRESENT
     .union(Flags::WRITABLE)
     .union(Flags::USER_ACCESSIBLE)
     .union(Flags::ACCESSED)
     .union(Flags::DIRTY);
 
-/// Data: writable, never executed. Accessed and dirty, so that the processor need not say so.
+/// Data: writable, never executed. Accessed and dirty are set in advance, to save the processor
+/// from setting them.
 pub const DATA: Flags = Flags::PRESENT
     .union(Flags::WRITABLE)
     .union(Flags::NO_EXECUTE)
     .union(Flags::ACCESSED)
     .union(Flags::DIRTY);
 
-/// What is only read.
+/// Read-only data.
 pub const READ_ONLY: Flags = Flags::PRESENT.union(Flags::NO_EXECUTE).union(Flags::ACCESSED);
 
 /// The page-table entry for frame `gfn`.
@@ -37,7 +38,7 @@ pub fn entry(gfn: Gfn, flags: Flags) -> u64 {
     (gfn.0 * PAGE_SIZE as u64) | flags.bits()
 }
 
-/// Leaves nothing mapped at `address`.
+/// Unmaps `address`.
 ///
 /// # Errors
 /// Xen's.
@@ -49,12 +50,12 @@ pub unsafe fn unmap(address: usize) -> Result<(), Errno> {
     unsafe { interface().set_page(address, 0) }
 }
 
-/// Where frames for tables come from. A frame that it gives is the table's for good: the pool's
-/// before, free, and mapped at its address.
+/// The source of frames for tables. Each comes from the pool, is free and mapped at its address,
+/// and belongs to the table for ever.
 pub type Source<'a> = &'a mut dyn FnMut() -> Option<Pfn>;
 
-/// Makes sure that the L1 tables for `range` of the window exist, as the mode wants them where they
-/// are new.
+/// Ensures that the L1 tables for `range` of the window exist, filled as the mode requires where
+/// they are new.
 ///
 /// # Errors
 /// ENOMEM if there is no frame for a table. The tables made so far stay.
@@ -69,8 +70,8 @@ pub fn ensure(take: Source, range: Range<usize>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Maps `pfn` and the others of its L1 table, 512 frames, at their addresses in the direct map;
-/// does nothing if they are mapped.
+/// Maps `pfn` and the rest of its L1 table, 512 frames, at their addresses in the direct map; does
+/// nothing if they are mapped already.
 ///
 /// # Errors
 /// ENOMEM if there is no frame for a table.
@@ -85,14 +86,15 @@ pub fn link_region(take: Source, pfn: Pfn) -> Result<(), Errno> {
     })
 }
 
-/// How many tables [`link_region`] will make for `range` of the direct map, where there is none.
+/// How many tables [`link_region`] will create for `range` of the direct map, if there are none
+/// yet.
 pub fn missing(range: Range<usize>) -> u64 {
     let spanned = |shift: u32| ((range.end - 1) >> shift) - (range.start >> shift) + 1;
     (spanned(21) + spanned(30) + spanned(39)) as u64
 }
 
-/// Makes sure that the L3 and L2 tables on the way to `address` exist; the address of the L2
-/// entry, if there is no L1 table yet.
+/// Ensures that the L3 and L2 tables on the way to `address` exist. Returns the address of the L2
+/// entry if there is no L1 table yet.
 fn missing_l1(take: Source, address: usize) -> Result<Option<u64>, Errno> {
     for level in [4, 3] {
         let above = translate::entry(address, level).ok_or(Errno::EFAULT)?;
@@ -104,9 +106,8 @@ fn missing_l1(take: Source, address: usize) -> Result<Option<u64>, Errno> {
     Ok((!above.is_present()).then_some(above.physical))
 }
 
-/// Makes a table of frame `pfn`, with the entries that `fill` tells, and hangs it at `above` of the
-/// table one level up. If Xen refused it, for which it has no reason, the
-/// frame would be lost.
+/// Makes frame `pfn` a table, with entries from `fill`, and links it at `above` in the table one
+/// level up. If Xen refused it, for which there is no known reason, the frame would be lost.
 fn link(above: u64, pfn: Pfn, fill: impl Fn(usize) -> u64) -> Result<(), Errno> {
     let address = translate::address_of(pfn);
     let table = ptr::with_exposed_provenance_mut::<[u64; TABLE_ENTRIES]>(address);
@@ -115,6 +116,6 @@ fn link(above: u64, pfn: Pfn, fill: impl Fn(usize) -> u64) -> Result<(), Errno> 
     for (index, entry) in table.iter_mut().enumerate() {
         *entry = fill(index);
     }
-    // SAFETY: the frame is this table's alone, and was just filled.
+    // SAFETY: the frame belongs to this table alone, and was just filled.
     unsafe { interface().hang_table(above, pfn, address) }
 }
