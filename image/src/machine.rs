@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the shell of `tasks` needs of the machine it runs on.
+//! What the shell in `tasks` needs from the machine it runs on.
 
 use grantkit::{Crash, Guest, power};
 use log::LevelFilter;
 use tasks::{CrashKind, HeapUsage, Machine};
 
-/// The guest that runs.
+/// The running guest.
 #[derive(Clone, Debug)]
 pub struct Metal(pub Guest);
 

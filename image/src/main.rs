@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-mod machine; // what the shell asks of the metal
+mod machine; // what the shell needs from the machine
 
 use grantkit::Guest;
 use tasks::shell;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A whole guest: shares a page with dom0 for ten seconds and says under which reference.
+//! A complete guest: shares a page with dom0 for ten seconds, and prints its grant reference.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -16,7 +16,7 @@ async fn main(guest: Guest) {
     guest.services().system.sleep(Duration::from_secs(10)).await;
 }
 
-/// Generic over what it runs on, so that `cargo test` can run it on the crate `fake-xen`.
+/// Generic over the platform, so that `cargo test` can run it on the crate `fake-xen`.
 fn share<X: Platform>(services: &Services<X>) -> Result<Export<X>, Error> {
     let page = services.gntalloc.open().alloc(DomId::DOM0, Pages(1), Access::ReadOnly)?;
     page.write(0, b"hello, dom0").map(|()| page)

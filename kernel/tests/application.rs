@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An application's own logic, as its author tests it: generic over what it runs on, on FakeXen.
+//! An application's own logic, tested as its author would: generic over the platform, on FakeXen.
 
 use fake_xen::{Config, FakeXen, World};
 use grantkit::drivers::Limits;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the documents show as programs is what the tests compile and boot.
+//! The programs shown in the documents are those that the tests compile and boot.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The first program in `document` behind `heading`.
+/// The first program in `document` after `heading`.
 fn program<'a>(document: &'a str, heading: &str) -> &'a str {
     let behind = document.split_once(heading).unwrap_or_else(|| panic!("no {heading}")).1;
     let program = behind.split_once("```rust").and_then(|(_, at)| at.split_once('\n'));
@@ -20,7 +20,7 @@ fn program<'a>(document: &'a str, heading: &str) -> &'a str {
 #[test]
 fn the_program_of_the_readme_is_the_example_that_boots() {
     let (readme, example) = (text("README.md"), text("kernel/examples/share.rs"));
-    // The licence's line, and the one that says what it is.
+    // The licence line, and the line that describes the example.
     let (_, lines) = example.split_once('\n').expect("lines");
     let (about, rest) = lines.split_once('\n').expect("lines");
     assert!(about.starts_with("//! What README.md shows"), "{about}");

@@ -1,15 +1,14 @@
-//! What the guest does. It is generic over what it runs on: a [`Platform`] is Xen, or the fake Xen
-//! of the tests.
+//! The guest's logic, generic over the platform: a [`Platform`] is Xen, or the fake Xen of the
+//! tests.
 #![no_std]
 #![forbid(unsafe_code)]
 
 use grantkit::prelude::*;
 
-/// Shares a page that `peer` can read, with `text` at its start, for as long as the caller keeps
-/// it.
+/// Shares a page with `text` at its start, which `peer` can read as long as the caller keeps it.
 ///
 /// # Errors
-/// EINVAL for a text longer than a page, ENOMEM or ENOSPC where there is no page or grant left.
+/// EINVAL for a text longer than a page; ENOMEM or ENOSPC if no page or grant is left.
 pub fn greet<X: Platform>(
     services: &Services<X>,
     peer: DomId,

@@ -1,4 +1,4 @@
-//! The guest: what it does is in the library, where the host can test it.
+//! The guest. Its logic is in the library, where the host can test it.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

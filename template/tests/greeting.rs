@@ -1,5 +1,4 @@
-//! The library on a fake Xen, which is stricter than the real one: two guests, and what passes
-//! between them.
+//! The library on a fake Xen that is stricter than the real one, with two guests.
 
 use fake_xen::Pair;
 use grantkit::prelude::*;

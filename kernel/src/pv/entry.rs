@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The first instructions of a PV guest, on the one-page stack that the domain builder made.
 //!
-//! Relies on the state at entry (xen/include/public/xen.h, "Start of day"): RSI is the address
-//! of start_info, RSP the end of the boot stack, which is the last thing the builder placed;
-//! everything is mapped, .bss is zero, event upcalls are masked, the segments are Xen's.
+//! The state at entry (xen/include/public/xen.h, "Start of day"): RSI is the address of start_info,
+//! RSP the end of the boot stack, the last thing the builder loaded; everything is mapped, .bss is
+//! zero, event upcalls are masked, the segments are Xen's.
 #![expect(unsafe_code, reason = "the entry point is assembly")]
 
 use core::arch::global_asm;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Hypercalls that a PV guest alone has: page tables, and where Xen enters the guest.
+//! Hypercalls for PV guests only: page tables, and Xen's entry points into the guest.
 #![expect(unsafe_code, reason = "hypercalls that change what addresses mean")]
 
 use core::arch::naked_asm;
@@ -21,7 +21,7 @@ pub unsafe extern "C" fn syscall() {
 /// `mmu_update`: writes page-table entries, named by machine address.
 ///
 /// # Errors
-/// Xen's; the entries before the one it refused are written.
+/// Xen's; the entries before the refused one are written.
 ///
 /// # Safety
 /// Must not unmap, or take a needed permission from, memory that Rust objects occupy.
@@ -62,29 +62,30 @@ pub fn sched_block() {
     let _ = unsafe { call(Call::SchedBlock, Hypercall::SCHED_OP, args) };
 }
 
-/// `set_trap_table`: where exceptions go. The last entry becomes the end mark, of address 0.
+/// `set_trap_table`: registers exception handlers. The last entry becomes the terminator, with
+/// address 0.
 ///
 /// # Errors
-/// EINVAL for no entry; Xen's: EFAULT, EPERM for an address that is Xen's.
+/// EINVAL for an empty table; Xen's: EFAULT, EPERM for an address of Xen's.
 ///
 /// # Safety
-/// Each address is that of a handler that understands the frame Xen pushes.
+/// Each address must be that of a handler for the frame that Xen pushes.
 pub unsafe fn set_trap_table(table: &mut [TrapInfo]) -> Result<(), Errno> {
     *table.last_mut().ok_or(Errno::EINVAL)? = TrapInfo::default();
     let args = [address(table), 0, 0, 0];
-    // SAFETY: Xen reads up to the end mark; the handlers are the caller's promise.
+    // SAFETY: Xen reads up to the terminator; the caller vouches for the handlers.
     unsafe { call(Call::SetTrapTable, Hypercall::SET_TRAP_TABLE, args) }.map(drop)
 }
 
-/// `CALLBACKOP_register`: where Xen enters on an event, or when loading a segment failed.
+/// `CALLBACKOP_register`: registers the entry point for events, or for failed segment loads.
 ///
 /// # Errors
-/// EINVAL for an address that is Xen's.
+/// EINVAL for an address of Xen's.
 ///
 /// # Safety
-/// The address is that of a handler that understands the frame Xen pushes.
+/// The address must be that of a handler for the frame that Xen pushes.
 pub unsafe fn register_callback(mut callback: CallbackRegister) -> Result<(), Errno> {
     let args = [u64::from(CallbackOp::REGISTER.0), address(&mut callback), 0, 0];
-    // SAFETY: Xen reads one `CallbackRegister`; the handler is the caller's promise.
+    // SAFETY: Xen reads one `CallbackRegister`; the caller vouches for the handler.
     unsafe { call(Call::CallbackOp, Hypercall::CALLBACK_OP, args) }.map(drop)
 }

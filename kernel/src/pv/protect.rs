@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! W^X: text is executable and nothing else is, nothing that is executable or constant is writable.
+//! W^X: only text is executable, and neither text nor read-only data is writable.
 //!
-//! The builder maps everything readable, writable and executable. Set here, once: text R-X,
-//! read-only data R--, all else RW- (page tables stay R--). For 2 MiB without text one NX bit in
-//! their L2 entry does it, which costs Xen as much as changing three L1 entries; the 2 MiB around
-//! the text are set page by page. Page zero of the address space was never mapped.
+//! The builder maps everything readable, writable and executable. This sets, once: text R-X,
+//! read-only data R--, everything else RW- (page tables stay R--). A 2 MiB region without text
+//! needs only the NX bit in its L2 entry, which costs Xen as much as changing three L1 entries;
+//! regions with text are set page by page. Page zero of the address space is never mapped.
 #![expect(unsafe_code, reason = "changes page-table entries")]
 
 use core::ops::Range;
@@ -17,13 +17,13 @@ use super::hypercall;
 use crate::metal::image;
 use crate::metal::memory::{PAGE_SIZE, REGION_SIZE, layout, translate};
 
-/// Entries per hypercall: a few hundred bytes of stack.
+/// Entries per hypercall; they take 1 KiB of stack.
 const AT_ONCE: usize = 64;
 
 /// Sets the protection of the whole initial mapping.
 ///
 /// # Errors
-/// Xen's; it lets a domain give up rights.
+/// Xen's; none is expected, since a domain may give up permissions.
 pub fn init() -> Result<(), Errno> {
     let text = image::text();
     let end = layout::VIRT_BASE + translate::initial_end().0 as usize * PAGE_SIZE;
@@ -41,7 +41,7 @@ pub fn init() -> Result<(), Errno> {
     hypercall::flush_tlb()
 }
 
-/// What the page at `page` of the initial mapping may do, given what it can do now.
+/// The permissions for `page` of the initial mapping, given its present ones.
 fn protection(page: usize, now: Flags) -> Flags {
     if overlaps(&image::text(), page, PAGE_SIZE) {
         now - Flags::WRITABLE
@@ -56,7 +56,7 @@ fn overlaps(range: &Range<usize>, address: usize, len: usize) -> bool {
     range.start < address + len && address < range.end
 }
 
-/// Changes of page-table entries on their way to Xen.
+/// Queued changes to page-table entries.
 struct Changes {
     entries: [MmuUpdate; AT_ONCE],
     len: usize,
@@ -67,7 +67,7 @@ impl Changes {
         Self { entries: [MmuUpdate::default(); AT_ONCE], len: 0 }
     }
 
-    /// Changes the flags of the entry at `level` for `address`, if it maps something.
+    /// Changes the flags of the entry for `address` at `level`, if it is present.
     fn change(
         &mut self,
         address: usize,
@@ -96,7 +96,7 @@ impl Changes {
     fn flush(&mut self) -> Result<(), Errno> {
         let entries = self.entries.get_mut(..self.len).unwrap_or_default();
         self.len = 0;
-        // SAFETY: each entry keeps its frame and loses only rights that nobody may use.
+        // SAFETY: each entry keeps its frame, and loses only permissions that nobody may use.
         unsafe { hypercall::mmu_update(entries) }
     }
 }

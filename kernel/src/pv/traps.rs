@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exceptions and events: tells Xen where to enter the guest.
+//! Exceptions and events: registers Xen's entry points into the guest.
 //!
-//! Events do nothing there: the idle loop looks for them (`metal/executor.rs`).
+//! The event callback does nothing: the idle loop polls for events (`metal/executor.rs`).
 #![expect(unsafe_code, reason = "handlers are registered by address")]
 
 mod stubs;
@@ -12,7 +12,7 @@ use xen_sys::xen_x86_64::{FLAT_KERNEL_CS, TrapInfo};
 
 use super::hypercall;
 
-/// Tells Xen the handlers.
+/// Registers the handlers with Xen.
 ///
 /// # Errors
 /// Xen's; it documents none for these.
@@ -39,7 +39,7 @@ pub fn init() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Xen could not load a segment register, or an `iret` of its own on our behalf failed.
+/// Xen could not load a segment register, or its own `iret` on our behalf failed.
 extern "C" fn on_failsafe() -> ! {
     panic!("failsafe callback: Xen could not load a segment register of ours")
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From the 32-bit entry to the boot that both modes share.
+//! From the 32-bit entry point to the boot code common to both modes.
 //!
-//! Relies on the state at entry (docs/misc/pvh.pandoc in Xen's source): flat 32-bit segments, paging
-//! and interrupts off, .bss zero, EBX the guest-physical address of hvm_start_info.
+//! The state at entry (docs/misc/pvh.pandoc in Xen's source): flat 32-bit segments, paging and
+//! interrupts off, .bss zero, EBX the guest-physical address of hvm_start_info.
 #![expect(unsafe_code, reason = "the entry point is assembly, and start_info is found by address")]
 
 use core::arch::global_asm;
@@ -24,33 +24,33 @@ use crate::metal::memory::{Pfn, REGION_SIZE, access};
 
 global_asm!(include_str!("entry.s"), first = sym on_boot_stack, options(att_syntax));
 
-/// Frames behind what the builder placed: a guard page and the stack for exceptions. Another guard
-/// page follows, as the boot stack does under PV, and then the main stack.
+/// Frames after what the builder loaded: a guard page and the exception stack. Another guard page
+/// follows, where PV has the boot stack, and then the main stack.
 const EXCEPTION_STACK: u64 = 3;
 
-/// Frames that the initial mapping has behind the stacks, at least: as many as under PV.
+/// Minimum number of frames that the initial mapping has after the stacks, as under PV.
 const SPARE: u64 = 128;
 
-/// What xl counts memory in, 1 MiB. Xen counts a few pages more, which are the toolstack's.
+/// The unit of memory in xl, 1 MiB. Xen counts a few more pages, which belong to the toolstack.
 const UNIT: u64 = 256;
 
-/// Pages that are given back by one hypercall.
+/// Pages returned per hypercall.
 const BATCH: usize = 64;
 
-/// The end of what could be memory of this domain's.
+/// The end of what could be this domain's memory.
 static ROOM: Once<Pfn> = Once::new();
 
-/// Frames from here on can't be this domain's memory.
+/// The first frame that can't be this domain's memory.
 pub fn room() -> Pfn {
     ROOM.get().copied().unwrap_or(Pfn(0))
 }
 
-/// The frames that the domain has of the `map` that it is told of. With maxmem above memory the map
-/// is as large as maxmem, and Xen ends a guest that touches more of it than memory (populate on
-/// demand, xen/arch/x86/mm/p2m-pod.c): so the rest is given back, untouched.
+/// The number of frames that the domain really has, of the `map` frames in its memory map. If
+/// maxmem is above memory, the map is as large as maxmem, and Xen ends a guest that touches more
+/// than memory (populate on demand, xen/arch/x86/mm/p2m-pod.c). So the rest is returned, untouched.
 ///
 /// # Errors
-/// Xen's; ENOMEM if it takes less.
+/// Xen's; ENOMEM if it takes back less.
 fn populated(map: u64) -> Result<u64, Errno> {
     let have = hypercall::current_reservation()? / UNIT * UNIT;
     if have + UNIT > map {
@@ -71,34 +71,34 @@ fn populated(map: u64) -> Result<u64, Errno> {
     Ok(have)
 }
 
-/// The end of what the builder placed.
+/// The end of what the builder loaded.
 static PLACED: Once<Pfn> = Once::new();
 
-/// The guard page below the stack for exceptions.
+/// The guard page below the exception stack.
 pub fn exception_guard() -> Option<Pfn> {
     PLACED.get().copied()
 }
 
-/// The end of the stack for exceptions.
+/// The end of the exception stack.
 pub fn exception_stack_end() -> usize {
     let Pfn(placed) = PLACED.get().copied().unwrap_or(Pfn(0));
     VIRT_BASE + (placed + EXCEPTION_STACK) as usize * PAGE_SIZE
 }
 
-/// The command line, which lies at these guest-physical addresses.
+/// The command line at these guest-physical addresses.
 fn command_line(at: Range<u64>) -> &'static [u8] {
     let start = ptr::with_exposed_provenance(VIRT_BASE + at.start as usize);
-    // SAFETY: in the initial mapping, before `used_end`: never handed out and written by nobody.
+    // SAFETY: in the initial mapping, before `used_end`: never handed out or written.
     unsafe { slice::from_raw_parts(start, (at.end - at.start) as usize) }
 }
 
-/// The first Rust code: everything below 1 GiB is at `VIRT_BASE` as at address 0, and may be
-/// written and executed.
+/// The first Rust code to run. Everything below 1 GiB is mapped both at `VIRT_BASE` and at address
+/// 0, writable and executable.
 extern "C" fn on_boot_stack(start_info: u32) -> ! {
     choose(&Pvh, hypercall::instruction());
     must("console", rings::init());
     let read = |at: u64, bytes: &mut [u8]| {
-        // SAFETY: mapped, as `look` takes care; whatever is there, it's bytes.
+        // SAFETY: mapped, as `look` ensures; any content is valid as bytes.
         unsafe {
             access::copy(
                 bytes.as_mut_ptr().expose_provenance(),

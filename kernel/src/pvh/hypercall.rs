@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Hypercalls of a PVH guest, and those that it alone has: parameters, and pages of Xen's.
+//! Hypercalls for PVH guests only: parameters, and pages that Xen provides.
 #![expect(unsafe_code, reason = "hypercalls")]
 
 use core::arch::naked_asm;
@@ -13,7 +13,7 @@ use xen_sys::xen::{DOMID_SELF, Hypercall};
 
 use crate::hypercall::{Instruction, address, call};
 
-/// Intel's instruction.
+/// Intel's hypercall instruction.
 #[unsafe(naked)]
 unsafe extern "C" fn vmcall() {
     naked_asm!("vmcall", "ret")
@@ -25,7 +25,7 @@ unsafe extern "C" fn vmmcall() {
     naked_asm!("vmmcall", "ret")
 }
 
-/// The instruction of this processor. The page that Xen would fill with it is not needed.
+/// This processor's hypercall instruction. Xen's hypercall page is not needed.
 pub fn instruction() -> Instruction {
     /// The first letters of `AuthenticAMD` and `HygonGenuine`.
     const AMD: [[u8; 4]; 2] = [*b"Auth", *b"Hygo"];
@@ -49,7 +49,7 @@ pub fn param(index: HvmParam) -> Result<u64, Errno> {
 /// Xen's: EINVAL for a parameter that it doesn't know.
 ///
 /// # Safety
-/// An interrupt that it asks for has a handler.
+/// Any interrupt that this enables must have a handler.
 pub unsafe fn set_param(index: HvmParam, value: u64) -> Result<(), Errno> {
     let mut param = XenHvmParam { domid: DOMID_SELF, index, value, ..Default::default() };
     let args = [HvmOp::SET_PARAM.0.into(), address(&mut param), 0, 0];
@@ -57,7 +57,7 @@ pub unsafe fn set_param(index: HvmParam, value: u64) -> Result<(), Errno> {
     unsafe { call(Call::HvmOp, Hypercall::HVM_OP, args) }.map(drop)
 }
 
-/// `XENMEM_current_reservation`: the pages that Xen counts as this domain's.
+/// `XENMEM_current_reservation`: the number of pages that Xen counts as this domain's.
 ///
 /// # Errors
 /// Xen's.
@@ -74,10 +74,10 @@ pub fn current_reservation() -> Result<u64, Errno> {
 /// Xen's: ENOMEM without memory for its own tables.
 ///
 /// # Safety
-/// There is no memory of this guest's at `gpfn`.
+/// `gpfn` is not memory of this guest.
 pub unsafe fn add_to_physmap(space: Mapspace, idx: u64, gpfn: u64) -> Result<(), Errno> {
     let mut op = XenAddToPhysmap { domid: DOMID_SELF, space, idx, gpfn, ..Default::default() };
     let args = [MemoryOp::ADD_TO_PHYSMAP.0.into(), address(&mut op), 0, 0];
-    // SAFETY: Xen reads one `XenAddToPhysmap`; where the page appears is the caller's promise.
+    // SAFETY: Xen reads one `XenAddToPhysmap`; the caller vouches for `gpfn`.
     unsafe { call(Call::MemoryOp, Hypercall::MEMORY_OP, args) }.map(drop)
 }

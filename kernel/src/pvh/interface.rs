@@ -17,10 +17,10 @@ use crate::metal::memory::tables::{DATA, Source, entry};
 use crate::metal::memory::{Gfn, Pfn};
 use crate::metal::shared_info;
 
-/// Xen's log takes what is written to this port.
+/// Bytes written to this port go to Xen's log.
 const DEBUG_PORT: u16 = 0xe9;
 
-/// The interface of a PVH guest.
+/// The PVH implementation of the kernel's interface.
 #[derive(Debug)]
 pub struct Pvh;
 
@@ -72,13 +72,13 @@ impl Interface for Pvh {
 
     unsafe fn map_shared_info(&self, address: usize) -> Result<(), Errno> {
         let frame = window::frame(address).ok_or(Errno::ENOSPC)?;
-        // SAFETY: behind all memory, and this page's alone, as the caller promises.
+        // SAFETY: above all memory, and used for this page only, as the caller promises.
         unsafe { hypercall::add_to_physmap(Mapspace::SHARED_INFO, 0, frame) }
     }
 
     unsafe fn map_grant_frame(&self, address: usize, index: usize, _: u64) -> Result<(), Errno> {
         let frame = window::frame(address).ok_or(Errno::ENOSPC)?;
-        // SAFETY: behind all memory, and this frame's alone, as the caller promises.
+        // SAFETY: above all memory, and used for this frame only, as the caller promises.
         unsafe { hypercall::add_to_physmap(Mapspace::GRANT_TABLE, index as u64, frame) }
     }
 
@@ -86,8 +86,8 @@ impl Interface for Pvh {
         window::host_addr(address)
     }
 
-    /// Xen carries a store to a read-only grant out and drops it, without a fault: what is read
-    /// afterwards tells. A byte that was the same before is changed first.
+    /// Xen silently drops a store to a read-only grant, without a fault, so only reading back can
+    /// tell. If the byte already has the value, it is changed first.
     unsafe fn probe_write(&self, address: usize, value: u8) -> bool {
         let byte = ptr::with_exposed_provenance_mut(address);
         // SAFETY: mapped, as the caller promises; whoever else uses it, as an atomic.
@@ -122,8 +122,8 @@ impl Interface for Pvh {
         Some(Cr2::read_raw())
     }
 
-    /// Interrupts are off but for the wait: an event that came since the check ends it.
-    /// `SCHEDOP_block` would look for an interrupt that may be taken, find none, and sleep.
+    /// Interrupts are enabled only for the wait, so an event that came since the check ends it.
+    /// `SCHEDOP_block` would check for a deliverable interrupt, find none, and sleep.
     fn sleep(&self) {
         let pending = shared_info::vcpu()
             .is_some_and(|vcpu| vcpu.evtchn_upcall_pending.load(Ordering::SeqCst) != 0);

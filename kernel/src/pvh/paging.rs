@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The page tables: made by `entry.s`, protected here, changed by plain stores.
+//! The page tables: created by `entry.s`, protected here, changed by plain stores.
 #![expect(unsafe_code, reason = "page tables are written by address")]
 
 use core::ops::Range;
@@ -27,10 +27,10 @@ pub fn root() -> Pfn {
     translate::frame_at((&raw const pvh_l4).addr())
 }
 
-/// Sets what is at region `slot` behind `VIRT_BASE`.
+/// Sets the entry of the region numbered `slot` from `VIRT_BASE` on.
 ///
 /// # Safety
-/// No Rust object lives there that loses its memory, or a right that is used.
+/// Must not unmap, or take a needed permission from, memory that Rust objects occupy.
 pub unsafe fn set_region(slot: usize, value: u64) {
     // SAFETY: the table has 512 entries; the rest is the caller's promise.
     unsafe { store((&raw const pvh_l2).addr() + slot % TABLE_ENTRIES * 8, value) };
@@ -39,23 +39,24 @@ pub unsafe fn set_region(slot: usize, value: u64) {
 /// Writes the page-table entry at `address`.
 ///
 /// # Safety
-/// It is one, and no Rust object loses its memory by this, or a right that is used.
+/// It is one, and the change must not unmap, or take a needed permission from, memory that Rust
+/// objects occupy.
 unsafe fn store(address: usize, value: u64) {
     let entry = ptr::with_exposed_provenance_mut::<u64>(address);
     // SAFETY: the caller's promise; nobody holds a reference to a table.
     unsafe { entry.write_volatile(value) };
 }
 
-/// Where the page-table entry at guest-physical address `physical` is.
+/// The address of the page-table entry at guest-physical address `physical`.
 fn address_of(physical: u64) -> usize {
     let (frame, offset) = (physical / PAGE_SIZE as u64, physical as usize % PAGE_SIZE);
     translate::table_address(Pfn(frame)) + offset
 }
 
-/// Leaves nothing mapped behind `VIRT_BASE` from frame `end` on but the rings.
+/// Unmaps everything from frame `end` of the initial mapping on, except the rings.
 pub fn limit(end: u64) {
     for slot in end as usize / TABLE_ENTRIES..rings::FIRST {
-        // SAFETY: behind all that the builder placed nothing lives.
+        // SAFETY: nothing lives beyond what the builder loaded.
         unsafe { set_region(slot, 0) };
     }
 }
@@ -66,7 +67,7 @@ pub fn limit(end: u64) {
 /// EFAULT without an L1 table.
 ///
 /// # Safety
-/// No Rust object lives there that loses its memory, or a right that is used.
+/// Must not unmap, or take a needed permission from, memory that Rust objects occupy.
 pub unsafe fn set_page(address: usize, value: u64) -> Result<(), Errno> {
     let place = translate::entry(address, 1).ok_or(Errno::EFAULT)?;
     // SAFETY: the entry of this address; the rest is the caller's promise.
@@ -75,17 +76,17 @@ pub unsafe fn set_page(address: usize, value: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Hangs the table in frame `pfn` at guest-physical address `above`.
+/// Links the table in frame `pfn` into the entry at guest-physical address `above`.
 ///
 /// # Safety
 /// As for [`Interface::hang_table`](crate::metal::interface::Interface::hang_table).
 pub unsafe fn hang_table(above: u64, pfn: Pfn) {
-    // SAFETY: an entry of a table of ours; it was empty, so no address loses its memory.
+    // SAFETY: an entry of one of our tables; it was empty, so no address loses its memory.
     unsafe { store(address_of(above), entry(Gfn(pfn.0), TABLE)) };
 }
 
-/// Gives every page of the initial mapping its rights, and leaves the rings alone of what is around
-/// them. Address 0 shows nothing any more.
+/// Sets the permissions of every page of the initial mapping. Around the rings, everything but the
+/// rings is unmapped; so is address 0.
 ///
 /// # Errors
 /// ENOMEM without frames for the tables.
@@ -97,7 +98,7 @@ pub fn protect() -> Result<(), Errno> {
         let table = POOL.lock().take().ok_or(Errno::ENOMEM)?.pfn;
         for index in 0..TABLE_ENTRIES {
             let page = region + index * PAGE_SIZE;
-            // SAFETY: the table is a frame of nobody's.
+            // SAFETY: the table's frame belongs to nobody else.
             unsafe { store(translate::address_of(table) + index * 8, page_entry(page)) };
         }
         // SAFETY: what was mapped there still is, and loses only rights that nobody may use.

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the parameters of a ring must be: a page's number and a port, looked at before they are
-//! believed.
+//! Checks the HVM parameters of a ring, a guest frame and a port, before they are trusted.
 
 use drivers::{Errno, PortNumber};
 
-/// Frames and ports from here on are none that a builder gives.
+/// No builder assigns frames or ports from here on.
 const NO_FRAME: u64 = 1 << 36;
 const NO_PORT: u64 = 4096;
 
-/// The guest frame and the port of a ring, by what Xen said of the two parameters.
+/// The guest frame and the port of a ring, from Xen's answers for the two parameters.
 ///
 /// # Errors
-/// ENODEV where there is no ring; Xen's if it doesn't know the parameters.
+/// ENODEV if there is no ring; Xen's if it doesn't know the parameters.
 pub fn ring(
     frame: Result<u64, Errno>,
     port: Result<u64, Errno>,
@@ -34,7 +33,7 @@ mod tests {
         for (frame, port) in [(0, 2), (0xf_effc, 0), (1 << 36, 2), (u64::MAX, 2), (1, 4096)] {
             assert_eq!(ring(Ok(frame), Ok(port)), Err(Errno::ENODEV), "{frame:#x} {port}");
         }
-        // The low half of this one would be a port.
+        // The low half of this one would be a valid port.
         assert_eq!(ring(Ok(1), Ok(1 << 32 | 2)), Err(Errno::ENODEV));
     }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rings of the console and of xenstore, which are behind all memory.
+//! The console and xenstore rings, which lie above all memory.
 //!
-//! Both must be there from the first line on, before there is a frame for a table: each has an entry
-//! of the level 2 table, which shows the 2 MiB around its page until [`protect`] leaves the page
-//! alone, at the same address.
+//! Both are needed from the first line of output, before there are frames for page tables. So each
+//! has an entry in the level 2 table, which maps the 2 MiB around its page until [`protect`] leaves
+//! only the page itself, at the same address.
 #![expect(unsafe_code, reason = "maps the rings")]
 
 use drivers::Errno;
@@ -17,7 +17,7 @@ use crate::metal::memory::layout::VIRT_BASE;
 use crate::metal::memory::tables::{DATA, entry};
 use crate::metal::memory::{Gfn, PAGE_SIZE, REGION_SIZE, TABLE_ENTRIES};
 
-/// The entries of the level 2 table: the last two.
+/// Their entries in the level 2 table: the last two.
 pub const FIRST: usize = TABLE_ENTRIES - 2;
 
 /// A ring, and its frame.
@@ -37,7 +37,7 @@ static XENSTORE: Once<Found> = Once::new();
 pub fn init() -> Result<(), Errno> {
     let console = find(FIRST, HvmParam::CONSOLE_PFN, HvmParam::CONSOLE_EVTCHN)?;
     CONSOLE.call_once(|| console);
-    // Without it the boot stops when xenstore's turn has come.
+    // Without it the boot stops later, when it gets to xenstore.
     if let Ok(xenstore) = find(FIRST + 1, HvmParam::STORE_PFN, HvmParam::STORE_EVTCHN) {
         XENSTORE.call_once(|| xenstore);
     }
@@ -47,25 +47,25 @@ pub fn init() -> Result<(), Errno> {
 fn find(slot: usize, frame: HvmParam, port: HvmParam) -> Result<Found, Errno> {
     let (pfn, port) = params::ring(hypercall::param(frame), hypercall::param(port))?;
     let around = Gfn(pfn & !(TABLE_ENTRIES as u64 - 1));
-    // SAFETY: the entry shows addresses at which nothing lives yet.
+    // SAFETY: nothing lives yet at the addresses of this entry.
     unsafe { paging::set_region(slot, entry(around, DATA | Flags::HUGE_PAGE)) };
     let page = VIRT_BASE + slot * REGION_SIZE + (pfn - around.0) as usize * PAGE_SIZE;
     Ok(Found { ring: Ring { page, port }, gfn: Gfn(pfn) })
 }
 
-/// What the page at `address` shows in the end.
+/// The final page-table entry for `address`.
 pub fn page_entry(address: usize) -> u64 {
     let found = [&CONSOLE, &XENSTORE].into_iter().filter_map(Once::get);
     let mut here = found.filter(|found| found.ring.page == address);
     here.next().map_or(0, |found| entry(found.gfn, DATA))
 }
 
-/// The console's ring.
+/// The console ring.
 pub fn console() -> Option<Ring> {
     CONSOLE.get().map(|found| found.ring)
 }
 
-/// The ring of xenstore.
+/// The xenstore ring.
 pub fn xenstore() -> Option<Ring> {
     XENSTORE.get().map(|found| found.ring)
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Xen's builder tells a PVH guest, looked at before it's believed.
+//! What Xen's builder tells a PVH guest, checked before it is trusted.
 //!
-//! The builder (tools/libs/guest/xg_dom_x86.c) puts hvm_start_info, the list of modules, the command
-//! line and the memory map behind the image, in memory of the guest's. That it did is checked here,
-//! where the host can test it. Of the memory map the RAM from address 0 to the first hole is used:
-//! under xl that is all of it, up to 3.75 GiB.
+//! The builder (tools/libs/guest/xg_dom_x86.c) puts hvm_start_info, the list of modules, the
+//! command line and the memory map after the image, in the guest's memory. That is verified here,
+//! where the host can test it. Of the memory map, only the RAM from address 0 to the first hole is
+//! used: under xl all of it, up to 3.75 GiB.
 
 use core::fmt;
 use core::ops::Range;
@@ -15,55 +15,55 @@ use xen_sys::xen::MAX_GUEST_CMDLINE;
 /// Bytes in a page.
 const PAGE: u64 = 4096;
 
-/// What the entry code maps, and so the end of what can be looked at.
+/// The end of what the entry code maps, and so of what can be read here.
 const MAPPED: u64 = 1 << 30;
 
-/// Where a machine's devices begin, whether the map names them or not: `HVM_BELOW_4G_MMIO_START`
-/// of xen/include/public/hvm/e820.h.
+/// Where devices begin, whether the map lists them or not: `HVM_BELOW_4G_MMIO_START` of
+/// xen/include/public/hvm/e820.h.
 const DEVICES: u64 = 0xf000_0000;
 
-/// More RAM than the direct map has addresses for is a mistake.
+/// More RAM than fits in the direct map must be a mistake.
 const MOST_RAM: u64 = 4 << 40;
 
-/// Entries of a memory map, or modules, that are looked at; firmware has 128 at most.
+/// Maximum number of memory map entries, or of modules; firmware has at most 128.
 const MOST_ENTRIES: u32 = 128;
 
-/// Bytes of the structures, and of an entry of each array.
+/// Sizes in bytes of the structures, and of one entry of each array.
 const START_INFO: u64 = 56;
 const MODULE: u64 = 32;
 const RANGE: u64 = 24;
 
-/// What a PVH guest has.
+/// What a PVH guest was given.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Bytes of RAM from address 0, whole pages.
+    /// Bytes of RAM from address 0, in whole pages.
     pub ram: u64,
-    /// The end of what could be RAM behind it: nothing else is there.
+    /// The end of the space after it that could be RAM: nothing else is there.
     pub room: u64,
-    /// The first page behind the image and all that the builder added.
+    /// The first page after the image and everything that the builder added.
     pub used_end: u64,
-    /// Where the command line is, without its end mark.
+    /// Where the command line is, without the terminating zero.
     pub command_line: Range<u64>,
-    /// Behind every range that the memory map names, and 4 GiB: a multiple of 1 GiB.
+    /// An address above every range in the memory map, and above 4 GiB: a multiple of 1 GiB.
     pub beyond: u64,
 }
 
-/// Why a guest can't start with this.
+/// Why a guest can't start.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The first word is another one.
+    /// The magic number is wrong.
     Magic(u32),
-    /// There is none.
+    /// There is no memory map.
     NoMemoryMap,
-    /// The memory map has so many entries.
+    /// The memory map has an invalid number of entries.
     Entries(u32),
-    /// There are so many modules.
+    /// The number of modules is invalid.
     Modules(u32),
-    /// An entry of the memory map ends behind the last address.
+    /// An entry of the memory map ends above the last address.
     Wraps(u64),
-    /// There is so much RAM at address 0, too little for the image, or absurdly much.
+    /// The size of the RAM at address 0: too little for the image, or absurdly large.
     Ram(u64),
-    /// What should be in memory behind the image is elsewhere.
+    /// Something that should be in memory after the image is elsewhere.
     Outside(&'static str, u64),
 }
 
@@ -81,11 +81,11 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Looks at the structure at guest-physical address `at`, and at what it points to, with `read`,
-/// which copies from guest-physical addresses below 1 GiB. The image ends at `image_end`.
+/// Checks the structure at guest-physical address `at`, and what it points to. `read` copies from
+/// guest-physical addresses below 1 GiB. The image ends at `image_end`.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first problem found.
 pub fn look(read: impl Fn(u64, &mut [u8]), at: u64, image_end: u64) -> Result<Found, Refused> {
     let builder = Builder { read, image_end };
     builder.whole("start_info", at, START_INFO, MAPPED)?;
@@ -121,14 +121,14 @@ pub fn look(read: impl Fn(u64, &mut [u8]), at: u64, image_end: u64) -> Result<Fo
     Ok(Found { ram, room, used_end, command_line, beyond })
 }
 
-/// What the memory map says.
+/// The relevant content of the memory map.
 struct Map {
     ram: u64,
     room: u64,
     beyond: u64,
 }
 
-/// What the builder left, and how to look at it.
+/// What the builder left, and how to read it.
 struct Builder<R> {
     read: R,
     image_end: u64,
@@ -147,14 +147,14 @@ impl<R: Fn(u64, &mut [u8])> Builder<R> {
         u64::from_le_bytes(bytes)
     }
 
-    /// The end of `len` bytes at `start`, if all of them are behind the image, below `end`, and can
-    /// be looked at.
+    /// The end of `len` bytes at `start`, if all of them lie after the image, below `end`, and can
+    /// be read.
     fn whole(&self, what: &'static str, start: u64, len: u64, end: u64) -> Result<u64, Refused> {
         let last = start.checked_add(len).filter(|&last| last <= end.min(MAPPED));
         last.filter(|_| start >= self.image_end).ok_or(Refused::Outside(what, start))
     }
 
-    /// RAM from address 0 to the first hole, room for more, and an address behind everything.
+    /// RAM from address 0 to the first hole, room for more, and an address above everything.
     fn memory_map(&self, map: u64, entries: u32) -> Result<Map, Refused> {
         match entries {
             0 => return Err(Refused::NoMemoryMap),
@@ -164,7 +164,7 @@ impl<R: Fn(u64, &mut [u8])> Builder<R> {
         self.whole("the memory map", map, u64::from(entries) * RANGE, MAPPED)?;
         let ranges = || (0..u64::from(entries)).map(|index| self.range(map + index * RANGE));
         let (mut ram, mut beyond) = (0, 4 << 30);
-        // In any order: each turn goes on by one range at least, or is the last.
+        // Entries may be in any order: each round adds at least one range, or is the last.
         for _ in 0..entries {
             for range in ranges() {
                 let (range, is_ram) = range?;
@@ -174,7 +174,8 @@ impl<R: Fn(u64, &mut [u8])> Builder<R> {
                 }
             }
         }
-        // What something else has a claim to is not RAM, whatever another entry says.
+        // A range that some entry claims for something else is not RAM, whatever another entry
+        // says.
         let mut room = ram.max(DEVICES);
         for range in ranges() {
             let (range, is_ram) = range?;
@@ -199,7 +200,7 @@ impl<R: Fn(u64, &mut [u8])> Builder<R> {
         Ok((start..end, MemmapType(self.u32(at + 16)) == MemmapType::RAM))
     }
 
-    /// Where the command line is. One that is too long is cut off, as under PV.
+    /// Where the command line is. If too long, it is cut off, as under PV.
     fn command_line(&self, start: u64, ram: u64) -> Result<Range<u64>, Refused> {
         if start == 0 {
             return Ok(0..0);
@@ -231,11 +232,11 @@ mod tests {
     const MAP: u64 = AT + 0x200;
     const RAM: u64 = 8 << 20;
 
-    /// Guest memory, in which a test changes what a builder could have got wrong.
+    /// Guest memory, in which a test plants a builder's mistakes.
     struct Memory(Vec<u8>);
 
     impl Memory {
-        /// What xl 4.17 gives a guest of 8 MiB, with one module.
+        /// What xl 4.17 gives an 8 MiB guest with one module.
         fn of_xl() -> Self {
             let mut memory = Memory(vec![0; RAM as usize]);
             memory.put(AT, &[0x336e_c578, 1, 0, 1].map(u32::to_le_bytes).concat());
@@ -261,7 +262,7 @@ mod tests {
         fn look_at(&self, at: u64) -> Result<Found, Refused> {
             let read = |at: u64, bytes: &mut [u8]| {
                 assert!(at + bytes.len() as u64 <= MAPPED, "read at {at:#x}, which is not mapped");
-                // Behind the guest's memory all reads as ones.
+                // Beyond the guest's memory, everything reads as ones.
                 for (byte, at) in bytes.iter_mut().zip(at as usize..) {
                     *byte = self.0.get(at).copied().unwrap_or(0xff);
                 }
@@ -351,7 +352,7 @@ mod tests {
         for at in wild {
             let answer = Memory::of_xl().look_at(at);
             let told = matches!(answer, Err(Refused::Outside("start_info", place)) if place == at);
-            // Behind memory, where all can be looked at, there is no magic.
+            // Beyond memory, where everything can be read, there is no magic number.
             assert!(told || answer == Err(Refused::Magic(u32::MAX)), "{at:#x}: {answer:?}");
             let fields =
                 [(16, "the list of modules"), (24, "the command line"), (40, "the memory map")];
@@ -359,7 +360,7 @@ mod tests {
                 let mut memory = Memory::of_xl();
                 memory.put(AT + field, &at.to_le_bytes());
                 let answer = memory.look().map(drop);
-                // Behind memory, where all can be looked at, a memory map of ones has no end.
+                // Beyond memory, where everything can be read, a memory map of ones has no end.
                 let ones = what == "the memory map" && (RAM..MAPPED - RANGE * 3).contains(&at);
                 let refused = Refused::Outside(what, at);
                 assert_eq!(answer, Err(if ones { Refused::Wraps(u64::MAX) } else { refused }));
@@ -383,7 +384,7 @@ mod tests {
         memory.put(AT + 24, &line.to_le_bytes());
         memory.put(line, &[b'x'; 2000]);
         assert_eq!(memory.look().map(|found| found.command_line), Ok(line..line + 1023));
-        // One without an end at the end of memory.
+        // An unterminated one at the end of memory.
         memory.put(AT + 24, &(RAM - 10).to_le_bytes());
         memory.put(RAM - 10, &[b'x'; 10]);
         assert_eq!(memory.look(), Err(Refused::Outside("the command line", RAM - 10)));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exceptions and events: the descriptor tables of a PVH guest.
 //!
-//! Exceptions have a stack of their own, so that one leaves a dump whatever became of the main stack.
-//! An event is an interrupt, which comes only while the guest sleeps: it marks it as taken, and the
-//! idle loop looks for it (`metal/executor.rs`).
+//! Exceptions have their own stack, so they leave a dump whatever state the main stack is in. An
+//! event is an interrupt, and arrives only while the guest sleeps: the handler acknowledges it, and
+//! the idle loop polls for it (`metal/executor.rs`).
 #![expect(unsafe_code, reason = "descriptor tables are loaded by instructions")]
 
 use core::arch::global_asm;
@@ -32,22 +32,22 @@ global_asm!(
 unsafe extern "C" {
     /// The stubs of the exceptions, 16 bytes each.
     static pvh_exceptions: u8;
-    /// Marks the event as taken.
+    /// Acknowledges the event.
     safe fn pvh_event();
     /// Does nothing.
     safe fn pvh_nmi();
-    /// Waits for an interrupt, which can come nowhere else.
+    /// Waits for an interrupt; none can arrive anywhere else.
     pub safe fn pvh_wait();
 }
 
 /// Vectors of exceptions.
 const EXCEPTIONS: usize = 32;
-/// A non-maskable interrupt, for which nobody has a reason.
+/// A non-maskable interrupt, which nobody has a reason to send.
 const NMI: usize = 2;
-/// The vector of events: the first that is no exception's.
+/// The vector of events: the first after the exceptions.
 const EVENT: usize = EXCEPTIONS;
 
-/// The code segment and the data segment where `entry.s` has them, and the one that names the TSS.
+/// The code and data segments where `entry.s` has them, and the TSS's segment.
 static GDT: [AtomicU64; 5] = [
     AtomicU64::new(0),
     AtomicU64::new(0x00af_9a00_0000_ffff),
@@ -55,21 +55,21 @@ static GDT: [AtomicU64; 5] = [
     AtomicU64::new(0),
     AtomicU64::new(0),
 ];
-/// The selector of the last.
+/// The selector of the TSS's segment.
 const TASK: SegmentSelector = SegmentSelector::new(3, PrivilegeLevel::Ring0);
 
-/// The task state segment: of use is what is at [`IST1`], the end of the stack for exceptions.
+/// The task state segment. Only the word at [`IST1`] is used: the end of the exception stack.
 static TSS: [AtomicU32; 26] = [const { AtomicU32::new(0) }; 26];
 const IST1: usize = 9;
 
 static IDT: [[AtomicU64; 2]; EVENT + 1] = [const { [const { AtomicU64::new(0) }; 2] }; EVENT + 1];
 
-/// Loads the tables, and has events come.
+/// Loads the tables, and enables events.
 ///
 /// # Errors
-/// Xen's, if it knows no events by vector.
+/// Xen's, if it doesn't support events by vector.
 pub fn init() -> Result<(), Errno> {
-    /// Present, a segment of 64 bits for the state of a task that may run.
+    /// Present, type 64-bit TSS, available.
     const AVAILABLE: u64 = 0x89 << 40;
     let (tss, stack) = ((&raw const TSS).addr() as u64, boot::exception_stack_end() as u64);
     TSS[IST1].store(stack as u32, Ordering::Relaxed);
@@ -78,9 +78,9 @@ pub fn init() -> Result<(), Errno> {
     let limit = size_of_val(&TSS) as u64 - 1;
     GDT[3].store(AVAILABLE | base | limit, Ordering::Relaxed);
     GDT[4].store(tss >> 32, Ordering::Relaxed);
-    // SAFETY: the segments in use are in it, as they are.
+    // SAFETY: it contains the segments in use, unchanged.
     unsafe { lgdt(&pointer(&GDT)) };
-    // SAFETY: a segment of that table, which stays.
+    // SAFETY: a segment of that table, which is static.
     unsafe { load_tss(TASK) };
     let stubs = (&raw const pvh_exceptions).addr();
     for vector in 0..EXCEPTIONS {
@@ -88,22 +88,22 @@ pub fn init() -> Result<(), Errno> {
     }
     set(NMI, pvh_nmi as *const () as usize, 0);
     set(EVENT, pvh_event as *const () as usize, 0);
-    // SAFETY: the gates lead to stubs that take what the processor pushes for their vector.
+    // SAFETY: the gates lead to stubs that expect what the processor pushes for their vector.
     unsafe { lidt(&pointer(&IDT)) };
     let delivery = HVM_PARAM_CALLBACK_TYPE_VECTOR << 56 | EVENT as u64;
     // SAFETY: the vector has its handler.
     unsafe { hypercall::set_param(HvmParam::CALLBACK_IRQ, delivery) }
 }
 
-/// Where a table is, as the processor wants to be told.
+/// A pointer to a table in the processor's format.
 fn pointer<T>(table: &'static T) -> DescriptorTablePointer {
     let base = VirtAddr::new_truncate((&raw const *table).addr() as u64);
     DescriptorTablePointer { limit: size_of::<T>() as u16 - 1, base }
 }
 
-/// Makes the gate of `vector`: to `address`, on stack `ist`, 0 for the one that is in use.
+/// Sets the gate of `vector` to `address`, on stack `ist`; 0 keeps the current stack.
 fn set(vector: usize, address: usize, ist: u64) {
-    /// Present, an interrupt gate of 64 bits, to the code segment.
+    /// Present, type 64-bit interrupt gate, to the code segment.
     const GATE: u64 = 0x8e00 << 32 | 8 << 16;
     let address = address as u64;
     let low = GATE | ist << 32 | address & 0xffff | (address & 0xffff_0000) << 32;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest-physical addresses behind the window: where pages of Xen's and of others appear.
+//! The window's guest-physical addresses, where pages of Xen and of other domains appear.
 //!
-//! They begin behind all that the memory map names and end where the processor's addresses do. What
-//! nobody put there reads as ones and loses what is stored.
+//! They start above everything in the memory map and end with the processor's address range.
+//! Unmapped ones read as ones and ignore stores.
 
 use core::arch::x86_64::__cpuid;
 use core::ops::Range;
@@ -13,12 +13,12 @@ use crate::metal::memory::layout::WINDOW;
 use crate::metal::memory::tables::{DATA, entry};
 use crate::metal::memory::{Gfn, PAGE_SIZE};
 
-/// A guest-physical address that Xen refuses to map anything at: no table of its reaches so far.
+/// A guest-physical address that Xen refuses to map, since it is beyond the reach of its tables.
 const REFUSED: u64 = 1 << 51;
 
 static PHYSICAL: Once<Range<u64>> = Once::new();
 
-/// Begins at guest-physical address `start`.
+/// Sets the first guest-physical address.
 pub fn init(start: u64) {
     const ADDRESS_SIZES: u32 = 0x8000_0008;
     let known = __cpuid(0x8000_0000).eax >= ADDRESS_SIZES;
@@ -26,24 +26,24 @@ pub fn init(start: u64) {
     PHYSICAL.call_once(|| start..(1 << bits.min(48)).max(start));
 }
 
-/// The guest-physical address that is shown at `address` of the window.
+/// The guest-physical address mapped at `address` in the window.
 pub fn physical(address: usize) -> Option<u64> {
     let range = PHYSICAL.get()?;
     let physical = range.start.checked_add(address.checked_sub(WINDOW)? as u64)?;
     range.contains(&physical).then_some(physical)
 }
 
-/// The frame of that address, for a page of Xen's.
+/// The guest frame mapped at `address` in the window.
 pub fn frame(address: usize) -> Option<u64> {
     Some(physical(address)? / PAGE_SIZE as u64)
 }
 
-/// What the page-table entry for `address` says, for good.
+/// The page-table entry for `address`, which never changes.
 pub fn page_entry(address: usize) -> u64 {
     frame(address).map_or(0, |frame| entry(Gfn(frame), DATA))
 }
 
-/// Where a map operation is to put what appears at `address`.
+/// The `host_addr` of a map operation whose page is to appear at `address`.
 pub fn host_addr(address: Option<usize>) -> u64 {
     address.and_then(physical).unwrap_or(REFUSED)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From PFN to address and back, and a read-only walk of the page tables.
+//! Translates PFNs to addresses and back, and walks the page tables, read-only.
 //!
-//! Relies on page tables being mapped like any other frame. Nothing here changes anything.
+//! Page tables must be mapped like any other frame. Nothing here writes.
 #![expect(unsafe_code, reason = "page tables are found by address")]
 
 use core::ptr;
@@ -14,10 +14,10 @@ use crate::metal::interface::{interface, start};
 /// The bits of a page-table entry that hold the GFN.
 const ENTRY_FRAME: u64 = 0x000f_ffff_ffff_f000;
 
-/// A page-table entry: where it is, and what it held when it was read.
+/// A page-table entry: its place, and its content when it was read.
 #[derive(Clone, Copy, Debug)]
 pub struct TableEntry {
-    /// Its guest-physical address; under PV, its machine address, as `mmu_update` wants it.
+    /// Its guest-physical address; under PV its machine address, as `mmu_update` expects.
     pub physical: u64,
     /// Its content.
     pub value: u64,
@@ -30,7 +30,7 @@ impl TableEntry {
     }
 }
 
-/// The address of frame `pfn`, for one in the direct map only once it is linked.
+/// The address of frame `pfn`. In the direct map, valid only once the frame is linked.
 #[inline]
 pub fn address_of(pfn: Pfn) -> usize {
     let base = if pfn < initial_end() { VIRT_BASE } else { DIRECT_MAP };
@@ -44,16 +44,16 @@ pub fn frame_at(address: usize) -> Pfn {
     Pfn(((address - base) / PAGE_SIZE) as u64)
 }
 
-/// The entry of the table at `level` (4 is the root, 1 maps pages) on the way to `address`;
-/// nothing if there is no such table.
+/// The entry for `address` in the table at `level` (4 is the root, 1 maps pages), if that table
+/// exists.
 pub fn entry(address: usize, level: u32) -> Option<TableEntry> {
     let mut pfn = start().root;
     let mut table = table_address(pfn);
     for at in (level..=4).rev() {
         let index = (address >> (12 + 9 * (at - 1))) & 511;
         let slot = ptr::with_exposed_provenance::<u64>(table + index * 8);
-        // SAFETY: `table` is a page table of ours, mapped where frames are; accessed bits are set
-        // behind our back.
+        // SAFETY: `table` is one of our page tables, mapped like any frame. Volatile, since the
+        // processor sets accessed bits.
         let value = unsafe { slot.read_volatile() };
         let physical = interface().gfn_of(pfn)?.0 * PAGE_SIZE as u64 + index as u64 * 8;
         let entry = TableEntry { physical, value };
@@ -69,13 +69,13 @@ pub fn entry(address: usize, level: u32) -> Option<TableEntry> {
     None
 }
 
-/// Where a page table is mapped. Tables of the builder's lie below `used_end`, so that finding
-/// `initial_end` by a walk does not depend on itself.
+/// The address of a page table. The builder's tables lie below `used_end`, so finding `initial_end`
+/// by a walk doesn't depend on its own result.
 pub fn table_address(pfn: Pfn) -> usize {
     if pfn < layout::used_end() { VIRT_BASE + pfn.0 as usize * PAGE_SIZE } else { address_of(pfn) }
 }
 
-/// The end of the initial mapping, once it was looked for; 0 before.
+/// The end of the initial mapping, once determined; 0 before.
 static INITIAL_END: AtomicU64 = AtomicU64::new(0);
 
 /// The end of the initial mapping, or of memory, whichever comes first.
@@ -99,14 +99,13 @@ fn find_initial_end() -> Pfn {
     Pfn(end)
 }
 
-/// Whether `len` bytes at `address` can be read: mapped by this kernel's own tables, outside
-/// Xen's part of the address space.
+/// Whether `len` bytes at `address` can be read, that is, are mapped by this kernel's own tables,
+/// outside Xen's part of the address space.
 pub fn is_readable(address: usize, len: usize) -> bool {
     let Some(last) = address.checked_add(len.max(1) - 1) else {
         return false;
     };
-    // Below the hole of non-canonical addresses nothing is mapped; the 16 slots behind it are
-    // Xen's.
+    // Nothing is mapped below the non-canonical hole; the 16 slots above it are Xen's.
     if address < DIRECT_MAP {
         return false;
     }

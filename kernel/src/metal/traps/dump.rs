@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is printed of a fatal exception: at most 24 lines, most important first.
+//! The dump of a fatal exception: at most 24 lines, most important first.
 
 use bitflags::bitflags;
 
@@ -49,7 +49,7 @@ pub fn print(frame: &TrapFrame) {
     backtrace::print(f.rbp as usize);
 }
 
-/// What was tried, and why it failed.
+/// What was attempted, and why it failed.
 fn page_fault(error: u64) -> (&'static str, &'static str) {
     let error = PageFault::from_bits_truncate(error);
     let what = if error.contains(PageFault::FETCH) {

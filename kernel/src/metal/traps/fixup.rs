@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Instructions that may fault, and where to go on if they do.
+//! Instructions that may fault, and where to resume if they do.
 //!
-//! The linker gathers the pairs that `memory/access.rs` writes to the section `.fixups`.
+//! The linker collects the pairs that `memory/access.rs` puts into the section `.fixups`.
 #![expect(unsafe_code, reason = "the table is found by the linker's symbols")]
 
 use core::{ptr, slice};
 
 use crate::metal::image;
 
-/// Where to go on after a fault at `rip`.
+/// Where to resume after a fault at `rip`.
 pub fn find(rip: u64) -> Option<u64> {
     let bounds = image::fixups();
     let table = ptr::with_exposed_provenance::<[u64; 2]>(bounds.start);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The state of the processor at an exception, as the stubs leave it on the stack.
+//! The processor state at an exception, as the stubs leave it on the stack.
 
-/// Registers at the exception. The stubs push them in this order, from the last field up; what
-/// begins with `rip` is Xen's, with `error` before it where the exception has one.
+/// Registers at the exception. The stubs push them from the last field to the first; Xen pushes
+/// those from `rip` on, and `error` where the exception has one.
 #[repr(C)]
 #[derive(Debug)]
 pub struct TrapFrame {

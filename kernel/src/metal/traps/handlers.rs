@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What happens at an exception.
+//! Handles exceptions.
 //!
-//! An exception at an instruction that has a fix-up goes on there; any other is fatal: a dump, the
+//! An exception at an instruction with a fix-up resumes there. Any other is fatal: a dump, the
 //! hooks of `power::on_crash`, SHUTDOWN_crash.
 
 use super::frame::TrapFrame;
@@ -9,7 +9,7 @@ use super::{dump, fixup};
 use crate::metal::panicking;
 use crate::{power, println};
 
-/// Every exception comes here, from its stub, and goes on at `frame.rip` when this returns.
+/// Called by the stub of every exception. When it returns, execution resumes at `frame.rip`.
 pub extern "C" fn on_trap(frame: &mut TrapFrame) {
     if let Some(resume) = fixup::find(frame.rip) {
         frame.rip = resume;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The part of every stub that is the same: the registers of a [`TrapFrame`](super::frame::TrapFrame).
+//! The common part of all stubs: the registers of a [`TrapFrame`](super::frame::TrapFrame).
 
-/// Pushes them, calls `on_trap`, takes them back, and the vector and the error code, too.
+/// Pushes the registers, calls `on_trap`, pops them, and drops the vector and the error code.
 ///
-/// 22 words lie below a multiple of 16 then, so that the stack is aligned for the call.
+/// That leaves 22 words below a multiple of 16, so the stack is aligned for the call.
 macro_rules! call_handler {
     () => {
         "

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The code that Xen enters: makes a `TrapFrame`, calls, returns.
+//! Xen's entry points into the guest: each builds a `TrapFrame`, calls the handler, and returns.
 //!
 //! Xen pushes SS, RSP, RFLAGS, CS, RIP, an error code for some vectors, R11, RCX
-//! (xen/arch/x86/x86_64/entry.S, create_bounce_frame), with RSP at a multiple of 16 before. The
-//! privilege bits of CS say ring 0, to mean "the kernel"; a 64-bit PV kernel runs in ring 3, so a
-//! plain `iretq` wants 3 in CS and SS. HYPERVISOR_iret would unmask events and cost a hypercall:
-//! the upcall mask stays set, as it is while any code of this kernel runs.
+//! (xen/arch/x86/x86_64/entry.S, create_bounce_frame), starting from an RSP that is a multiple of
+//! 16. The privilege bits of CS say ring 0, to mean "the kernel"; a 64-bit PV kernel runs in ring
+//!     3, so a plain `iretq` needs 3 in CS and SS. HYPERVISOR_iret would cost a hypercall and
+//!     unmask events; the upcall mask must stay set while any code of this kernel runs.
 #![expect(unsafe_code, reason = "entry points are assembly")]
 
 use core::arch::global_asm;
 
-/// Declares the stubs of all vectors, and the table of them.
+/// Declares the stubs for all vectors, and their table.
 macro_rules! stubs {
     ($($vector:literal $name:ident $kind:literal,)*) => {
         unsafe extern "C" {
             $(fn $name();)*
-            /// Does nothing: the idle loop looks for events.
+            /// Does nothing: the idle loop polls for events.
             pub safe fn event_upcall();
             /// Ends in [`super::on_failsafe`].
             pub safe fn failsafe_callback();
         }
 
-        /// The vectors that Xen passes on, and their stubs.
+        /// The vectors that Xen forwards, and their stubs.
         pub const STUBS: &[(u8, unsafe extern "C" fn())] = &[$(($vector, $name),)*];
 
         global_asm!(
