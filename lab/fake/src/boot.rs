@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the fake hands to the services of a domain when it boots.
+//! What FakeXen hands to a domain's services at boot.
 #![expect(unsafe_code, reason = "a boot is a promise")]
 
 use std::sync::atomic::Ordering;
@@ -10,10 +10,10 @@ use super::FakeXen;
 use super::domain::{CONSOLE_PORT, ConsoleKind, DomainPages, XENSTORE_PORT};
 
 impl FakeXen {
-    /// The token to bring this domain's services up with.
+    /// Returns the token to bring up this domain's services with.
     ///
     /// # Panics
-    /// If it was asked for before: a domain boots once.
+    /// If called twice for the same domain: a domain boots once.
     pub fn boot(&self) -> Boot<FakeXen> {
         let before = self.pages.booted.swap(true, Ordering::Relaxed);
         assert!(!before, "domain {} has booted before", self.domid);
@@ -29,7 +29,7 @@ impl FakeXen {
             port: PortNumber(XENSTORE_PORT),
         });
         let shared_info = self.page(|pages| &pages.shared_info);
-        // SAFETY: the first time in this domain's life: asserted above.
+        // SAFETY: the assertion above makes sure it's the first boot of this domain.
         unsafe { Boot::new(self.clone(), shared_info, console, xenstore) }
     }
 

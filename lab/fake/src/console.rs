@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console of the fake: a daemon that empties the ring, and somebody who types.
+//! The console on FakeXen: a daemon that empties the ring, and keyboard input.
 
 use core::sync::atomic::Ordering;
 use std::string::String;
@@ -13,12 +13,12 @@ use super::events::Channel;
 use drivers::Errno;
 
 impl FakeXen {
-    /// What the guest has printed so far, as far as the daemon has taken it.
+    /// Returns what the guest has printed so far, as far as the daemon has read it.
     pub fn console_output(&self) -> String {
         String::from_utf8_lossy(&self.of(&mut self.world.lock()).printed).into_owned()
     }
 
-    /// Types at the guest's console; bytes that are no text, too.
+    /// Types at the guest's console. The bytes needn't be text.
     pub fn console_type(&self, text: &(impl AsRef<[u8]> + ?Sized)) {
         let state = &mut *self.world.lock();
         let domain = self.of(state);
@@ -27,7 +27,7 @@ impl FakeXen {
         domain.ring_keyboard();
     }
 
-    /// Stops the console daemon, or lets it go on: for a ring that is full.
+    /// Stops the console daemon or lets it continue, to fill the ring.
     pub fn console_daemon(&self, running: bool) {
         let state = &mut *self.world.lock();
         let domain = self.of(state);
@@ -37,7 +37,7 @@ impl FakeXen {
 }
 
 impl Domain {
-    /// Port 0 is Xen's, 1 xenstore's, 2 the console's, as the toolstack makes them.
+    /// Sets up the ports as the toolstack does: 0 is Xen's, 1 xenstore's, 2 the console's.
     pub(super) fn start_console(&mut self) {
         self.channels.push(Channel::Reserved);
         self.channels.extend(match self.config.console {
@@ -46,7 +46,7 @@ impl Domain {
         });
     }
 
-    /// What the daemon does when it's rung, and now and then.
+    /// Lets the daemon empty the output ring and fill the input ring, if it runs.
     pub(super) fn console_daemon(&mut self) {
         if !self.daemon || self.config.console != ConsoleKind::Ring {
             return;
@@ -79,7 +79,7 @@ impl Domain {
         }
     }
 
-    /// Xen's own console rings the VIRQ when something was typed.
+    /// Sends the VIRQ with which Xen's own console announces input.
     fn ring_keyboard(&mut self) {
         let keyboard = Channel::Virq(Virq::CONSOLE);
         if let Some(port) = self.channels.iter().position(|channel| *channel == keyboard) {

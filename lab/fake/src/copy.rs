@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `GNTTABOP_copy` of the fake: Xen's answers in the order in which it gives them.
+//! `GNTTABOP_copy` on FakeXen, with Xen's checks in Xen's order.
 //!
-//! Stricter than Xen in one thing: a frame of the caller's own that is free panics.
+//! Stricter than Xen in one thing: it panics on a copy from or to a free page.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl WorldState {
     }
 
     fn try_copy(&mut self, caller: u16, op: &GnttabCopy) -> Result<(), GrantStatus> {
-        // Nothing is looked at for no bytes (XSA-448).
+        // Xen doesn't check anything for a copy of 0 bytes (XSA-448).
         if op.len == 0 {
             return Ok(());
         }
@@ -36,7 +36,7 @@ impl WorldState {
         Ok(())
     }
 
-    /// Whose page one side is.
+    /// Returns the domain that owns one side's page.
     fn copy_domain(
         &self,
         caller: u16,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One domain of the fake: what it is started with, and what Xen knows of it.
+//! One domain on FakeXen: its configuration, and Xen's state for it.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,18 +18,18 @@ use super::interrupt::Interrupt;
 use super::memory::{AddressRange, MachineFrame, Pte, first_gfn};
 use drivers::{Counters, Errno};
 
-/// The port that xenstore's daemon rings.
+/// The port that the xenstore daemon notifies.
 pub(super) const XENSTORE_PORT: u32 = 1;
-/// The port that the console daemon rings.
+/// The port that the console daemon notifies.
 pub(super) const CONSOLE_PORT: u32 = 2;
 
 /// Which console a domain has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConsoleKind {
-    /// A ring, as every ordinary domain.
+    /// A ring, as in every ordinary domain.
     #[default]
     Ring,
-    /// Xen's own, in dom0's place.
+    /// Xen's own console: the guest runs in dom0's place.
     Hypervisor,
 }
 
@@ -43,10 +43,11 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// What the environment says in `FAKE_XEN`: `pv`, which is the default, or `pvh`.
+    /// Returns the mode that the environment variable `FAKE_XEN` names: `pv` (the default) or
+    /// `pvh`.
     ///
     /// # Panics
-    /// If it says anything else.
+    /// If the variable has any other value.
     pub fn of_environment() -> Self {
         match std::env::var("FAKE_XEN").as_deref() {
             Ok("pv") | Err(_) => Self::Pv,
@@ -56,23 +57,24 @@ impl Mode {
     }
 }
 
-/// What a domain is started with, as in its xl configuration. A test names what it is about and
-/// takes the rest from [`Config::default`].
+/// A domain's configuration, as in its xl file. A test sets the fields it is about and takes the
+/// rest from [`Config::default`].
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Pages of memory for the guest to allocate.
     pub pages: u32,
-    /// `maxmem`: pages that Xen lets it have, and that it has places for.
+    /// `maxmem`: the most pages that Xen lets it have, and that it has address space for.
     pub max_pages: u32,
-    /// `max_grant_frames`: frames of 512 entries.
+    /// `max_grant_frames`: the most frames of its grant table, 512 entries each.
     pub max_grant_frames: u32,
-    /// `max_maptrack_frames`: frames of 256 mappings; Xen keeps one mapping back.
+    /// `max_maptrack_frames`: the most maptrack frames, 256 mappings each. Xen keeps one mapping
+    /// for itself.
     pub max_maptrack_frames: u32,
-    /// Event channels that the domain may have.
+    /// The most event channels that it may have.
     pub max_ports: u32,
-    /// The version of its grant table; services come up on version 1 alone.
+    /// The version of its grant table. Services come up only on version 1.
     pub grant_version: u32,
-    /// Its console. In dom0's place there is no xenstore, either.
+    /// Its console. In dom0's place there is no xenstore either.
     pub console: ConsoleKind,
     /// What kind of guest it is.
     pub mode: Mode,
@@ -81,7 +83,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            // Miri is slow enough with a guest of this size.
+            // Miri is slow: keep the guest small.
             pages: if cfg!(miri) { 128 } else { 1024 },
             max_pages: if cfg!(miri) { 128 } else { 1024 },
             max_grant_frames: if cfg!(miri) { 1 } else { 4 },
@@ -94,7 +96,8 @@ impl Default for Config {
     }
 }
 
-/// The pages that Xen shares with a domain, and what the domain sees without asking Xen.
+/// The pages that Xen shares with a domain, and other state that is accessible without the world's
+/// lock.
 #[derive(Debug)]
 pub(super) struct DomainPages {
     pub(super) counters: Counters,
@@ -130,7 +133,7 @@ impl DomainPages {
         }
     }
 
-    /// The entries that the guest has mapped.
+    /// The entries in the grant frames that the guest has mapped.
     pub(super) fn grant_entries(&self) -> &[GrantEntryV1] {
         let mapped = self.grant_frames_mapped.load(Ordering::SeqCst) * GrantEntryV1::PER_FRAME;
         &self.grant_entries[..mapped as usize]
@@ -142,7 +145,7 @@ impl DomainPages {
     }
 }
 
-/// What Xen knows of a domain.
+/// Xen's state for a domain.
 #[derive(Debug)]
 pub(super) struct Domain {
     pub(super) domid: u16,
@@ -152,41 +155,41 @@ pub(super) struct Domain {
     pub(super) faults: Faults,
     /// The grant table's size in frames.
     pub(super) grant_frames: u32,
-    /// Entries in use by a mapper.
+    /// Entries that a mapper has pinned, by gref.
     pub(super) active: BTreeMap<u32, Active>,
     /// By handle.
     pub(super) maptrack: Vec<Option<Maptrack>>,
     /// By port.
     pub(super) channels: Vec<Channel>,
-    /// Its memory, by GFN; and the free ones.
+    /// Its memory, by GFN.
     pub(super) frames: BTreeMap<u64, Arc<MachineFrame>>,
-    /// By GFN the PFN: where each frame is, for those that are in a place.
+    /// The PFN of each frame that has a place, by GFN.
     pub(super) pfns: BTreeMap<u64, u64>,
-    /// The first PFN that it never had.
+    /// The first PFN that it has never had.
     pub(super) next_pfn: u64,
-    /// The first machine frame that it never had.
+    /// The first machine frame that it has never had.
     pub(super) next_mfn: u64,
-    /// How often it still can't unmap, and then map, a page.
+    /// How many detaches succeed before one fails; likewise for attaches.
     pub(super) detach_refused: Option<u32>,
     pub(super) attach_refused: Option<u32>,
     pub(super) free: Vec<u64>,
-    /// The free ones that the guest said hold only zeroes.
+    /// The free frames that, the guest said, hold only zeroes.
     pub(super) clean: BTreeSet<u64>,
     pub(super) pages_until_failure: Option<u32>,
-    /// The frame of the grant table that can't be mapped, and why.
+    /// The grant-table frame whose mapping fails, and with which error.
     pub(super) grant_frame_refused: Option<(u32, Errno)>,
-    /// Frames that are on their way back from swap: how often they still answer eagain.
+    /// How often each frame that is being paged in still answers eagain, by GFN.
     pub(super) paged_out: BTreeMap<u64, u32>,
-    /// What is mapped, by page address: its page tables, and for grants of a translated domain
-    /// Xen's.
+    /// What is mapped, by page address: its own page tables, and for the grants that a translated
+    /// domain maps, Xen's.
     pub(super) ptes: BTreeMap<usize, Pte>,
-    /// Address space that was reserved, by first address.
+    /// Reserved address space, by first address.
     pub(super) slots: BTreeMap<usize, AddressRange>,
-    /// How often it was restored.
+    /// How often the domain has been restored.
     pub(super) restores: u32,
     pub(super) typed: VecDeque<u8>,
     pub(super) printed: Vec<u8>,
-    /// Whether the console daemon is there to empty the ring.
+    /// Whether the console daemon runs, to empty the ring.
     pub(super) daemon: bool,
 }
 
@@ -227,7 +230,7 @@ impl Domain {
         domain
     }
 
-    /// Whether a guest-physical frame is one that its memory has, had, or may have.
+    /// Whether a guest-physical frame lies in the range of its memory, past or present.
     pub(super) fn is_ram(&self, gfn: u64) -> bool {
         gfn < first_gfn(Mode::Pvh, self.domid) + self.next_pfn
     }
@@ -243,7 +246,7 @@ impl Domain {
             (GNTTAB_NR_RESERVED_ENTRIES..entries).filter(|gref| self.is_granted(*gref)).count();
         assert_eq!(granted, 0, "domain {domid} still grants pages");
         assert_eq!(self.free.len(), self.frames.len(), "domain {domid} has lost pages");
-        // The one that gntdev takes its reservations' addresses from stays.
+        // gntdev keeps the one that it takes its reservations' addresses from.
         assert!(self.slots.len() <= 1, "domain {domid} still holds address space");
     }
 }

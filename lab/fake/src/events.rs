@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Event channels of the fake, 2-level.
+//! Event channels on FakeXen, with the 2-level ABI.
 
 use core::sync::atomic::Ordering;
 
@@ -22,7 +22,7 @@ pub(super) enum Channel {
     Virq(Virq),
     /// Bound to the console daemon in dom0.
     Console,
-    /// Bound to xenstore's daemon in dom0.
+    /// Bound to the xenstore daemon in dom0.
     XenStore,
 }
 
@@ -41,7 +41,7 @@ impl Domain {
         Ok(port as u32)
     }
 
-    /// Marks a port as Xen does: once until the guest has taken it.
+    /// Marks a port pending, as Xen does: no effect if it's pending already.
     pub(super) fn set_pending(&self, port: u32) {
         let shared = &self.pages.shared_info;
         let (word, bit) = (port as usize / 64, 1 << (port % 64));
@@ -52,7 +52,7 @@ impl Domain {
             return;
         }
         let vcpu = &shared.vcpu_info[0];
-        // Already selected: Xen takes it that the upcall is on its way.
+        // If the word was selected already, Xen takes the upcall to be pending.
         if vcpu.evtchn_pending_sel.fetch_or(1 << word, Ordering::SeqCst) & (1 << word) == 0 {
             vcpu.evtchn_upcall_pending.store(1, Ordering::SeqCst);
         }
@@ -61,7 +61,7 @@ impl Domain {
 
 impl WorldState {
     pub(super) fn alloc_unbound(&mut self, domid: u16, remote: u16) -> Result<u32, Errno> {
-        // Xen asks only whether the number can be a domain's.
+        // Xen checks only that the domid is in range.
         let remote = if remote == DOMID_SELF { domid } else { remote };
         self.domain(domid).new_port(Channel::Unbound(remote))
     }
@@ -79,7 +79,7 @@ impl WorldState {
         }
         let port = self.domain(domid).new_port(Channel::Interdomain(remote, remote_port))?;
         self.domain(remote).channels[remote_port as usize] = Channel::Interdomain(domid, port);
-        // The peer may have sent before there was anybody to hear it.
+        // The peer may have sent before this end was bound.
         self.domain(domid).set_pending(port);
         Ok(port)
     }
@@ -101,7 +101,7 @@ impl WorldState {
                 Err(Errno::EINVAL)
             }
             Channel::Interdomain(remote, remote_port) => {
-                // No event: the peer has to ask for its port's status.
+                // Xen sends no event: the peer has to query its port's status.
                 self.domain(remote).channels[remote_port as usize] = Channel::Unbound(domid);
                 Ok(())
             }
@@ -111,7 +111,7 @@ impl WorldState {
 
     pub(super) fn close_all_ports(&mut self, domid: u16) {
         for port in 0..self.domain(domid).channels.len() as u32 {
-            // Those that are closed say so.
+            // Closed ports return an error.
             let _ = self.close(domid, port);
         }
     }
@@ -123,7 +123,7 @@ impl WorldState {
                 self.domain(remote).set_pending(remote_port);
                 Ok(())
             }
-            // The daemon looks at its rings by itself.
+            // The daemon polls its rings.
             Some(Channel::Unbound(_) | Channel::XenStore) => Ok(()),
             Some(Channel::Console) => {
                 self.domain(domid).console_daemon();
@@ -136,8 +136,8 @@ impl WorldState {
     pub(super) fn port_status(&mut self, domid: u16, op: &mut EvtchnStatus) -> Result<(), Errno> {
         let of = self.resolve(domid, op.dom).ok_or(Errno::ESRCH)?;
         let channel = self.domain(of).channels.get(op.port as usize).ok_or(Errno::EINVAL)?;
-        // Another domain's ports are dom0's to look at; that it's there, and has the port, anybody
-        // can tell from the error.
+        // Only dom0 may query another domain's ports, but from the error anybody can tell that the
+        // domain exists and has the port.
         if of != domid && domid != 0 {
             return Err(Errno::EPERM);
         }

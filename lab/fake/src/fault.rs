@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Faults that a test asks for: any status at any position of a batch, the hypercall's own, memory
-//! that is short, and a peer who acts in the middle of a call.
+//! Faults that a test injects: any status at any position of a batch, any error of a hypercall,
+//! failing page allocations, and a peer that acts in the middle of a call.
 
 use core::sync::atomic::Ordering;
 use std::vec::Vec;
@@ -12,11 +12,11 @@ use drivers::{Call, Errno, GrantRef};
 
 /// Something that goes wrong in one hypercall: see [`crate::FakeXen::inject`].
 ///
-/// A call that takes one operation and not a batch has entry 0 alone. Several faults may meet in
-/// one call.
+/// A call that takes a single operation instead of a batch has only entry 0. One call can have
+/// several faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The hypercall fails when it comes to entry `at`; entries before it are carried out.
+    /// The hypercall fails at entry `at`, after carrying out the entries before it.
     Hypercall {
         /// The entry's position, from 0.
         at: usize,
@@ -27,7 +27,7 @@ pub enum Fault {
     Status {
         /// The entry's position, from 0.
         at: usize,
-        /// What Xen writes there.
+        /// The status that Xen writes there.
         status: GrantStatus,
     },
     /// Entry `at` is neither carried out nor written to (XSA-318).
@@ -38,43 +38,44 @@ pub enum Fault {
 }
 
 impl FakeXen {
-    /// Makes `fault` happen at this domain's next `call`. Asked for several times, all of it
-    /// happens at that call.
+    /// Injects `fault` into this domain's next `call`. Several faults for the same call all take
+    /// effect.
     pub fn inject(&self, call: Call, fault: Fault) {
         self.inject_after(0, call, fault);
     }
 
-    /// The same at the `call` after the next: what a service does about the first fault.
+    /// Injects `fault` into the `call` after the next, which a service often makes to undo what
+    /// failed.
     pub fn inject_later(&self, call: Call, fault: Fault) {
         self.inject_after(1, call, fault);
     }
 
-    /// The same at the `call` that comes after so many others of its kind.
+    /// Injects `fault` into the `call` that follows `calls` more calls of its kind.
     pub fn inject_after(&self, calls: u32, call: Call, fault: Fault) {
         self.of(&mut self.world.lock()).faults.plan(calls, call, fault);
     }
 
-    /// Makes every `call` fail with `errno`, until that is lifted with `None`: a Xen that lacks the
-    /// operation, or refuses it for a while.
+    /// Makes every `call` fail with `errno`, until lifted with `None`, as if Xen lacked the
+    /// operation or refused it for a while.
     pub fn deny(&self, call: Call, errno: Option<Errno>) {
         self.of(&mut self.world.lock()).faults.deny(call, errno);
     }
 
-    /// Makes one allocation of a page fail, the one after `successes` more; or a page table's, if
-    /// it comes first.
+    /// Makes one page allocation fail, after `successes` more that succeed. If a page table needs a
+    /// frame before the next allocation, that fails instead.
     pub fn fail_page_after(&self, successes: u32) {
         self.of(&mut self.world.lock()).pages_until_failure = Some(successes);
     }
 
-    /// Makes the mapping of frame `number` of its grant table fail with `errno`, the next time that
-    /// it comes to that: no frame for a page table, or Xen's refusal. Frames before it are mapped
-    /// then, and nobody knows.
+    /// Makes the next mapping of frame `number` of its grant table fail with `errno`, as for want
+    /// of a page-table frame or because Xen refuses. The guest can't tell whether the frames before
+    /// it in the same call were mapped.
     pub fn refuse_grant_frame(&self, number: u32, errno: Errno) {
         self.of(&mut self.world.lock()).grant_frame_refused = Some((number, errno));
     }
 
-    /// Pages out what a reference of this domain grants: who maps it or copies from it is answered
-    /// eagain that often, and then finds it back.
+    /// Pages out the frame that `gref` of this domain grants: maps and copies of it answer eagain
+    /// `answers` times, and then succeed.
     pub fn page_out(&self, gref: GrantRef, answers: u32) {
         let state = &mut *self.world.lock();
         let domain = self.of(state);
@@ -82,10 +83,10 @@ impl FakeXen {
         domain.paged_out.insert(gfn.into(), answers);
     }
 
-    /// The domain is saved and restored: its page tables lie elsewhere in the machine.
+    /// Saves and restores the domain, which moves its page tables to other machine frames.
     ///
     /// # Panics
-    /// If it maps anything, which Xen would not restore.
+    /// If it maps anything: Xen would not restore mappings.
     pub fn restore(&self) {
         let state = &mut *self.world.lock();
         let domain = state.domain(self.domid);
@@ -93,19 +94,19 @@ impl FakeXen {
         domain.restores += 1;
     }
 
-    /// Runs `run` when this domain looks at its grant table for the `looks`th time from now: what a
-    /// peer does just then, between a look at an entry and its end.
+    /// Runs `run` when this domain accesses its grant table for the `looks`th time from now: what a
+    /// peer does just then, for example between the check of an entry and its end.
     pub fn interrupt(&self, looks: u64, run: impl FnOnce() + Send + 'static) {
         self.pages.interrupts.set(self.entry_looks() + looks, run);
     }
 }
 
-/// The faults of a domain that are still to come.
+/// A domain's pending faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    /// Each with the number of calls of its kind that go before.
+    /// Each with the number of calls of its kind that come before it.
     planned: Vec<(u32, Call, Fault)>,
-    /// Calls that fail whenever they are made.
+    /// Calls that always fail.
     denied: Vec<(Call, Errno)>,
 }
 
@@ -119,7 +120,7 @@ impl Faults {
         self.denied.extend(errno.map(|errno| (call, errno)));
     }
 
-    /// All faults for this call, which are spent.
+    /// Removes and returns all faults for this call.
     pub(super) fn take(&mut self, call: Call) -> CallFaults {
         let mut now = Vec::new();
         self.planned.retain_mut(|(calls, kind, fault)| {
@@ -153,7 +154,7 @@ impl CallFaults {
         })
     }
 
-    /// Runs a call that does a number of things until one can't be done: how many were.
+    /// Runs a call that does `len` things until one fails. Returns how many succeeded.
     pub(super) fn counted(
         &self,
         len: usize,
@@ -161,16 +162,16 @@ impl CallFaults {
     ) -> Result<usize, Errno> {
         match self.at(0) {
             Some(Fault::Hypercall { at: 0, errno }) => Err(errno),
-            // Of one that it can't do, Xen says no more than that it is the first.
+            // Xen doesn't say why it stopped, only how many succeeded.
             _ => Ok((0..len).take_while(|at| self.at(*at).is_none() && run(*at)).count()),
         }
     }
 
-    /// Runs a call that takes one operation.
+    /// Runs a call that takes a single operation.
     pub(super) fn single(&self, run: impl FnOnce()) -> Result<(), Errno> {
         match self.at(0) {
             Some(Fault::Hypercall { errno, .. }) => Err(errno),
-            // The status that the caller put there stays.
+            // The caller's initial status stays.
             Some(Fault::Status { .. } | Fault::Untouched { .. }) => Ok(()),
             None => {
                 run();

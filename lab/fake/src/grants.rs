@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grants of the fake: pins and maptrack, and Xen's answers in the order in which it gives them.
+//! Grants on FakeXen: pins, maptrack, and Xen's checks in Xen's order.
 //!
-//! Source: xen/common/grant_table.c as described in the comments; statuses that were seen on a
-//! real Xen 4.17.
+//! Source: xen/common/grant_table.c as described in the comments; the statuses were seen on a real
+//! Xen 4.17.
 
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -21,29 +21,29 @@ use drivers::Errno;
 
 /// Mappings in one maptrack frame.
 const MAPTRACK_PER_FRAME: u32 = 256;
-/// Xen's pin counters have 8 bits per kind and refuse once the top one is set.
+/// Xen's pin counters have 8 bits per kind, and Xen refuses once the top bit is set.
 const MAX_PINS: u32 = 128;
 
-/// An entry that somebody maps: Xen works with this copy, not with the table, until it's unpinned.
+/// A pinned entry: Xen works with this copy, not with the table, until it's unpinned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Active {
     pub(super) gfn: u64,
     domid: u16,
     readers: u32,
     writers: u32,
-    /// The entry's flags, if the table was looked at for this pin.
+    /// The entry's flags, if the table was read for this pin.
     seen: Option<u16>,
 }
 
-/// One mapping, at the mapper's.
+/// One mapping, on the mapper's side.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Maptrack {
     granter: u16,
     gref: u32,
     readonly: bool,
-    /// Xen doesn't keep this; the fake does, to see that handle and address belong together.
+    /// Xen doesn't keep this; FakeXen does, to check that handle and address belong together.
     host_addr: u64,
-    /// The address that it means.
+    /// The virtual address that `host_addr` stands for.
     addr: usize,
 }
 
@@ -53,7 +53,7 @@ impl Domain {
         Gtf::from_bits_retain(flags) & Gtf::TYPE_MASK == Gtf::PERMIT_ACCESS
     }
 
-    /// The references of live entries that name a frame.
+    /// Returns the grefs of the live entries that name a frame.
     pub(super) fn entries_naming(&self, gfn: u64) -> Vec<u32> {
         let names = |gref: &u32| {
             self.is_granted(*gref)
@@ -64,7 +64,7 @@ impl Domain {
             .collect()
     }
 
-    /// A frame that another domain is to see.
+    /// Returns a frame for another domain to access.
     pub(super) fn frame(&mut self, gfn: u64) -> Result<Arc<MachineFrame>, GrantStatus> {
         match self.paged_out.get_mut(&gfn) {
             Some(0) | None => self.frames.get(&gfn).cloned().ok_or(GrantStatus::BAD_PAGE),
@@ -75,10 +75,11 @@ impl Domain {
         }
     }
 
-    /// Why frames of its grant table, from `first` on, can't be mapped.
+    /// Returns the injected error, if any, for mapping these grant-table frames, from number
+    /// `first` on.
     ///
     /// # Panics
-    /// If they are not what Xen answered for these.
+    /// If they are not the frames that Xen answered for these numbers.
     pub(super) fn refuse_grant_frames(&mut self, first: u32, frames: &[u64]) -> Option<Errno> {
         let end = first + frames.len() as u32;
         assert!(end <= self.grant_frames, "grant frames mapped that Xen has not set up");
@@ -100,8 +101,8 @@ impl Domain {
     }
 }
 
-/// What Xen answers for a frame of a domain's grant table: its machine frame, or that it has no
-/// GFN yet, where it's the guest that chooses one.
+/// Returns what Xen answers for a frame of a domain's grant table: its machine frame under PV.
+/// Under PVH the guest chooses the GFN, and Xen answers that there is none yet.
 fn grant_frame(mode: Mode, domid: u16, number: u32) -> u64 {
     match mode {
         Mode::Pv => (u64::from(domid) << 40) + u64::from(number),
@@ -144,9 +145,9 @@ impl WorldState {
         let translated = self.domain(mapper).config.mode == Mode::Pvh;
         if translated {
             let others = op.flags - Gntmap::READONLY;
-            assert_eq!(others, Gntmap::HOST_MAP, "a PVH guest maps with a flag that is not for it");
+            assert_eq!(others, Gntmap::HOST_MAP, "a PVH guest maps with a flag not for PVH");
         }
-        // DOMID_SELF is not translated here.
+        // Xen doesn't resolve DOMID_SELF here.
         let Some(granter) = self.domains.get(&op.dom).filter(|domain| domain.alive) else {
             return GrantStatus::BAD_DOMAIN;
         };
@@ -169,13 +170,13 @@ impl WorldState {
             };
             assert!(
                 !translated || op.dom != mapper,
-                "PVH guest {mapper} maps a page of its own, and loses it where it was"
+                "PVH guest {mapper} maps a page of its own, which Xen would move away"
             );
-            // A PV mapper needs the L1 table to be there.
+            // For a PV mapper, the L1 table must exist.
             let Some(addr) = self.domain(mapper).address_of(op.host_addr, op.flags) else {
                 return GrantStatus::GENERAL_ERROR;
             };
-            // Not if the granter has changed the entry since it was looked at.
+            // Retry if the granter has changed the entry since it was read.
             if self.domain(op.dom).pin(op.ref_, active, readonly) {
                 break (active, frame, addr);
             }
@@ -191,7 +192,7 @@ impl WorldState {
         GrantStatus::OKAY
     }
 
-    /// The active entry that a map or a copy would pin, before it's pinned.
+    /// Returns the active entry that a map or a copy would pin, without pinning it.
     pub(super) fn pinnable(
         &mut self,
         mapper: u16,
@@ -206,7 +207,7 @@ impl WorldState {
             if active.domid != mapper || pins >= MAX_PINS {
                 return Err(GrantStatus::GENERAL_ERROR);
             }
-            // Xen looks at the table again only for the first writer.
+            // Xen reads the table again only for the first writer.
             if readonly || active.writers > 0 {
                 return Ok(Active { seen: None, ..active });
             }
@@ -254,7 +255,8 @@ impl WorldState {
         }
     }
 
-    /// What Xen does for a domain that died with mappings: its pins go, without a word to anybody.
+    /// Does what Xen does for a domain that dies with mappings: drops its pins without notifying
+    /// anybody.
     pub(super) fn release_mappings(&mut self, mapper: u16) {
         let domain = self.domain(mapper);
         domain.ptes.retain(|_, pte| pte.handle.is_none());
@@ -264,7 +266,7 @@ impl WorldState {
 }
 
 impl Domain {
-    /// Marks an entry and counts the pin, unless the entry is not as it was seen any more.
+    /// Marks an entry and counts the pin. Returns false if the entry has changed since it was read.
     fn pin(&mut self, gref: u32, mut active: Active, readonly: bool) -> bool {
         let mut marks = Gtf::READING;
         if readonly {

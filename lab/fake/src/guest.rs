@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests that are up, and what most tests begin with: pages shared, pages mapped, a channel.
+//! Running guests, and what most tests start with: shared pages, mapped pages, an event channel.
 
 use std::ops::Deref;
 use std::vec::Vec;
@@ -11,15 +11,15 @@ use drivers::{Access, ClaimedGrant, Limits, Pages, Services};
 
 use super::{Config, FakeXen, World};
 
-/// A guest: the Xen below it, and its services, which it stands for.
+/// A running guest: the Xen below it and its services, to which it dereferences.
 ///
-/// What it does by itself here ([`Guest::share`] and the like) panics where a call fails: that is
-/// how a test sets the scene. The call that a test is about goes through the services.
+/// Its own methods ([`Guest::share`] and the like) set the scene of a test, and panic if a call
+/// fails. Make the call under test through the services.
 #[derive(Debug)]
 pub struct Guest {
-    /// Its Xen, to make things go wrong and to look at.
+    /// Its Xen, to inject faults and to inspect.
     pub xen: FakeXen,
-    /// What it has brought up.
+    /// Its services.
     pub services: Services<FakeXen>,
 }
 
@@ -32,7 +32,7 @@ impl Deref for Guest {
 }
 
 impl Guest {
-    /// Grants so many zeroed pages to `peer`, for reading and writing.
+    /// Grants `pages` zeroed pages to `peer`, for reading and writing.
     ///
     /// # Panics
     /// If that is refused.
@@ -40,7 +40,7 @@ impl Guest {
         self.share_as(peer, pages, Access::ReadWrite)
     }
 
-    /// Grants so many zeroed pages to `peer`, with the access that it is to have.
+    /// Grants `pages` zeroed pages to `peer`, with the given access.
     ///
     /// # Panics
     /// If that is refused.
@@ -49,7 +49,7 @@ impl Guest {
         device.alloc(peer.domid, Pages(pages), access).expect("pages to share")
     }
 
-    /// Reserves room for `grants`, in a device that is opened for it.
+    /// Reserves room for `grants`, in a newly opened device.
     ///
     /// # Panics
     /// If that is refused.
@@ -58,7 +58,7 @@ impl Guest {
         device.reserve(grants).expect("room for grants")
     }
 
-    /// Maps `grants`, in a device that is opened for it.
+    /// Maps `grants`, in a newly opened device.
     ///
     /// # Panics
     /// If that is refused.
@@ -66,23 +66,23 @@ impl Guest {
         self.reserve(grants).map().expect("grants that can be mapped")
     }
 
-    /// An event channel to `peer`: this guest's end, and the peer's. The peer's has an event
-    /// pending, as Xen makes it when a port is bound.
+    /// Opens an event channel to `peer`. Returns this guest's port and the peer's. The peer's has
+    /// an event pending: Xen sets one when a port is bound.
     ///
     /// # Panics
-    /// If a port is refused.
+    /// If either port can't be had.
     pub fn channel(&self, peer: &Guest) -> (Port<FakeXen>, Port<FakeXen>) {
         let ours = self.events.alloc_unbound(peer.domid).expect("a port to offer");
         let bound = peer.events.bind_interdomain(self.domid, ours.number());
         (ours, bound.expect("a port that is offered"))
     }
 
-    /// What this guest announces to the peer of an export: a claim for each of its pages.
+    /// Returns what this guest announces to the export's peer: a claim for each of its pages.
     pub fn offer(&self, export: &Export<FakeXen>) -> Vec<ClaimedGrant> {
         export.grefs().map(|gref| self.domid.grant(gref)).collect()
     }
 
-    /// Asserts that its services have nothing in use, and that Xen sees it so.
+    /// Asserts that its services have nothing in use, and that Xen agrees.
     ///
     /// # Panics
     /// If something is left, with what it is.
@@ -97,15 +97,15 @@ impl World {
     /// Starts domain `domid` and brings its services up.
     ///
     /// # Panics
-    /// If they don't come up, or the domain is there already.
+    /// If they don't come up, or the domain exists already.
     pub fn guest(&self, domid: u16, config: Config) -> Guest {
         self.guest_with(domid, config, Limits::default())
     }
 
-    /// The same with limits of its own.
+    /// Like [`World::guest`], with the given limits.
     ///
     /// # Panics
-    /// As [`World::guest`].
+    /// As for [`World::guest`].
     pub fn guest_with(&self, domid: u16, config: Config, limits: Limits) -> Guest {
         let xen = self.domain(domid, config);
         let services = Services::bring_up(xen.boot(), limits).expect("a guest comes up");
@@ -113,32 +113,33 @@ impl World {
     }
 }
 
-/// A world with two guests, domains 1 and 2: what a test of anything shared begins with. A third
-/// comes in by [`World::guest`].
+/// A world with two guests, domains 1 and 2: what a test of anything shared starts with. Add a
+/// third with [`World::guest`].
 #[derive(Debug)]
 pub struct Pair {
     /// The world.
     pub world: World,
-    /// Domain 1, who mostly grants.
+    /// Domain 1, usually the granter.
     pub alice: Guest,
-    /// Domain 2, who mostly maps.
+    /// Domain 2, usually the mapper.
     pub bob: Guest,
 }
 
 impl Pair {
-    /// Two guests of default size.
+    /// Starts two guests of default size.
     pub fn new() -> Self {
         Self::of(Config::default(), Config::default())
     }
 
-    /// Two guests of given sizes, for a test in which something is short.
+    /// Starts two guests with the given configurations, for a test in which something runs short.
     pub fn of(alice: Config, bob: Config) -> Self {
         let world = World::new();
         let (alice, bob) = (world.guest(1, alice), world.guest(2, bob));
         Self { world, alice, bob }
     }
 
-    /// How a test ends: nothing granted, mapped or lost anywhere.
+    /// Asserts that neither guest has anything granted or mapped, or has lost a page. Tests end
+    /// with it.
     ///
     /// # Panics
     /// If something is left, with what it is.

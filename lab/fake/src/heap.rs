@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A heap that counts what the guests ask for, and refuses the request that a test names.
+//! A heap that counts the guests' requests, and refuses the one that a test chooses.
 //!
-//! For tests that a hot path asks for nothing, and that every call survives the refusal of any
-//! request. A test program makes it its allocator:
+//! For tests that a hot path allocates nothing, and that every call survives the refusal of any
+//! request. A test program makes it its global allocator:
 //!
 //! ```
 //! #[global_allocator]
@@ -16,8 +16,8 @@
 //! assert_eq!(refused, ((true, false), true));
 //! ```
 //!
-//! Counts are by thread, as tests are. What the fake needs for itself is no guest's: it is neither
-//! counted nor refused.
+//! Counts are per thread, since each test has its own. FakeXen's own requests are neither counted
+//! nor refused.
 #![expect(unsafe_code, reason = "an allocator is an unsafe trait")]
 
 use core::cell::Cell;
@@ -27,55 +27,56 @@ use core::ptr;
 use std::alloc::{GlobalAlloc, Layout, System};
 
 std::thread_local! {
-    /// Requests so far, while they are counted.
+    /// The number of requests so far, while they are counted.
     static COUNTED: Cell<Option<u32>> = const { Cell::new(None) };
-    /// How many more requests are answered before one is refused.
+    /// How many more requests succeed before one is refused.
     static ANSWERED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// The system's allocator, with a count and a fault.
+/// The system's allocator, with a counter and fault injection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heap;
 
-/// How often this thread asked the heap while `run` ran.
+/// Returns how many requests this thread made of the heap during `run`.
 ///
-/// 0 if [`Heap`] is not the program's allocator: a test begins by counting something it knows.
+/// Always 0 if [`Heap`] is not the program's allocator, so a test first counts an allocation that
+/// it knows to happen.
 pub fn requests(run: impl FnOnce()) -> u32 {
     COUNTED.set(Some(0));
     run();
     COUNTED.take().unwrap_or(0)
 }
 
-/// Runs `run` with one of this thread's requests refused, after so many that are answered. Returns
-/// its result, and whether it came to that.
+/// Runs `run` with one of this thread's requests refused, after `answered` that succeed. Returns
+/// its result, and whether a request was refused.
 ///
-/// What is not allocated fallibly aborts the program when it is refused: `run` makes the calls that
-/// are to survive, and nothing else.
+/// A refused infallible allocation aborts the program, so `run` must make only the calls that are
+/// to survive.
 pub fn refuse<R>(answered: u32, run: impl FnOnce() -> R) -> (R, bool) {
     ANSWERED.set(Some(answered));
     let result = run();
     (result, ANSWERED.take().is_none())
 }
 
-/// The refusal of one request, for calls and polls of which any may come to it.
+/// The refusal of one request, somewhere in a series of calls and polls.
 #[derive(Debug)]
 pub struct Refusal {
-    /// How many more are answered before; `None` once it was refused.
+    /// How many more requests succeed first; `None` once one was refused.
     left: Cell<Option<u32>>,
 }
 
 impl Refusal {
-    /// After so many requests that are answered.
+    /// A refusal after `answered` requests that succeed.
     pub const fn after(answered: u32) -> Self {
         Self { left: Cell::new(Some(answered)) }
     }
 
-    /// Whether it has come to it.
+    /// Whether the request has been refused.
     pub fn is_done(&self) -> bool {
         self.left.get().is_none()
     }
 
-    /// Runs `run`, with the request refused if that is in it: see [`refuse`].
+    /// Runs `run`, which counts towards the refusal and may meet it: see [`refuse`].
     pub fn over<R>(&self, run: impl FnOnce() -> R) -> R {
         let Some(answered) = self.left.get() else {
             return run();
@@ -87,7 +88,8 @@ impl Refusal {
         result
     }
 
-    /// Runs `future`, with the request refused if a poll that begins while `armed` comes to it.
+    /// Runs `future`. Polls that begin while `armed` returns true count towards the refusal and may
+    /// meet it.
     pub async fn during<F: Future>(&self, armed: impl Fn() -> bool, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -98,7 +100,7 @@ impl Refusal {
     }
 }
 
-/// Counts a request; whether it is to be refused.
+/// Counts a request. Returns whether to refuse it.
 fn refuses() -> bool {
     if crate::is_inside() {
         return false;
@@ -109,8 +111,8 @@ fn refuses() -> bool {
     left == Some(0)
 }
 
-// SAFETY: every request that is answered is handed to the system's allocator as it came, and what
-// is refused is refused as the trait says, by a null pointer.
+// SAFETY: requests are passed to the system's allocator unchanged, or refused with a null pointer,
+// as the trait prescribes.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if refuses() {

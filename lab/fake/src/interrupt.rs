@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What another domain does in the middle of a call, at a moment that a test chooses.
+//! Lets another domain act in the middle of a call, at a moment that a test chooses.
 
 use core::fmt;
 use std::boxed::Box;
 use std::sync::{Mutex, PoisonError};
 
-/// Something to be run, and when.
+/// A function to run, and the count of grant-table accesses to run it at.
 #[derive(Default)]
 pub(super) struct Interrupt(Mutex<Option<(u64, Happening)>>);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! FakeXen: a Xen for tests on the host, stricter than the real one.
 //!
-//! A guest of one's own has this crate as its one dev-dependency: what it does with the services is
-//! generic over [`drivers::Platform`], and runs here as it runs on metal. A [`World`] is a machine,
-//! a [`Guest`] a domain in it with its services up, so that both sides of a share live in one test.
-//! A [`Pair`] is what most tests begin with: Alice, who grants, and Bob, who maps.
+//! To test your own guest, add this crate as its only dev-dependency. Code that uses the services
+//! is generic over [`drivers::Platform`], and runs here exactly as it does in a real guest. A
+//! [`World`] is a machine, and a [`Guest`] is a domain in it with its services up, so both sides of
+//! a share fit in one test. Most tests start from a [`Pair`]: Alice, who grants, and Bob, who maps.
 //!
 //! ```
 //! use drivers::gntalloc::Export;
@@ -13,14 +13,15 @@
 //! use drivers::{Access, DomId, Error, Pages, Platform, Services};
 //! use fake_xen::Pair;
 //!
-//! // A guest's own: a page with a greeting. (There, `drivers` is `grantkit::drivers`.)
+//! // The guest's own code: shares a page with a greeting. (In a guest, `drivers` is
+//! // `grantkit::drivers`.)
 //! fn greet<X: Platform>(services: &Services<X>, peer: DomId) -> Result<Export<X>, Error> {
 //!     let page = services.gntalloc.open().alloc(peer, Pages(1), Access::ReadOnly)?;
 //!     page.write(0, b"hello")?;
 //!     Ok(page)
 //! }
 //!
-//! // And its test: Bob reads what Alice shares with him, then both let go.
+//! // Its test: Bob reads what Alice shares with him, then both let go.
 //! let pair = Pair::new();
 //! let page = greet(&pair.alice, pair.bob.domid)?;
 //! let mapping = pair.bob.map::<ReadOnly>(&pair.alice.offer(&page));
@@ -29,42 +30,60 @@
 //! assert_eq!(&seen, b"hello");
 //! drop(mapping);
 //! page.end()?;
-//! // Nothing is granted, mapped or lost anywhere.
+//! // Nothing is still granted or mapped, and no page is lost.
 //! pair.assert_clean();
 //! # Ok::<(), Error>(())
 //! ```
 //!
 //! # Map
 //!
-//! [`World`], [`Guest`], [`Pair`]: what a test begins with. [`FakeXen`]: one domain's Xen, to make
-//! things go wrong and to look at. [`Task`]: what a guest does in [`World::run`]. [`Config`]: how
-//! big it is, and of which [`Mode`]. [`Fault`]: what Xen is to answer. [`heap`]: an allocator that
-//! refuses. [`explore`]: every moment at which the other side may step in.
+//! | item | what it is |
+//! |---|---|
+//! | [`World`], [`Guest`], [`Pair`] | what a test starts with |
+//! | [`FakeXen`] | the Xen below one domain: inject faults, inspect its state |
+//! | [`Config`], [`Mode`] | a domain's size, and whether it is PV or PVH |
+//! | [`Fault`] | what goes wrong in a hypercall |
+//! | [`Task`] | what a guest does in [`World::run`] |
+//! | [`heap`] | an allocator that refuses requests |
+//! | [`explore`] | tries every moment at which the other side may act |
 //!
 //! # What it refuses
 //!
-//! Grant entries, pins, maptrack, event channels and xenstore answer as Xen and its daemons do,
-//! with the statuses and in the order in which they find fault. What Xen lets pass, but no honest
-//! guest does, panics: freeing a page that is mapped or that a live entry names, mapping over a
-//! mapping, unmapping by a handle and an address that don't belong together, giving back address
-//! space with a mapping in it, touching memory that is not mapped so, copying to a page that is
-//! free, a message to xenstore that breaks its protocol. New memory is full of rubbish, so that
-//! whoever takes it for zero is found out.
+//! Grant entries, pins, maptrack, event channels and xenstore answer as Xen and its daemons do:
+//! with the same statuses, checked in the same order. FakeXen panics where Xen would let a bug
+//! pass:
 //!
-//! A guest is PV or PVH: see [`Mode`]. A PVH guest's grants are mapped at guest-physical addresses
-//! that lead nowhere before and after. A hole that is touched, a map at an address that was not
-//! reserved or that lies in its memory, with a flag that is not for it, or of a page of its own,
-//! which Xen would take away from it, panics.
+//! * freeing a page that is mapped, or that a live grant entry names;
+//! * mapping over a mapping;
+//! * unmapping by a handle and an address that don't belong together;
+//! * releasing address space that still has a mapping in it;
+//! * accessing memory that isn't mapped, or writing to memory that is mapped read-only;
+//! * copying from or to a free page;
+//! * sending xenstore a message that breaks its protocol.
+//!
+//! New memory is filled with garbage, to catch code that assumes it is zero.
+//!
+//! A guest is PV or PVH: see [`Mode`]. A PVH guest maps grants at guest-physical addresses, where
+//! there is a hole before the map and after the unmap. FakeXen also panics when a PVH guest
+//!
+//! * touches a hole;
+//! * maps at an address that it did not reserve, or that lies in its own memory;
+//! * maps with a flag that is not for PVH guests;
+//! * maps its own page, which Xen would remove from its original address.
 //!
 //! # What can go wrong
 //!
-//! Everything that Xen may answer, at any call and any place of a batch: [`FakeXen::inject`] and
-//! its neighbours. Memory that is short: [`Config::pages`], [`FakeXen::fail_page_after`], and
-//! [`heap::refuse`] for the heap. A grant table that can't grow: [`FakeXen::refuse_grant_frame`]. A
-//! peer that dies: [`World::destroy`]; its number, when it serves again: [`World::domain`]; one that
-//! acts in the middle of a call: [`FakeXen::interrupt`]; or between any two accesses to memory that
-//! is shared with it: [`FakeXen::interleave`] and [`explore`]. Daemons that sleep, lag, or write
-//! nonsense: `console_*` and `xenstore_*` of [`FakeXen`].
+//! | failure | how to cause it |
+//! |---|---|
+//! | any answer of Xen's, at any position of a batch | [`FakeXen::inject`] and its neighbours |
+//! | no free page | [`Config::pages`], [`FakeXen::fail_page_after`] |
+//! | no heap memory | [`heap::refuse`] |
+//! | a grant table that can't grow | [`FakeXen::refuse_grant_frame`] |
+//! | a peer that dies | [`World::destroy`] |
+//! | a new domain with the dead one's domid | [`World::domain`] |
+//! | a peer that acts in the middle of a call | [`FakeXen::interrupt`] |
+//! | a peer that acts between two accesses to memory | [`FakeXen::interleave`], [`explore`] |
+//! | daemons that stop, lag or write nonsense | `console_*` and `xenstore_*` of [`FakeXen`] |
 //!
 //! ```
 //! use drivers::gntdev::ReadWrite;
@@ -74,7 +93,7 @@
 //! let pair = Pair::new();
 //! let export = pair.alice.share(&pair.bob, 4);
 //! let reserved = pair.bob.reserve(&pair.alice.offer(&export));
-//! // The hypercall fails when it comes to the third page: nothing may stay mapped.
+//! // The hypercall fails at the third page: nothing may stay mapped.
 //! pair.bob.xen.inject(Call::GnttabMap, Fault::Hypercall { at: 2, errno: Errno::EFAULT });
 //! let failed = reserved.map::<ReadWrite>().unwrap_err();
 //! assert_eq!(failed.error.errno(), Errno::EFAULT);
@@ -83,9 +102,9 @@
 //!
 //! # Time and tasks
 //!
-//! Time is virtual: it moves while every task of [`World::run`] waits, and then to the next moment
-//! that somebody waits for. A test of an hour takes no time, and a wake-up that gets lost is a
-//! panic and not a test that hangs.
+//! Time is virtual: it passes only while every task of [`World::run`] waits, and then jumps to the
+//! next deadline. A test that sleeps for an hour takes no time, and a lost wake-up makes the test
+//! panic instead of hang.
 //!
 //! ```
 //! use fake_xen::{Pair, Task};
@@ -97,7 +116,7 @@
 //!     ours.send().unwrap();
 //! };
 //! let answer = async {
-//!     theirs.wait().await; // A port that is bound has one event at once.
+//!     theirs.wait().await; // A newly bound port has one event pending.
 //!     theirs.wait().await;
 //!     assert_eq!(pair.bob.system.now(), 3_600_000_000_000);
 //! };
@@ -150,14 +169,14 @@ pub struct World(Arc<Mutex<WorldState>>);
 struct WorldState {
     now: u64,
     domains: BTreeMap<u16, Domain>,
-    /// Those whose number a later one has.
+    /// Destroyed domains whose domid a later domain has taken over.
     gone: Vec<Domain>,
     timers: run::Timers,
     store: xenstore::Store,
 }
 
-/// One domain's view of the world: the implementor of the services' two traits, and what a test
-/// looks at and lets go wrong below them. Clones are the same domain.
+/// The Xen below one domain. It implements the two traits that the services need, and lets a test
+/// inspect the domain and inject faults. Clones are the same domain.
 #[derive(Clone, Debug)]
 pub struct FakeXen {
     world: World,
@@ -166,28 +185,29 @@ pub struct FakeXen {
 }
 
 impl World {
-    /// A machine without domains, at time 0.
+    /// Returns a machine without domains, at time 0.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Starts domain `domid` and brings nothing up in it: for tests of bringing up itself, with
-    /// [`FakeXen::boot`]. All others begin with [`World::guest`].
+    /// Starts domain `domid` without bringing up its services: for tests of the bring-up itself,
+    /// which call [`FakeXen::boot`]. All other tests start with [`World::guest`].
     ///
-    /// A number serves again once its domain was destroyed: grants that name it and ports that are
-    /// offered to it are the new one's, as in Xen. The old one's values stay dead.
+    /// The domid of a destroyed domain can be used again. As in Xen, the new domain gets the grants
+    /// that name this domid and the ports that were offered to it. The old domain's values stay
+    /// dead.
     ///
     /// # Panics
-    /// If the domain is there already, or if pages of one that was destroyed are still mapped: Xen
-    /// keeps its number until they are not.
+    /// If the domain exists already, or if pages of a destroyed domain with this domid are still
+    /// mapped: Xen keeps the domid until they are unmapped.
     pub fn domain(&self, domid: u16, config: Config) -> FakeXen {
         let pages = Arc::new(DomainPages::new(&config));
         let domain = Domain::new(domid, config, pages.clone());
         let state = &mut *self.lock();
         if let Some(old) = state.domains.get(&domid) {
-            assert!(!old.alive, "domain {domid} is there already");
+            assert!(!old.alive, "domain {domid} exists already");
             let mapped = old.active.len();
-            assert_eq!(mapped, 0, "pages of the domain {domid} that was are still mapped");
+            assert_eq!(mapped, 0, "pages of the destroyed domain {domid} are still mapped");
         }
         state.gone.extend(state.domains.insert(domid, domain));
         if config.console == ConsoleKind::Ring {
@@ -196,11 +216,11 @@ impl World {
         FakeXen { world: self.clone(), domid, pages }
     }
 
-    /// Destroys a domain, as `xl destroy` does: its mappings and ports end, nothing is told to
-    /// anybody, and pages that others map stay.
+    /// Destroys a domain, as `xl destroy` does: its mappings and ports end without any
+    /// notification, and pages of its that others map stay.
     ///
-    /// Its code runs no more: what its values do when the test drops them changes nothing. For a
-    /// peer that dies in the middle of something.
+    /// Use it for a peer that dies in the middle of something. The domain's code no longer has any
+    /// effect: dropping its values changes nothing.
     ///
     /// # Panics
     /// If there is no such domain.
@@ -212,14 +232,14 @@ impl World {
         state.release(domid);
     }
 
-    /// Virtual time, in nanoseconds since the machine booted.
+    /// Returns the virtual time, in nanoseconds since the machine booted.
     pub fn now(&self) -> u64 {
         self.lock().now
     }
 
     fn lock(&self) -> Inside<'_> {
         INSIDE.with(|inside| inside.set(true));
-        // A panic in one test thread is the test's failure already.
+        // A poisoned lock means a panic in a test thread, which fails the test anyway.
         Inside(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -228,12 +248,12 @@ std::thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is inside the fake, whose allocations are no guest's.
+/// Whether this thread runs FakeXen's own code, whose allocations are not the guest's.
 pub(crate) fn is_inside() -> bool {
     INSIDE.with(Cell::get)
 }
 
-/// The world, held by this thread.
+/// The world's state, locked by this thread.
 struct Inside<'a>(MutexGuard<'a, WorldState>);
 
 impl Deref for Inside<'_> {
@@ -261,7 +281,7 @@ impl WorldState {
         self.domains.get_mut(&domid).expect("a domain that runs is in the world")
     }
 
-    /// The domain that a hypercall's domid argument means, if it's there.
+    /// Returns the domid that a hypercall's domid argument stands for, if that domain is alive.
     fn resolve(&self, caller: u16, domid: u16) -> Option<u16> {
         let domid = if domid == xen_sys::xen::DOMID_SELF { caller } else { domid };
         self.domains.get(&domid).filter(|domain| domain.alive).map(|_| domid)
@@ -269,51 +289,53 @@ impl WorldState {
 }
 
 impl FakeXen {
-    /// Its domain's number, which a real guest has to find out.
+    /// Returns its domain's domid, which a real guest has to find out.
     pub fn domid(&self) -> u16 {
         self.domid
     }
 
-    /// The world it's in.
+    /// Returns the world that the domain is in.
     pub fn world(&self) -> &World {
         &self.world
     }
 
-    /// The page of events and time, as Xen sees it: to look at it, or to write what Xen would not.
+    /// Returns the shared info page (events and time) as Xen sees it, to inspect it or to write
+    /// what Xen never would.
     pub fn shared_info(&self) -> &SharedInfo {
         &self.pages.shared_info
     }
 
-    /// An entry of its grant table, as Xen sees it: to look at it, or to write what Xen would not.
+    /// Returns an entry of its grant table as Xen sees it, to inspect it or to write what Xen never
+    /// would.
     pub fn grant_entry(&self, gref: GrantRef) -> &GrantEntryV1 {
         self.pages.entry(gref.0)
     }
 
-    /// The console's ring, as its daemon sees it: to write indices that can't be.
+    /// Returns the console ring as the daemon sees it, to write impossible indices.
     pub fn console_ring(&self) -> &XenconsInterface {
         &self.pages.console
     }
 
-    /// How often its grant table was looked at: what a call on it costs.
+    /// Returns how often the guest accessed its grant table: a measure of what a call costs.
     pub fn entry_looks(&self) -> u64 {
         self.pages.entry_looks.load(Ordering::Relaxed)
     }
 
-    /// Entries of all its batches of maps and unmaps: what Xen was asked to do, and not how often.
+    /// Returns the number of maps and unmaps requested so far: operations, not hypercalls.
     pub fn batched(&self) -> u64 {
         self.pages.batched.load(Ordering::Relaxed)
     }
 
-    /// Asserts that Xen sees nothing of this domain granted or mapped, and all its pages free. A
-    /// test ends with [`Guest::assert_clean`], which asks the services, too.
+    /// Asserts that, as Xen sees it, this domain has nothing granted or mapped, and all its pages
+    /// are free. Tests end with [`Guest::assert_clean`], which checks the services as well.
     ///
     /// # Panics
-    /// If something is left, with what it is.
+    /// If anything is left. The message says what.
     pub fn assert_clean(&self) {
         self.of(&mut self.world.lock()).assert_clean();
     }
 
-    /// Its domain: of all that had the number, the one that this is.
+    /// Returns this domain, among all that have had its domid.
     fn of<'a>(&self, state: &'a mut WorldState) -> &'a mut Domain {
         let is_it = |domain: &Domain| Arc::ptr_eq(&domain.pages, &self.pages);
         let WorldState { domains, gone, .. } = state;
@@ -321,13 +343,13 @@ impl FakeXen {
         all.find(|domain| is_it(domain)).expect("a domain stays in its world")
     }
 
-    /// The world, as long as this domain lives in it.
+    /// Returns the world's state, or `None` if this domain is dead.
     fn alive(&self) -> Option<Inside<'_>> {
         let mut state = self.world.lock();
         self.of(&mut state).alive.then_some(state)
     }
 
-    /// Counts `call` and runs it, unless an error was injected for the whole of it.
+    /// Counts `call` and carries it out, with the faults that were injected into it.
     fn call<R>(
         &self,
         call: Call,

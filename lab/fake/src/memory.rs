@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory of the fake: frames of bytes, page tables by address, address space.
+//! Memory on FakeXen: frames of bytes, page tables by address, address space.
 //!
-//! A PVH guest's tables are made once: address space without memory leads to guest-physical
-//! addresses behind its memory, where nothing is until a grant is mapped there, and which are holes
-//! again after. Xen answers a read of a hole with ones; here it panics.
+//! A PVH guest's page tables never change. Its address space without memory leads to guest-physical
+//! addresses above its memory, which are holes except while a grant is mapped there. On Xen, a read
+//! of a hole gives all ones; here it panics.
 #![expect(unsafe_code, reason = "makes pages and slots")]
 
 use std::ops::Range;
@@ -17,19 +17,19 @@ use drivers::Errno;
 use drivers::memory::{FrameCount, HostAddr, PAGE_SIZE, Page, PageSlot};
 use xen_sys::grant_table::Gntmap;
 
-/// Where a domain sees its own memory, so that addresses never coincide.
+/// Where domains see their own memory, at addresses that no two of them share.
 const OWN_BASE: usize = 0x1000_0000_0000;
-/// Where its address space without memory begins.
+/// Where a domain's address space without memory begins.
 const SLOT_BASE: usize = 0x7000_0000_0000;
-/// Where that leads to in a translated domain, in guest-physical addresses.
+/// The guest-physical address that `SLOT_BASE` leads to in a translated domain.
 const PHYSICAL_BASE: u64 = 0x80_0000_0000;
-/// A guest-physical address that is no processor's: Xen refuses to map there.
+/// A guest-physical address beyond any processor's limit: Xen refuses to map there.
 const NO_PHYSICAL: u64 = !0xFFF;
-/// The most memory that a domain has, in frames.
+/// The most memory that a domain can have, in frames.
 const MAX_FRAMES: u64 = 1 << 20;
 
-/// The GFN of a domain's first page. Under PV it's a machine frame; under PVH it's the same number
-/// in all of them, behind the first MiB.
+/// Returns the GFN of a domain's first page. Under PV it's a machine frame; under PVH it's the same
+/// for all domains, right above the first MiB.
 pub(super) fn first_gfn(mode: Mode, domid: u16) -> u64 {
     match mode {
         Mode::Pv => (u64::from(domid) + 1) * MAX_FRAMES,
@@ -37,31 +37,31 @@ pub(super) fn first_gfn(mode: Mode, domid: u16) -> u64 {
     }
 }
 
-/// Where the page-table entries for that are in the machine: so many bytes of them, and others after
-/// each restore.
+/// The machine address of the page-table entries for that address space, and their length in bytes.
+/// Each restore moves them up by that length.
 const ENTRY_BASE: u64 = 0x10_0000_0000;
 const ENTRIES: u64 = 1 << 36;
 /// Bytes of an entry.
 const ENTRY: u64 = 8;
 
-/// One machine frame. Whoever holds the `Arc` keeps it, as Xen's page references do.
+/// One machine frame. Each `Arc` keeps it alive, like a page reference in Xen.
 ///
-/// Its bytes come into being when they are first looked at. They are plain: every access happens
-/// inside the fake, one at a time.
+/// Its bytes are allocated at the first access. They needn't be atomic: every access happens inside
+/// FakeXen, one at a time.
 #[derive(Debug, Default)]
 pub(super) struct MachineFrame(Mutex<Vec<u8>>);
 
 impl MachineFrame {
     pub(super) fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
         let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Memory is not zero when it's handed out; a guest that trusts it is found out.
+        // New memory is not zero, to catch guests that assume it is.
         bytes.resize(PAGE_SIZE, 0xA5);
         bytes
     }
 
-    /// Copies from another frame, or from another place in the same.
+    /// Copies from another frame, or from elsewhere in the same frame.
     pub(super) fn copy_from(&self, at: usize, source: &MachineFrame, from: usize, len: usize) {
-        // By way of a buffer, so that ranges may overlap.
+        // Through a buffer, since the ranges may overlap.
         let buffer = source.bytes()[from..from + len].to_vec();
         self.bytes()[at..at + len].copy_from_slice(&buffer);
     }
@@ -70,11 +70,11 @@ impl MachineFrame {
 /// One page-table entry.
 #[derive(Clone, Debug)]
 pub(super) struct Pte {
-    /// By the number that its owner knows it by.
+    /// The number by which the frame's owner knows it.
     pub(super) gfn: u64,
     pub(super) frame: Arc<MachineFrame>,
     pub(super) writable: bool,
-    /// The handle of the grant mapping that made it; `None` for the domain's own memory.
+    /// The handle of the grant mapping; `None` for the domain's own memory.
     pub(super) handle: Option<u32>,
 }
 
@@ -100,23 +100,23 @@ impl Domain {
         let (addr, frame) = (self.own_addr(self.pfns[&gfn]), self.frames[&gfn].clone());
         self.ptes.insert(addr, Pte { gfn, frame, writable: true, handle: None });
         let clean = self.clean.remove(&gfn);
-        // SAFETY: the frame was free and is this page's from now on.
+        // SAFETY: the frame was free, and belongs to this page from now on.
         Some(unsafe { Page::new(addr, gfn, clean) })
     }
 
     pub(super) fn frames(&self) -> FrameCount {
-        // A frame that waits for its place is none yet.
+        // A frame without a place doesn't count yet.
         let total = self.pfns.len() as u32;
         FrameCount { total, free: self.free.len() as u32, domain: total }
     }
 
     pub(super) fn reserve_slot(&mut self, pages: u32) -> Option<PageSlot> {
         let last = self.slots.last_key_value();
-        // One page of distance: what runs off a slot's end is found out.
+        // One page apart, to catch accesses beyond a slot's end.
         let addr =
             last.map_or(SLOT_BASE, |(addr, slot)| addr + (slot.pages as usize + 1) * PAGE_SIZE);
         self.slots.insert(addr, AddressRange { pages, prepared: 0 });
-        // SAFETY: the addresses lie behind every slot that was reserved.
+        // SAFETY: the addresses lie above every reserved slot.
         Some(unsafe { PageSlot::new(addr, pages) })
     }
 
@@ -139,13 +139,13 @@ impl Domain {
         self.slots.remove(&slot.addr()).expect("a slot that was reserved");
     }
 
-    /// Where the place of a page of its own memory is, by PFN.
+    /// Returns the address of a page of its own memory, by PFN.
     pub(super) fn own_addr(&self, pfn: u64) -> usize {
         OWN_BASE + (first_gfn(Mode::Pv, self.domid) + pfn) as usize * PAGE_SIZE
     }
 
-    /// Whether an address can be mapped into: under PV it has an L1 table, under PVH it leads to
-    /// a guest-physical address.
+    /// Whether a grant can be mapped at an address: under PV it has an L1 table, under PVH it leads
+    /// to a guest-physical address.
     fn is_prepared(&self, addr: usize) -> bool {
         self.slots
             .range(..=addr)
@@ -153,11 +153,11 @@ impl Domain {
             .is_some_and(|(first, slot)| addr < first + slot.prepared as usize * PAGE_SIZE)
     }
 
-    /// What a map operation says for a page at an address, and for how many pages behind it the
-    /// addresses follow.
+    /// Returns what a map operation names for the page at an address, and how many pages from there
+    /// have consecutive ones.
     ///
-    /// Under PV that is the machine address of its page-table entry, which is another one each time
-    /// that the domain was restored.
+    /// Under PV that is the machine address of its page-table entry, which changes with each
+    /// restore.
     pub(super) fn host_addr(&self, addr: usize) -> HostAddr {
         let ready = || {
             let (first, slot) = self.slots.range(..=addr).next_back()?;
@@ -180,18 +180,19 @@ impl Domain {
         HostAddr { addr, flags, pages, stride }
     }
 
-    /// The address that a map operation means. `None` if Xen refuses to map there.
+    /// Returns the virtual address that a map operation's `host_addr` stands for; `None` if Xen
+    /// refuses to map there.
     ///
     /// # Panics
-    /// Where Xen doesn't refuse, and no honest guest maps: over its memory, at addresses that nobody
-    /// reserved, and at the machine address that an entry had before the domain was restored.
+    /// Where Xen would map but a correct guest never does: over its own memory, at addresses that
+    /// it didn't reserve, and at the machine address that an entry had before a restore.
     pub(super) fn address_of(&self, host_addr: u64, flags: Gntmap) -> Option<usize> {
         let entry = flags.contains(Gntmap::CONTAINS_PTE);
         let addr = match self.config.mode {
             Mode::Pv if entry => {
                 let entry = host_addr.checked_sub(ENTRY_BASE)?;
                 let (era, entry) = (entry / ENTRIES, entry % ENTRIES);
-                assert_eq!(era, self.restores.into(), "a machine address of before the restore");
+                assert_eq!(era, self.restores.into(), "a machine address from before the restore");
                 SLOT_BASE + (entry / ENTRY) as usize * PAGE_SIZE
             }
             Mode::Pv => host_addr as usize,
@@ -217,7 +218,7 @@ impl Domain {
         let pte = self.ptes.get(&(addr & !(PAGE_SIZE - 1)));
         let pte = pte.unwrap_or_else(|| match self.config.mode {
             Mode::Pvh if self.is_prepared(addr) => panic!(
-                "a hole: {addr:#x} leads to guest-physical {:#x}, where nothing is",
+                "a hole: {addr:#x} leads to guest-physical {:#x}, which is empty",
                 self.host_addr(addr).addr
             ),
             _ => panic!("page fault: nothing is mapped at {addr:#x}"),
@@ -258,7 +259,7 @@ impl Domain {
         self.write(addr, &value.to_le_bytes());
     }
 
-    /// Changes a byte in one step; what it was.
+    /// Changes a byte in one step. Returns its old value.
     pub(super) fn change_u8(&self, addr: usize, change: impl Fn(u8) -> u8) -> u8 {
         let mut byte = [0];
         self.read(addr, &mut byte);
@@ -280,14 +281,14 @@ impl WorldState {
     pub(super) fn free_page(&mut self, domid: u16, page: Page) {
         let gfn = page.gfn();
         let domain = self.domain(domid);
-        // The domain itself holds the frame twice: in its memory and in its own page table.
+        // The domain itself holds the frame twice: in `frames` and in its own page table.
         let holders = Arc::strong_count(&domain.frames[&gfn]);
-        assert_eq!(holders, 2, "freed a page that somebody maps");
+        assert_eq!(holders, 2, "freed a page that is still mapped");
         let named = domain.entries_naming(gfn);
         assert_eq!(named, [], "freed a page that live grant entries name");
         if page.is_clean() {
             let clean = domain.frames[&gfn].bytes()[..] == [0; PAGE_SIZE];
-            assert!(clean, "freed a page as clean that is not");
+            assert!(clean, "freed a page as clean that isn't zeroed");
             domain.clean.insert(gfn);
         }
         let pte = domain.ptes.remove(&page.addr());

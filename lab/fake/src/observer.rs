@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Xen, a daemon or another domain does between two accesses of a guest's to memory that
-//! they share, at moments that a test chooses.
+//! Lets Xen, a daemon or another domain act between two of a guest's accesses to memory that they
+//! share, at moments that a test chooses.
 //!
-//! There is a moment right before and right after each access to a word in a page that Xen, a
-//! daemon or a peer writes, each copy to and from shared bytes, and each hypercall.
+//! There is a moment right before and right after each access to a word that Xen, a daemon or a
+//! peer also writes, each copy to or from shared bytes, and each hypercall.
 #![expect(unsafe_code, reason = "a borrow is kept for as long as a call lasts")]
 
 use core::cell::RefCell;
@@ -17,7 +17,7 @@ use super::domain::DomainPages;
 struct Watch {
     whose: *const DomainPages,
     moments: u64,
-    /// `None` while it acts: what it does is not told to it.
+    /// `None` while it acts: its own accesses are no moments.
     other: Option<NonNull<dyn FnMut(u64)>>,
 }
 
@@ -26,10 +26,10 @@ std::thread_local! {
 }
 
 impl FakeXen {
-    /// Runs `run`, and at every moment of this domain's meanwhile `other`, with the moment's number
-    /// from 0. It may do what Xen, a daemon or another domain would do just then.
+    /// Runs `run`, and calls `other` at each of this domain's moments meanwhile, with the moment's
+    /// number, from 0. `other` may do what Xen, a daemon or another domain would do just then.
     pub fn interleave<R>(&self, mut other: impl FnMut(u64), run: impl FnOnce() -> R) -> R {
-        /// Forgets the watch, whichever way the call ends.
+        /// Removes the watch, however the call ends.
         struct Forget;
         impl Drop for Forget {
             fn drop(&mut self) {
@@ -37,8 +37,8 @@ impl FakeXen {
             }
         }
         let other: NonNull<dyn FnMut(u64) + '_> = NonNull::from(&mut other);
-        // SAFETY: only the lifetime changes. The watch is forgotten when this call ends, and
-        // `other` lives longer.
+        // SAFETY: only the lifetime changes. The watch is removed when this call ends, and `other`
+        // lives longer.
         let other = unsafe {
             core::mem::transmute::<NonNull<dyn FnMut(u64) + '_>, NonNull<dyn FnMut(u64)>>(other)
         };
@@ -48,7 +48,7 @@ impl FakeXen {
         run()
     }
 
-    /// A moment. Nothing of the fake's is locked.
+    /// Marks a moment. FakeXen must hold no lock.
     pub(super) fn moment(&self) {
         let due = WATCHES.with_borrow_mut(|all| {
             let at = all.iter().rposition(|one| ptr::eq(one.whose, &*self.pages))?;
@@ -58,7 +58,8 @@ impl FakeXen {
             Some((at, other, watch.moments - 1))
         });
         if let Some((at, mut other, moment)) = due {
-            // SAFETY: it lives, since its watch is there; it was taken, so nobody else has it.
+            // SAFETY: it is alive, since its watch still exists, and it was taken out, so nobody
+            // else has it.
             let act = unsafe { other.as_mut() };
             act(moment);
             WATCHES.with_borrow_mut(|all| all[at].other = Some(other));
@@ -70,12 +71,12 @@ impl FakeXen {
 #[derive(Debug)]
 pub struct Steps {
     at: [Option<u64>; 2],
-    /// Moments that the run had.
+    /// The number of moments in the run.
     seen: core::cell::Cell<u64>,
 }
 
 impl Steps {
-    /// Runs `run`, and `act` at this run's moments of `guest`'s.
+    /// Runs `run`, and calls `act` at those of `guest`'s moments that this run chose.
     pub fn run<R>(&self, guest: &FakeXen, mut act: impl FnMut(), run: impl FnOnce() -> R) -> R {
         let other = |moment| {
             self.seen.set(moment + 1);
@@ -87,13 +88,19 @@ impl Steps {
     }
 }
 
-/// Accesses up to which every pair of moments is tried.
+/// The most accesses for which every pair of moments is tried.
 const FEW: u64 = 40;
 
-/// Runs a scenario in which the other side doesn't act, then for every moment that it has once
-/// with the other side acting just then, and then, if it has at most 40 accesses, for every two
-/// moments. The scenario says by [`Steps::run`] what is watched and who acts, and asserts what
-/// must hold. The number of moments.
+/// Runs a scenario undisturbed, then once for each of its moments with the other side acting just
+/// then, and once for each pair of moments if it has at most 40 accesses.
+///
+/// The scenario calls [`Steps::run`] to say whose moments count and how the other side acts, and
+/// asserts what must hold. Returns the number of moments.
+///
+/// # Panics
+///
+/// If the scenario has no moments, or panics itself; then it also prints at which moments the other
+/// side acted.
 pub fn explore(mut scenario: impl FnMut(&Steps)) -> u64 {
     let mut run = |first, second| {
         let steps = Steps { at: [first, second], seen: core::cell::Cell::new(0) };
@@ -103,9 +110,9 @@ pub fn explore(mut scenario: impl FnMut(&Steps)) -> u64 {
         steps.seen.get()
     };
     let mut moments = run(None, None);
-    assert!(moments > 0, "nothing was shared");
+    assert!(moments > 0, "the scenario has no moments");
     let mut first = 0;
-    // What the other side does may cost accesses more.
+    // The other side's act may cause more accesses.
     while first < moments {
         moments = moments.max(run(Some(first), None));
         first += 1;
@@ -120,7 +127,7 @@ pub fn explore(mut scenario: impl FnMut(&Steps)) -> u64 {
     moments
 }
 
-/// Says which run it was that panicked.
+/// Prints which run panicked.
 struct Context(Option<u64>, Option<u64>);
 
 impl Drop for Context {

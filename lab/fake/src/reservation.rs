@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A domain's size on the fake: frames that go back to Xen, and come.
+//! A domain's size on FakeXen: frames that it gives back to Xen, and gets from it.
 //!
-//! What Xen lets pass panics: giving back a frame that is still mapped at its place, that a live
-//! entry names, or that somebody else maps; a place that is filled twice.
+//! It panics on what Xen would let pass: giving back a frame that is still mapped at its place,
+//! that a live entry names, that somebody else maps, or that is not zeroed; and filling a place
+//! twice.
 #![expect(unsafe_code, reason = "makes pages and places")]
 
 use std::sync::Arc;
@@ -15,18 +16,19 @@ use drivers::Errno;
 use drivers::memory::{Page, Vacancy};
 
 impl FakeXen {
-    /// Makes the `nth` unmapping of a page that goes back to Xen fail, counted from 0.
+    /// Makes the `nth` detach of a page (for its return to Xen) fail, counted from 0.
     pub fn refuse_detach_after(&self, nth: u32) {
         self.of(&mut self.world.lock()).detach_refused = Some(nth);
     }
 
-    /// Makes the `nth` mapping of a page that comes from Xen, or back to its place, fail.
+    /// Makes the `nth` attach of a page (new from Xen, or back at its old place) fail, counted from
+    /// 0.
     pub fn refuse_attach_after(&self, nth: u32) {
         self.of(&mut self.world.lock()).attach_refused = Some(nth);
     }
 }
 
-/// Whether it's the turn of what was asked for.
+/// Counts down. Whether the countdown has ended.
 fn is_due(after: &mut Option<u32>) -> bool {
     let due = *after == Some(0);
     *after = if due { None } else { after.map(|left| left - 1) };
@@ -44,7 +46,7 @@ impl Domain {
         let pte = self.ptes.remove(&page.addr());
         assert_eq!(pte.map(|pte| pte.gfn), Some(gfn), "unmapped a page that is not allocated");
         let pfn = self.pfns.remove(&gfn).expect("a page is in its place");
-        // SAFETY: its page was taken from it just now.
+        // SAFETY: its page has just been removed.
         Ok(unsafe { Vacancy::new(pfn) })
     }
 
@@ -58,7 +60,7 @@ impl Domain {
         assert_eq!(over, None, "frame {gfn:#x} has a place already");
         let over = self.ptes.insert(addr, Pte { gfn, frame, writable: true, handle: None });
         assert!(over.is_none(), "a page is at {addr:#x} already");
-        // SAFETY: the place was vacant, and the frame was nowhere.
+        // SAFETY: the place was vacant, and the frame was mapped nowhere.
         Ok(unsafe { Page::new(addr, gfn, false) })
     }
 
@@ -68,25 +70,26 @@ impl Domain {
             return None;
         }
         self.next_pfn += 1;
-        // SAFETY: a number that was not given out before.
+        // SAFETY: this PFN was never given out before.
         Some(unsafe { Vacancy::new(self.next_pfn - 1) })
     }
 
-    /// Takes frames away until it meets a fault: how many.
+    /// Takes frames away until it meets a fault. Returns how many it took.
     pub(super) fn decrease(&mut self, gfns: &[u64], faults: &CallFaults) -> Result<usize, Errno> {
         faults.counted(gfns.len(), |at| {
             let gfn = gfns[at];
             assert!(!self.pfns.contains_key(&gfn), "gave back frame {gfn:#x}, which is mapped");
             assert_eq!(self.entries_naming(gfn), [], "gave back a frame that is granted");
             let frame = self.frames.remove(&gfn).expect("gave back a frame of its own");
-            assert_eq!(Arc::strong_count(&frame), 1, "gave back a frame that somebody maps");
-            assert!(frame.bytes().iter().all(|byte| *byte == 0), "gave back what it had written");
+            assert_eq!(Arc::strong_count(&frame), 1, "gave back a frame mapped elsewhere");
+            assert!(frame.bytes().iter().all(|byte| *byte == 0), "gave back a dirty page");
             self.clean.remove(&gfn);
             true
         })
     }
 
-    /// Gives it frames until it has all that it may, or it meets a fault: how many.
+    /// Gives the domain frames until it has its maximum or it meets a fault. Returns how many it
+    /// gave.
     pub(super) fn populate(
         &mut self,
         frames: &mut [u64],

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs guests side by side, on virtual time.
+//! Runs guests side by side, in virtual time.
 //!
-//! A guest is polled only after it was woken, as on metal: a wake-up that gets lost is a test that
-//! panics because everybody waits.
+//! A guest is polled only after it was woken, as in a real guest. If a wake-up gets lost, everybody
+//! waits, and the test panics.
 
 use core::fmt;
 use core::future::Future;
@@ -20,13 +20,13 @@ use drivers::events::Events;
 
 /// Virtual time that a yield takes.
 pub(super) const YIELD_NS: u64 = 10_000;
-/// Virtual time after which a run has gone astray: a day.
+/// The longest run, in virtual time, before it counts as stuck: a day.
 const TOO_LONG_NS: u64 = 86_400 * 1_000_000_000;
 
-/// Who waits for what time.
+/// The sleepers' wakers, by deadline.
 pub(super) type Timers = BTreeMap<u64, Vec<Waker>>;
 
-/// Completes at a time.
+/// Completes at `deadline`.
 #[derive(Debug)]
 pub(super) struct Sleep {
     world: World,
@@ -43,7 +43,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // A waker's code may call in: cloned before the lock, dropped after it.
+        // Cloning or dropping a waker may run code that takes the lock, so do both without it.
         let waker = cx.waker().clone();
         let state = &mut *self.world.lock();
         if state.now >= self.deadline {
@@ -54,7 +54,7 @@ impl Future for Sleep {
     }
 }
 
-/// What one guest does in [`World::run`].
+/// What one guest does in [`World::run`], as a future.
 pub struct Task<'a> {
     dispatch: Box<dyn Fn() -> usize + 'a>,
     future: Pin<Box<dyn Future<Output = ()> + 'a>>,
@@ -63,15 +63,15 @@ pub struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    /// `future`, with the event channels of the guest that runs it.
+    /// Makes a task of `future`, which runs in the guest that has these event channels.
     pub fn new(events: &'a Events<super::FakeXen>, future: impl Future<Output = ()> + 'a) -> Self {
         let woken = Arc::new(Flag(AtomicBool::new(true)));
         let dispatch = Box::new(|| events.dispatch());
         Self { dispatch, future: Box::pin(future), woken, done: false }
     }
 
-    /// Takes events and polls if woken; whether anything happened. For a test that lets two guests
-    /// take turns itself: all others use [`World::run`].
+    /// Dispatches events, and polls the future if it was woken. Returns whether anything happened.
+    /// For a test that schedules its guests itself; all others use [`World::run`].
     pub fn step(&mut self) -> bool {
         let events = (self.dispatch)();
         if self.done || !self.woken.0.swap(false, Ordering::SeqCst) {
@@ -84,7 +84,7 @@ impl<'a> Task<'a> {
 }
 
 impl Task<'_> {
-    /// Whether it has come to its end.
+    /// Whether its future has completed.
     pub fn is_done(&self) -> bool {
         self.done
     }
@@ -108,7 +108,7 @@ impl World {
     /// Runs the tasks in turn until all are done. Time passes only while nobody can run.
     ///
     /// # Panics
-    /// If everybody waits for something that can't come.
+    /// If every task waits and no deadline is left, or if a day of virtual time passes.
     pub fn run<'a>(&self, tasks: impl IntoIterator<Item = Task<'a>>) {
         let mut tasks: Vec<_> = tasks.into_iter().collect();
         while !tasks.iter().all(|task| task.done) {
@@ -123,12 +123,12 @@ impl World {
         }
     }
 
-    /// Moves on to the next time that somebody waits for.
+    /// Advances time to the next deadline.
     fn pass_time(&self) {
         let due = {
             let state = &mut *self.lock();
             let (time, wakers) =
-                state.timers.pop_first().expect("every task waits, and no timer runs");
+                state.timers.pop_first().expect("every task waits, and no deadline is set");
             state.now = state.now.max(time);
             assert!(state.now < TOO_LONG_NS, "the tasks have run for a day");
             wakers

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The seam on FakeXen: each method finds the domain in its world, and faults that a test
-//! injected come first.
+//! The seam on FakeXen: each method looks up the domain in its world. Injected faults come first.
 //!
-//! What a call does is in the modules beside this one; this file refuses to model anything.
+//! The modules beside this one model the calls; this file only dispatches.
 #![expect(unsafe_code, reason = "implements the methods of the seam that name addresses")]
 
 use core::future::Future;
@@ -23,10 +22,10 @@ use super::{FakeXen, Mode, run};
 use drivers::memory::{FrameCount, HostAddr, Memory, Moment, PAGE_SIZE, Page, PageSlot, Vacancy};
 use drivers::{Call, Counters, Errno, Hypervisor};
 
-/// Pages whose `host_addr`s are told at once.
+/// The most pages that one `HostAddr` covers.
 const RUN: u32 = 4;
 
-// SAFETY: each call is carried out on the fake's own tables, and writes to its arguments alone.
+// SAFETY: each call is carried out on FakeXen's own tables and writes only to its arguments.
 unsafe impl Hypervisor for FakeXen {
     fn counters(&self) -> &Counters {
         &self.pages.counters
@@ -160,7 +159,7 @@ unsafe impl Hypervisor for FakeXen {
 
     fn yield_cpu(&self) {
         self.pages.counters.count(Call::SchedYield);
-        // What the other domains would do meanwhile: the console daemon empties its ring.
+        // What dom0 would do meanwhile: its daemons serve their rings.
         let state = &mut *self.world.lock();
         state.now += run::YIELD_NS;
         state.xenstored();
@@ -176,8 +175,8 @@ unsafe impl Hypervisor for FakeXen {
     }
 }
 
-// SAFETY: pages and slots are numbers of the fake's own, handed out once; every access by such a
-// number is looked up, and panics where nothing is.
+// SAFETY: pages and slots are FakeXen's own numbers, handed out once. Every access by such a number
+// is looked up, and panics where nothing is mapped.
 unsafe impl Memory for FakeXen {
     fn alloc_page(&self) -> Option<Page> {
         self.of(&mut *self.alive()?).alloc_page()
@@ -240,7 +239,7 @@ unsafe impl Memory for FakeXen {
         let mapped = &self.pages.grant_frames_mapped;
         assert_eq!(first, mapped.load(Ordering::SeqCst), "grant frames mapped out of order");
         let refused = self.of(&mut self.world.lock()).refuse_grant_frames(first, frames);
-        // What was mapped before it came to that is not told, and will be mapped again.
+        // Frames before the refused one may be mapped, but don't count and will be mapped again.
         refused.map_or(Ok(()), Err)?;
         mapped.fetch_add(frames.len() as u32, Ordering::SeqCst);
         Ok(())
@@ -302,7 +301,7 @@ unsafe impl Memory for FakeXen {
 }
 
 impl FakeXen {
-    /// An access to bytes that others may write; nothing is locked before and after it.
+    /// Accesses bytes that others may write. Nothing is locked at the moments before and after it.
     fn access<R>(&self, access: impl FnOnce() -> R) -> R {
         self.observe(Moment::Before);
         let result = access();

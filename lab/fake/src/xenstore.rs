@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The tree of the fake's xenstore: nodes, permissions, transactions, quotas.
+//! Xenstore's tree on FakeXen: nodes, permissions, transactions, quotas.
 //!
-//! Source: docs/misc/xenstore.txt, and what the C daemon of Xen 4.17 answers to a guest. A
-//! transaction works on a copy of the whole tree and fails if anybody else changed what it saw.
+//! Source: docs/misc/xenstore.txt, and how the C daemon of Xen 4.17 answers a guest. A transaction
+//! works on a copy of the whole tree, and fails if anybody else changed a path that it saw.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
@@ -13,13 +13,14 @@ use std::vec::Vec;
 use super::xenstore_daemon::Connection;
 use drivers::Errno;
 
-/// Nodes that one domain may own, and bytes of one.
+/// The most nodes that one domain may own, and the most bytes in a node.
 const QUOTA_NODES: usize = 1000;
 const QUOTA_BYTES: usize = 2048;
-/// Transactions that one domain may have open.
+/// The most transactions that one domain may have open.
 const QUOTA_TRANSACTIONS: usize = 10;
 
-/// Who may do what with a node: read, write, whom. The first entry is the owner's.
+/// A node's permissions: (read, write, domid). The first entry names the owner, and says what
+/// everybody not listed may do.
 pub(super) type Perms = Vec<(bool, bool, u16)>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(super) struct OpenTransaction {
     owner: u16,
     tree: Tree,
     began: u64,
-    /// Paths that were looked at or changed.
+    /// Paths that were read or changed.
     seen: BTreeSet<String>,
     changed: Vec<String>,
 }
@@ -56,14 +57,14 @@ pub(super) struct Store {
     pub(super) tree: Tree,
     transactions: BTreeMap<u32, OpenTransaction>,
     next_transaction: u32,
-    /// Counts changes; and when each path changed last.
+    /// Counts changes.
     clock: u64,
     changed_at: BTreeMap<String, u64>,
     pub(super) connections: BTreeMap<u16, Connection>,
     /// Whether the daemon runs at all.
     pub(super) running: bool,
-    /// Whether permissions for domains that are not there are kept, as oxenstored does. The C
-    /// daemon drops them, and those of a domain that ends (XSA-322).
+    /// Whether to keep permissions for domains that don't exist, as oxenstored does. The C daemon
+    /// drops them, and also those of a domain that ends (XSA-322).
     pub(super) keeps_permissions: bool,
 }
 
@@ -84,7 +85,7 @@ impl Default for Store {
     }
 }
 
-/// The node above.
+/// Returns the parent's path.
 pub(super) fn parent(path: &str) -> &str {
     match path.rfind('/') {
         Some(0) | None => "/",
@@ -97,7 +98,7 @@ fn is_below(path: &str, above: &str) -> bool {
 }
 
 impl Store {
-    /// What libxl makes for a new domain.
+    /// Creates what libxl creates for a new domain.
     pub(super) fn make_domain(&mut self, domid: u16, memory: u32, maxmem: u32) {
         let home = format!("/local/domain/{domid}");
         let readable = vec![(false, false, 0), (true, false, domid)];
@@ -123,7 +124,8 @@ impl Store {
         }
     }
 
-    /// What libxl removes with a domain; the paths, each with who could read it.
+    /// Removes what libxl removes with a domain. Returns the paths, each with its old node, which
+    /// says who could read it.
     pub(super) fn remove_domain(&mut self, domid: u16) -> Vec<(String, Node)> {
         self.connections.remove(&domid);
         self.transactions.retain(|_, transaction| transaction.owner != domid);
@@ -147,7 +149,7 @@ impl Store {
         self.changed_at.insert(path.to_string(), self.clock);
     }
 
-    /// The tree that a request works on.
+    /// Returns the tree that a request works on.
     fn view(&mut self, who: u16, tx: u32, path: &str) -> Result<&mut Tree, Errno> {
         if tx == 0 {
             return Ok(&mut self.tree);
@@ -158,7 +160,8 @@ impl Store {
         Ok(&mut transaction.tree)
     }
 
-    /// A path changed: at once, or when the transaction is committed.
+    /// Records that a path changed. Returns the paths to announce now: none inside a transaction,
+    /// whose changes wait for the commit.
     fn changed(&mut self, tx: u32, path: String) -> Vec<String> {
         match self.transactions.get_mut(&tx) {
             Some(transaction) => {
@@ -172,7 +175,7 @@ impl Store {
         }
     }
 
-    /// The node, if `who` may read or write it.
+    /// Returns a node, if `who` may read or write it.
     pub(super) fn get(
         &mut self,
         who: u16,
@@ -199,7 +202,7 @@ impl Store {
         if names.len() > 4096 { Err(Errno::E2BIG) } else { Ok(names) }
     }
 
-    /// Writes a node (`None`: only makes it), and makes what is missing above it.
+    /// Writes a node (`None`: only creates it), creating its missing ancestors.
     pub(super) fn write(
         &mut self,
         who: u16,
@@ -236,7 +239,7 @@ impl Store {
             return Err(Errno::ENOSPC);
         }
         let mut perms = tree[above].perms.clone();
-        // What a guest makes is its own.
+        // A guest owns what it creates.
         if who != 0 {
             perms[0].2 = who;
         }
@@ -248,7 +251,7 @@ impl Store {
         Ok(missing.into_iter().flat_map(|path| self.changed(tx, path)).collect())
     }
 
-    /// Removes a node and all below; each with what it was, for watches.
+    /// Removes a node and all below it. Returns each path with its old node, for watches.
     pub(super) fn remove(
         &mut self,
         who: u16,
@@ -327,30 +330,32 @@ impl Store {
         Ok(one.changed)
     }
 
-    /// Transactions that a domain has open.
+    /// Returns the number of transactions that a domain has open.
     pub(super) fn open_transactions(&self, who: u16) -> usize {
         self.transactions.values().filter(|one| one.owner == who).count()
     }
 
-    /// Whether a domain hears of a change of this path: it can read the node, or could.
+    /// Whether a domain's watches fire for a change of this path: it can read the node, or could
+    /// before the change.
     pub(super) fn hears(&self, who: u16, path: &str, before: Option<&Node>) -> bool {
         let readable = |node: &Node| node.allows(who, false);
         before.is_some_and(readable) || self.tree.get(path).is_some_and(readable)
     }
 }
 
-/// Drops the permissions of those who are not to be kept; the first is the owner's.
+/// Drops the permissions of domains that `keep` rejects, except the first, which is the owner's.
 pub(super) fn keep_permissions(perms: &mut Perms, keep: impl Fn(u16) -> bool) {
     let mut owner = true;
     perms.retain(|(_, _, domid)| core::mem::take(&mut owner) || keep(*domid));
 }
 
-/// A node and all below it.
+/// Returns the paths of a node and all below it.
 fn below(tree: &Tree, path: &str) -> Vec<String> {
     tree.keys().filter(|key| *key == path || is_below(key, path)).cloned().collect()
 }
 
-/// What is said of a node that is not there: the truth only to those who might have used it.
+/// Returns the error for a missing node: ENOENT only to domains with access to its nearest existing
+/// ancestor, else EACCES.
 fn absent(tree: &Tree, who: u16, path: &str, write: bool) -> Errno {
     let mut above = parent(path);
     while !tree.contains_key(above) {
@@ -359,7 +364,7 @@ fn absent(tree: &Tree, who: u16, path: &str, write: bool) -> Errno {
     if tree[above].allows(who, write) { Errno::ENOENT } else { Errno::EACCES }
 }
 
-/// Whether an event at `path` is one for a watch at `watched`.
+/// Whether a change of `path` fires a watch on `watched`.
 pub(super) fn matches(path: &str, watched: &str) -> bool {
     path == watched || is_below(path, watched)
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xenstore's daemon in the fake: rings, requests, watches; and what a test makes go wrong.
+//! The xenstore daemon on FakeXen: rings, requests and watches, and the faults that a test injects.
 //!
-//! It works between the guests' turns, as a daemon in dom0 does, and moves at most so many bytes
-//! a turn as the test allows. What an honest guest never sends panics here: a message that is
-//! too long, a path without its zero byte, indices that can't be.
+//! It works between the guests' turns, like a daemon in dom0, and moves at most as many bytes per
+//! turn as the test allows. It panics on what a correct guest never sends: a message that is too
+//! long, or a string without its terminating zero byte.
 
 use core::sync::atomic::Ordering;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +18,7 @@ use super::xenstore::{Node, Perms, keep_permissions, matches};
 use super::{FakeXen, World, WorldState};
 use drivers::Errno;
 
-/// Watches that one domain may have.
+/// The most watches that one domain may have.
 const QUOTA_WATCHES: usize = 128;
 const HEADER: usize = 16;
 
@@ -27,30 +27,30 @@ const HEADER: usize = 16;
 pub(super) struct Connection {
     input: Vec<u8>,
     output: VecDeque<u8>,
-    /// Path as it was given, absolute path, token.
+    /// Path as given, absolute path, token.
     watches: Vec<(String, String, String)>,
-    /// Bytes moved in each direction at a time.
+    /// The most bytes moved in each direction per turn.
     pace: usize,
     requests: u64,
-    /// Requests that fail, by their number from 1.
+    /// The errors of requests that are to fail, by the request's number, from 1.
     failures: BTreeMap<u64, &'static str>,
 }
 
 impl World {
-    /// Writes a node as dom0's tools do, and tells who watches it.
+    /// Writes a node as dom0's tools do, and fires the watches on it.
     pub fn xenstore_write(&self, path: &str, value: &str) {
         let state = &mut *self.lock();
         let changed = state.store.write(0, 0, path, Some(value.as_bytes())).expect("dom0 may");
         state.fire(&changed, &[]);
     }
 
-    /// A node's value, as dom0 reads it; `None` if it is not there.
+    /// Returns a node's value as dom0 reads it; `None` if there is no such node.
     pub fn xenstore_read(&self, path: &str) -> Option<String> {
         let node = self.lock().store.tree.get(path).cloned();
         node.map(|node| String::from_utf8_lossy(&node.value).into_owned())
     }
 
-    /// Publishes a node of a guest's for all to read, as that guest could.
+    /// Writes a node below the guest's home for all to read, as the guest itself could.
     pub fn xenstore_publish(&self, domid: u16, rest: &str, value: &[u8]) {
         let path = format!("/local/domain/{domid}/{rest}");
         let state = &mut *self.lock();
@@ -60,20 +60,20 @@ impl World {
         state.fire(&changed, &[]);
     }
 
-    /// Has the daemon keep permissions for domains that are not there, as oxenstored does, from
-    /// now on. The C daemon, which it is otherwise, drops them.
+    /// From now on, makes the daemon keep permissions for domains that don't exist, as oxenstored
+    /// does. By default it drops them, like the C daemon.
     pub fn xenstore_keeps_permissions(&self) {
         self.lock().store.keeps_permissions = true;
     }
 
-    /// Stops the daemon, or lets it go on: for a guest that waits.
+    /// Stops the daemon or lets it continue, to make a guest wait.
     pub fn xenstore_daemon(&self, running: bool) {
         self.lock().store.running = running;
     }
 }
 
 impl FakeXen {
-    /// Makes the `nth` request from now on, from 1, fail with an error of this name, such as
+    /// Makes the `nth` request from now, counted from 1, fail with the error of this name, such as
     /// `"EAGAIN"`.
     pub fn xenstore_fail(&self, nth: u64, name: &'static str) {
         self.connection(|connection| {
@@ -81,38 +81,39 @@ impl FakeXen {
         });
     }
 
-    /// Requests that this guest has made.
+    /// Returns the number of requests that this guest has made.
     pub fn xenstore_requests(&self) -> u64 {
         self.connection(|connection| connection.requests)
     }
 
-    /// Watches that this guest has set.
+    /// Returns the number of watches that this guest has set.
     pub fn xenstore_watches(&self) -> usize {
         self.connection(|connection| connection.watches.len())
     }
 
-    /// Transactions that this guest has open.
+    /// Returns the number of transactions that this guest has open.
     pub fn xenstore_transactions(&self) -> usize {
         self.world.lock().store.open_transactions(self.domid)
     }
 
-    /// Has the daemon move no more than so many bytes at a time, so that messages come in pieces.
+    /// Makes the daemon move at most `bytes` bytes at a time, so that messages arrive in pieces.
     pub fn xenstore_pace(&self, bytes: usize) {
         self.connection(|connection| connection.pace = bytes);
     }
 
-    /// Puts bytes into the stream of answers: a daemon that has gone mad.
+    /// Inserts bytes into the stream of answers, as a broken daemon would.
     pub fn xenstore_garbage(&self, bytes: &[u8]) {
         self.connection(|connection| connection.output.extend(bytes));
     }
 
-    /// Writes an index of the daemon's that can't be: of answers put, or else of requests taken.
+    /// Writes `value` to an index of the daemon's, and notifies the guest: to `rsp_prod` if
+    /// `answers`, else to `req_cons`. For impossible values.
     pub fn xenstore_index(&self, answers: bool, value: u32) {
         self.xenstore_index_untold(answers, value);
         self.of(&mut self.world.lock()).set_pending(XENSTORE_PORT);
     }
 
-    /// The same, without an event.
+    /// Like [`FakeXen::xenstore_index`], without an event.
     pub fn xenstore_index_untold(&self, answers: bool, value: u32) {
         let ring = &self.pages.xenstore;
         let index = if answers { &ring.rsp_prod } else { &ring.req_cons };
@@ -126,7 +127,7 @@ impl FakeXen {
 }
 
 impl WorldState {
-    /// A domain is created.
+    /// Connects a new domain.
     pub(super) fn introduce(&mut self, domid: u16) {
         let config = self.domain(domid).config;
         let connection = Connection {
@@ -141,13 +142,13 @@ impl WorldState {
         self.store.connections.insert(domid, connection);
     }
 
-    /// A domain is destroyed: its nodes go, and whoever could read them hears of it.
+    /// Removes a destroyed domain's nodes, and fires the watches of whoever could read them.
     pub(super) fn release(&mut self, domid: u16) {
         let gone = self.store.remove_domain(domid);
         self.fire(&[], &gone);
     }
 
-    /// One turn of the daemon; whether it moved anything.
+    /// Runs one turn of the daemon. Returns whether it moved anything.
     pub(super) fn xenstored(&mut self) -> bool {
         if !self.store.running {
             return false;
@@ -169,7 +170,7 @@ impl WorldState {
             (ring.rsp_cons.load(Ordering::SeqCst), ring.rsp_prod.load(Ordering::SeqCst));
         let unread = out_prod.wrapping_sub(out_cons) as usize;
         if ready > size || unread > size {
-            // A test has written an index that can't be; a guest has no way to.
+            // A test wrote an impossible index.
             return false;
         }
         let taken = ready.min(connection.pace);
@@ -213,7 +214,7 @@ impl WorldState {
             Err(name) => (XsMessageType::ERROR, format!("{name}\0").into_bytes()),
         };
         self.put(domid, [kind.0, id, tx], &payload);
-        // A new watch is told at once.
+        // A new watch fires at once.
         if kind == XsMessageType::WATCH
             && let Some((path, _, token)) = self.store.connections[&domid].watches.last()
         {
@@ -304,7 +305,7 @@ impl WorldState {
         Ok(OK.to_vec())
     }
 
-    /// Tells the watches of paths that changed, and of nodes that are gone.
+    /// Fires the watches on changed paths and on removed nodes.
     fn fire(&mut self, changed: &[String], gone: &[(String, Node)]) {
         let changed = changed.iter().map(|path| (path, None));
         let all: Vec<_> =
@@ -316,7 +317,7 @@ impl WorldState {
                     if !matches(path, watched) || !self.store.hears(*domid, path, *before) {
                         continue;
                     }
-                    // The path is told as the watch's was: relative or not.
+                    // The event names the path as the watch did: relative or absolute.
                     let told = match given.starts_with('/') {
                         true => path.to_string(),
                         false => format!("{given}{}", &path[watched.len()..]),
@@ -331,7 +332,7 @@ impl WorldState {
     }
 }
 
-/// The first whole message of what was received.
+/// Takes the first complete message from the received bytes.
 fn split(input: &mut Vec<u8>) -> Option<([u32; 4], Vec<u8>)> {
     let header = input.first_chunk::<HEADER>()?;
     let words: [u32; 4] = core::array::from_fn(|word| {

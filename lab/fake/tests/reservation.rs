@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What FakeXen panics on when a guest changes its size: what a real Xen would let pass, and what
-//! would be seen much later.
+//! What FakeXen panics on when a guest changes its size: bugs that a real Xen would let pass, and
+//! that would only show much later.
 #![expect(unsafe_code, reason = "breaks the promises of the seam, to be found out")]
 
 use std::sync::atomic::Ordering;
@@ -22,7 +22,7 @@ fn page(guest: &Guest) -> Page {
 }
 
 fn give_back(guest: &Guest, gfn: u64) {
-    // SAFETY: the fake looks everything up, and panics where it's wrong: what is tested.
+    // SAFETY: FakeXen checks everything and panics on misuse, which is what the test is about.
     let _ = unsafe { guest.xen.decrease_reservation(&[gfn]) };
 }
 
@@ -33,7 +33,7 @@ fn detach(guest: &Guest, page: Page) -> u64 {
     gfn
 }
 
-/// An entry of the guest's, written by hand, that lets somebody see a frame.
+/// Writes a grant entry by hand that grants a frame.
 fn grant(guest: &Guest, gfn: u64) {
     let entry = guest.xen.grant_entry(GrantRef(20));
     entry.frame.store(gfn as u32, Ordering::SeqCst);
@@ -60,7 +60,7 @@ fn a_granted_frame_is_not_given_back() {
 
 #[test]
 #[should_panic(expected = "which is mapped")]
-fn a_page_is_not_given_back_from_under_its_address() {
+fn a_mapped_page_is_not_given_back() {
     let guest = guest();
     give_back(&guest, page(&guest).gfn());
 }
@@ -75,8 +75,8 @@ fn a_frame_is_not_given_back_twice() {
 }
 
 #[test]
-#[should_panic(expected = "what it had written")]
-fn what_was_in_a_page_does_not_leave_with_it() {
+#[should_panic(expected = "gave back a dirty page")]
+fn a_page_is_given_back_only_zeroed() {
     let guest = guest();
     let page = page(&guest);
     // SAFETY: the page's own address.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A PVH guest on FakeXen: where grants are mapped, and what panics because a real Xen would let
-//! it pass, or end the domain for it.
+//! A PVH guest on FakeXen: where grants are mapped, and what panics because a real Xen would let it
+//! pass or crash the domain.
 #![expect(unsafe_code, reason = "breaks the promises of the seam, to be found out")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ fn config(mode: Mode) -> Config {
     Config { mode, ..Config::default() }
 }
 
-/// Bob's addresses for `PAGES` pages, and what Alice grants him.
+/// Bob's address space for `PAGES` pages, and what Alice grants him.
 struct Scene {
     pair: Pair,
     export: Export<FakeXen>,
@@ -43,7 +43,7 @@ impl Scene {
         self.xen().host_addr(&self.slot, page).addr
     }
 
-    /// The map of one of Alice's pages at a guest-physical address.
+    /// Maps one of Alice's pages at a guest-physical address.
     fn map(&self, page: usize, host_addr: u64, flags: Gntmap) -> GnttabMapGrantRef {
         let gref = self.export.grefs().nth(page).expect("a page of hers");
         let mut op = GnttabMapGrantRef {
@@ -53,7 +53,7 @@ impl Scene {
             dom: self.pair.alice.domid.get(),
             ..Default::default()
         };
-        // SAFETY: the fake looks everything up, and panics where it's wrong: what is tested.
+        // SAFETY: FakeXen checks everything and panics on misuse, which is what the test is about.
         unsafe { self.xen().gnttab_map(std::slice::from_mut(&mut op)) }.expect("a hypercall");
         op
     }
@@ -78,7 +78,7 @@ impl Scene {
     }
 }
 
-/// Pairs of every kind.
+/// Pairs in all combinations of modes.
 fn pairs() -> impl Iterator<Item = Pair> {
     let kinds = [Mode::Pv, Mode::Pvh];
     let all = kinds.into_iter().flat_map(move |alice| kinds.map(|bob| (alice, bob)));
@@ -86,7 +86,7 @@ fn pairs() -> impl Iterator<Item = Pair> {
 }
 
 #[test]
-fn guests_of_every_kind_share_pages_with_each_other() {
+fn guests_of_either_mode_share_pages_with_each_other() {
     for pair in pairs() {
         let export = pair.alice.share(&pair.bob, 3);
         let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
@@ -123,7 +123,7 @@ fn a_grant_is_mapped_at_a_guest_physical_address_and_seen_at_a_virtual_one() {
     let mapped = scene.map_rw(0, scene.host_addr(0));
     assert_eq!((mapped.status, &scene.read()), (GrantStatus::OKAY, b"seen"));
     scene.unmap(&mapped);
-    // Beyond what was prepared, Xen refuses.
+    // Xen refuses beyond what was prepared.
     assert_eq!(scene.map_rw(0, scene.host_addr(PAGES)).status, GrantStatus::GENERAL_ERROR);
 }
 
@@ -135,7 +135,7 @@ fn a_page_that_was_never_mapped_is_a_hole() {
 
 #[test]
 #[should_panic(expected = "a hole: ")]
-fn what_was_unmapped_is_a_hole_again() {
+fn an_unmapped_page_is_a_hole_again() {
     let scene = Scene::new();
     scene.unmap(&scene.map_rw(0, scene.host_addr(0)));
     scene.read();
@@ -160,7 +160,7 @@ fn a_read_only_grant_is_not_written() {
 
 #[test]
 #[should_panic(expected = "mapped over a mapping")]
-fn a_frame_is_not_mapped_over() {
+fn a_mapping_is_not_mapped_over() {
     let scene = Scene::new();
     scene.map_rw(0, scene.host_addr(1));
     scene.map_rw(1, scene.host_addr(1));
@@ -176,19 +176,19 @@ fn a_grant_is_not_mapped_over_memory() {
 
 #[test]
 #[should_panic(expected = "which it did not reserve")]
-fn a_grant_is_not_mapped_where_nobody_reserved() {
+fn a_grant_is_not_mapped_at_an_unreserved_address() {
     let scene = Scene::new();
     scene.map_rw(0, scene.host_addr(0) + 0x10_0000);
 }
 
 #[test]
-fn a_flag_that_is_not_for_a_pvh_guest_is_found_out() {
+fn a_flag_that_is_not_for_pvh_is_refused() {
     for flag in [Gntmap::DEVICE_MAP, Gntmap::APPLICATION_MAP, Gntmap::CONTAINS_PTE] {
         let scene = Scene::new();
         let mapped = AssertUnwindSafe(|| scene.map(0, scene.host_addr(0), Gntmap::HOST_MAP | flag));
         let said = catch_unwind(mapped).expect_err("found out");
         let said = said.downcast_ref::<String>().expect("words");
-        assert!(said.contains("a flag that is not for it"), "{flag:?}: {said}");
+        assert!(said.contains("a flag not for PVH"), "{flag:?}: {said}");
     }
 }
 
@@ -212,7 +212,7 @@ fn a_pvh_guest_does_not_map_what_it_grants_to_itself() {
 
 #[test]
 #[should_panic(expected = "still mapped")]
-fn a_number_does_not_serve_again_while_pages_of_its_domain_are_mapped() {
+fn a_domid_is_not_reused_while_the_old_domains_pages_are_mapped() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let _mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
