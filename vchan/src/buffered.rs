@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A stream with a buffer of its own to read from, so that bytes can be lent: from private memory,
-//! never from the ring.
+//! A stream with its own read buffer, so that bytes can be borrowed from private memory, never from
+//! the ring.
 
 use alloc::vec::Vec;
 
@@ -9,21 +9,21 @@ use embedded_io_async::{BufRead, ErrorType, Read, Write};
 
 use crate::Error;
 
-/// Bytes of the buffer.
+/// Size of the buffer in bytes.
 const SIZE: usize = 4096;
 
 /// A reader with a private buffer of 4 KiB.
 #[derive(Debug)]
 pub struct Buffered<R> {
     inner: R,
-    /// `SIZE` bytes, of which those in the range are unread.
+    /// `SIZE` bytes; those in the range are unread.
     buffer: Vec<u8>,
     from: usize,
     to: usize,
 }
 
 impl<R> Buffered<R> {
-    /// A buffer over this reader.
+    /// Wraps `inner` in a buffer.
     ///
     /// # Errors
     /// ENOMEM.
@@ -34,12 +34,12 @@ impl<R> Buffered<R> {
         Ok(Self { inner, buffer, from: 0, to: 0 })
     }
 
-    /// The reader; bytes in the buffer are lost.
+    /// Returns the reader; bytes in the buffer are lost.
     pub fn into_inner(self) -> R {
         self.inner
     }
 
-    /// The reader, for what is not reading.
+    /// The reader, for everything but reading.
     pub fn get_mut(&mut self) -> &mut R {
         &mut self.inner
     }

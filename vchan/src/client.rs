@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The end that finds the pages, checks what they claim, and maps them.
+//! The end that finds the pages, maps them, and checks what they claim.
 //!
-//! What xenstore says may be old: a server that is gone or between two clients. So what doesn't
-//! work is held against the peer only if the nodes still say the same afterwards; otherwise the
-//! client looks again.
+//! Xenstore may be out of date: the server may be gone, or between two clients. So a failure is
+//! blamed on the peer only if the nodes still say the same afterwards; otherwise the client looks
+//! again.
 
 use alloc::vec::Vec;
 
@@ -18,18 +18,18 @@ use crate::link::{Link, Side};
 use crate::path::{EVENT_CHANNEL, RING_REF, Text, number};
 use crate::{Error, Host, Sizes, Stream, StreamOn};
 
-/// How often a server is tried that has a client, or is not there any more: every second, since
-/// xenstore tells neither.
+/// Interval for retrying a server that already has a client or is gone: one second, since xenstore
+/// announces neither.
 const PAUSE_NS: u64 = 1_000_000_000;
 
-/// Connects to one server at one path, again and again.
+/// Connects to one server at one path, any number of times.
 #[derive(Debug)]
 pub struct Client<H: Host> {
     host: H,
     peer: DomId,
     ring_ref: Text,
     event_channel: Text,
-    /// From the first wait on.
+    /// Set from the first wait on.
     watch: Option<H::Watch>,
 }
 
@@ -41,7 +41,7 @@ struct Place {
 }
 
 impl<H: Host> Client<H> {
-    /// A client of `peer`'s server at `path`, as xenstore reads it here: mostly
+    /// A client for `peer`'s server at `path`, resolved by xenstore in this domain, so usually
     /// `/local/domain/<peer>/...`.
     ///
     /// # Errors
@@ -52,19 +52,19 @@ impl<H: Host> Client<H> {
         Ok(Self { host, peer, ring_ref, event_channel, watch: None })
     }
 
-    /// Waits until the server is there and has no other client, and connects to it. After a stream
-    /// has ended this connects to the next one, whether of the same server or one started anew.
+    /// Waits until the server is there and has no other client, and connects to it. When a stream
+    /// has ended, call this again for the next one, from the same server or a restarted one.
     ///
-    /// A future that is dropped leaves nothing behind.
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
-    /// E2BIG or EINVAL for a path that is none or too long; [`Error::PeerViolation`] for nodes or a
-    /// page that can't be; ENOMEM; xenstore's.
+    /// E2BIG or EINVAL for a path that is too long or invalid; [`Error::PeerViolation`] for invalid
+    /// nodes or an invalid page; ENOMEM; xenstore's.
     pub async fn connect(&mut self) -> Result<StreamOn<H>, Error> {
         if self.watch.is_none() {
             self.watch = Some(self.host.watch(self.event_channel.as_str()).await?);
         }
-        // Where it failed last, and why.
+        // Where and why it last failed.
         let mut failed = None;
         loop {
             let place = self.look().await?;
@@ -86,7 +86,7 @@ impl<H: Host> Client<H> {
             let Some(watch) = &mut self.watch else {
                 return Err(SystemError::NO_MEMORY.into());
             };
-            // Where there is nothing at all, xenstore tells of a change.
+            // If there is nothing at all, xenstore's watch announces a change.
             let ns = if place.is_some() { PAUSE_NS } else { u64::MAX };
             match select(H::change(watch), self.host.pause(ns)).await {
                 Either::First(changed) => changed?,
@@ -95,8 +95,8 @@ impl<H: Host> Client<H> {
         }
     }
 
-    /// What the nodes say, if both are there and belong together: the port's node is the last to
-    /// come and the first to go, so it is looked at before and after the other.
+    /// What the nodes say, if both exist and belong together. The port's node is written last and
+    /// removed first, so it is read before and after the other.
     async fn look(&self) -> Result<Option<Place>, Error> {
         let mut said = [None; 3];
         let paths = [&self.event_channel, &self.ring_ref, &self.event_channel];
@@ -115,10 +115,10 @@ impl<H: Host> Client<H> {
         })
     }
 
-    /// Connects there; `None` if nobody listens.
+    /// Connects to `place`; `None` if nobody listens there.
     ///
     /// # Errors
-    /// What is wrong with the page, or with us.
+    /// What is wrong with the page, or on our side.
     fn try_at(&self, place: Place) -> Result<Option<StreamOn<H>>, Error> {
         let bell = match self.host.bind(self.peer, place.port) {
             Ok(bell) => bell,
@@ -126,9 +126,9 @@ impl<H: Host> Client<H> {
             Err(error) => return Err(error.into()),
         };
         let page = self.host.map(self.peer, &[place.page], Access::ReadWrite)?;
-        // Whatever fails from here on, one value is let go of.
+        // Whatever fails from here on, dropping this one value releases everything.
         let mut link = Link::new(Side::Client, page, bell);
-        // Read once: what is checked is what is used.
+        // Read once, so that the checked value is the one used.
         let sizes = Sizes::claimed(link.page.load_u32(ORDERS)?)?;
         let (left, right) = (sizes.left().pages(), sizes.right().pages());
         for (before, pages, is_out) in [(0, left, true), (left, right, false)] {
@@ -139,8 +139,7 @@ impl<H: Host> Client<H> {
                 *if is_out { &mut link.out } else { &mut link.into } = Some(ring);
             }
         }
-        // A server that keeps its page for one client after another goes on where the last one
-        // was.
+        // A server that reuses its page for several clients continues where the last one stopped.
         let (written, read) = (link.page.load_u32(LEFT.prod)?, link.page.load_u32(RIGHT.cons)?);
         self.host.on_end(&mut link.page, Side::Client.live(), &link.bell)?;
         let stream = Stream::new(link, sizes, written, read);
@@ -148,7 +147,7 @@ impl<H: Host> Client<H> {
         let link = stream.link();
         match (link.state(CLIENT_LIVE)?, link.state(Side::Server.live())?) {
             (..=AWAITED, CONNECTED) => {}
-            // It has gone meanwhile.
+            // It has gone in the meantime.
             (..=AWAITED, CLOSED) => return Ok(None),
             _ => return Err(Error::PeerViolation("an end that is neither there nor gone")),
         }
@@ -159,7 +158,7 @@ impl<H: Host> Client<H> {
     }
 }
 
-/// So many references of the page's list, each read once.
+/// `pages` references of the page's list, after the first `before`, each read once.
 fn references<P: SharedBits>(page: &P, before: u32, pages: u32) -> Result<Vec<GrantRef>, Error> {
     let mut refs = Vec::new();
     refs.try_reserve_exact(pages as usize).map_err(|_| SystemError::NO_MEMORY)?;

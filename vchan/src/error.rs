@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why a call on a channel failed.
+//! Errors of a channel.
 
 use core::fmt;
 
 use drivers::Errno;
 use embedded_io_async::ErrorKind;
 
-/// Why a call failed. No byte was moved by it.
+/// Why a call failed. It moved no bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The peer wrote what can't be, as the words say. This channel has ended, and no other.
+    /// The peer wrote something invalid, as described. This channel has ended; others are
+    /// unaffected.
     PeerViolation(&'static str),
     /// The peer has closed its end, or is gone.
     Closed,
-    /// The packet has more bytes than the ring: it could never be sent or received.
+    /// The packet is larger than the ring, so it could never be sent or received.
     TooLong,
-    /// What the services say.
+    /// An error of the services.
     System(drivers::Error),
 }
 
 impl Error {
-    /// The error number for the caller.
+    /// The corresponding errno.
     pub fn errno(&self) -> Errno {
         match self {
             Error::PeerViolation(_) => Errno::EIO,

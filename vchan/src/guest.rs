@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest's services as the machine of channels.
+//! [`Host`] for a guest's services.
 
 use alloc::vec::Vec;
 
@@ -15,17 +15,17 @@ use drivers::{
 
 use crate::{Bell, Host, StreamOn};
 
-/// The stream of a guest, at either end.
+/// A guest's stream, at either end.
 pub type GuestStream<X> = StreamOn<Services<X>>;
 
-/// Pages that a guest shares.
+/// Pages shared by or with a guest.
 #[derive(Debug)]
 pub enum GuestPages<X: Platform> {
-    /// Granted by it.
+    /// Granted by us.
     Granted(Export<X>),
-    /// Mapped by it.
+    /// Mapped by us.
     Mapped(Mapping<X, ReadWrite>),
-    /// Mapped by it to be read.
+    /// Mapped by us, read-only.
     Read(Mapping<X, ReadOnly>),
 }
 
@@ -158,7 +158,7 @@ impl<X: Platform> Bell for GuestBell<X> {
     }
 }
 
-/// One expression for any of them.
+/// Evaluates an expression for any kind of pages.
 macro_rules! with_pages {
     ($pages:expr, $it:ident => $then:expr) => {
         match $pages {
@@ -169,7 +169,7 @@ macro_rules! with_pages {
     };
 }
 
-/// The same, where it must be writable.
+/// The same for writable pages; others get an error.
 macro_rules! with_writable {
     ($pages:expr, $it:ident => $then:expr) => {
         match $pages {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a server and a client need of the machine: shared pages, ports and xenstore.
+//! What a server and a client need from their platform: shared pages, ports and xenstore.
 //!
-//! [`drivers::Services`] is one host. An implementor for another kind of memory writes no protocol.
+//! [`drivers::Services`] is one host. An implementor for another platform writes no protocol code.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,37 +11,37 @@ use drivers::{Access, DomId, Error, GrantRef, PortNumber};
 
 use crate::{Bell, Stream};
 
-/// The stream of a machine, at either end.
+/// A host's stream, at either end.
 pub type StreamOn<H> = Stream<<H as Host>::Pages, <H as Host>::Bell>;
 
-/// The machine that a channel is made on. Clones are the same machine.
+/// The platform that a channel runs on. Clones refer to the same one.
 pub trait Host: Clone {
-    /// Shared pages, granted by us or mapped. Dropping them lets go of them.
+    /// Shared pages, granted or mapped by us. Dropping releases them.
     type Pages: SharedBits + fmt::Debug;
     /// One end of an event channel. Dropping it closes it.
     type Bell: Bell + fmt::Debug;
-    /// A node in xenstore that a peer may read. Dropping it removes it and all below it.
+    /// A node in xenstore that a peer may read. Dropping it removes the node and everything below.
     type Node: fmt::Debug;
     /// A watch of a node.
     type Watch: fmt::Debug;
 
-    /// Grants so many zeroed pages to `peer`, for reading and writing.
+    /// Grants `pages` zeroed pages to `peer`, for reading and writing.
     ///
     /// # Errors
     /// The system's, with nothing changed.
     fn grant(&self, peer: DomId, pages: u32) -> Result<Self::Pages, Error>;
 
-    /// The references of pages that were granted, in page order.
+    /// The grant references of granted pages, in page order.
     fn references(pages: &Self::Pages) -> impl Iterator<Item = GrantRef>;
 
-    /// Maps pages of `peer`'s, all or none.
+    /// Maps pages of `peer`, all or none.
     ///
     /// # Errors
     /// The system's, with nothing changed.
     fn map(&self, peer: DomId, refs: &[GrantRef], access: Access) -> Result<Self::Pages, Error>;
 
-    /// From now on, when these pages are let go of in whatever way, the program's end included,
-    /// the byte at this offset is cleared first, and then the peer of `bell` is rung.
+    /// From now on, whenever these pages are released, even by the program's end, first the byte at
+    /// this offset is cleared, then the peer of `bell` gets an event.
     ///
     /// # Errors
     /// The system's.
@@ -56,14 +56,14 @@ pub trait Host: Clone {
     /// Binds a port that `peer` offers.
     ///
     /// # Errors
-    /// EINVAL if it's not offered to us, or bound by somebody else; ESRCH if `peer` is not there;
-    /// others of the system's.
+    /// EINVAL if it isn't offered to us or is already bound; ESRCH if `peer` doesn't exist; others
+    /// of the system.
     fn bind(&self, peer: DomId, port: PortNumber) -> Result<Self::Bell, Error>;
 
-    /// The number of a port of ours.
+    /// The number of our port.
     fn number(bell: &Self::Bell) -> PortNumber;
 
-    /// Writes a node that `reader` may read, whether it's there already or comes later.
+    /// Writes a node that `reader` may read, whether that domain exists already or starts later.
     ///
     /// # Errors
     /// Xenstore's.
@@ -74,13 +74,13 @@ pub trait Host: Clone {
         reader: DomId,
     ) -> impl Future<Output = Result<Self::Node, Error>>;
 
-    /// The value of a node; `None` if there is none that we may read.
+    /// The value of a node; `None` if it doesn't exist or we may not read it.
     ///
     /// # Errors
     /// Xenstore's others.
     fn look(&self, path: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Error>>;
 
-    /// Watches a node. The first change is told at once.
+    /// Watches a node. The first event comes immediately.
     ///
     /// # Errors
     /// Xenstore's.
@@ -92,6 +92,6 @@ pub trait Host: Clone {
     /// Xenstore's, if the watch is lost.
     fn change(watch: &mut Self::Watch) -> impl Future<Output = Result<(), Error>>;
 
-    /// Waits so many nanoseconds.
+    /// Waits for `ns` nanoseconds.
     fn pause(&self, ns: u64) -> impl Future<Output = ()>;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The shared page, and what its orders say about where the rings are.
+//! The layout of the shared page, and where the rings are, given their orders.
 //!
-//! public/io/libxenvchan.h has it so; numbers are little-endian:
+//! As in public/io/libxenvchan.h; numbers are little-endian:
 //!
 //! ```text
 //!  0  left   cons, prod     client writes, server reads
@@ -11,8 +11,8 @@
 //! 24  grants: a reference for each page of left, then of right (32 bits each)
 //! ```
 //!
-//! A ring of order 10 lies in the page itself at offset 1024, one of order 11 at 2048; each can be
-//! there once. A larger one has 2^(order - 12) pages of its own.
+//! A ring of order 10 lies in the page itself at offset 1024, one of order 11 at 2048; each place
+//! can be used once. A larger ring has 2^(order - 12) pages of its own.
 
 use core::mem::{offset_of, size_of};
 
@@ -28,18 +28,18 @@ use crate::Error;
 /// The indices of the two rings.
 pub(crate) const LEFT: Indices = Indices::at(offset_of!(VchanInterface, left));
 pub(crate) const RIGHT: Indices = Indices::at(offset_of!(VchanInterface, right));
-/// The word of the two orders.
+/// The word with the two orders.
 pub(crate) const ORDERS: usize = offset_of!(VchanInterface, left_order);
-/// The word of the four bytes below.
+/// The word with the four state bytes.
 pub(crate) const STATE: usize = CLIENT_LIVE;
 pub(crate) const CLIENT_LIVE: usize = offset_of!(VchanInterface, cli_live);
 pub(crate) const SERVER_LIVE: usize = offset_of!(VchanInterface, srv_live);
 pub(crate) const CLIENT_NOTIFY: usize = offset_of!(VchanInterface, cli_notify);
 pub(crate) const SERVER_NOTIFY: usize = offset_of!(VchanInterface, srv_notify);
-/// Where the references begin.
+/// Where the grant references begin.
 pub(crate) const GRANTS: usize = size_of::<VchanInterface>();
 
-/// Where the two indices of a ring are.
+/// The places of a ring's two indices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Indices {
     pub(crate) cons: usize,
@@ -65,7 +65,7 @@ const LARGE: u16 = 11;
 const PAGE: u16 = 12;
 const MOST: u16 = 20;
 
-/// The sizes of the two rings in bytes: at least what was asked for, as the protocol has them.
+/// The sizes of the two rings in bytes: those requested, rounded up to what the protocol allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     left: Order,
@@ -77,12 +77,12 @@ pub struct Sizes {
 pub(crate) struct Order(u16);
 
 impl Sizes {
-    /// Rings with room for at least so many bytes, each 1 KiB to 1 MiB: from the client to the
-    /// server, and from the server to the client. They are chosen as libxenvchan chooses: small
-    /// ones lie in the shared page as far as they fit there beside each other.
+    /// Rings with room for at least this many bytes, each 1 KiB to 1 MiB: from the client to the
+    /// server, and from the server to the client. The choice is libxenvchan's: small ones lie in
+    /// the shared page, as far as both fit.
     ///
     /// # Errors
-    /// EINVAL for a size out of range.
+    /// EINVAL if a size is out of range.
     pub fn new(to_server: u32, to_client: u32) -> Result<Self, Error> {
         let range = 1 << SMALL..=1_u32 << MOST;
         if !range.contains(&to_server) || !range.contains(&to_client) {
@@ -100,16 +100,16 @@ impl Sizes {
         Ok(Self { left: Order(left), right: Order(right) })
     }
 
-    /// The order of a ring with room for so many bytes.
+    /// The order of a ring with room for `bytes`.
     fn order(bytes: u32) -> u16 {
         bytes.next_power_of_two().trailing_zeros() as u16
     }
 
-    /// The sizes that a page claims, in the word of the orders.
+    /// The sizes that a page claims, from the word with the orders.
     ///
     /// # Errors
-    /// [`Error::PeerViolation`] for orders that can't be, or more references than there is room
-    /// for before a ring in the page.
+    /// [`Error::PeerViolation`] for invalid orders, or if there is no room for the references
+    /// before a ring in the page.
     pub(crate) fn claimed(word: u32) -> Result<Self, Error> {
         let orders = [word & 0xffff, word >> 16].map(|order| Order(order as u16));
         let [left, right] = orders;
@@ -128,7 +128,7 @@ impl Sizes {
         Ok(sizes)
     }
 
-    /// The word of the orders.
+    /// The word with the orders.
     pub(crate) fn word(self) -> u32 {
         u32::from(self.left.0) | u32::from(self.right.0) << 16
     }
@@ -152,17 +152,17 @@ impl Default for Sizes {
 }
 
 impl Order {
-    /// How many bytes the ring has.
+    /// The ring's size in bytes.
     pub(crate) fn bytes(self) -> u32 {
         1 << self.0
     }
 
-    /// How many pages of its own it has.
+    /// The number of its own pages.
     pub(crate) fn pages(self) -> u32 {
         if self.0 < PAGE { 0 } else { 1 << (self.0 - PAGE) }
     }
 
-    /// Where it lies in the shared page, if it does.
+    /// Its offset in the shared page, if it lies there.
     pub(crate) fn in_page(self) -> Option<usize> {
         // Order 10 is at 1024, order 11 at 2048.
         (self.0 < PAGE).then_some(1 << self.0)

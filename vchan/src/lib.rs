@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Byte channels between two domains, on the wire what libxenvchan has.
+//! Byte channels between two domains, wire-compatible with libxenvchan.
 //!
-//! A [`Server`] shares a page and two rings with one peer and says in xenstore where they are; a
-//! [`Client`] finds, checks and maps them. Both get a [`Stream`], which owns its pages and its
-//! port: embedded-io's `Read` and `Write`, packets, and views of the ring without a copy in
-//! between. A [`Buffered`] one lends bytes from memory of its own.
+//! A [`Server`] shares a page and two rings with one peer and publishes them in xenstore; a
+//! [`Client`] finds, maps and checks them. Both get a [`Stream`], which owns its pages and its
+//! port. It has embedded-io's `Read` and `Write`, packets, and zero-copy views of the ring.
+//! [`Buffered`] adds `BufRead`, from a private buffer.
 //!
 //! ```
 //! use fake_xen::{Pair, Task};
@@ -36,25 +36,25 @@
 //! # }
 //! ```
 //!
-//! By name, and without a number: [`listen`] and [`connect`].
+//! By name instead of by domid: [`listen`] and [`connect`].
 //!
-//! The protocol is the one of the machine-proved specification `vchan.tla` (github.com/talex5/
-//! spec-vchan): each step of [`Sender`] and [`Receiver`] is named after its label there, and
-//! docs/vchan.md says how they map, and where the C library departs from it.
+//! The protocol is that of the machine-proved specification `vchan.tla` (github.com/talex5/
+//! spec-vchan): each step of [`Sender`] and [`Receiver`] is named after its label there.
+//! docs/vchan.md has the mapping, and says where the C library departs from the specification.
 //!
-//! Our indices are private and only published. A peer's is read once for each decision, checked,
-//! and used; one that can't be is [`Error::PeerViolation`], which ends that channel alone. Memory
-//! that the peer writes is copied and never lent.
+//! Our indices are private; the page only gets copies. The peer's index is read once per decision,
+//! checked, then used; an impossible one is [`Error::PeerViolation`], which ends that channel
+//! alone. Memory that the peer writes is copied, never borrowed.
 //!
-//! What a channel needs of the machine is in [`Host`] and [`Bell`]; the services of a guest are
-//! one, and memory of another kind can be another.
+//! What a channel needs from its platform is in [`Host`] and [`Bell`], implemented for a guest's
+//! services; other platforms can implement them, too.
 //!
 //! # Map
 //!
-//! * Both ends: [`Server`] and [`Client`], with [`Sizes`], each a [`Stream`] in the end.
+//! * Both ends: [`Server`] and [`Client`], with [`Sizes`]; each gives a [`Stream`].
 //! * A stream's halves: [`Sender`] and [`Receiver`], with views of the ring, [`Reserved`] and
 //!   [`Peeked`]; [`Buffered`].
-//! * What it runs on: [`Host`] and [`Bell`]; on a guest's services, [`GuestStream`].
+//! * The platform: [`Host`] and [`Bell`]; for a guest's services, [`GuestStream`].
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What both directions of a stream have in common: the shared page, the event channel, and
-//! whether the peer is there.
+//! What both directions of a stream share: the page, the event channel, and whether the peer is
+//! there.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -14,16 +14,16 @@ use crate::layout::{
 use crate::turn::Turn;
 use crate::{Bell, Error};
 
-/// How often Xen is asked whether a peer that says nothing is there, while somebody waits for it:
-/// every 400 ms. It doesn't tell by itself when a domain is destroyed.
+/// Interval at which a waiting end asks Xen whether a silent peer still exists: 400 ms. Xen doesn't
+/// announce that a domain was destroyed.
 const LOOK_NS: u64 = 400_000_000;
 
 /// Which end of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// The one that shares the pages.
+    /// The end that grants the pages.
     Server,
-    /// The one that maps them.
+    /// The end that maps them.
     Client,
 }
 
@@ -36,12 +36,12 @@ impl Side {
         if self == Side::Server { CLIENT_LIVE } else { SERVER_LIVE }
     }
 
-    /// The byte in which we ask to be told; the peer clears it.
+    /// The byte in which we request notifications; the peer clears it.
     pub(crate) fn asks(self) -> usize {
         if self == Side::Server { CLIENT_NOTIFY } else { SERVER_NOTIFY }
     }
 
-    /// The byte in which the peer asks; we clear it.
+    /// The byte in which the peer requests notifications; we clear it.
     fn peer_asks(self) -> usize {
         if self == Side::Server { SERVER_NOTIFY } else { CLIENT_NOTIFY }
     }
@@ -49,34 +49,35 @@ impl Side {
 
 /// Our end of a channel, without the state of its two rings.
 ///
-/// The field order is that of letting go: the page's own notice clears our live byte and rings the
-/// peer, and the channel closes after it.
+/// Fields are dropped in this order: the page's unmap notification clears our live byte and
+/// notifies the peer, and only then the event channel closes.
 #[derive(Debug)]
 pub(crate) struct Link<P, B> {
     pub(crate) page: P,
-    /// The pages of the ring that we write, and of the one that we read; `None` in the page.
+    /// The pages of the ring that we write, and of the one that we read; `None` for a ring in the
+    /// shared page.
     pub(crate) out: Option<P>,
     pub(crate) into: Option<P>,
     pub(crate) bell: B,
     pub(crate) side: Side,
-    /// When Xen is asked next whether the peer is there.
+    /// When to ask Xen next whether the peer exists.
     next_look: AtomicU64,
-    /// Xen said that the peer's end is closed.
+    /// Xen has reported that the peer's end is closed.
     gone: AtomicBool,
-    /// The peer wrote what can't be.
+    /// The peer has written something invalid.
     broken: AtomicBool,
-    /// Events that were sent to the peer.
+    /// Number of events sent to the peer.
     rung: AtomicU64,
 }
 
 /// Our end of one ring.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    /// Bytes, a power of two.
+    /// Size in bytes, a power of two.
     pub(crate) size: u32,
     /// Our own index: how much we have written or read.
     pub(crate) index: u32,
-    /// Where in the shared page the index that we publish is, and the peer's.
+    /// The offsets in the shared page of our published index, and of the peer's.
     pub(crate) own: usize,
     pub(crate) peers: usize,
     /// Where the bytes begin.
@@ -108,8 +109,9 @@ impl Ring {
         Self { size, index, own, peers, start, turn: Turn::new(size) }
     }
 
-    /// Splits `len` bytes from `skip` behind our index on at the ring's end: where the first part
-    /// is in the ring's pages, and how long it is. The second begins at the ring's start.
+    /// Splits `len` bytes, starting `skip` bytes after our index, at the ring's end. Returns the
+    /// first part's offset in the ring's pages and its length; the second part begins at the ring's
+    /// start.
     pub(crate) fn place(&self, skip: u32, len: usize) -> (usize, usize) {
         let at = self.index.wrapping_add(skip) & (self.size - 1);
         (self.start + at as usize, len.min((self.size - at) as usize))
@@ -117,7 +119,7 @@ impl Ring {
 }
 
 impl<P: SharedBits, B: Bell> Link<P, B> {
-    /// An end that is open, with both rings in the page as yet.
+    /// An open end, for now with both rings in the shared page.
     pub(crate) fn new(side: Side, page: P, bell: B) -> Self {
         let (gone, broken) = (AtomicBool::new(false), AtomicBool::new(false));
         let next_look = AtomicU64::new(0);
@@ -136,24 +138,24 @@ impl<P: SharedBits, B: Bell> Link<P, B> {
         self.into.as_ref().unwrap_or(&self.page)
     }
 
-    /// Whether the peer's end is open, as far as it says so and Xen has not said otherwise.
+    /// Whether the peer's end is open: the peer says so, and Xen has not said otherwise.
     pub(crate) fn is_peer_live(&self) -> Result<bool, Error> {
         let said = self.state(self.side.peers_live())? != CLOSED;
         Ok(said && !self.gone.load(Ordering::Relaxed))
     }
 
-    /// One of the four bytes of the state.
+    /// One of the four state bytes.
     pub(crate) fn state(&self, at: usize) -> Result<u8, Error> {
-        // As a word, so that what was written before it is seen.
+        // Read as a word, with the ordering that makes earlier writes visible.
         let bytes = self.page.load_u32(STATE)?.to_le_bytes();
         Ok(bytes.get(at - STATE).copied().unwrap_or(CLOSED))
     }
 
-    /// How many bytes a ring holds: between the writer's index and the reader's, of which one is
-    /// ours and the other is read once, here.
+    /// How many bytes a ring holds: the distance between the writer's and the reader's index. One
+    /// is ours; the other is read once, here.
     ///
     /// # Errors
-    /// [`Error::PeerViolation`] for an index that can't be, and for ever after.
+    /// [`Error::PeerViolation`] for an impossible index, and from then on always.
     pub(crate) fn used(&self, ring: &Ring) -> Result<u32, Error> {
         let peers = self.page.load_u32(ring.peers)?;
         let used = if ring.own > ring.peers {
@@ -167,39 +169,39 @@ impl<P: SharedBits, B: Bell> Link<P, B> {
         if self.broken.load(Ordering::Relaxed) { Err(BROKEN) } else { Ok(used) }
     }
 
-    /// Moves our index on, for the peer to see.
+    /// Advances our index and publishes it.
     pub(crate) fn publish(&self, ring: &mut Ring, moved: u32) -> Result<(), Error> {
         ring.index = ring.index.wrapping_add(moved);
         ring.turn.count(moved);
         Ok(self.page.store_u32(ring.own, ring.index)?)
     }
 
-    /// Asks the peer to ring when it has done what `bit` says. The step is ordered against
-    /// [`Link::answer`]'s of the peer: either it comes first and the peer sees the bit, or what the
-    /// peer did before is seen by the look that follows.
+    /// Requests an event for what `bit` names. This step is ordered against the peer's
+    /// [`Link::answer`]: either it comes first and the peer sees the bit, or our following read
+    /// sees what the peer did before.
     pub(crate) fn ask(&self, bit: u8) -> Result<(), Error> {
         self.page.fetch_or_u8(self.side.asks(), bit)?;
         Ok(())
     }
 
-    /// Whether the peer asked to be told what `bit` says. The bit is cleared: it's told once.
+    /// Whether the peer requested an event for `bit`. Clears the bit, so that there is only one
+    /// event.
     pub(crate) fn answer(&self, bit: u8) -> Result<bool, Error> {
         Ok(self.page.fetch_and_u8(self.side.peer_asks(), !bit)? & bit != 0)
     }
 
-    /// Rings the peer.
+    /// Sends the peer an event.
     pub(crate) fn ring(&self) -> Result<(), Error> {
         self.rung.fetch_add(1, Ordering::Relaxed);
         Ok(self.bell.ring()?)
     }
 
-    /// How often the peer was rung.
+    /// How many events were sent to the peer.
     pub(crate) fn rung(&self) -> u64 {
         self.rung.load(Ordering::Relaxed)
     }
 
-    /// Waits for an event that comes after `mark` was taken; or until it is found that the peer is
-    /// gone.
+    /// Waits for an event later than `mark`, or until the peer is found to be gone.
     pub(crate) async fn wait(&self, mark: u64) {
         while !self.gone.load(Ordering::Relaxed) {
             let due = self.next_look.load(Ordering::Relaxed);
@@ -207,7 +209,7 @@ impl<P: SharedBits, B: Bell> Link<P, B> {
             if let Either::First(()) = select(event, self.bell.sleep_until(due)).await {
                 return;
             }
-            // The time stays the same for all waits until it has come: no timer for each of them.
+            // All waits share one deadline until it passes, so they arm no timer each.
             self.next_look.store(self.bell.now().saturating_add(LOOK_NS), Ordering::Relaxed);
             self.gone.store(!self.bell.is_bound(), Ordering::Relaxed);
         }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Channels by name: no domain has to know the other's number.
+//! Channels by name: neither domain needs to know the other's domid.
 //!
-//! A client publishes its wish at `data/vchan/<name>/wanted`, for all to read; a listener finds it
-//! and serves a channel at `data/vchan/<name>/<the client's domid>`, for that domain alone, where
-//! the client finds it. A wish has a number of its own, so that one that was granted is not taken
-//! for the next. Both look at domains whose numbers are within 128 of their own.
+//! A client publishes a request at `data/vchan/<name>/wanted`, readable by all. A listener finds it
+//! and serves a channel at `data/vchan/<name>/<the client's domid>`, for that domain only, where
+//! the client finds it. Each request has a unique number, so that one that has been served isn't
+//! mistaken for the next. Both look at domids within 128 of their own.
 //!
-//! Any domain may want or offer any name: a stream's peer is known by number, and nothing else is
-//! vouched for. Whoever doesn't do what it says is left alone for a while, and others have their
-//! turn.
+//! Any domain may request or offer any name: only the domid of a stream's peer is certain. A domain
+//! that doesn't keep its promise is ignored for a while, so that others get their turn.
 
 use core::str;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -20,14 +19,14 @@ use embassy_futures::select::{Either, select};
 use crate::path::{EVENT_CHANNEL, Text};
 use crate::{Client, Error, GuestStream, Server, Sizes};
 
-/// How long a peer that was found may take to be there: 5 s.
+/// How long a peer that was found may take to connect: 5 s.
 const PATIENCE_NS: u64 = 5_000_000_000;
-/// For how long one that wasn't is left alone: 15 s.
+/// How long one that didn't is ignored: 15 s.
 const REST_NS: u64 = 15_000_000_000;
-/// How many domains are remembered.
+/// How many ignored domains are remembered.
 const KNOWN: usize = 32;
 
-/// How many wishes there were.
+/// Number of requests so far.
 static WISHES: AtomicU64 = AtomicU64::new(0);
 
 /// Serves whoever wants a channel of one name.
@@ -39,7 +38,7 @@ pub struct Listener<X: Platform> {
     left_alone: LeftAlone,
 }
 
-/// A stream, and whose it is.
+/// A stream, and its client.
 #[derive(Debug)]
 pub struct Accepted<X: Platform> {
     /// The client's domain.
@@ -58,8 +57,7 @@ pub fn listen<X: Platform>(guest: &Services<X>, name: &str) -> Result<Listener<X
     Ok(Listener { guest: guest.clone(), name, sizes: Sizes::default(), left_alone })
 }
 
-/// Connects to a domain that listens by this name, whichever is found first, and waits until there
-/// is one.
+/// Connects to the first domain found that listens by this name, waiting until there is one.
 ///
 /// A future that is dropped leaves nothing behind.
 ///
@@ -74,7 +72,7 @@ pub async fn connect<X: Platform>(
     let wanted = Text::of(format_args!("data/vchan/{name}/wanted"))?;
     let offer = Text::of(format_args!("data/vchan/{name}/{me}"))?;
     let last = Text::of(format_args!("{}/{EVENT_CHANNEL}", offer.as_str()))?;
-    // Xen's time never goes back, so no two wishes have the same number.
+    // Xen's time never goes backwards, so no two requests have the same number.
     let count = WISHES.fetch_add(1, Ordering::Relaxed);
     let wish = Text::of(format_args!("{}", guest.system.now().wrapping_add(count)))?;
     let wish = wish.as_str().as_bytes();
@@ -102,8 +100,8 @@ impl<X: Platform> Listener<X> {
         Self { sizes, ..self }
     }
 
-    /// Waits for the next client, and connects with it. Others who want one meanwhile are served
-    /// by the next call.
+    /// Waits for the next client and connects to it. The next call serves other clients that are
+    /// waiting.
     ///
     /// A future that is dropped leaves nothing behind.
     ///
@@ -137,7 +135,7 @@ impl<X: Platform> Listener<X> {
     }
 }
 
-/// A name, if it is one.
+/// The name, if it is valid.
 fn checked(name: &str) -> Result<Text, Error> {
     let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
     if !(1..=32).contains(&name.len()) || !name.as_bytes().iter().all(known) {
@@ -147,7 +145,8 @@ fn checked(name: &str) -> Result<Text, Error> {
     Text::of(format_args!("{name}"))
 }
 
-/// Domains that are not to be taken for some time, or with one wish, for ever; the last ones only.
+/// Domains to ignore for some time, or, with one particular request, for ever. Only the latest are
+/// kept.
 #[derive(Debug, Default)]
 struct LeftAlone {
     known: [Option<(DomId, u64, u64)>; KNOWN],
@@ -155,14 +154,14 @@ struct LeftAlone {
 }
 
 impl LeftAlone {
-    /// Whether this domain with this wish is left alone now.
+    /// Whether this domain with this request is ignored now.
     fn has(&self, domid: DomId, wish: u64, now: u64) -> bool {
         let is_it =
             |(of, what, until): &(DomId, u64, u64)| (*of, *what) == (domid, wish) && now < *until;
         self.known.iter().flatten().any(is_it)
     }
 
-    /// Leaves it alone up to then.
+    /// Ignores it until then.
     fn add(&mut self, domid: DomId, wish: u64, until: u64) {
         let place = self.known.iter().position(|known| known.is_some_and(|known| known.0 == domid));
         let place = place.unwrap_or(self.next);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The steps of both ends, in every order that memory orders allow.
+//! The steps of both ends, in every interleaving that the memory orderings allow.
 //!
-//! Bytes of the ring are relaxed atomics here: one that is read before it was written, or written
-//! over before it was read, shows as another value.
+//! The ring's bytes are relaxed atomics here, so a byte read before it is written, or overwritten
+//! before it is read, shows as a wrong value.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -23,8 +23,8 @@ use crate::link::{Link, Ring, Side};
 use crate::turn::Turn;
 use crate::{Bell, Receiver, Sender};
 
-/// The page with the ring that the server writes. `ORDERED`: its words keep the orders that
-/// [`SharedMut`] promises. `STEPS`: its bits those that [`SharedBits`] promises.
+/// The page with the ring that the server writes. `ORDERED`: word accesses have the orderings that
+/// [`SharedMut`] promises. `STEPS`: bit operations have those that [`SharedBits`] promises.
 struct Words<const ORDERED: bool, const STEPS: bool> {
     prod: AtomicU32,
     cons: AtomicU32,
@@ -97,7 +97,7 @@ impl<const ORDERED: bool, const STEPS: bool> SharedBits for Page<ORDERED, STEPS>
     }
 }
 
-/// How often this end was rung, and the other.
+/// Events sent to this end, and to the other.
 struct Ends {
     own: Arc<AtomicU64>,
     other: Arc<AtomicU64>,
@@ -130,11 +130,11 @@ impl Bell for Ends {
     }
 }
 
-/// What an end does, and whether it has done it.
+/// An end's future, and whether it has finished.
 struct End(Pin<Box<dyn Future<Output = ()> + Send>>, bool);
 
 impl End {
-    /// Goes on as far as it can. Who waits looks at nothing but whether it was rung.
+    /// Runs as far as it can. A waiting end only checks for new events.
     fn step(&mut self) {
         for _ in 0..2 {
             let mut context = Context::from_waker(Waker::noop());
@@ -147,14 +147,15 @@ fn ring(size: u32, own: usize, peers: usize) -> Ring {
     Ring { size, index: 0, own, peers, start: GRANTS, turn: Turn::new(u32::MAX) }
 }
 
-/// The server writes so many bytes through a ring of `size` and closes, or not; the client reads
-/// all of them, and the end: both at once as far as they get, then in turn.
+/// The server writes `total` bytes through a ring of `size`, and closes if `closes`; the client
+/// reads them all, and the end of the stream. Both run concurrently as far as they get, then take
+/// turns.
 fn passing<const ORDERED: bool, const STEPS: bool>(size: u32, total: u8, closes: bool) {
     let mut checker = loom::model::Builder::new();
     checker.preemption_bound = Some(3);
     checker.check(move || {
-        // As a server's is once a client has come: the live bytes of both, and that both are to be
-        // told of what is written.
+        // The state once a client has connected: both are live, and both have requested events for
+        // writes.
         let state = [CONNECTED, CONNECTED, NOTIFY_WRITE, NOTIFY_WRITE].map(AtomicU8::new);
         let bytes = (0..size).map(|_| AtomicU8::new(0)).collect();
         let (prod, cons) = (AtomicU32::new(0), AtomicU32::new(0));

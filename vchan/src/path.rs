@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where a channel is published: below a path, as libxenvchan has it.
+//! Where a channel is published: below a path, as in libxenvchan.
 //!
-//! A path without a leading slash is relative to the own domain's, at either end: xenstore reads it
-//! so. libxenvchan itself takes no more than 49 bytes of one.
+//! At either end, xenstore resolves a path without a leading slash relative to the caller's own
+//! domain. libxenvchan itself accepts at most 49 bytes.
 
 use alloc::string::String;
 use core::fmt::{self, Write};
@@ -11,16 +11,16 @@ use drivers::Error as SystemError;
 
 use crate::Error;
 
-/// The node of the page's reference, and that of the port, which is written last.
+/// The node with the page's grant reference, and the one with the port, which is written last.
 pub(crate) const RING_REF: &str = "ring-ref";
 pub(crate) const EVENT_CHANNEL: &str = "event-channel";
 
-/// A text that can fail to grow.
+/// A string whose growth may fail.
 #[derive(Debug, Default)]
 pub(crate) struct Text(String);
 
 impl Text {
-    /// What `words` say.
+    /// The text of `words`.
     ///
     /// # Errors
     /// ENOMEM.
@@ -30,7 +30,7 @@ impl Text {
         Ok(text)
     }
 
-    /// Adds what `words` say.
+    /// Appends the text of `words`.
     ///
     /// # Errors
     /// ENOMEM.
@@ -54,7 +54,7 @@ impl Write for Text {
     }
 }
 
-/// A number of 32 bits as a node has it, in decimal digits and not 0; `None` for anything else.
+/// A 32-bit number in decimal digits, not 0, as nodes have it; `None` for anything else.
 pub(crate) fn number(value: &[u8]) -> Option<u32> {
     let digits = value.iter().all(u8::is_ascii_digit);
     str::from_utf8(value).ok().filter(|_| digits)?.parse().ok().filter(|number| *number != 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The end of a ring that reads. Each step bears the name of its label in `vchan.tla`, where it
-//! begins with `recv_`; `ReceiverRead` there is [`Receiver::data`] and what is done with the data.
+//! The reading end of a ring. Each step is named after its label in `vchan.tla`, without the prefix
+//! `recv_`; `ReceiverRead` there is [`Receiver::data`] and the use of that data.
 
 use drivers::shared::SharedBits;
 use embedded_io_async::{ErrorType, Read};
@@ -10,12 +10,12 @@ use crate::link::{Link, Ring};
 use crate::views::Peeked;
 use crate::{Bell, Error};
 
-/// What is written over secrets.
+/// Written over secrets.
 static ZEROS: [u8; 256] = [0; 256];
 
 /// The reading half of a stream.
 ///
-/// A future that is dropped has taken nothing: bytes are moved after the last wait.
+/// Dropping a future loses nothing: bytes are moved only after the last wait.
 #[derive(Debug)]
 pub struct Receiver<'a, P, B> {
     link: &'a Link<P, B>,
@@ -27,13 +27,13 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         Self { link, ring }
     }
 
-    /// How many bytes the ring has.
+    /// The ring's size in bytes.
     pub fn capacity(&self) -> usize {
         self.ring.size as usize
     }
 
-    /// Reads what is there, as much as fits, waiting for at least one byte; how many. 0 once the
-    /// peer has closed its end or is gone, and all that it had written was read.
+    /// Waits for at least one byte, reads as many as fit, and returns how many. 0 once the peer has
+    /// closed its end or is gone, and everything it had written has been read.
     ///
     /// # Errors
     /// [`Error::PeerViolation`].
@@ -45,10 +45,10 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         self.read_some(bytes, have)
     }
 
-    /// Reads what is there now, as much as fits; how many bytes, which may be none.
+    /// Reads what is there now, as much as fits, and returns how many bytes, possibly none.
     ///
     /// # Errors
-    /// As [`Receiver::read`]. [`Error::Closed`] for a peer that is gone, once all was read.
+    /// As [`Receiver::read`]. [`Error::Closed`] if the peer is gone and everything has been read.
     pub fn try_read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         let mut have = self.reading()?;
         if have == 0 && !self.link.is_peer_live()? {
@@ -64,7 +64,7 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
     ///
     /// # Errors
     /// As [`Receiver::read`]; [`Error::Closed`] if the peer is gone and fewer bytes are left, which
-    /// stay to be read; [`Error::TooLong`] for more than the ring has.
+    /// stay in the ring; [`Error::TooLong`] for more bytes than the ring has.
     pub async fn recv(&mut self, packet: &mut [u8]) -> Result<(), Error> {
         let len = u32::try_from(packet.len()).map_err(|_| Error::TooLong)?;
         if len > self.ring.size {
@@ -80,11 +80,12 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         self.read_some(packet, have).map(drop)
     }
 
-    /// Waits until there are at least `least` bytes, or one if that is 0, and gives all that are
-    /// there: fewer, or none, only once the peer is gone. They stay until they are consumed.
+    /// Waits until there are at least `least` bytes (or one, if that is 0), and returns a view of
+    /// all that are there: fewer, or none, only once the peer is gone. They stay in the ring until
+    /// consumed.
     ///
     /// # Errors
-    /// As [`Receiver::read`]; [`Error::TooLong`] for more than the ring has.
+    /// As [`Receiver::read`]; [`Error::TooLong`] for more bytes than the ring has.
     pub async fn peek(&mut self, least: usize) -> Result<Peeked<'_, 'a, P, B>, Error> {
         let least = u32::try_from(least.max(1)).map_err(|_| Error::TooLong)?;
         if least > self.ring.size {
@@ -94,20 +95,21 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         Ok(Peeked::new(self, have))
     }
 
-    /// Overwrites the ring with zeros, whatever is in it: what was read and what was not. For the
-    /// end of a channel that carried secrets.
+    /// Overwrites the whole ring with zeros, both what was read and what was not. For the end of a
+    /// channel that carried secrets.
     ///
     /// # Errors
-    /// EACCES at a client whose ring has pages of its own: it maps them to be read.
+    /// EACCES at a client whose ring has its own pages, which it maps read-only.
     pub fn wipe(&mut self) -> Result<(), Error> {
         self.zero(self.ring.size)
     }
 
-    /// Waits until `len` bytes are there; how many are. Fewer only from a peer that is gone.
+    /// Waits until `len` bytes are there, and returns how many are. Fewer only if the peer is gone.
     async fn data(&mut self, len: u32) -> Result<u32, Error> {
         self.ring.turn.give_way().await;
         loop {
-            // An event that comes after this wakes us: it may be about what comes after the looks.
+            // An event after this point wakes us: it may announce what comes after the checks
+            // below.
             let mark = self.link.bell.delivered();
             let have = self.reading()?;
             if have >= len {
@@ -125,22 +127,22 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         }
     }
 
-    /// `recv_reading`: how much is there.
+    /// `recv_reading`: reads how much is there.
     fn reading(&self) -> Result<u32, Error> {
         self.link.used(self.ring)
     }
 
-    /// `recv_got_len`, where there is too little: asks to be told of more.
+    /// `recv_got_len`, if there is too little: requests an event for more.
     fn got_len(&self) -> Result<(), Error> {
         self.link.ask(NOTIFY_WRITE)
     }
 
-    /// `recv_recheck_len`: a peer that has written before our request was there does not ring.
+    /// `recv_recheck_len`: a peer that wrote before our request was visible sends no event.
     fn recheck_len(&self) -> Result<u32, Error> {
         self.link.used(self.ring)
     }
 
-    /// `recv_final_check`: what the peer wrote right before it closed, after our last look.
+    /// `recv_final_check`: catches what the peer wrote right before closing, after our last check.
     fn final_check(&self) -> Result<u32, Error> {
         self.link.used(self.ring)
     }
@@ -150,7 +152,7 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         self.link.wait(mark).await;
     }
 
-    /// Reads what fits of `have` bytes.
+    /// Reads as many of `have` bytes as fit.
     fn read_some(&mut self, bytes: &mut [u8], have: u32) -> Result<usize, Error> {
         let len = bytes.len().min(have as usize);
         let bytes = bytes.get_mut(..len).unwrap_or_default();
@@ -161,7 +163,7 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         Ok(len)
     }
 
-    /// Copies bytes from the place so far behind our index.
+    /// Copies bytes, starting `skip` bytes after our index.
     pub(crate) fn get(&self, skip: u32, bytes: &mut [u8]) -> Result<(), Error> {
         let (at, ahead) = self.ring.place(skip, bytes.len());
         let (first, second) = bytes.split_at_mut_checked(ahead).unwrap_or_default();
@@ -172,7 +174,7 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         Ok(())
     }
 
-    /// Overwrites so many bytes from our index on with zeros.
+    /// Overwrites `len` bytes from our index on with zeros.
     pub(crate) fn zero(&self, len: u32) -> Result<(), Error> {
         let mut done = 0;
         while done < len {
@@ -184,7 +186,7 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
         Ok(())
     }
 
-    /// `recv_read_data`: the room is given back.
+    /// `recv_read_data`: frees the room.
     pub(crate) fn read_data(&mut self, len: u32) -> Result<(), Error> {
         self.link.publish(self.ring, len)?;
         self.check_notify_read()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The end of a ring that writes. Each step bears the name of its label in `vchan.tla`, where it
-//! begins with `sender_`; `SenderWrite` there is [`Sender::room`] and what is done with the room.
+//! The writing end of a ring. Each step is named after its label in `vchan.tla`, without the prefix
+//! `sender_`; `SenderWrite` there is [`Sender::room`] and the use of that room.
 
 use drivers::shared::SharedBits;
 use embedded_io_async::{ErrorType, Write};
@@ -12,7 +12,7 @@ use crate::{Bell, Error};
 
 /// The writing half of a stream.
 ///
-/// A future that is dropped has written nothing: bytes are moved after the last wait.
+/// Dropping a future writes nothing: bytes are moved only after the last wait.
 #[derive(Debug)]
 pub struct Sender<'a, P, B> {
     link: &'a Link<P, B>,
@@ -24,13 +24,13 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         Self { link, ring }
     }
 
-    /// How many bytes the ring has.
+    /// The ring's size in bytes.
     pub fn capacity(&self) -> usize {
         self.ring.size as usize
     }
 
-    /// Writes as much of `bytes` as there is room for, at least one byte, waiting for that; how
-    /// many. It's the peer's to see then.
+    /// Waits for room for at least one byte, writes as much of `bytes` as fits, and returns how
+    /// many. The peer can see them at once.
     ///
     /// # Errors
     /// [`Error::Closed`] once the peer has closed its end or is gone; [`Error::PeerViolation`].
@@ -42,7 +42,8 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         self.write_some(bytes, free)
     }
 
-    /// Writes as much of `bytes` as there is room for now; how many bytes, which may be none.
+    /// Writes as much of `bytes` as there is room for now, and returns how many bytes, possibly
+    /// none.
     ///
     /// # Errors
     /// As [`Sender::write`].
@@ -52,11 +53,11 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         self.write_some(bytes, free)
     }
 
-    /// Writes all of `packet` at once, waiting until there is room for it: a peer sees all of it
-    /// or nothing.
+    /// Waits for room for all of `packet` and writes it at once: the peer sees all of it or
+    /// nothing.
     ///
     /// # Errors
-    /// As [`Sender::write`]; [`Error::TooLong`] for one that is longer than the ring.
+    /// As [`Sender::write`]; [`Error::TooLong`] if it is longer than the ring.
     pub async fn send(&mut self, packet: &[u8]) -> Result<(), Error> {
         let len = u32::try_from(packet.len()).map_err(|_| Error::TooLong)?;
         if len > self.ring.size {
@@ -69,8 +70,8 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         self.write_some(packet, free).map(drop)
     }
 
-    /// Waits until there is room for at least `least` bytes, or for one if that is 0, and gives
-    /// all the room there is. What is written there is the peer's to see once it is committed.
+    /// Waits until there is room for at least `least` bytes (or one, if that is 0), and returns a
+    /// view of all the room there is. The peer sees what is written there once it is committed.
     ///
     /// # Errors
     /// As [`Sender::send`].
@@ -83,10 +84,10 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         Ok(Reserved::new(self, free))
     }
 
-    /// Waits until all that was written has been taken.
+    /// Waits until the peer has read everything that was written.
     ///
     /// # Errors
-    /// [`Error::Closed`] if the peer is gone and has not taken it.
+    /// [`Error::Closed`] if the peer is gone and has not read it.
     pub(crate) async fn taken(&mut self) -> Result<(), Error> {
         loop {
             let mark = self.link.bell.delivered();
@@ -98,18 +99,19 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
                 return Ok(());
             }
             if !self.link.is_peer_live()? {
-                // It may have taken the rest right before it closed.
+                // It may have read the rest right before closing.
                 return if self.free()? == self.ring.size { Ok(()) } else { Err(Error::Closed) };
             }
             self.blocked(mark).await;
         }
     }
 
-    /// Waits until `len` bytes are free; how many are.
+    /// Waits until `len` bytes are free, and returns how many are.
     async fn room(&mut self, len: u32) -> Result<u32, Error> {
         self.ring.turn.give_way().await;
         loop {
-            // An event that comes after this wakes us: it may be about what comes after the looks.
+            // An event after this point wakes us: it may announce what comes after the checks
+            // below.
             let mark = self.link.bell.delivered();
             self.check_recv_live()?;
             let free = self.write_len()?;
@@ -125,12 +127,12 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         }
     }
 
-    /// `sender_ready` before the first look, `sender_check_recv_live` before others.
+    /// `sender_ready` the first time, `sender_check_recv_live` later.
     fn check_recv_live(&self) -> Result<(), Error> {
         if self.link.is_peer_live()? { Ok(()) } else { Err(Error::Closed) }
     }
 
-    /// `sender_write`: how much is free.
+    /// `sender_write`: reads how much is free.
     fn write_len(&self) -> Result<u32, Error> {
         self.free()
     }
@@ -140,7 +142,7 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         self.link.ask(NOTIFY_READ)
     }
 
-    /// `sender_recheck_len`: a peer that has read before our request was there does not ring.
+    /// `sender_recheck_len`: a peer that read before our request was visible sends no event.
     fn recheck_len(&self) -> Result<u32, Error> {
         self.free()
     }
@@ -154,7 +156,7 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         Ok(self.ring.size - self.link.used(self.ring)?)
     }
 
-    /// Writes what fits into `free` bytes.
+    /// Writes as much as fits into `free` bytes.
     fn write_some(&mut self, bytes: &[u8], free: u32) -> Result<usize, Error> {
         let bytes = bytes.get(..free as usize).unwrap_or(bytes);
         if bytes.is_empty() {
@@ -165,7 +167,7 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         Ok(bytes.len())
     }
 
-    /// Copies bytes to the place so far behind our index.
+    /// Copies bytes into the ring, starting `skip` bytes after our index.
     pub(crate) fn put(&self, skip: u32, bytes: &[u8]) -> Result<(), Error> {
         let (at, ahead) = self.ring.place(skip, bytes.len());
         let (first, second) = bytes.split_at_checked(ahead).unwrap_or((bytes, &[]));
@@ -176,7 +178,7 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         Ok(())
     }
 
-    /// `sender_write_data`: the bytes become the peer's to see.
+    /// `sender_write_data`: makes the bytes visible to the peer.
     pub(crate) fn write_data(&mut self, len: u32) -> Result<(), Error> {
         self.link.publish(self.ring, len)?;
         self.check_notify_data()
@@ -202,7 +204,7 @@ impl<P: SharedBits, B: Bell> Write for Sender<'_, P, B> {
         Sender::write(self, bytes).await
     }
 
-    /// What was written is the peer's to see already.
+    /// The peer can already see everything that was written.
     async fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The end that shares the pages and says where they are.
+//! The end that shares the pages and publishes them.
 //!
-//! Each client gets pages and a port of its own: what one leaves behind is none of the next one's.
-//! The node of the port is written last and removed first, so that a client who finds it finds
-//! what belongs to it.
+//! Each client gets its own pages and port, so nothing that one leaves behind reaches the next. The
+//! port's node is written last and removed first, so a client that finds it also finds the page
+//! that belongs to it.
 
 use drivers::{DomId, Error as SystemError};
 
@@ -16,31 +16,31 @@ use crate::link::{Link, Side};
 use crate::path::{EVENT_CHANNEL, RING_REF, Text};
 use crate::{Bell, Error, Host, Sizes, Stream, StreamOn};
 
-/// Serves one peer at one path, one client after the other. Dropping it removes the path; streams
-/// that were accepted stay.
+/// Serves one peer at one path, one client after the other. Dropping it removes the path; accepted
+/// streams stay open.
 #[derive(Debug)]
 pub struct Server<H: Host> {
     host: H,
     peer: DomId,
     sizes: Sizes,
     path: Text,
-    /// Where the next client connects, once that is published.
+    /// What the next client connects to, once published.
     offer: Option<Offer<H>>,
-    /// The path's own node, once it's published.
+    /// The path's own node, once published.
     base: Option<H::Node>,
 }
 
-/// Pages and a port that nobody uses yet.
+/// Pages and a port that no client uses yet.
 #[derive(Debug)]
 struct Offer<H: Host> {
-    /// The port's node goes first.
+    /// The port's node is dropped first.
     nodes: [Option<H::Node>; 2],
     link: Link<H::Pages, H::Bell>,
 }
 
 impl<H: Host> Server<H> {
-    /// A channel for `peer` at `path`, which is published by [`Server::accept`]. A path without a
-    /// leading slash is relative to our own domain's. One path has one server.
+    /// A server for `peer` at `path`, which [`Server::accept`] publishes. A path without a leading
+    /// slash is relative to our own domain's. Use only one server per path.
     ///
     /// # Errors
     /// ENOMEM.
@@ -49,14 +49,14 @@ impl<H: Host> Server<H> {
         Ok(Self { host, peer, sizes, path, offer: None, base: None })
     }
 
-    /// Publishes the channel, unless it is, and waits for the next client. While nobody waits, the
-    /// path offers what was published, up to the first client.
+    /// Publishes the channel, unless it already is, and waits for the next client. While nobody
+    /// waits here, a published offer stays valid for one client.
     ///
-    /// A future that is dropped leaves it as it is.
+    /// Dropping the future leaves the offer published.
     ///
     /// # Errors
-    /// E2BIG or EINVAL for a path that is none or too long; ENOSPC, ENOMEM; xenstore's.
-    /// [`Error::PeerViolation`] for a client that is none, which is forgotten.
+    /// E2BIG or EINVAL for a path that is too long or invalid; ENOSPC, ENOMEM; xenstore's.
+    /// [`Error::PeerViolation`] for a client that breaks the protocol; it is dropped.
     pub async fn accept(&mut self) -> Result<StreamOn<H>, Error> {
         if self.offer.is_none() {
             let offer = Offer { nodes: [None, None], link: self.prepare()? };
@@ -65,7 +65,7 @@ impl<H: Host> Server<H> {
         let offer = self.offer.as_mut().ok_or(SystemError::NO_MEMORY)?;
         let Offer { nodes: [event_channel, ring_ref], link } = offer;
         let reference = H::references(&link.page).next().ok_or(SystemError::NO_MEMORY)?;
-        // In this order, and each only once.
+        // In this order, each only once.
         for (node, name, number) in [
             (&mut self.base, "", 0),
             (ring_ref, RING_REF, reference.0),
@@ -91,17 +91,17 @@ impl<H: Host> Server<H> {
         };
         let Offer { nodes, link } = self.offer.take().ok_or(SystemError::NO_MEMORY)?;
         drop(nodes);
-        // One that has closed already may have left something to read.
+        // A client that has already closed may have left something to read.
         if state > CONNECTED {
             return Err(Error::PeerViolation("a client that is neither there nor gone"));
         }
         Ok(Stream::new(link, self.sizes, 0, 0))
     }
 
-    /// Pages and a port, set up as the protocol wants it.
+    /// Pages and a port, set up as the protocol requires.
     fn prepare(&self) -> Result<Link<H::Pages, H::Bell>, Error> {
         let bell = self.host.offer(self.peer)?;
-        // Whatever fails from here on, one value is let go of.
+        // Whatever fails from here on, dropping this one value releases everything.
         let mut link = Link::new(Side::Server, self.host.grant(self.peer, 1)?, bell);
         let (left, right) = (self.sizes.left().pages(), self.sizes.right().pages());
         let mut at = GRANTS;

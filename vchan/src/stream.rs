@@ -11,14 +11,13 @@ use embedded_io_async::{ErrorType, Read, Write};
 use crate::link::{Link, Ring};
 use crate::{Bell, Error, Receiver, Sender, Sizes};
 
-/// How long a closing side waits for its data to be taken: 10 s.
+/// How long a closing side waits for its data to be read: 10 s.
 const LINGER_NS: u64 = 10_000_000_000;
 
-/// An open channel. It owns its pages and its port, and is nobody else's: it can be moved into a
-/// task of its own.
+/// An open channel. It owns its pages and its port, so it can be moved into a task.
 ///
-/// Dropping it closes it at once. The peer can still read what was written, if it looks once more
-/// as ours does; [`Stream::close`] waits for that.
+/// Dropping it closes it at once. The peer can still read what was written, if it checks the ring
+/// once more, as our [`Receiver`] does; [`Stream::close`] waits for that.
 #[derive(Debug)]
 pub struct Stream<P, B> {
     link: Link<P, B>,
@@ -27,15 +26,14 @@ pub struct Stream<P, B> {
 }
 
 impl<P: SharedBits, B: Bell> Stream<P, B> {
-    /// A stream over rings that begin at these indices of ours, which the peer has seen or will:
-    /// how much was written and read before.
+    /// A stream over rings whose indices, on our side, start at `written` and `read`.
     pub(crate) fn new(link: Link<P, B>, sizes: Sizes, written: u32, read: u32) -> Self {
         let (out, into) =
             (Ring::out(link.side, sizes, written), Ring::into(link.side, sizes, read));
         Self { link, out, into }
     }
 
-    /// Whether what the peer's indices say can be.
+    /// Checks that the peer's indices are possible.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.link.used(&self.out)?;
         self.link.used(&self.into).map(drop)
@@ -45,18 +43,18 @@ impl<P: SharedBits, B: Bell> Stream<P, B> {
         &self.link
     }
 
-    /// The two halves, which can be used at the same time.
+    /// The two halves, for concurrent use.
     pub fn split(&mut self) -> (Receiver<'_, P, B>, Sender<'_, P, B>) {
         let Self { link, out, into } = self;
         (Receiver::new(link, into), Sender::new(link, out))
     }
 
-    /// The half that reads.
+    /// The reading half.
     pub fn receiver(&mut self) -> Receiver<'_, P, B> {
         self.split().0
     }
 
-    /// The half that writes.
+    /// The writing half.
     pub fn sender(&mut self) -> Sender<'_, P, B> {
         self.split().1
     }
@@ -101,8 +99,8 @@ impl<P: SharedBits, B: Bell> Stream<P, B> {
         self.sender().send(packet).await
     }
 
-    /// Whether the peer has its end open, as far as is known. There may be data to read of one
-    /// that hasn't.
+    /// Whether the peer's end is open, as far as known. Even if it isn't, there may be data left to
+    /// read.
     ///
     /// # Errors
     /// Those of the pages.
@@ -110,15 +108,16 @@ impl<P: SharedBits, B: Bell> Stream<P, B> {
         self.link.is_peer_live()
     }
 
-    /// Events that were sent to the peer through it so far.
+    /// Number of events sent to the peer so far.
     pub fn events_sent(&self) -> u64 {
         self.link.rung()
     }
 
-    /// Closes the channel once the peer has taken what was written, or after 10 s.
+    /// Closes the channel once the peer has read what was written, or after 10 s.
     ///
     /// # Errors
-    /// The peer has not taken all: [`Error::Closed`] if it's gone, ETIMEDOUT if it's there.
+    /// If the peer has not read everything: [`Error::Closed`] if it is gone, ETIMEDOUT if it is
+    /// there.
     pub async fn close(mut self) -> Result<(), Error> {
         let due = self.link.bell.now().saturating_add(LINGER_NS);
         let Self { link, out, .. } = &mut self;
@@ -149,7 +148,7 @@ impl<P: SharedBits, B: Bell> Write for Stream<P, B> {
         Stream::write(self, bytes).await
     }
 
-    /// What was written is the peer's to see already.
+    /// The peer can already see everything that was written.
     async fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }

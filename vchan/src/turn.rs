@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Turns: a task whose peer is always ahead never has to wait, and would keep the other tasks of
-//! its executor from running. So it lets them after each ring's worth of bytes.
+//! Fairness: a task whose peer always keeps up never has to wait, and would starve the executor's
+//! other tasks. So it yields after each ring's worth of bytes.
 
 use embassy_futures::yield_now;
 
-/// What was moved since other tasks had their turn.
+/// Bytes moved since the last yield.
 #[derive(Debug)]
 pub(crate) struct Turn {
     moved: u32,
@@ -12,17 +12,17 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// A turn that ends after `most` bytes.
+    /// Yields after `most` bytes.
     pub(crate) fn new(most: u32) -> Self {
         Self { moved: 0, most }
     }
 
-    /// Counts what was moved.
+    /// Counts bytes that were moved.
     pub(crate) fn count(&mut self, moved: u32) {
         self.moved = self.moved.saturating_add(moved);
     }
 
-    /// Lets other tasks run if the turn is over.
+    /// Yields if enough was moved.
     pub(crate) async fn give_way(&mut self) {
         if self.moved >= self.most {
             self.moved = 0;
