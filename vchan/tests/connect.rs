@@ -155,7 +155,7 @@ fn a_client_that_came_wrote_and_left_before_anybody_looked_is_read() {
     let connects = async {
         let mut stream = client(&pair.bob).await.connect().await.unwrap();
         stream.write_all(b"and leave").await.unwrap();
-        // Without waiting for it to be taken.
+        // Without waiting until it is read.
         drop(stream);
     };
     pair.world.run([Task::new(&pair.alice.events, serves), Task::new(&pair.bob.events, connects)]);
@@ -232,7 +232,8 @@ fn the_page_and_the_nodes_are_as_libxenvchan_has_them() {
         let page = pair.bob.map::<drivers::gntdev::ReadOnly>(&[claim]);
         let mut bytes = [0; 40];
         page.read(0, &mut bytes).unwrap();
-        // All indices are 0; orders; the client is awaited, the server is there and to be told.
+        // All indices are 0; the orders; the client is awaited, the server is there and requests
+        // events.
         assert_eq!(
             bytes[..24],
             [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 0, 13, 0, 2, 1, 1, 0]

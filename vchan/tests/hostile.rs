@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A hostile peer ends its own channel and nothing else: one error, nothing left, nobody
+//! A hostile peer ends its own channel and nothing else: one error, nothing left behind, nobody
 //! waiting for ever.
 
 mod common;
@@ -15,7 +15,7 @@ use embassy_futures::select::select;
 use fake_xen::{Config, Pair, Task};
 use vchan::{Client, Error, Server, Sizes};
 
-/// A stream of numbers that look random.
+/// A stream of pseudo-random numbers.
 struct Random(u64);
 
 impl Random {
@@ -48,7 +48,7 @@ fn an_index_that_cannot_be_is_a_violation_for_ever_and_the_other_channels_are_se
     for nonsense in [2049, 1 << 31, u32::MAX] {
         let pair = Pair::new();
         let (mut alice, rogue) = rogue(&pair, small());
-        // What Alice reads, and how much Bob has read of hers.
+        // The index of what Alice reads, and of how much Bob has read from her.
         for (index, at) in [("prod", 4), ("cons", 8)] {
             rogue.page.store_u32(at, nonsense).unwrap();
             let run = async {
@@ -83,7 +83,7 @@ fn a_peer_that_writes_at_random_does_no_harm_beyond_its_channel() {
         let harm = async {
             for round in 0..rounds {
                 let (at, value) = (random.next() as usize % 6, random.next() as u32);
-                // Small numbers often: those are not refused at once.
+                // Small numbers often, since they are not refused at once.
                 let value = if value & 1 == 0 { value % 4096 } else { value };
                 match at {
                     5 => rogue.page.write(random.next() as usize % 4096, &[value as u8]).unwrap(),
@@ -100,7 +100,7 @@ fn a_peer_that_writes_at_random_does_no_harm_beyond_its_channel() {
             for _ in 0..rounds {
                 let patience = pause(&pair.alice, 100_000);
                 let uses = async {
-                    // Whatever comes: an answer, or a wait that others can end.
+                    // Any result will do, even a wait, as long as others can end it.
                     let _ = alice.read(&mut buffer).await;
                     let _ = alice.write(&bytes(500)).await;
                     let _ = alice.recv(&mut buffer[..40]).await;
@@ -151,7 +151,7 @@ fn a_peer_that_never_reads_costs_ten_seconds_at_the_end_and_no_memory() {
         assert_eq!(alice.close().await.unwrap_err().errno(), Errno::ETIMEDOUT);
     };
     pair.world.run([Task::new(&pair.alice.events, writes)]);
-    // What the peer maps stays parked until it lets go.
+    // Pages that the peer maps stay parked until it unmaps them.
     assert_eq!(pair.alice.gntalloc.parked(), 1);
     drop(rogue);
     assert_clean(&pair);
@@ -300,14 +300,14 @@ fn a_server_that_vanishes_at_any_moment_of_a_connect_leaves_nothing() {
         moments = moments.max(seen);
         match connected {
             Some(Ok(mut stream)) => {
-                // It was just connected: it ends as any other.
+                // It had just connected, so it ends like any other.
                 let reads = async { assert_eq!(stream.read(&mut [0]).await, Ok(0)) };
                 if moment < seen {
                     pair.world.run([Task::new(&bob.events, reads)]);
                 }
             }
             Some(Err(error)) => assert_ne!(error.errno(), Errno::EIO, "{error}"),
-            // It waits for a server that may come.
+            // It waits for a server that may yet come.
             None => {}
         }
         drop(server);
@@ -322,7 +322,7 @@ fn a_server_that_vanishes_at_any_moment_of_a_connect_leaves_nothing() {
 fn paths_and_memory_that_do_not_do_are_errors_that_leave_nothing() {
     let small_guest = Config { pages: 12, ..Config::default() };
     let pair = Pair::of(small_guest, Config::default());
-    // The path itself is not too long, but with the name of a node.
+    // The path itself is not too long, but it is with a node's name appended.
     let long = format!("data/{}", "x".repeat(2035));
     let run = async {
         for path in ["", long.as_str(), "a\0b"] {
@@ -331,7 +331,7 @@ fn paths_and_memory_that_do_not_do_are_errors_that_leave_nothing() {
             let errno = server.accept().await.unwrap_err().errno();
             assert!([Errno::EINVAL, Errno::E2BIG].contains(&errno), "{path:?} {errno}");
             if path.is_empty() {
-                // "/event-channel" is a path.
+                // "/event-channel" is a valid path.
                 continue;
             }
             let guest = pair.alice.services.clone();

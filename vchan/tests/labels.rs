@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A test for each label of `vchan.tla`: what the other end does between any two accesses of the
-//! step and around it, and what goes wrong without the step.
+//! A test for each label of `vchan.tla`: the other end acts between any two accesses of the step
+//! and around it, and the test fails without the step.
 //!
 //! Alice is the server and writes into the ring of 2,048 bytes, and Bob reads.
 
@@ -13,12 +13,12 @@ use vchan::Error;
 
 const ROOM: usize = 2048;
 
-/// Bits of the notify byte of the server's page: `cli_notify`, in which the server asks, and
-/// `srv_notify`, in which the client does.
+/// Bits of the notify bytes in the server's page: `cli_notify`, for the server's requests, and
+/// `srv_notify`, for the client's.
 const ASK_WRITE: u8 = 1;
 const ASK_READ: u8 = 2;
 
-/// The notify bytes of the page: what the server asks for, what the client asks for.
+/// The page's notify bytes: the server's requests, then the client's.
 fn asked(pair: &Pair) -> (u8, u8) {
     // Bob maps it once more.
     let mut gref = None;
@@ -30,15 +30,15 @@ fn asked(pair: &Pair) -> (u8, u8) {
     notify.into()
 }
 
-/// Whose moments are watched.
+/// The end whose moments are observed.
 #[derive(Clone, Copy, PartialEq)]
 enum Watched {
     Alice,
     Bob,
 }
 
-/// Runs one end's future; at each of its moments once, and at the latest when it waits, the other
-/// end acts, once. It must come to its end without anything else.
+/// Runs one end's future once per moment; in each run the other end acts once, at that moment, or
+/// at the latest when the future waits. The future must then finish without anything else.
 fn whenever<'p, F: Future<Output = ()>>(
     watched: Watched,
     scene: impl Fn(&'p Pair) -> (Stream, Stream),
@@ -74,7 +74,7 @@ fn whenever<'p, F: Future<Output = ()>>(
     }
 }
 
-/// A pair that lives as long as the test's process.
+/// A pair that lives as long as the test process.
 fn pair() -> &'static Pair {
     Box::leak(Box::new(Pair::new()))
 }
@@ -161,7 +161,7 @@ fn sender_check_notify_data_clears_the_request_and_sender_notify_data_is_one_eve
 
 #[test]
 fn sender_blocked_ends_with_room() {
-    // One byte of it, at whatever moment.
+    // One byte of it, at any moment.
     let writes = |mut alice: Stream| async move { alice.write_all(b"x").await.unwrap() };
     whenever(Watched::Alice, full, pair, writes, |bob| {
         assert_eq!(taken(bob.as_mut().unwrap(), 1), bytes(1));
@@ -192,7 +192,7 @@ fn recv_reading_shows_no_bytes_that_are_not_there() {
 fn recv_got_len_asks_only_if_there_is_nothing() {
     let pair = Pair::new();
     let (mut alice, mut bob) = open(&pair);
-    // Clears the request that both begin with.
+    // Clears the request that both start with.
     assert_eq!(alice.sender().try_write(&bytes(10)), Ok(10));
     // The C library would ask here, since its buffer is not full.
     assert!(!is_waiting(bob.read(&mut [0; 100])));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The heap: messages ask it for nothing, and whatever request of a connect is refused, it's an
-//! error that leaves nothing.
+//! Heap use: messages don't allocate, and any refused allocation during a connect is an error that
+//! leaves nothing behind.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn a_message_takes_no_memory() {
     let (mut alice, mut bob) = ends(&pair, small());
     let (sent, mut got) = (bytes(500), [0; 500]);
     let mut round = || {
-        // Who waits is kept where the port is; the fake's own timers are not counted.
+        // Waiters are stored with the port; FakeXen's own timers are not counted.
         assert!(is_waiting(bob.read(&mut got)));
         assert!(!is_waiting(alice.write_all(&sent)));
         pair.bob.events.dispatch();

@@ -16,7 +16,7 @@ async fn pause(guest: &Guest, ns: u64) {
     guest.system.sleep_until(guest.system.now() + ns).await;
 }
 
-/// Serves so many clients, one after the other: each gets back what it sends, and by whom it came.
+/// Serves `clients` clients, one after the other: each gets back what it sends, and its domid.
 async fn echo(guest: &Guest, clients: usize) {
     let mut listener = listen(guest, "echo").unwrap();
     for _ in 0..clients {

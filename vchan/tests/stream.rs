@@ -13,7 +13,7 @@ use embedded_io_async::{BufRead, Read, Write};
 use fake_xen::{Pair, Task};
 use vchan::{Buffered, Client, Error, Server, Sizes};
 
-/// Writes so many bytes and reads as many at once, in such pieces.
+/// Concurrently writes and reads `total` bytes, in pieces of these sizes.
 async fn both_halves(stream: &mut Stream, total: usize, write: usize, read: usize) {
     let (mut receiver, mut sender) = stream.split();
     let writing = async {
@@ -32,7 +32,7 @@ async fn both_halves(stream: &mut Stream, total: usize, write: usize, read: usiz
     join(writing, reading).await;
 }
 
-/// Sends so many bytes from Alice to Bob and back.
+/// Sends `total` bytes from Alice to Bob and back.
 fn both_ways(sizes: Sizes, total: usize, write: usize, read: usize) {
     let pair = Pair::new();
     let (mut alice, mut bob) = ends(&pair, sizes);
@@ -62,7 +62,7 @@ fn a_server_wipes_what_it_has_read_and_in_the_end_all_of_its_ring() {
     let pair = Pair::new();
     let (mut alice, mut bob) = ends(&pair, small());
     let run = async {
-        // The next bytes go around the ring's end.
+        // The next bytes wrap around the ring's end.
         for _ in 0..3 {
             bob.write_all(&bytes(300)).await.unwrap();
             alice.recv(&mut [0; 300]).await.unwrap();
@@ -179,7 +179,7 @@ fn views_put_and_take_bytes_where_they_are() {
             seen.read(0, &mut first).unwrap();
             assert_eq!((first, &second[..]), ([round; 500], &bytes(300)[..]));
             assert_eq!(seen.read(700, &mut [0; 101]).unwrap_err().errno(), Errno::EINVAL);
-            // What is looked at stays.
+            // Peeking removes nothing.
             let seen = receiver.peek(1).await.unwrap();
             seen.consume(800).unwrap();
         }
@@ -212,7 +212,7 @@ fn a_packet_is_whole_or_not_there() {
             assert_eq!(packet, bytes(n * 10));
         }
         assert_eq!(bob.recv(&mut [0; 2049]).await, Err(Error::TooLong));
-        // Fewer than asked, and no more will come: they can be read.
+        // Fewer than requested, and no more will come; they can still be read.
         assert_eq!(bob.recv(&mut [0; 5]).await, Err(Error::Closed));
         let mut rest = [0; 5];
         assert_eq!(bob.read(&mut rest).await, Ok(4));
@@ -227,7 +227,7 @@ fn a_future_that_is_dropped_loses_no_byte() {
     let (mut alice, mut bob) = ends(&pair, small());
     let (mut sent, mut got) = (0, 0);
     let mut buffer = [0; 700];
-    // Both are given up whenever they would wait.
+    // Both are dropped whenever they would wait.
     for round in 0..5000 {
         let piece: Vec<u8> = (sent..sent + 1 + round % 900).map(byte).collect();
         if let core::task::Poll::Ready(len) = poll_once(pin!(alice.write(&piece))) {
@@ -297,7 +297,7 @@ fn writes_of_a_ring_or_more_are_two_events_for_each_ring() {
 fn nobody_is_rung_who_does_not_wait() {
     let pair = Pair::new();
     let (mut alice, mut bob) = ends(&pair, small());
-    // Both begin with a request.
+    // Both start with a request.
     assert_eq!(alice.sender().try_write(b"x"), Ok(1));
     let before = sent(&pair.alice) + sent(&pair.bob);
     for _ in 0..100 {
@@ -399,7 +399,7 @@ fn a_destroyed_peer_is_the_end_within_a_second_after_what_it_had_written() {
             assert_eq!(lives.read(&mut [0; 100]).await, Ok(0));
             at = pair.world.now();
             assert_eq!(lives.write(b"x").await, Err(Error::Closed));
-            // It stays so.
+            // And it stays that way.
             assert_eq!(lives.read(&mut [0; 100]).await, Ok(0));
         };
         let mut died = 0;

@@ -16,11 +16,11 @@ pub type Stream = GuestStream<FakeXen>;
 /// One second of the guests' clock, in nanoseconds.
 pub const SECOND: u64 = 1_000_000_000;
 
-/// The path of the server, and how the client sees it.
+/// The server's path, in its own view and in the client's.
 pub const PATH: &str = "data/c";
 pub const SEEN: &str = "/local/domain/1/data/c";
 
-/// Alice's end, who is the server, and Bob's.
+/// Alice's end (the server) and Bob's.
 pub fn ends(pair: &Pair, sizes: Sizes) -> (Stream, Stream) {
     let (mut alice, mut bob) = (None, None);
     let serve = async {
@@ -41,7 +41,7 @@ pub fn small() -> Sizes {
     Sizes::new(1024, 1024).unwrap()
 }
 
-/// Byte `n` of a stream in which no two places near each other look alike.
+/// Byte `n` of a stream in which nearby places differ.
 pub fn byte(n: usize) -> u8 {
     (n.wrapping_mul(0x9E37_79B9) >> 13) as u8
 }
@@ -50,34 +50,34 @@ pub fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(byte).collect()
 }
 
-/// Fills the ring of this end's.
+/// Fills this end's ring.
 pub fn fill(stream: &mut Stream) -> usize {
     let all = bytes(stream.sender().capacity());
     stream.sender().try_write(&all).unwrap()
 }
 
-/// Events that a guest has sent.
+/// Number of events that a guest has sent.
 pub fn sent(guest: &Guest) -> u64 {
     guest.system.counters().calls(Call::EvtchnSend)
 }
 
-/// Waits so long.
+/// Waits for `ns` nanoseconds.
 pub async fn pause(guest: &Guest, ns: u64) {
     guest.system.sleep_until(guest.system.now() + ns).await;
 }
 
-/// Xenstore does what it was asked to without an answer being awaited.
+/// Lets xenstore process requests whose answers nobody awaits.
 pub fn settle(world: &World, guest: &Guest) {
     world.run([Task::new(&guest.events, async { pause(guest, 1000).await })]);
 }
 
-/// A peer of Alice's that can do what no honest one does: it maps the shared page itself.
+/// A peer of Alice's that can misbehave: it maps the shared page itself.
 pub struct Rogue {
     pub page: Mapping<FakeXen, ReadWrite>,
     pub port: drivers::events::Port<FakeXen>,
 }
 
-/// Alice's server meets it.
+/// Connects it to Alice's server.
 pub fn rogue(pair: &Pair, sizes: Sizes) -> (Stream, Rogue) {
     let (mut alice, mut rogue) = (None, None);
     let serve = async {
@@ -107,13 +107,13 @@ pub fn rogue(pair: &Pair, sizes: Sizes) -> (Stream, Rogue) {
     (alice.unwrap(), rogue.unwrap())
 }
 
-/// A server that can publish anything: its page and port, and the nodes that it has written.
+/// A server that can publish anything: its page, its port, and the nodes it has written.
 pub struct FalseServer {
     pub page: drivers::gntalloc::Export<FakeXen>,
     pub port: drivers::events::Port<FakeXen>,
 }
 
-/// Alice publishes a page that `write` has made, and Bob's client is polled once it has seen it.
+/// Alice publishes a page prepared by `write`, and Bob's client is polled until it has seen it.
 pub fn false_server(
     pair: &Pair,
     write: impl FnOnce(&FalseServer),
@@ -130,7 +130,7 @@ pub fn false_server(
     (server, connected)
 }
 
-/// Alice writes these nodes, and Bob connects to what they say.
+/// Alice writes these nodes, and Bob connects to them.
 pub fn publish_and_connect(pair: &Pair, gref: &str, port: &str) -> Result<(), Error> {
     let (alice, bob) = (&pair.alice, &pair.bob);
     let mut nodes = Vec::new();
@@ -157,7 +157,7 @@ pub fn publish_and_connect(pair: &Pair, gref: &str, port: &str) -> Result<(), Er
     connected.expect("a verdict")
 }
 
-/// Whether a future has to wait, and not only for others to have their turn.
+/// Whether a future has to wait, other than to yield.
 pub fn is_waiting<T>(future: impl Future<Output = T>) -> bool {
     let mut future = pin!(future);
     (0..2).all(|_| poll_once(future.as_mut()).is_pending())
