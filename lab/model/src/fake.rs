@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The calls on FakeXen: by three guests that come and go, or by one that grants to itself.
+//! Makes the calls on FakeXen: by three guests that come and go, or by one that grants to itself.
 
 use alloc::vec::Vec;
 
@@ -10,20 +10,20 @@ use crate::{Fault, LoopBack, Met, Op, Room, Stage};
 
 /// Guests that live at any time.
 const GUESTS: usize = 3;
-/// One frame each of grant entries and of mappings.
+/// One frame of grant entries and one maptrack frame.
 fn config() -> Config {
     Config { pages: 40, max_grant_frames: 1, max_maptrack_frames: 1, ..Config::default() }
 }
 
-/// What these leave, and the largest index space of all.
+/// The room that this configuration leaves, with the largest possible index space.
 fn room() -> Room {
     let translated = config().mode == Mode::Pvh;
     Room { memory: 40, entries: 504, mappings: 255, indices: 1 << 18, translated }
 }
 
-/// Carries out `ops` in a new world, by three guests that grant to each other.
+/// Carries out `ops` in a new world with three guests that grant to each other.
 ///
-/// The heap refuses nothing unless the program's allocator is [`fake_xen::heap::Heap`].
+/// The heap refuses requests only if [`fake_xen::heap::Heap`] is the program's allocator.
 ///
 /// # Panics
 /// If the services and the model differ.
@@ -31,7 +31,7 @@ pub fn run(ops: &[Op]) -> Met {
     crate::run(Three { world: World::new(), started: Vec::new() }, ops, |_| ())
 }
 
-/// The same by one guest in dom0's place that grants to itself, as on a real Xen.
+/// Like [`run`], with one guest in dom0's place that grants to itself, as on a real Xen.
 ///
 /// # Panics
 /// If the services and the model differ.
@@ -43,11 +43,11 @@ pub fn run_alone(ops: &[Op]) -> Met {
     met
 }
 
-/// Domains of one world, of which three live.
+/// One world's domains, three of which are alive.
 #[derive(Debug)]
 struct Three {
     world: World,
-    /// By domain number.
+    /// By domid.
     started: Vec<FakeXen>,
 }
 

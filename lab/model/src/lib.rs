@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A reference model of gntalloc and gntdev, and random calls that are compared with it after each.
+//! A reference model of gntalloc and gntdev, compared with the services after each of many random
+//! calls.
 //!
-//! The model says what the contract says, by the plainest means. The rig carries each call out on
-//! the services and on the model. Where that happens is a [`Stage`]: three guests on FakeXen, or
-//! one guest that grants to itself, on FakeXen and on a real Xen alike.
+//! The model states the contract in the simplest code. The rig carries out each call on the
+//! services and on the model. A [`Stage`] is where this happens: three guests on FakeXen, or one
+//! guest that grants to itself, on FakeXen or on a real Xen.
 //!
-//! A difference is a panic. It refuses to repair, to shrink or to judge: see [`run`].
+//! Any difference panics: see [`run`].
 //!
 //! ```
 //! // Two hundred calls that the number 7 draws, on three guests of a fake Xen.
@@ -16,10 +17,10 @@
 //!
 //! # Map
 //!
-//! * [`sequence`] draws calls, [`run`] makes and compares them, [`shrink`] finds the few that
-//!   matter of those that failed.
-//! * [`Stage`] is where they are made: `fake::run` has one, [`LoopBack`] is another.
-//! * `wild`, on FakeXen alone: bytes through Linux's faces, for the fuzzers.
+//! * [`sequence`] draws calls, [`run`] makes and compares them, [`shrink`] finds the few that cause
+//!   a failure.
+//! * [`Stage`] is where they are made: [`LoopBack`] is one, and `fake` has others.
+//! * `wild`, on FakeXen only, makes calls of the Linux APIs from arbitrary bytes, for the fuzzers.
 #![no_std]
 #![forbid(unsafe_code)]
 

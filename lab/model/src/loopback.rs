@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One guest that grants to itself and maps its own grants: what any Xen can be asked, without a
-//! second guest.
+//! One guest that grants to itself and maps its own grants, which works on any Xen without a second
+//! guest.
 //!
-//! Xen goes through the same checks as for a stranger, so statuses and states are the same ones.
+//! Xen makes the same checks as between two domains, so statuses and states are the same.
 
 use drivers::gntdev::Usage;
 use drivers::memory::Platform;
@@ -10,7 +10,7 @@ use drivers::{Call, Errno, Limits, Services};
 
 use crate::{Fault, Room, Stage};
 
-/// A guest that is there already, with nothing granted or mapped.
+/// A running guest with nothing granted or mapped.
 #[derive(Debug)]
 pub struct LoopBack<'a, X: Platform> {
     services: &'a Services<X>,
@@ -19,11 +19,11 @@ pub struct LoopBack<'a, X: Platform> {
 }
 
 impl<'a, X: Platform> LoopBack<'a, X> {
-    /// The largest index space to give to a handle, in grants: few enough that the page tables of
-    /// all can be made beforehand, and counted.
+    /// The largest index space of a handle, in grants: small enough to build the page tables of all
+    /// handles beforehand, and count them.
     pub const INDICES: u32 = 1024;
 
-    /// The guest and what it has room for. Its limits are changed.
+    /// Uses this guest, which has this much room. Changes the guest's limits.
     pub fn new(services: &'a Services<X>, room: Room) -> Self {
         Self { services, room, ports: services.events.open_ports() }
     }

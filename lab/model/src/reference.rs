@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The reference model: what the contract says, by the plainest means.
+//! The reference model: the contract in the simplest code.
 //!
-//! Lists and maps, searched from end to end; no handle of Xen's, no cache, no lazy anything but
-//! parked pages, which may come back at any call that could make use of them. What the services
-//! are free to choose (references, indices, addresses) the model is told, and checks.
+//! It searches plain lists and maps from end to end. It has no handles of Xen's, no cache and
+//! nothing lazy, except that a parked page may come back at any call that could use it. The rig
+//! tells the model what the services chose where they are free to (grefs, indices, addresses), and
+//! the model checks it.
 
-mod faults; // what Xen is made to refuse
+mod faults; // refusals injected into Xen
 mod granting; // gntalloc
 mod mapping; // gntdev
 mod stuck; // what Xen would not unmap
-mod typed; // exports, reservations and mappings that are values
+mod typed; // the typed API's exports, reservations and mappings
 mod xen; // what Xen answers
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,7 +23,7 @@ use self::stuck::Places;
 pub use self::xen::{Met, Why};
 use crate::stage::Room;
 
-/// Bytes of each page that the model keeps.
+/// The offsets of the bytes of each page that the model tracks.
 pub const CELLS: [usize; 4] = [0, 1, 2048, 4095];
 pub const PAGE: u64 = 4096;
 
@@ -30,11 +31,11 @@ pub type DomainId = usize;
 pub type Gref = u32;
 pub type FrameId = usize;
 
-/// How a call ended that was refused.
+/// The result of a refused call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub errno: Errno,
-    /// Xen's status and the reference.
+    /// Xen's status and the gref it's about.
     pub grant: Option<(i16, Gref)>,
 }
 
@@ -53,7 +54,7 @@ pub fn answer<T>(result: Result<T, Error>) -> Answer<T> {
     })
 }
 
-/// A granted page, at its granter's.
+/// A granted page, on the granter's side.
 #[derive(Clone, Debug)]
 pub struct Page {
     pub peer: u16,
@@ -68,7 +69,7 @@ pub struct Page {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
-    /// The byte to clear: in index space on gntdev, in the page on gntalloc.
+    /// The offset of the byte to clear: in index space for gntdev, in the page for gntalloc.
     pub byte: Option<u64>,
     pub event: bool,
 }
@@ -78,14 +79,14 @@ pub struct Notify {
 pub struct Slot {
     pub domid: u16,
     pub gref: Gref,
-    /// Which reservation it belongs to.
+    /// The reservation that it belongs to.
     pub ticket: usize,
     pub mapped: Option<Mapped>,
     pub stuck: Option<Stuck>,
 }
 
 impl Slot {
-    /// What is mapped there, accessible or not, and whether writable.
+    /// Returns the frame mapped there, accessible or not, and whether it's writable.
     pub fn live(&self) -> Option<(FrameId, bool)> {
         let mapped = self.mapped.map(|mapped| (mapped.frame, mapped.writable));
         mapped.or(self.stuck.map(|stuck| (stuck.frame, stuck.writable)))
@@ -97,7 +98,7 @@ impl Slot {
 pub struct Stuck {
     pub frame: FrameId,
     pub writable: bool,
-    /// Whether its reservation is gone, so that it's free once it's unmapped.
+    /// Whether its reservation is gone, so that its index becomes free with the unmap.
     pub orphan: bool,
 }
 
@@ -113,13 +114,13 @@ pub struct Mapped {
 #[derive(Clone, Debug)]
 pub struct Dev {
     pub closed: bool,
-    /// Its place among the devices of the service, until it's gone.
+    /// Its place among the service's devices, until it's gone.
     pub place: Option<usize>,
     pub limit: u64,
     /// By index, in pages.
     pub slots: BTreeMap<u64, Slot>,
     pub notifies: BTreeMap<usize, Notify>,
-    /// Indices that are stuck, in the order in which they are tried again.
+    /// Stuck indices, in the order of the retries.
     pub stuck: Vec<u64>,
 }
 
@@ -142,14 +143,14 @@ pub struct AllocFile {
 pub struct Domain {
     pub alive: bool,
     pub limit: usize,
-    /// Every page that is charged, by reference.
+    /// Every page that counts towards the limit, by gref.
     pub pages: BTreeMap<Gref, Page>,
     pub files: BTreeMap<usize, AllocFile>,
     pub locals: Vec<Local>,
-    /// By number of their file; those that are closed and not gone, by their place and beyond.
+    /// By the file's number; closed devices with stuck pages by `CLOSING` + their place.
     pub devs: BTreeMap<usize, Dev>,
     pub places: Places,
-    /// Regions that nobody holds any more, the longest stuck first.
+    /// Regions that nobody holds any more, the one stuck longest first.
     pub stuck_regions: VecDeque<usize>,
     pub faults: Faults,
     /// Events sent so far.
@@ -157,18 +158,18 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// Every page that it maps, accessible or not, and whether writable.
+    /// Returns every frame that it maps, accessible or not, and whether it's writable.
     pub fn live(&self) -> impl Iterator<Item = (FrameId, bool)> {
         self.devs.values().flat_map(|dev| dev.slots.values()).filter_map(Slot::live)
     }
 }
 
-/// What the heap refused in a call.
+/// Whether the heap refused something in a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lacked {
-    /// Whether it did.
+    /// Whether it refused a request.
     pub refused: bool,
-    /// Whether the call came to trying stuck pages again.
+    /// Whether the call got as far as retrying stuck pages.
     pub retried: bool,
 }
 
@@ -178,12 +179,12 @@ pub struct Model {
     pub domains: Vec<Domain>,
     pub frames: Vec<[u8; CELLS.len()]>,
     pub met: Met,
-    /// In the call that is being judged.
+    /// For the call that is being checked.
     pub lacked: Lacked,
     tickets: usize,
 }
 
-/// Which of the cells an offset in a page is.
+/// Returns the number of the cell at an offset in a page, if one is there.
 pub fn cell(offset: u64) -> Option<usize> {
     CELLS.iter().position(|cell| *cell as u64 == offset)
 }
@@ -194,8 +195,8 @@ impl Model {
         Self { room, domains: Vec::new(), frames: Vec::new(), met, lacked, tickets: 0 }
     }
 
-    /// Whether a call found no memory: it is ENOMEM then and has changed nothing, but that it may
-    /// have tried parked and stuck pages again. A closed file never comes to that.
+    /// Whether a call ran out of memory: it returned ENOMEM and changed nothing, except that it may
+    /// have retried parked and stuck pages. A call on a closed file never gets that far.
     fn lacks<T>(&mut self, closed: bool, got: &Answer<T>) -> bool {
         let enomem = Some(&refusal(Errno::ENOMEM));
         let lacks = self.lacked.refused && !closed && got.as_ref().err() == enomem;
@@ -203,14 +204,14 @@ impl Model {
         lacks
     }
 
-    /// Pages that only the peer holds on to, and those that nobody does and that may be reaped.
+    /// Returns the parked pages: those that the peer still maps, and those that can be reaped.
     pub fn parked(&self, domain: DomainId) -> (Vec<Gref>, Vec<Gref>) {
         let pages = &self.domains[domain].pages;
         let parked = pages.iter().filter(|(_, page)| !page.listed && page.locals == 0);
         parked.map(|(gref, _)| *gref).partition(|gref| self.is_pinned(domain, *gref))
     }
 
-    /// Takes note of which parked pages came back: none that the peer maps.
+    /// Records which parked pages came back. None that the peer maps may have.
     pub fn reaped(&mut self, domain: DomainId, left: &BTreeSet<Gref>) {
         for gref in self.parked(domain).1 {
             if !left.contains(&gref) {
@@ -223,7 +224,7 @@ impl Model {
         self.domains[domain].pages.len()
     }
 
-    /// A domain is destroyed: it maps nothing any more, and tells nobody.
+    /// Destroys a domain: its mappings go, and it sends no events.
     pub fn destroy(&mut self, domain: DomainId) {
         self.domains[domain].alive = false;
         self.domains[domain].devs.clear();

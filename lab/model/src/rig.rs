@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Carries an operation out on the services and on the model, and compares the two.
 //!
-//! An operation is eight bytes, and every eight bytes are one: which call, by whom, and with what,
-//! chosen among what there is at that moment, and now and then among what there is not. Three
-//! quarters of the first bytes are calls by index, so that old sequences keep their meaning.
+//! An operation is eight bytes, and any eight bytes are a valid operation. They choose the call,
+//! the caller and the arguments, mostly among the values that exist at that moment and sometimes
+//! among invalid ones. Three quarters of the possible first bytes are calls by index, so that old
+//! sequences keep their meaning.
 
 mod access; // bytes of shared pages: copied, loaded and stored
 mod granting; // gntalloc
 mod mapping; // gntdev
-mod refusals; // what Xen is made to refuse
-mod shortage; // what the heap is made to refuse
+mod refusals; // refusals injected into Xen
+mod shortage; // refusals injected into the heap
 mod typed; // calls on the typed devices
 
 use alloc::collections::BTreeMap;
@@ -26,27 +27,26 @@ use self::typed::Held;
 use crate::Stage;
 use crate::reference::{AllocFile, Dev, Domain, DomainId, Gref, Lacked, Met, Model, Slot, answer};
 
-/// Indices of a new gntdev, and pages that a domain may grant at first.
+/// A new gntdev's number of indices, and how many pages a domain may grant at first.
 const INDICES: u32 = 12;
 const LIMIT: u32 = 24;
-/// The gntdevs from this one on have room for more than Xen maps of one reference, and of all
-/// together.
+/// gntdevs from this number on have room for more mappings than Xen allows of one gref, and in all.
 const ROOMY: usize = 1;
 const MANY: u32 = 400;
 
-/// Files of a kind that a guest has open at a time.
+/// The most files of a kind that a guest has open at a time.
 const FILES: usize = 3;
-/// First bytes from this one on: what is not a call by index.
+/// First bytes from this one on are not calls by index.
 const OTHERS: usize = 192;
 
 /// One operation.
 pub type Op = [u8; 8];
 
-/// Carries out `ops` on a stage; `before` is told the number of each operation, counted from 0.
-/// Returns what the maps met.
+/// Carries out `ops` on a stage, calling `before` with the number of each operation, counted from
+/// 0. Returns what the maps met.
 ///
 /// # Panics
-/// If the services and the model differ, or if something is left in the end.
+/// If the services and the model differ, or if something is left at the end.
 pub fn run<S: Stage>(stage: S, ops: &[Op], mut before: impl FnMut(usize)) -> Met {
     let mut rig = Rig::new(stage);
     for (number, op) in ops.iter().enumerate() {
@@ -60,29 +60,29 @@ struct Guest<S: Stage> {
     services: Services<S::Xen>,
     files: BTreeMap<usize, GntallocFile<S::Xen>>,
     devs: BTreeMap<usize, GntdevFile<S::Xen>>,
-    /// By their numbers in the model.
+    /// With their numbers in the model.
     exports: Vec<(usize, Export<S::Xen>)>,
     regions: Vec<(usize, Held<S::Xen>)>,
-    /// What regions are reserved in, once any was.
+    /// The device that regions are reserved in, once there was one.
     typed: Option<Device<S::Xen>>,
-    /// Where the index space of each of them begins, as far as a mapping showed it.
+    /// The address at which each gntdev's index space begins, if a mapping has shown it.
     addrs: BTreeMap<usize, usize>,
-    /// To the guest in each place.
+    /// Ports to the guest in each place.
     ports: Vec<Option<Port<S::Xen>>>,
-    /// The other end of a port to itself.
+    /// The other end of a port to the guest itself.
     bell: Option<Port<S::Xen>>,
-    /// Events sent before anything was asked for.
+    /// The number of events sent before the first operation.
     sent_before: u64,
 }
 
 struct Rig<S: Stage> {
     stage: S,
     model: Model,
-    /// By domain number; `None` for one that is none of ours, or is destroyed.
+    /// By domid; `None` for a domid that was never started, or is destroyed.
     guests: Vec<Option<Guest<S>>>,
-    /// Which domain is in which place.
+    /// The domain in each place.
     places: Vec<DomainId>,
-    /// Which request to the heap the next call is refused, counted from 0.
+    /// Which heap request of the next call to refuse, counted from 0.
     short: Option<u32>,
 }
 
@@ -98,7 +98,7 @@ impl<S: Stage> Rig<S> {
         rig
     }
 
-    /// Starts a new domain in a place: one that is free now, or the next.
+    /// Starts a new domain in a place, which is vacant or the next one.
     fn start(&mut self, place: usize) {
         let services = self.stage.start(Limits { gntalloc: LIMIT, gntdev: INDICES });
         let id = DomainId::from(services.domid.get());
@@ -121,7 +121,7 @@ impl<S: Stage> Rig<S> {
         }
         let sent_before = services.system.counters().calls(Call::EvtchnSend);
         let (files, devs, addrs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        // Numbers below that were never started are nobody's.
+        // Lower domids that were never started stay unused.
         self.guests.resize_with(id, || None);
         self.model.domains.resize_with(id, Domain::default);
         let (exports, regions, typed) = (Vec::new(), Vec::new(), None);
@@ -204,7 +204,7 @@ impl<S: Stage> Rig<S> {
         self.compare();
     }
 
-    /// The end of a domain, or of the only process of one that can't be destroyed.
+    /// Destroys a domain; or, if the stage can't, ends what would be its only process.
     fn end(&mut self, id: DomainId, place: usize) {
         if self.stage.destroy(id as u16) {
             self.model.destroy(id);
@@ -241,7 +241,7 @@ impl<S: Stage> Rig<S> {
         })
     }
 
-    /// A file that is open already: asking for it takes no memory.
+    /// Returns a file that is already open, without allocating.
     fn open_file(&mut self, id: DomainId, number: usize) -> &mut GntallocFile<S::Xen> {
         self.guest(id).files.get_mut(&number).expect("opened before")
     }
@@ -250,7 +250,7 @@ impl<S: Stage> Rig<S> {
         self.guest(id).devs.get_mut(&number).expect("opened before")
     }
 
-    /// Seldom closed, and more often dropped: a closed file does nothing any more.
+    /// Closes the file in one case of eight, and drops it in four of eight: a closed file is of little use.
     fn close_alloc(&mut self, id: DomainId, file: usize, how: usize) {
         if how.is_multiple_of(8) {
             self.file(id, file);
@@ -272,7 +272,7 @@ impl<S: Stage> Rig<S> {
         }
     }
 
-    /// A domain's number: mostly one that is there.
+    /// Picks a domid, mostly of a living domain.
     fn domid(&self, pick: usize) -> u16 {
         match pick % 32 {
             0 => 0x7FF0,
@@ -282,14 +282,14 @@ impl<S: Stage> Rig<S> {
         }
     }
 
-    /// A port's number: mostly one that is open.
+    /// Picks a port number, mostly of an open port.
     fn port(&mut self, id: DomainId, pick: usize) -> Option<PortNumber> {
         let place = pick % self.places.len();
         let port = self.guest(id).ports[place].as_ref();
         port.filter(|_| !pick.is_multiple_of(7)).map(Port::number)
     }
 
-    /// Everything that can be seen without changing it.
+    /// Compares everything that can be inspected without changing it.
     fn compare(&mut self) {
         let pins = self.model.pins();
         for &id in &self.places {
@@ -326,7 +326,7 @@ impl<S: Stage> Rig<S> {
         }
     }
 
-    /// Everything is let go of: nothing is left.
+    /// Releases everything, and asserts that nothing is left.
     fn finish(mut self) -> Met {
         for &id in &self.places {
             let guest = self.guests[id].as_mut().expect("alive");

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Random operations from a seed: the same ones everywhere.
+//! Random operations from a seed, the same on every machine.
 
 use alloc::vec::Vec;
 
 use crate::Op;
 
-/// The seed of the sequence with this number, counted from 0, in a run that began with `first`.
+/// Returns the seed of sequence `number`, counted from 0, in a run that began with `first`.
 pub fn seed_of(first: u64, number: u64) -> u64 {
     first.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
-/// `length` operations.
+/// Draws `length` operations.
 pub fn sequence(seed: u64, length: usize) -> Vec<Op> {
     let mut random = Random(seed | 1);
     (0..length).map(|_| random.next().to_le_bytes()).collect()

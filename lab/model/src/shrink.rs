@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Makes a failing sequence short: leaves out what it can while the failure stays.
+//! Shrinks a failing sequence: removes whatever it can while the failure persists.
 
 use alloc::vec::Vec;
 
-/// Leaves out what it can of `ops` as long as `fails`, until nothing more can go.
+/// Removes from `ops` whatever it can while `fails` stays true, until nothing more can be removed.
 pub fn shrink<T: Clone>(mut ops: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T> {
     loop {
         let before = ops.len();
@@ -14,7 +14,7 @@ pub fn shrink<T: Clone>(mut ops: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T>
     }
 }
 
-/// Leaves out ever smaller parts, each once.
+/// Tries once to remove each part, with ever smaller parts.
 fn shrink_once<T: Clone>(mut ops: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T> {
     let mut part = ops.len().div_ceil(2);
     while part > 0 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where the calls are made: who is there, and what Xen allows them.
+//! Where the calls are made: which guests there are, and what Xen allows them.
 
 use drivers::memory::Platform;
 use drivers::{Call, Errno, Limits, Services};
@@ -11,51 +11,51 @@ use crate::Fault;
 pub struct Room {
     /// Pages of memory.
     pub memory: usize,
-    /// Grant entries, besides Xen's own eight.
+    /// Grant entries, without the eight that Xen reserves.
     pub entries: usize,
     /// Mappings of granted pages.
     pub mappings: usize,
-    /// The largest index space that a handle of gntdev is given, in grants.
+    /// The largest index space of a gntdev handle, in grants.
     pub indices: u32,
-    /// Whether Xen translates: then no guest maps pages of its own.
+    /// Whether the guests are auto-translated (PVH). Then no guest can map its own pages.
     pub translated: bool,
 }
 
-/// Guests to make calls by, on some Xen.
+/// The guests that make the calls, on some Xen.
 pub trait Stage {
     /// That Xen, as a guest sees it.
     type Xen: Platform;
 
-    /// Guests that live at any time, at least 1.
+    /// Returns how many guests are alive at any time, at least 1.
     fn guests(&self) -> usize;
 
-    /// What each of them has room for.
+    /// Returns what each guest has room for.
     fn room(&self) -> Room;
 
-    /// A guest with these limits and nothing else in use, and with a number that none had before.
+    /// Starts a guest with these limits, nothing in use, and a domid that no guest had before.
     fn start(&mut self, limits: Limits) -> Services<Self::Xen>;
 
-    /// Destroys a guest, if this stage can: whether it did.
+    /// Destroys a guest, if this stage can. Returns whether it did.
     fn destroy(&mut self, domid: u16) -> bool;
 
-    /// Makes `fault` happen to a guest, at the `call` that comes after so many others of its kind,
-    /// if this stage can: whether it will.
+    /// Injects `fault` into a guest's `call` that follows `calls` more calls of its kind, if this
+    /// stage can. Returns whether it can.
     fn inject(&mut self, domid: u16, calls: u32, call: Call, fault: Fault) -> bool;
 
-    /// Makes every `call` of a guest fail, until it's lifted with `None`, if this stage can:
-    /// whether it does.
+    /// Makes every `call` of a guest fail, until lifted with `None`, if this stage can. Returns
+    /// whether it can.
     fn deny(&mut self, domid: u16, call: Call, errno: Option<Errno>) -> bool;
 
-    /// Makes a call with one of its requests to the heap refused, after so many that are answered,
-    /// if this stage can. Returns what the call did, and whether it came to that.
+    /// Makes a call with one of its heap requests refused, after `answered` that succeed, if this
+    /// stage can. Returns the call's result, and whether a request was refused.
     fn lacking<R>(answered: u32, call: impl FnOnce() -> R) -> (R, bool) {
         let _ = answered;
         (call(), false)
     }
 
-    /// Asserts that a guest which has let go of everything has nothing left.
+    /// Asserts that a guest which has released everything has nothing left.
     ///
     /// # Panics
-    /// With what is left.
+    /// If anything is left. The message says what.
     fn assert_clean(&self, services: &Services<Self::Xen>);
 }

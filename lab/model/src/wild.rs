@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Wild bytes through the ioctl and the libraries' faces: any command, any argument, any address.
+//! Calls of the ioctl and libxen APIs made from arbitrary bytes: any command, any argument, any
+//! address.
 //!
-//! What is checked is what the fake checks (it panics on an access to memory that is not there),
-//! that no call panics, and that nothing is left when everything is let go of.
+//! It checks that no call panics, and that nothing is left after everything is released. FakeXen
+//! adds its own checks: it panics on an access to memory that isn't mapped.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,7 +14,7 @@ use linux::abi::{gntalloc, gntdev};
 use linux::ioctl::{GntallocFile, GntdevFile};
 use linux::libxen::{Gntshr, Gnttab};
 
-/// Takes values off a string of bytes; zeroes once it's used up.
+/// Takes values off a string of bytes, and zeroes once that is used up.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -31,7 +32,7 @@ impl Bytes<'_> {
         u64::from_le_bytes(core::array::from_fn(|_| self.byte()))
     }
 
-    /// One of the numbers that mean something, or any.
+    /// Returns a meaningful number or an arbitrary one.
     fn number(&mut self, known: &[u64]) -> u64 {
         let near = [0, 1, 4095, 4096, 8192];
         match self.byte() {
@@ -52,7 +53,7 @@ struct Caller {
     alloc: GntallocFile<FakeXen>,
     tab: Gnttab<FakeXen>,
     shr: Gntshr<FakeXen>,
-    /// Numbers that calls gave: indices, addresses, references.
+    /// Numbers that calls returned: indices, addresses, grefs.
     known: Vec<u64>,
 }
 
@@ -77,20 +78,20 @@ impl Caller {
     }
 }
 
-/// Makes the calls that `input` spells.
+/// Makes the calls that `input` encodes.
 ///
 /// # Panics
-/// If something is left in the end, or the fake finds fault.
+/// If something is left at the end, or if FakeXen finds misuse.
 pub fn run(input: &[u8]) {
     let world = World::new();
     let mut guests = [Caller::new(&world, 1), Caller::new(&world, 2)];
     let mut input = Bytes(input);
-    // References go from one to the other.
+    // Grefs that the guests tell each other.
     let mut offered = Vec::new();
     while !input.0.is_empty() {
         let who = input.byte();
         step(&mut guests[usize::from(who % 2)], who / 2, &mut input, &mut offered);
-        // Everything that is open shows its state without a panic.
+        // The state of everything open can be read without a panic.
         for caller in &guests {
             let usage = caller.guest.gntdev.usage();
             assert!(usage.mapped + usage.stuck <= usage.reserved);
@@ -117,7 +118,7 @@ fn step(guest: &mut Caller, call: u8, input: &mut Bytes<'_>, offered: &mut Vec<u
         gntdev::IOCTL_GNTDEV_GRANT_COPY,
     ];
     match call % 20 {
-        // Well-formed to the last byte but for its values, so that calls get somewhere.
+        // Well-formed arguments with arbitrary values, so that calls get far.
         0..4 => {
             let count = (number() % 4) as u32;
             let mut bytes = vec![0; 24 + 4 * count as usize];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the fuzzers have found interesting, replayed.
+//! Replays the inputs that the fuzzers found interesting.
 
 use std::path::Path;
 
-/// Inputs of a target that are kept.
+/// Returns the corpus of a fuzz target.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let entries = std::fs::read_dir(&directory).expect("the corpus is there");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A million random calls by several handles in several domains, against the reference model.
+//! A million random calls by several handles in several domains, compared with the reference model.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,14 +11,14 @@ use model::{Met, Op, seed_of, sequence, shrink};
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-/// Operations of one sequence.
+/// The number of operations in a sequence.
 const LENGTH: usize = if cfg!(miri) { 25 } else { 2000 };
 
-/// Sequences that once failed, made short.
+/// Sequences that once failed, shrunk.
 const REGRESSIONS: &[&[Op]] = &[
     // DOMID_SELF means the caller in a copy, and nobody in a map.
     &[[155, 5, 172, 103, 192, 39, 16, 227]],
-    // A byte to clear on an index that was removed, and reserved by somebody else since.
+    // A byte to clear on an index that was removed, and has since been reserved by somebody else.
     &[
         [132, 191, 245, 180, 54, 237, 71, 214],
         [34, 40, 106, 10, 151, 1, 213, 180],
@@ -59,7 +59,7 @@ const REGRESSIONS: &[&[Op]] = &[
         [85, 31, 238, 254, 194, 175, 27, 90],
         [27, 139, 61, 67, 240, 217, 121, 158],
     ],
-    // Two closed devices whose last pages went in one try: one of them stayed.
+    // One retry unmapped the last pages of two closed devices, and one of the devices stayed.
     &[
         [5, 21, 93, 178, 43, 151, 70, 32],
         [14, 100, 60, 33, 213, 252, 204, 156],
@@ -70,7 +70,7 @@ const REGRESSIONS: &[&[Op]] = &[
         [18, 241, 74, 215, 240, 214, 171, 33],
         [49, 220, 24, 97, 235, 215, 247, 78],
     ],
-    // Closing tried a stuck page twice, and took no note of the second try, which unmapped it.
+    // A close tried to unmap a stuck page twice, and ignored that the second try succeeded.
     &[
         [195, 197, 5, 142, 176, 248, 225, 192],
         [34, 63, 89, 68, 18, 9, 16, 5],
@@ -82,13 +82,13 @@ const REGRESSIONS: &[&[Op]] = &[
     ],
 ];
 
-/// A number from the environment.
+/// Returns the number in an environment variable.
 fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// The seed asked for, or a new one every time.
+/// Returns the requested seed, or a new one each time.
 fn seed() -> u64 {
     let now =
         || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_nanos() as u64);
@@ -101,7 +101,7 @@ fn what_once_went_wrong_goes_right() {
     REGRESSIONS[..some].iter().for_each(|ops| _ = run(ops));
 }
 
-/// Runs random sequences, and makes one that fails short. `name` is what runs them.
+/// Runs random sequences, and shrinks one that fails. `name` names the function that runs them.
 fn run_many(sequences: u64, name: &str, run: fn(&[Op]) -> Met) -> Met {
     let try_run = |ops: &[Op]| catch_unwind(AssertUnwindSafe(|| run(ops)));
     let fails = |ops: &[Op]| try_run(ops).is_err();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Xen is made to refuse, and what then becomes of a batch.
+//! Refusals injected into Xen, and what they do to a batch.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,16 +8,16 @@ use drivers::{Call, Errno};
 
 use super::{Answer, DomainId, FrameId, Gref, Met, Model, Refusal, Why, refusal};
 
-/// Xen's "try again", and how often that is done.
+/// Xen's "try again", and how many retries there are.
 const EAGAIN: i16 = -12;
 const ATTEMPTS: u32 = 16;
-/// What an entry says that Xen did not come to.
+/// The status of an entry that Xen did not reach.
 const POISON: i16 = -1;
 
 /// Something that goes wrong in one hypercall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The hypercall fails when it comes to entry `at`.
+    /// The hypercall fails at entry `at`.
     Hypercall {
         /// The entry's position, from 0.
         at: usize,
@@ -28,7 +28,7 @@ pub enum Fault {
     Status {
         /// The entry's position, from 0.
         at: usize,
-        /// What Xen writes there.
+        /// The status that Xen writes there.
         status: i16,
     },
     /// Entry `at` is neither carried out nor written to.
@@ -46,10 +46,10 @@ impl Fault {
     }
 }
 
-/// The faults of a domain that are still to come.
+/// A domain's pending faults.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    /// Each with the number of calls of its kind that go before.
+    /// Each with the number of calls of its kind that come before it.
     planned: Vec<(u32, Call, Fault)>,
     denied: Vec<(Call, Errno)>,
 }
@@ -64,7 +64,7 @@ impl Faults {
         self.denied.extend(errno.map(|errno| (call, errno)));
     }
 
-    /// Those of this call, which are spent.
+    /// Removes and returns the faults for this call.
     fn take(&mut self, call: Call) -> Vec<Fault> {
         let due = |(calls, kind, _): &mut (u32, Call, Fault)| *kind == call && *calls == 0;
         let mut now: Vec<_> = self.planned.extract_if(.., due).map(|(_, _, fault)| fault).collect();
@@ -82,7 +82,8 @@ fn status_refusal(status: i16, gref: Gref) -> Refusal {
     Refusal { errno, grant: Some((status, gref)) }
 }
 
-/// What a caller is told: the hypercall's own error, else the first status that is none of success.
+/// Returns the answer to the caller: the hypercall's own error, else the first status other than
+/// success.
 fn verdict(called: Result<(), Errno>, statuses: &[i16], grefs: &[Gref]) -> Answer<()> {
     called.map_err(refusal)?;
     let refused = statuses.iter().zip(grefs).find(|(status, _)| **status != 0);
@@ -108,7 +109,8 @@ fn each(
 }
 
 impl Model {
-    /// One unmap of pages with these references: which of them are unmapped, and the answer.
+    /// Makes one unmap call for pages with these grefs. Returns which of them it unmapped, and the
+    /// answer.
     pub fn unmap_call(&mut self, domain: DomainId, grefs: &[Gref]) -> (Vec<bool>, Answer<()>) {
         if grefs.is_empty() {
             return (Vec::new(), Ok(()));
@@ -120,8 +122,8 @@ impl Model {
         (statuses.iter().map(|status| *status == 0).collect(), answer)
     }
 
-    /// Maps all of `grants`, or nothing. What is mapped after that, by position: all of it, or what
-    /// Xen would not unmap again.
+    /// Maps all of `grants`, or nothing. Returns what is mapped afterwards, by position: all of it,
+    /// or what Xen would not unmap again.
     pub fn map_all(
         &mut self,
         domain: DomainId,
@@ -143,7 +145,7 @@ impl Model {
         }
         for (status, frame) in statuses.iter_mut().zip(&frames) {
             if *status == 0 && frame.is_none() {
-                // Success without a handle is none.
+                // Success without a handle doesn't count.
                 *status = POISON;
             }
         }
@@ -159,7 +161,7 @@ impl Model {
         (frames, answer)
     }
 
-    /// Asks again for each run of entries that Xen asked to try again.
+    /// Retries each run of entries that Xen answered with "try again".
     fn map_again(&mut self, domain: DomainId, batch: &mut Batch<'_>) -> Result<(), Errno> {
         let mut at = 0;
         while at < batch.grants.len() {
@@ -172,7 +174,7 @@ impl Model {
         Ok(())
     }
 
-    /// One map of `count` entries of a batch from `first` on.
+    /// Makes one map call for `count` entries of a batch, from `first` on.
     fn map_call(
         &mut self,
         domain: DomainId,
@@ -202,8 +204,8 @@ impl Model {
         called
     }
 
-    /// One copy of one entry that Xen would answer with `verdict`: whether it's carried out, its
-    /// status, and the answer.
+    /// Makes a copy call with one entry, to which Xen's own answer would be `verdict`. Returns
+    /// whether it's carried out, its status, and the answer.
     pub fn copy_call(&mut self, domain: DomainId, verdict: i16) -> (bool, i16, Result<(), Errno>) {
         let mut carried_out = false;
         let (mut status, mut called) = (EAGAIN, Ok(()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What gntalloc answers, and what becomes of its pages.
+//! gntalloc's answers, and the life of its pages.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -52,12 +52,12 @@ impl Model {
                 notify: Notify::default(),
                 frame: self.frames.len() - 1,
             };
-            // A page that was reaped by this very call may have had the same reference.
+            // A page that this very call reaped may have had the same gref.
             d.pages.insert(gref, page);
         }
     }
 
-    /// Whether so many pages more may be granted, once all that can be is reaped.
+    /// Whether `count` more pages can be granted, after reaping whatever can be reaped.
     pub fn admit(&self, domain: DomainId, count: usize) -> Answer<()> {
         let busy = self.used_memory(domain) - self.parked(domain).1.len();
         if busy + count > self.domains[domain].limit || busy + count > self.room.entries {
@@ -69,7 +69,7 @@ impl Model {
         }
     }
 
-    /// The references of a run of listed pages.
+    /// Returns the grefs of a run of listed pages.
     fn run(&self, domain: DomainId, file: usize, index: u64, count: u32) -> Option<Vec<Gref>> {
         if count == 0 || !index.is_multiple_of(PAGE) {
             return None;
@@ -108,7 +108,7 @@ impl Model {
         self.let_go(domain, gref);
     }
 
-    /// The end of a page's local life, if nobody here holds it.
+    /// Ends a page's local life, if nobody in its domain holds it.
     fn let_go(&mut self, domain: DomainId, gref: Gref) {
         let pinned = self.is_pinned(domain, gref);
         let d = &mut self.domains[domain];
@@ -215,7 +215,7 @@ impl Model {
         self.finish_alloc_close(domain, file);
     }
 
-    /// A closed file's pages are let go of with its last mapping.
+    /// Releases a closed file's pages with its last mapping.
     fn finish_alloc_close(&mut self, domain: DomainId, file: usize) {
         let d = &self.domains[domain];
         if !d.files[&file].closed || d.locals.iter().any(|local| local.file == file) {
@@ -227,7 +227,7 @@ impl Model {
         }
     }
 
-    /// A file of a process that ended: its mappings go, and it's closed.
+    /// Ends a file as the end of its process does: its mappings go, and it's closed.
     pub fn drop_file(&mut self, domain: DomainId, file: usize) {
         self.domains[domain].files.get_mut(&file).expect("a file").closed = true;
         let locals = &mut self.domains[domain].locals;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What gntdev answers, and what it maps.
+//! gntdev's answers, and what it maps.
 
 use alloc::vec::Vec;
 
@@ -150,7 +150,7 @@ impl Model {
         }
     }
 
-    /// Frees an index; the last one of a reservation rings.
+    /// Frees an index. The last one of a reservation sends its event.
     fn free_slot(&mut self, domain: DomainId, dev: usize, index: u64) {
         let d = &mut self.domains[domain];
         d.sent += d.devs.get_mut(&dev).expect("a device").free(index);
@@ -235,7 +235,7 @@ impl Model {
         self.finish_close(domain, dev);
     }
 
-    /// A closed device goes with its last mapping.
+    /// Ends a closed device with its last mapping.
     fn finish_close(&mut self, domain: DomainId, dev: usize) {
         let d = &self.domains[domain].devs[&dev];
         if d.closed && d.slots.values().all(|slot| slot.mapped.is_none()) {
@@ -243,7 +243,7 @@ impl Model {
         }
     }
 
-    /// A file of a process that ended: its mappings go, and it's closed.
+    /// Ends a file as the end of its process does: its mappings go, and it's closed.
     pub fn drop_dev(&mut self, domain: DomainId, dev: usize) {
         self.end_dev(domain, dev);
         self.domains[domain].devs.remove(&dev);

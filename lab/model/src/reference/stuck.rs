@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Xen would not unmap: kept, tried again, and seen until it's gone.
+//! Pages that Xen would not unmap: kept, retried, and visible until they are gone.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -7,11 +7,11 @@ use core::mem;
 
 use super::{Answer, Dev, DomainId, Model, PAGE, Stuck, cell};
 
-/// Devices from this number on are closed, and here only for pages that are stuck.
+/// Devices from this number on are closed, and kept only for their stuck pages.
 const CLOSING: usize = 1000;
 
-/// Numbers of the devices of a service: the one that was given back last is used first, and all
-/// begins anew once none is left. They say who is tried again first.
+/// The numbers of a service's devices: the one freed last is reused first, and numbering restarts
+/// when no device is left. They determine the order of the retries.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     free: Vec<usize>,
@@ -38,13 +38,13 @@ impl Places {
 }
 
 impl Dev {
-    /// A device with nothing in it.
+    /// Returns an empty device.
     pub fn new(place: usize, limit: u64) -> Self {
         let (slots, notifies) = (BTreeMap::new(), BTreeMap::new());
         Self { closed: false, place: Some(place), limit, slots, notifies, stuck: Vec::new() }
     }
 
-    /// Frees an index; how many events that sends.
+    /// Frees an index. Returns how many events that sends.
     pub fn free(&mut self, index: u64) -> u64 {
         let ticket = self.slots.remove(&index).expect("reserved").ticket;
         if let Some(notify) = self.notifies.get_mut(&ticket) {
@@ -56,7 +56,7 @@ impl Dev {
         self.notifies.remove(&ticket).map_or(0, |notify| u64::from(notify.event))
     }
 
-    /// An index is stuck, and what is mapped there no longer accessible.
+    /// Marks an index as stuck, and its mapping as no longer accessible.
     fn set_stuck(&mut self, index: u64, orphan: bool) {
         let slot = self.slots.get_mut(&index).expect("reserved");
         let (frame, writable) = slot.live().expect("mapped");
@@ -66,7 +66,7 @@ impl Dev {
 }
 
 impl Model {
-    /// Clears the bytes that are to be cleared in a run, then takes its pages away.
+    /// Clears the bytes that are due in a run, then unmaps its pages.
     pub fn unmap_run(
         &mut self,
         domain: DomainId,
@@ -104,7 +104,8 @@ impl Model {
         }
     }
 
-    /// Nobody holds a device any more: all of it is unmapped and freed. What Xen won't unmap stays.
+    /// Ends a device that nobody holds any more: unmaps and frees all of it, except what Xen won't
+    /// unmap.
     pub fn end_dev(&mut self, domain: DomainId, dev: usize) {
         let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
         d.closed = true;
@@ -139,7 +140,7 @@ impl Model {
         domain.devs.insert(CLOSING + place, closing);
     }
 
-    /// Tries again to unmap what is stuck in a device.
+    /// Retries the unmap of whatever is stuck in a device.
     pub fn retry_dev(&mut self, domain: DomainId, dev: usize) {
         let d = self.domains[domain].devs.get_mut(&dev).expect("a device");
         for index in mem::take(&mut d.stuck) {
@@ -158,7 +159,7 @@ impl Model {
         }
     }
 
-    /// Tries again whatever is stuck in a domain.
+    /// Retries whatever is stuck in a domain.
     pub fn retry_all(&mut self, id: DomainId) {
         let domain = id;
         let devs = self.domains[domain].devs.iter();

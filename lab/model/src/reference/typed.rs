@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the typed devices answer: exports are pages of a file of their own, regions devices of one
-//! reservation each.
+//! The typed API's answers. Each export is modelled as the pages of a file of its own, each region
+//! as a device with one reservation.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -11,11 +11,11 @@ use super::{
     Answer, CELLS, Dev, DomainId, Gref, Mapped, Model, Notify, PAGE, Page, Slot, Stuck, refusal,
 };
 
-/// Files from this number on are exports, devices regions.
+/// Files from this number on are exports, and devices are regions.
 pub const TYPED: usize = 1_000_000;
 
 impl Model {
-    /// Pages exported with one call; the number of the export.
+    /// Exports pages with one call. Returns the export's number.
     pub fn export(
         &mut self,
         domain: DomainId,
@@ -43,7 +43,7 @@ impl Model {
         TYPED + self.tickets
     }
 
-    /// The references of an export, in page order.
+    /// Returns the grefs of an export, in page order.
     pub fn exported(&self, domain: DomainId, file: usize) -> Vec<Gref> {
         let pages = self.domains[domain].pages.iter();
         let ours = pages.filter(|(_, page)| page.file == file && page.listed);
@@ -52,8 +52,8 @@ impl Model {
         ours.into_iter().map(|(_, gref)| gref).collect()
     }
 
-    /// An export ends as a whole and tells whom it has to tell; or not at all, and is as it was.
-    /// Whether it is gone.
+    /// Ends an export as a whole, with its notifications; or not at all, and leaves it unchanged.
+    /// Returns whether it is gone.
     pub fn end_export(&mut self, domain: DomainId, file: usize, ended: bool) -> bool {
         let grefs = self.exported(domain, file);
         let idle = !grefs.iter().any(|gref| self.is_pinned(domain, *gref));
@@ -64,14 +64,14 @@ impl Model {
         idle
     }
 
-    /// An export is dropped; how many of its pages are parked then.
+    /// Drops an export. Returns how many of its pages are then parked.
     pub fn drop_export(&mut self, domain: DomainId, file: usize) -> usize {
         let grefs = self.exported(domain, file);
         grefs.iter().for_each(|gref| self.unlist(domain, *gref));
         grefs.iter().filter(|gref| self.domains[domain].pages.contains_key(gref)).count()
     }
 
-    /// One notice for all of an export.
+    /// Sets the one unmap notification of an export.
     pub fn export_notify(
         &mut self,
         domain: DomainId,
@@ -95,7 +95,7 @@ impl Model {
         }
     }
 
-    /// A reservation; its number.
+    /// Makes a reservation. Returns its number.
     pub fn reserve(
         &mut self,
         domain: DomainId,
@@ -134,7 +134,7 @@ impl Model {
 
     pub fn map_region(&mut self, domain: DomainId, region: usize, writable: bool, got: Answer<()>) {
         self.retry_regions(domain);
-        // What an earlier map left goes first.
+        // What an earlier map left behind is unmapped first.
         let cleared = self.unmap_whole(domain, region);
         if cleared.is_err() {
             return assert_eq!(got, cleared, "map of what is mapped in part");
@@ -155,13 +155,14 @@ impl Model {
         }
     }
 
-    /// Whether a region may be read, and whether written.
+    /// Returns `None` if a region isn't mapped, else whether it may be written.
     pub fn region_access(&self, domain: DomainId, region: usize) -> Option<bool> {
         let mut slots = self.domains[domain].devs[&region].slots.values();
         slots.next()?.mapped.map(|mapped| mapped.writable)
     }
 
-    /// One unmap of what is live of a region; its byte is cleared if all of it was mapped.
+    /// Makes one unmap call for what is live in a region. Its byte is cleared first if all of it
+    /// was mapped.
     fn unmap_whole(&mut self, domain: DomainId, region: usize) -> Answer<()> {
         if self.region_access(domain, region).is_some() {
             self.clear_bytes(domain, region, |_| true);
@@ -178,7 +179,7 @@ impl Model {
         answer
     }
 
-    /// A mapping is unmapped; whether its reservation is left.
+    /// Unmaps a mapping. Returns whether its reservation is left.
     pub fn unmap_region(&mut self, domain: DomainId, region: usize, got: Answer<()>) -> bool {
         let expected = self.unmap_whole(domain, region);
         assert_eq!(got, expected, "unmap of a region");
@@ -188,7 +189,7 @@ impl Model {
         got.is_ok()
     }
 
-    /// Nobody holds a region any more: it goes, or is kept until Xen unmaps it.
+    /// Ends a region that nobody holds any more. It is kept until Xen unmaps it.
     pub fn drop_region(&mut self, domain: DomainId, region: usize) {
         let _ = self.unmap_whole(domain, region);
         let d = &mut self.domains[domain];
@@ -199,7 +200,7 @@ impl Model {
         d.sent += gone.notifies.values().map(|notify| u64::from(notify.event)).sum::<u64>();
     }
 
-    /// Tries again what is stuck of regions, the longest stuck first.
+    /// Retries the stuck regions, the one stuck longest first.
     pub fn retry_regions(&mut self, domain: DomainId) {
         for region in mem::take(&mut self.domains[domain].stuck_regions) {
             self.drop_region(domain, region);

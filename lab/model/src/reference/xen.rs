@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Xen answers to a map or a copy.
+//! Xen's answer to a map or a copy.
 
 use alloc::collections::BTreeMap;
 use core::ops::AddAssign;
 
 use super::{Domain, DomainId, FrameId, Gref, Model};
 
-/// Mappings of one kind that one reference takes.
+/// The most mappings of one kind (for reading or for writing) of one gref.
 const PINS: usize = 128;
 
 /// Why Xen refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The domain is not there.
+    /// There is no such domain.
     Domain,
-    /// The reference is beyond the granter's table.
+    /// The gref is beyond the granter's table.
     Reference,
     /// It's not granted, or not to us, or not for writing.
     Grant,
-    /// It's mapped as often as it can be.
+    /// It already has the maximum number of mappings.
     Pins,
-    /// The mapper has as many mappings as it can have.
+    /// The mapper has no mapping left.
     Space,
 }
 
@@ -35,26 +35,26 @@ impl Why {
     }
 }
 
-/// What the maps that were asked of Xen met, so that a run can be seen to have met all of it.
+/// Counts what the requested maps met, to show that a run has covered every case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Met {
     /// Pages that were mapped.
     pub mapped: u64,
-    /// Pages of a domain that is not there.
+    /// Pages of a domain that doesn't exist.
     pub bad_domain: u64,
-    /// References beyond the granter's table.
+    /// Grefs beyond the granter's table.
     pub bad_gntref: u64,
-    /// References that are not granted, not to us, or not for writing.
+    /// Grefs that are not granted, not to us, or not for writing.
     pub not_granted: u64,
-    /// References that were mapped as often as they can be.
+    /// Grefs that already had the maximum number of mappings.
     pub pinned: u64,
     /// Pages for which no mapping was left.
     pub no_space: u64,
     /// Maps that failed, for whatever reason.
     pub maps_refused: u64,
-    /// Unmaps that Xen was made to refuse.
+    /// Unmaps with an injected refusal.
     pub unmaps_refused: u64,
-    /// Calls that found no memory.
+    /// Calls that ran out of memory.
     pub lacked: u64,
 }
 
@@ -86,7 +86,7 @@ impl Met {
 }
 
 impl Model {
-    /// How often each frame is mapped now, for reading and for writing.
+    /// Returns how often each mapped frame is mapped, for reading and for writing.
     pub fn pins(&self) -> BTreeMap<FrameId, (usize, usize)> {
         let mut pins = BTreeMap::new();
         for (frame, writable) in self.domains.iter().flat_map(Domain::live) {
@@ -96,7 +96,7 @@ impl Model {
         pins
     }
 
-    /// Pages that a domain maps, stuck ones included.
+    /// Returns how many pages a domain maps, including stuck ones.
     pub fn handles(&self, domain: DomainId) -> usize {
         self.domains[domain].live().count()
     }
@@ -107,7 +107,8 @@ impl Model {
         page.is_some_and(|page| live.any(|(frame, _)| frame == page.frame))
     }
 
-    /// What Xen says to an access of `mapper` to a grant; `more` pins come on top of those it has.
+    /// Returns Xen's answer to `mapper`'s access to a grant that has `more` pins besides those the
+    /// model knows.
     pub fn xen(
         &self,
         mapper: DomainId,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bytes of shared pages: copied by Xen, loaded and stored.
+//! Accesses to bytes of shared pages: copies by Xen, loads and stores.
 
 use alloc::vec::Vec;
 
@@ -13,7 +13,7 @@ use crate::Stage;
 use crate::reference::{CELLS, DomainId, PAGE, Why, answer, refusal};
 
 impl<S: Stage> Rig<S> {
-    /// Copies one byte from or to some granted page.
+    /// Copies one byte from or to a granted page.
     pub(super) fn grant_copy(&mut self, id: DomainId, (b, c): (usize, usize), d: usize, e: usize) {
         if self.model.used_memory(id) == self.model.room.memory {
             return;
@@ -26,7 +26,7 @@ impl<S: Stage> Rig<S> {
             _ => (self.domid(b), [3, 9, 512, u32::MAX][c % 4]),
         };
         let (to_grant, place) = (d.is_multiple_of(2), d / 2 % CELLS.len());
-        // DOMID_SELF is translated here, and not at a map.
+        // Xen resolves DOMID_SELF for a copy, but not for a map.
         let meant = if domid == 0x7FF0 { id as u16 } else { domid };
         let expected = self.model.xen(id, (meant, gref), to_grant, 0);
         let guest = self.guest(id);
@@ -58,7 +58,7 @@ impl<S: Stage> Rig<S> {
         }
     }
 
-    /// Reads or writes a byte of pages of ours.
+    /// Reads or writes a byte of the guest's own granted pages.
     pub(super) fn touch_local(&mut self, id: DomainId, a: usize, (b, c): (usize, usize), d: usize) {
         let locals = &self.model.domains[id].locals;
         if locals.is_empty() {
@@ -75,7 +75,7 @@ impl<S: Stage> Rig<S> {
         self.check_touch(frame, place, got, (d, byte[0]));
     }
 
-    /// Reads or writes a byte of pages of others.
+    /// Reads or writes a byte of a mapped page of a peer's.
     pub(super) fn touch_mapped(
         &mut self,
         id: DomainId,
@@ -100,7 +100,7 @@ impl<S: Stage> Rig<S> {
         self.check_touch(frame, place, got, (d, byte[0]));
     }
 
-    /// Tries a byte of a page that Xen would not unmap: nobody can.
+    /// Tries to access a byte of a page that Xen would not unmap, which must fail.
     pub(super) fn touch_stuck(&mut self, id: DomainId, a: usize, (b, c): (usize, usize), d: usize) {
         let Some((dev, index)) = self.stuck_index(id, a) else {
             return;
@@ -113,7 +113,7 @@ impl<S: Stage> Rig<S> {
         let byte = &mut [d as u8];
         let got = if b.is_multiple_of(2) { file.read(at, byte) } else { file.write(at, byte) };
         assert_eq!(got, Err(Error::BAD_ADDRESS), "a stuck page");
-        // Where no mapping begins any more.
+        // No mapping begins there any more.
         if !self.model.domains[id].devs[&dev].closed {
             let got = self.dev(id, dev).device().and_then(|it| it.get_offset_for_vaddr(addr));
             assert_eq!(got.map_err(|error| error.errno()), Err(Errno::EFAULT), "a stuck page");

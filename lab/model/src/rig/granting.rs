@@ -50,12 +50,12 @@ impl<S: Stage> Rig<S> {
         }
         let new = if got.is_ok() { grefs } else { Vec::new() };
         self.model.alloc_gref(id, file, (peer, flags, count as u32), got);
-        // Parked pages may have come back, and their references may be those of the new ones.
+        // Parked pages may have come back, and the new pages may reuse their grefs.
         self.note_reaped(id);
         assert!(new.iter().all(|gref| self.model.domains[id].pages[gref].listed));
     }
 
-    /// Which parked pages came back, as the service tells.
+    /// Tells the model which parked pages came back, according to the service.
     pub(super) fn note_reaped(&mut self, id: DomainId) {
         let mut left = BTreeSet::new();
         self.guest(id).services.gntalloc.for_each(|info| {
@@ -64,7 +64,7 @@ impl<S: Stage> Rig<S> {
         self.model.reaped(id, &left);
     }
 
-    /// An index of gntalloc, and a count.
+    /// Picks an index of gntalloc and a count.
     pub(super) fn alloc_run(
         &mut self,
         id: DomainId,

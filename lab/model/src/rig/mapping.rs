@@ -29,10 +29,10 @@ impl<S: Stage> Rig<S> {
         }
         let count = match b {
             0..208 => b % 5,
-            // As many references as can be mapped at once, and one more.
+            // As many grants as one gref can have mappings, or one more.
             _ => 128 + b % 2,
         };
-        // One wild reference spoils a whole run, so long ones have none but now and then.
+        // One invalid gref fails a whole run, so long runs rarely have any.
         let is_wild = |i: usize| (d + i).is_multiple_of(24) && (count < 5 || d < 32);
         let pick = |i: usize| match (c + i, offered.len()) {
             (wild, n) if n == 0 || is_wild(i) => {
@@ -55,7 +55,7 @@ impl<S: Stage> Rig<S> {
         self.model.map_grant_ref(id, dev, &grants, answer(got));
     }
 
-    /// An index of gntdev, and a count.
+    /// Picks an index of gntdev and a count.
     pub(super) fn dev_run(&mut self, id: DomainId, dev: usize, b: usize, c: usize) -> (u64, u32) {
         let (limit, indices) = match self.model.domains[id].devs.get(&dev) {
             Some(dev) => (dev.limit, dev.slots.keys().copied().collect()),
@@ -65,8 +65,8 @@ impl<S: Stage> Rig<S> {
             (250.., _) | (_, 0) => [u64::MAX, 1, limit * PAGE, (1 << 44) - PAGE, 0, 9][b % 6],
             (_, n) => indices[b % n] * PAGE,
         };
-        // Often as much as follows and is in the same state, so that whole reservations are mapped,
-        // and long ones.
+        // Often as many indices as follow in the same state, so that whole reservations get mapped,
+        // long ones included.
         let count = match c {
             252.. => u32::MAX,
             128..252 => self.follow(id, dev, index),
@@ -75,7 +75,7 @@ impl<S: Stage> Rig<S> {
         (index, count)
     }
 
-    /// Reserved indices from this one on that are mapped as it is, or are not as it is not.
+    /// Counts the reserved indices from this one on that are, like it, mapped or not mapped.
     fn follow(&self, id: DomainId, dev: usize, index: u64) -> u32 {
         let slots = self.model.domains[id].devs.get(&dev).map(|dev| &dev.slots);
         let state =
@@ -104,7 +104,7 @@ impl<S: Stage> Rig<S> {
         self.model.mmap(id, dev, (index, count, shared, writable), answer(got));
     }
 
-    /// Some mapping of the domain: its device, its address, its pages.
+    /// Picks a mapping of the domain. Returns its device, address and number of pages.
     pub(super) fn mapping(&self, id: DomainId, pick: usize) -> Option<(usize, usize, u64)> {
         let devs = self.model.domains[id].devs.iter();
         let starts = devs.flat_map(|(number, dev)| {
@@ -226,7 +226,7 @@ impl<S: Stage> Rig<S> {
     }
 }
 
-/// The argument of MAP_GRANT_REF.
+/// Returns the argument of MAP_GRANT_REF.
 fn map_arg(grants: &[(u16, Gref)]) -> Vec<u8> {
     let mut bytes = vec![0; 24.max(16 + 8 * grants.len())];
     bytes[..4].copy_from_slice(&(grants.len() as u32).to_ne_bytes());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The heap refuses: some request of the next call.
+//! Makes the heap refuse a request of the next call.
 //!
-//! A call either needs no memory for what it does, or is ENOMEM and changes nothing. What lets go
-//! of something never needs any: there is no answer for it but the ordinary one.
+//! A refused call either needs no memory after all, or returns ENOMEM and changes nothing. Calls
+//! that release something never need memory, so they must give their ordinary answer.
 
 use drivers::Call;
 use linux::ioctl::{GntallocFile, GntdevFile};
@@ -12,7 +12,7 @@ use crate::Stage;
 use crate::reference::{DomainId, Lacked, answer};
 
 impl<S: Stage> Rig<S> {
-    /// A request of the next call is refused, or of an open.
+    /// Makes the heap refuse a request of the next call, or of an open now.
     pub(super) fn shorten(&mut self, id: DomainId, a: usize, b: usize) {
         // Most calls make one or two.
         let answered = [0, 0, 0, 1, 1, 2, 3, 5][a % 8];
@@ -21,7 +21,7 @@ impl<S: Stage> Rig<S> {
             0 => {
                 let (opened, lacked) = S::lacking(answered, || GntdevFile::open(gntdev));
                 assert!(opened.is_ok() || lacked, "gntdev open: {opened:?}");
-                // The place that it takes is the one that is taken next.
+                // The next device gets the place that this one had.
                 if answer(opened.map(drop)).is_ok() {
                     let place = self.model.domains[id].places.take();
                     self.model.domains[id].places.give(place);
@@ -36,7 +36,7 @@ impl<S: Stage> Rig<S> {
         }
     }
 
-    /// Makes a call, with what the heap refuses of it; tells the model.
+    /// Makes a call with the planned heap refusal, if any, and tells the model about it.
     pub(super) fn lacking<R>(&mut self, id: DomainId, call: impl FnOnce(&mut Self) -> R) -> R {
         let Some(answered) = self.short.take() else {
             return call(self);

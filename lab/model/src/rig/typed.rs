@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Calls on the typed devices: exports, reservations, mappings, among the calls by index.
+//! Calls on the typed API (exports, reservations and mappings), mixed with the calls by index.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,7 @@ use super::{INDICES, Rig, grants_of};
 use crate::Stage;
 use crate::reference::{CELLS, DomainId, PAGE, answer, refusal};
 
-/// Exports and regions that a guest holds at a time.
+/// The most exports, and the most regions, that a guest holds at a time.
 const HELD: usize = 4;
 
 /// A reservation, mapped or not.
@@ -65,7 +65,7 @@ impl<S: Stage> Rig<S> {
         }
     }
 
-    /// Ended, or else dropped.
+    /// Ends or releases an export.
     fn end_export(&mut self, id: DomainId, [a, b, ..]: [usize; 4]) {
         let Some(at) = pick(&self.guest(id).exports, a) else {
             return;
@@ -84,7 +84,7 @@ impl<S: Stage> Rig<S> {
         }
     }
 
-    /// A byte to clear and an event to send, or not; and what the model has to know of it.
+    /// Picks an unmap notification. Returns it for the call, and its byte and event for the model.
     fn notice(
         &mut self,
         id: DomainId,
@@ -144,7 +144,7 @@ impl<S: Stage> Rig<S> {
         }
     }
 
-    /// Takes out a region, if some is held.
+    /// Takes out one of the held regions, if there is any.
     fn region(&mut self, id: DomainId, a: usize) -> Option<(usize, Held<S::Xen>)> {
         let at = pick(&self.guest(id).regions, a)?;
         Some(self.guest(id).regions.swap_remove(at))
@@ -188,7 +188,7 @@ impl<S: Stage> Rig<S> {
         }
     }
 
-    /// All of it is let go of.
+    /// Releases all exports and regions.
     pub(super) fn drop_typed(&mut self, id: DomainId) {
         while !self.guest(id).exports.is_empty() {
             self.end_export(id, [0, 1, 0, 0]);
