@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The size of this domain: memory given back to Xen and taken again, as the toolstack asks.
+//! The size of this domain: memory given back to Xen and taken again, as the toolstack requests.
 //!
-//! A change is whole or it is undone: whatever Xen or the guest's own use of memory leaves short,
-//! the guest has afterwards what it had before. Pages in use, granted or mapped are never given
-//! back: only what the allocator has free is, and a few of those are kept.
+//! A change is complete or undone: if Xen or the guest's own memory use stops it halfway, the guest
+//! gets its old size back. Only pages that are free in the allocator are given back, never pages in
+//! use, granted or mapped, and a few free ones are kept.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -15,10 +15,10 @@ use crate::memory::{PAGE_SIZE, Pages, Platform};
 use crate::raw::{BATCH, Vacancies};
 use crate::{Errno, Error};
 
-/// Free pages that are never given back: what the guest's next work takes.
+/// Free pages that are never given back, for the guest's next work.
 const KEPT: u32 = 64;
 
-/// The service. Clones are the same service.
+/// The balloon service. Clones refer to the same service.
 #[derive(Debug)]
 pub struct Balloon<X: Platform>(Arc<BalloonService<X>>);
 
@@ -28,24 +28,24 @@ struct BalloonService<X: Platform> {
     vacancies: Mutex<Vacancies<X>>,
 }
 
-/// A change of the domain's size.
+/// How the domain's size changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resized {
-    /// It had that size.
+    /// Not at all: it already had that size.
     Not,
-    /// So many pages went back to Xen.
+    /// This many pages went back to Xen.
     Shrunk(Pages),
-    /// So many pages came.
+    /// This many pages were added.
     Grown(Pages),
 }
 
-/// Why a domain doesn't have the size that was asked for.
+/// Why a domain doesn't have the requested size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotResized {
-    /// Why.
+    /// The error.
     pub error: Error,
-    /// How many pages it has more (or fewer, if negative) than before, where even undoing what was
-    /// begun was refused.
+    /// How many more pages (fewer, if negative) the domain has than before, because Xen even
+    /// refused to undo the change.
     pub off: i64,
 }
 
@@ -73,18 +73,20 @@ impl<X: Platform> Balloon<X> {
         Self(Arc::new(BalloonService { xen: xen.clone(), vacancies }))
     }
 
-    /// The domain's pages. Xen counts some more of a PVH guest, which are the toolstack's.
+    /// Returns the domain's size in pages. For a PVH guest, Xen's own count is higher by the
+    /// toolstack's pages.
     pub fn pages(&self) -> Pages {
         let unmapped = self.0.vacancies.lock().unmapped();
         Pages(self.0.xen.frames().domain.saturating_add(unmapped))
     }
 
-    /// Gives pages back or takes some, until the domain has `target`. One change at a time: a
-    /// second one would count the first one's pages.
+    /// Gives back or takes pages until the domain has `target`. Make one change at a time: a second
+    /// one would count the first one's pages.
     ///
     /// # Errors
-    /// ENOMEM if more is in use than would be left, or if Xen refuses; ENOSPC beyond what there is
-    /// room for. The domain has then what it had before, as far as that could be undone.
+    /// ENOMEM if more pages are in use than would be left, or if Xen refuses; ENOSPC if there is no
+    /// room for that many pages. The domain then has its old size, as far as the change could be
+    /// undone.
     pub async fn resize(&self, target: Pages) -> Result<Resized, NotResized> {
         let now = self.pages();
         if target < now {
@@ -104,7 +106,7 @@ impl<X: Platform> Balloon<X> {
         Ok(Resized::Grown(more))
     }
 
-    /// Does all of it, or undoes what was done.
+    /// Makes the whole change, or undoes what was done of it.
     async fn change(
         &self,
         pages: Pages,
@@ -120,7 +122,8 @@ impl<X: Platform> Balloon<X> {
         Err(NotResized { error, off: sign * i64::from(done - undone) })
     }
 
-    /// Steps until there were `pages` pages, or one falls short: how many there were, and why.
+    /// Repeats `step` until `pages` pages are done or a step falls short. Returns how many were
+    /// done, and the error if any.
     async fn repeat(&self, pages: u32, step: Step<X>) -> (u32, Option<Error>) {
         let mut done = 0;
         while done < pages {
@@ -129,7 +132,7 @@ impl<X: Platform> Balloon<X> {
             if why.is_some() {
                 return (done, why);
             }
-            // Memory is given away piece by piece, and others work meanwhile.
+            // Work in small batches, so that other tasks run in between.
             yield_now().await;
         }
         (done, None)
@@ -144,7 +147,7 @@ impl<X: Platform> Clone for Balloon<X> {
     }
 }
 
-/// The pages of so many KiB; `None` for part of a page too few to be any, or too many.
+/// Returns how many whole pages `kib` KiB are; `None` for less than one page or for too many.
 pub fn pages_of_kib(kib: u64) -> Option<Pages> {
     let pages = u32::try_from(kib / (PAGE_SIZE as u64 / 1024)).ok()?;
     (pages > 0).then_some(Pages(pages))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a kernel hands to the services when it boots, once: Xen, and the pages Xen made for it.
+//! What a kernel hands to the services once, at boot: Xen, and the pages that Xen set up for it.
 //!
-//! A [`Boot`] is a token. Services that were brought up twice would write the same grant entries,
-//! so it is made under `unsafe` and used up by [`crate::Services::bring_up`].
+//! A [`Boot`] is a token. Two sets of services would write the same grant entries, so creating a
+//! `Boot` is `unsafe`, and [`crate::Services::bring_up`] consumes it.
 #![expect(unsafe_code, reason = "a page's lifetime and the uniqueness of a boot are promises")]
 
 use core::ptr;
@@ -15,7 +15,8 @@ use crate::PortNumber;
 use crate::memory::{Memory, Platform};
 use crate::words::Watched;
 
-/// A page that Xen or one of its daemons shares with this domain, and what keeps it there.
+/// A page that Xen or one of its daemons shares with this domain, and the value that keeps it
+/// mapped.
 #[derive(Debug)]
 pub struct SharedPage<X, T: 'static> {
     page: &'static T,
@@ -23,18 +24,19 @@ pub struct SharedPage<X, T: 'static> {
 }
 
 impl<X, T> SharedPage<X, T> {
-    /// `page`, which stays as long as `owner` or a clone of it lives.
+    /// Wraps `page`, which stays valid as long as `owner` or a clone of it lives.
     ///
     /// # Safety
-    /// It does stay so long.
+    /// `page` does stay valid that long.
     pub unsafe fn new(owner: X, page: &T) -> Self {
-        // SAFETY: valid while `owner` lives, which is kept beside it; `word` lends it no longer.
+        // SAFETY: valid while `owner` lives, which is stored beside it; borrows of it end with
+        // `self`.
         let page = unsafe { &*ptr::from_ref(page) };
         Self { page, owner }
     }
 
-    /// The page, for whoever made it and uses it before there are services. These reach its words
-    /// by another way, on which a test can step in.
+    /// The page, for the kernel that created it to use before the services exist. The services
+    /// access its words through `word` instead, where tests can intervene.
     pub fn page(&self) -> &T {
         self.page
     }
@@ -47,23 +49,23 @@ impl<X: Clone, T> Clone for SharedPage<X, T> {
 }
 
 impl<X: Memory, T> SharedPage<X, T> {
-    /// One of its words.
+    /// One word of the page.
     pub(crate) fn word<A>(&self, pick: impl FnOnce(&T) -> &A) -> Watched<'_, X, A> {
         Watched::new(&self.owner, pick(self.page))
     }
 }
 
-/// Where this guest's console is.
+/// The device behind this guest's console.
 #[derive(Clone, Debug)]
 pub enum ConsoleDevice<X> {
-    /// The ring that the console daemon serves, and the port that rings for both directions.
+    /// The ring served by the console daemon, and the port that signals both directions.
     Ring(SharedPage<X, XenconsInterface>, PortNumber),
-    /// Xen's own console, for the domain in dom0's place: `HYPERVISOR_console_io`, and
-    /// `VIRQ_CONSOLE` when a key was pressed.
+    /// Xen's own console, for a guest booted as dom0: `HYPERVISOR_console_io`, and `VIRQ_CONSOLE`
+    /// for key presses.
     Hypervisor,
 }
 
-/// The ring that xenstore's daemon serves, and the port that rings for both directions.
+/// The ring served by xenstore's daemon, and the port that signals both directions.
 #[derive(Clone, Debug)]
 pub struct XenstoreDevice<X> {
     /// The ring.
@@ -72,7 +74,7 @@ pub struct XenstoreDevice<X> {
     pub port: PortNumber,
 }
 
-/// What the services are brought up from.
+/// Everything that the services need to start.
 #[derive(Debug)]
 pub struct Boot<X> {
     pub(crate) xen: X,
@@ -82,10 +84,11 @@ pub struct Boot<X> {
 }
 
 impl<X: Platform> Boot<X> {
-    /// Xen, the page of events and time, the console, and xenstore (`None` in dom0's place).
+    /// Combines Xen, the shared-info page (events and time), the console, and xenstore (`None` for
+    /// a guest booted as dom0).
     ///
     /// # Safety
-    /// Once in a domain's life, before anything is granted or mapped.
+    /// Call it once in a domain's life, before anything is granted or mapped.
     pub unsafe fn new(
         xen: X,
         shared_info: SharedPage<X, SharedInfo>,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory of our own that nobody else maps: the local side of a grant copy.
+//! Memory of our own that nobody else maps, for the local side of a grant copy.
 //!
-//! Xen knows memory by its machine frames, so a copy needs pages whose frames are known; any
-//! other address is refused by the type.
+//! A copy names memory by frame numbers, so it needs pages whose frames are known; the type rules
+//! out any other memory.
 
 use alloc::vec::Vec;
 
@@ -11,7 +11,7 @@ use crate::raw::pages;
 use crate::shared::{OUTSIDE, Shared, SharedMut};
 use crate::{Error, Pages, System};
 
-/// Pages of ours, zeroed. Dropping it scrubs them and gives them back.
+/// Zeroed pages of our own. Dropping the buffer scrubs and frees them.
 #[derive(Debug)]
 pub struct Buffer<X: Platform> {
     xen: X,
@@ -19,7 +19,7 @@ pub struct Buffer<X: Platform> {
 }
 
 impl<X: Platform> Buffer<X> {
-    /// A buffer of so many pages.
+    /// Allocates a buffer of `pages` pages.
     ///
     /// # Errors
     /// ENOMEM.
@@ -29,19 +29,19 @@ impl<X: Platform> Buffer<X> {
         buffer.pages.try_reserve_exact(pages.0 as usize).map_err(|_| Error::NO_MEMORY)?;
         for _ in 0..pages.0 {
             let mut page = pages::alloc(xen)?;
-            // From now on it may be written.
+            // It may be written from now on.
             page.set_clean(false);
             buffer.pages.push(page);
         }
         Ok(buffer)
     }
 
-    /// One of its pages.
+    /// Returns page number `page`.
     pub(crate) fn page(&self, page: u32) -> Option<&Page> {
         self.pages.get(page as usize)
     }
 
-    /// The page that `offset` lies in.
+    /// Returns the page that contains `offset`.
     pub(crate) fn page_at(&self, offset: usize) -> Result<&Page, Error> {
         self.pages.get(offset / PAGE_SIZE).ok_or(OUTSIDE)
     }

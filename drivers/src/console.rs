@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console: a ring that a daemon in dom0 serves, or Xen's own in dom0's place.
+//! The console: a ring served by a daemon in dom0, or Xen's own console for a guest booted as dom0.
 //!
-//! Nothing is lost when the ring is full: what doesn't fit waits in a backlog of ours. Who can
-//! wait, waits for room, in the order in which they came ([`Console::print`]); who can't, such as
-//! a log line or a crash dump, lets other domains run until there is room, for a bounded time
-//! ([`Console::print_now`]). What waits goes on by [`crate::Services::upkeep`], without anybody
-//! printing or reading.
+//! Nothing is lost when the ring is full: what doesn't fit goes to a backlog. Tasks wait for room
+//! there in order of arrival ([`Console::print`]). Code that can't await, such as for a log line or
+//! a crash dump, lets other domains run until there is room, for a bounded time
+//! ([`Console::print_now`]). [`crate::Services::upkeep`] empties the backlog even if nobody prints
+//! or reads.
 //!
-//! The ring's indices run free and are written by the daemon as well: each is read once, and a
-//! pair that can't be is taken as a full or an empty ring.
+//! The ring's indices are free-running, and the daemon writes its own: each is read once, and an
+//! impossible pair counts as a full or an empty ring.
 
 mod place;
 
@@ -33,19 +33,19 @@ use crate::turn::Turn;
 use crate::waiters::WaitList;
 use crate::words::{Word, consume, produce};
 
-/// Bytes that wait in our memory for room in the ring.
+/// The size of the backlog, our memory for bytes that wait for room in the ring.
 const BACKLOG: usize = 16 * 1024;
-/// Bytes after which who prints or reads lets other tasks run: a ring's worth.
+/// Bytes after which a printing or reading task lets others run: a ring's worth.
 const AT_ONCE: usize = 2048;
 /// How long [`Console::print_now`] waits for a daemon that takes nothing: 2 s.
 const PATIENCE_NS: u64 = 2_000_000_000;
-/// Bytes of the ring to the guest, and of the one from it.
+/// The sizes in bytes of the ring to the guest and of the ring from it.
 const INPUT: usize = 1024;
 const OUTPUT: usize = 2048;
 
 type RingPage<X> = SharedPage<X, XenconsInterface>;
 
-/// The console of this guest. Clones are the same console.
+/// This guest's console. Clones refer to the same console.
 #[derive(Debug)]
 pub struct Console<X: Platform>(Arc<ConsoleState<X>>);
 
@@ -53,40 +53,39 @@ pub struct Console<X: Platform>(Arc<ConsoleState<X>>);
 struct ConsoleState<X: Platform> {
     xen: X,
     device: ConsoleDevice<X>,
-    /// Rings when there is input or room; `None` where Xen has no such event for us.
+    /// Signals input or room; `None` if Xen has no such event for us.
     port: Option<Port<X>>,
     out: Mutex<Out>,
-    /// Of who prints or reads, in bytes.
+    /// The turn of printing and reading tasks, in bytes.
     turn: Turn,
-    /// Who waits to be the first in [`Out::queue`].
+    /// Tasks that wait to become first in [`Out::queue`].
     on_first: WaitList,
 }
 
 #[derive(Debug)]
 struct Out {
     backlog: VecDeque<u8>,
-    /// The numbers of those who wait for room, the first in front. Otherwise one who needs little
-    /// of it would always be ahead of one who needs much.
+    /// The numbers of the tasks that wait for room, first come first. See [`Place`].
     queue: Vec<u64>,
     last_number: u64,
     /// Whether the last byte ended a line.
     at_line_start: bool,
-    /// Bytes given up because nobody took any for [`PATIENCE_NS`].
+    /// Bytes dropped because the daemon took none for [`PATIENCE_NS`].
     lost: u64,
 }
 
 impl Out {
-    /// Whether there is room for a byte, which may be a line's end and take two.
+    /// Whether there is room for one more byte; a newline takes two.
     fn has_room(&self) -> bool {
         self.backlog.len() + 2 <= BACKLOG
     }
 }
 
 impl<X: Platform> Console<X> {
-    /// The console that this domain has.
+    /// Brings up this domain's console.
     ///
     /// # Errors
-    /// ENOMEM; EINVAL for a ring without a port.
+    /// ENOMEM; EINVAL if the ring has no valid port.
     pub(crate) fn bring_up(
         xen: &X,
         device: ConsoleDevice<X>,
@@ -94,7 +93,7 @@ impl<X: Platform> Console<X> {
     ) -> Result<Self, Error> {
         let port = match device {
             ConsoleDevice::Ring(_, port) => Some(events.adopt(port)?),
-            // A Xen without it still prints; keys can't be heard then.
+            // Without the VIRQ, output still works but input doesn't.
             ConsoleDevice::Hypervisor => events.bind_virq(Virq::CONSOLE).ok(),
         };
         let mut backlog = VecDeque::new();
@@ -113,8 +112,8 @@ impl<X: Platform> Console<X> {
 }
 
 impl<X: Platform> Console<X> {
-    /// Writes all of `bytes`, waiting for room as often as it takes. What fits our memory as a
-    /// whole is written as a whole: no log line gets between.
+    /// Writes all of `bytes`, waiting for room as often as needed. Up to 8 KiB are written in one
+    /// piece, so that no log line gets in between.
     pub async fn print(&self, mut bytes: &[u8]) {
         let whole = 2 * bytes.len() <= BACKLOG;
         let mut place = Place::new(&self.0);
@@ -136,19 +135,20 @@ impl<X: Platform> Console<X> {
         }
     }
 
-    /// Writes all of `bytes` without awaiting. If nobody takes any for 2 s, the rest is given up
-    /// and counted.
+    /// Writes all of `bytes` without awaiting. If the daemon takes none for 2 s, drops the rest and
+    /// counts it.
     pub fn print_now(&self, bytes: &[u8]) {
         self.parts_now(&[bytes]);
     }
 
-    /// Writes `text` as lines of their own: on a new line, and ended. Given up as one, if it is.
+    /// Writes `text` without awaiting, on a new line and followed by a newline. If the daemon takes
+    /// nothing for 2 s, drops the whole rest.
     pub fn line_now(&self, text: &str) {
         let before = if self.0.out.lock().at_line_start { "" } else { "\n" };
         self.parts_now(&[before.as_bytes(), text.as_bytes(), b"\n"]);
     }
 
-    /// [`Console::print_now`], with one patience for all parts.
+    /// Does [`Console::print_now`] for several parts, with one deadline for all.
     fn parts_now(&self, parts: &[&[u8]]) {
         let xen = &self.0.xen;
         let mut deadline = xen.now() + PATIENCE_NS;
@@ -169,8 +169,8 @@ impl<X: Platform> Console<X> {
         }
     }
 
-    /// Whether somebody is in the middle of writing. To a trap or a panic that means: it was the
-    /// writer that failed, and waiting for it would be for ever.
+    /// Whether a write is under way. To a trap or panic handler, that means that the writer itself
+    /// failed, so it must not wait for it.
     pub fn is_busy(&self) -> bool {
         self.0.out.is_locked()
     }
@@ -180,12 +180,12 @@ impl<X: Platform> Console<X> {
         self.0.out.lock().at_line_start
     }
 
-    /// Bytes given up so far.
+    /// Returns the number of bytes dropped so far.
     pub fn lost(&self) -> u64 {
         self.0.out.lock().lost
     }
 
-    /// Moves what waits to the device whenever its daemon makes room. Never completes.
+    /// Moves the backlog to the device whenever its daemon makes room. Never completes.
     pub(crate) async fn flush_forever(&self) {
         loop {
             let mark = self.mark();
@@ -194,8 +194,9 @@ impl<X: Platform> Console<X> {
         }
     }
 
-    /// Waits until everything written was taken, at most until `deadline` in nanoseconds of
-    /// Xen's time. Whether it was: before a guest ends, what is still in the ring would be lost.
+    /// Waits until the daemon has taken everything written, at most until `deadline` in nanoseconds
+    /// of Xen's system time. Returns whether it has. Use it before the guest ends, when what is
+    /// still in the ring would be lost.
     pub fn drain(&self, deadline: u64) -> bool {
         let xen = &self.0.xen;
         while !self.is_drained() {
@@ -220,12 +221,12 @@ impl<X: Platform> Console<X> {
         out.backlog.is_empty() && taken
     }
 
-    /// Reads what was typed, at least one byte.
+    /// Reads typed input, waiting for at least one byte.
     pub async fn input(&self, bytes: &mut [u8]) -> usize {
         loop {
             self.0.turn.give_way().await;
             let mark = self.mark();
-            // The daemon rings for room as well: what waits here goes on with it.
+            // The event may also mean room, so flush the backlog.
             self.flush(&mut self.0.out.lock());
             let len = self.take_input(bytes);
             self.0.turn.count(len);
@@ -236,17 +237,18 @@ impl<X: Platform> Console<X> {
         }
     }
 
-    /// Whether [`Console::push`] would take over all of `len` bytes, each of them a line's end.
+    /// Whether [`Console::push`] would take `len` bytes even if all were newlines.
     fn has_room_for(&self, len: usize) -> bool {
         let out = &mut *self.0.out.lock();
         self.flush(out);
         2 * len <= BACKLOG - out.backlog.len()
     }
 
-    /// Takes over as much as there is room for; how many bytes of `bytes` that was.
+    /// Takes as many of `bytes` as there is room for. Returns how many.
     fn push(&self, bytes: &[u8]) -> usize {
         let out = &mut *self.0.out.lock();
-        // A terminal in raw mode behind the ring wants both; Xen's own console adds its own.
+        // A raw-mode terminal behind the ring needs CR and LF; Xen's own console adds the CR
+        // itself.
         let ring = matches!(self.0.device, ConsoleDevice::Ring(..));
         let mut taken = 0;
         for &byte in bytes {
@@ -267,7 +269,7 @@ impl<X: Platform> Console<X> {
         taken
     }
 
-    /// Moves what it can from the backlog to the device.
+    /// Moves as much as possible from the backlog to the device.
     fn flush(&self, out: &mut Out) {
         if out.backlog.is_empty() {
             return;
@@ -277,13 +279,14 @@ impl<X: Platform> Console<X> {
                 if fill(ring, &mut out.backlog)
                     && let Some(port) = &self.0.port
                 {
-                    // A console that can't be rung is emptied when the daemon looks next.
+                    // If the daemon can't be notified, it takes the bytes when it looks next.
                     let _ = port.send();
                 }
             }
             ConsoleDevice::Hypervisor => {
                 let (first, second) = out.backlog.as_slices();
-                // Refused only where this device is not the domain's: there is no other place.
+                // Xen refuses only if this device isn't ours to use, and there is no other to write
+                // to.
                 let _ = self.0.xen.console_io_write(first);
                 if !second.is_empty() {
                     let _ = self.0.xen.console_io_write(second);
@@ -312,7 +315,7 @@ impl<X: Platform> Console<X> {
         self.0.port.as_ref().map_or(0, Port::delivered)
     }
 
-    /// Waits for the first event after `mark`; for ever where there is none.
+    /// Waits for the first event after `mark`; forever if the console has no port.
     fn news(&self, mark: u64) -> impl Future<Output = ()> {
         poll_fn(move |cx| self.0.poll_news(mark, cx))
     }
@@ -360,11 +363,11 @@ impl<X: Platform> embedded_io_async::Write for Console<X> {
     }
 }
 
-/// Moves bytes from the backlog to the ring; whether any.
+/// Moves bytes from the backlog to the ring. Returns whether it moved any.
 fn fill<X: Memory>(page: &RingPage<X>, backlog: &mut VecDeque<u8>) -> bool {
     let index = page.word(|ring| &ring.out_prod);
-    // The daemon's index, read once. More than a ring of bytes behind ours can't be: then there
-    // is no room, and nothing of ours is overwritten.
+    // The daemon's index, read once. It can't be more than the ring's size behind ours; if it is,
+    // there is no room, so none of our bytes are overwritten.
     let cons = page.word(|ring| &ring.out_cons).load(Ordering::Acquire);
     let prod = index.load(Ordering::Relaxed);
     let room = (OUTPUT as u32).saturating_sub(prod.wrapping_sub(cons));
@@ -374,10 +377,10 @@ fn fill<X: Memory>(page: &RingPage<X>, backlog: &mut VecDeque<u8>) -> bool {
     moved > 0
 }
 
-/// Moves bytes from the ring to `bytes`; how many.
+/// Moves bytes from the ring to `bytes`. Returns how many.
 fn empty<X: Memory>(page: &RingPage<X>, bytes: &mut [u8]) -> usize {
     let index = page.word(|ring| &ring.in_cons);
-    // The daemon's index, read once. More than a ring of bytes can't be there: then there is none.
+    // The daemon's index, read once. If it claims more than the ring's size, there is no input.
     let prod = page.word(|ring| &ring.in_prod).load(Ordering::Acquire);
     let cons = index.load(Ordering::Relaxed);
     let ready = prod.wrapping_sub(cons) as usize;

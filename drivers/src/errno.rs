@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Error numbers: what a caller of the services gets, with the names that people know.
+//! Error numbers as callers of the services get them, and their symbolic names.
 
 use core::fmt;
 
 macro_rules! errnos {
     ($($name:ident = $number:literal: $doc:literal,)*) => {
-        /// An error number, positive, as Xen and Linux number them.
+        /// A positive error number, with Xen's and Linux's numbering.
         ///
-        /// A number and not an `enum`: Xen may answer with one that is not listed here.
+        /// Not an `enum`, because Xen may return a number that is not listed here.
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct Errno(pub u16);
 
         impl Errno {
             $(#[doc = $doc] pub const $name: Errno = Errno($number);)*
 
-            /// The symbol, such as `EINVAL`; `E?` for a number without one here.
+            /// Returns the symbol, such as `EINVAL`; `E?` for an unlisted number.
             pub const fn name(self) -> &'static str {
                 match self.0 {
                     $($number => stringify!($name),)*
@@ -22,7 +22,7 @@ macro_rules! errnos {
                 }
             }
 
-            /// The number of a symbol.
+            /// Looks up a number by its symbol.
             pub fn from_name(name: &[u8]) -> Option<Self> {
                 $(if name == stringify!($name).as_bytes() {
                     return Some(Self::$name);
@@ -38,7 +38,7 @@ errnos! {
     ENOENT = 2: "No such index, id or node.",
     ESRCH = 3: "No such domain.",
     EINTR = 4: "A wait was interrupted.",
-    EIO = 5: "Some test failed.",
+    EIO = 5: "A broken ring, an invalid answer, or a failed test.",
     ENXIO = 6: "Outside the index space.",
     E2BIG = 7: "Argument too long.",
     EBADF = 9: "Closed device.",
@@ -47,12 +47,12 @@ errnos! {
     EACCES = 13: "Permission denied.",
     EFAULT = 14: "Bad address.",
     EBUSY = 16: "In use.",
-    EEXIST = 17: "Exists already.",
-    ENODEV = 19: "The Xen below lacks something.",
+    EEXIST = 17: "Already exists.",
+    ENODEV = 19: "Xen or this domain lacks something needed.",
     ENOTDIR = 20: "Not a directory.",
     EISDIR = 21: "Is a directory.",
     EINVAL = 22: "Invalid argument.",
-    ENOTTY = 25: "Unknown command of a device.",
+    ENOTTY = 25: "Unknown device command.",
     ENOSPC = 28: "Limit or table full.",
     EROFS = 30: "Read-only.",
     EPIPE = 32: "The peer is gone.",
@@ -60,14 +60,14 @@ errnos! {
     ENOSYS = 38: "Not implemented.",
     EOVERFLOW = 75: "Value too large.",
     ENOTCONN = 107: "Not connected.",
-    ETIMEDOUT = 110: "Time ran out.",
+    ETIMEDOUT = 110: "Timed out.",
     EDQUOT = 122: "Quota exceeded.",
 }
 
 impl Errno {
-    /// Decodes a hypercall's return value: negative is an error number, the rest a result.
+    /// Decodes a hypercall's return value: a negative one is an error number, any other a result.
     pub fn check(ret: i64) -> Result<u64, Self> {
-        // A number beyond 16 bits is none that Xen defines; it stays an error, nameless.
+        // Xen defines no number beyond 16 bits; such a value becomes an unnamed error.
         u64::try_from(ret).map_err(|_| Self(u16::try_from(ret.unsigned_abs()).unwrap_or(u16::MAX)))
     }
 }

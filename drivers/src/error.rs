@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why a call of a service failed: the seed's errno, and Xen's status where Xen refused.
+//! Why a call of a service failed: the errno that the [seeds](crate) would return, and Xen's status
+//! if Xen refused.
 
 use core::convert::Infallible;
 use core::fmt;
@@ -10,34 +11,35 @@ use crate::hypervisor::Call;
 use crate::ids::NotADomId;
 use crate::{Errno, GrantRef};
 
-/// Why a call of a service failed. Nothing changed, unless the call's own text says otherwise.
+/// Why a call of a service failed. Unless the call's documentation says otherwise, it changed
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Found here, without Xen: the errno, and what is wrong or would be right.
+    /// Detected without asking Xen: the errno, and what is wrong or what would be right.
     Local(Errno, &'static str),
-    /// Xen refused this reference. The other references of the batch may have other statuses;
-    /// the reservation keeps them all.
+    /// Xen refused this reference. Other references of the batch may have other statuses; the
+    /// reservation keeps them all.
     Refused {
-        /// Xen's answer, negative in every version so far.
+        /// Xen's status, negative in every version so far.
         status: GrantStatus,
-        /// The first reference it was given for.
+        /// The first reference that got this status.
         gref: GrantRef,
     },
-    /// The hypercall itself failed, with its errno.
+    /// The hypercall itself failed, with this errno.
     Hypercall(Call, Errno),
     /// Xenstore refused.
     XenStore(Errno),
 }
 
 impl Error {
-    /// No memory for the tables of a service.
+    /// No memory for a service's tables.
     pub const NO_MEMORY: Error = Error::Local(Errno::ENOMEM, "out of memory");
 
-    /// An address that no mapping of the device has.
+    /// An address that is in no mapping of the device.
     pub const BAD_ADDRESS: Error =
         Error::Local(Errno::EFAULT, "the address is not in a mapping of this device");
 
-    /// The error number for the caller.
+    /// Returns the errno for the caller.
     pub fn errno(&self) -> Errno {
         match *self {
             Error::Local(errno, _) | Error::Hypercall(_, errno) | Error::XenStore(errno) => errno,
@@ -45,7 +47,7 @@ impl Error {
         }
     }
 
-    /// Xen's status, where a grant was refused.
+    /// Returns Xen's status if Xen refused a grant.
     pub fn status(&self) -> Option<GrantStatus> {
         match *self {
             Error::Refused { status, .. } => Some(status),
@@ -75,14 +77,14 @@ impl From<NotADomId> for Error {
     }
 }
 
-/// For `?` after what can't fail, such as the console as [`embedded_io_async`] sees it.
+/// Allows `?` after infallible operations, such as the console's [`embedded_io_async`] methods.
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}
     }
 }
 
-/// The name of a `GNTST_*` status in Xen's header, for people.
+/// Returns the readable name of a `GNTST_*` status in Xen's header.
 pub fn status_name(status: GrantStatus) -> &'static str {
     match status {
         GrantStatus::OKAY => "okay",
@@ -103,14 +105,14 @@ pub fn status_name(status: GrantStatus) -> &'static str {
     }
 }
 
-/// Judges the status of one entry of a batch. Only `okay` is success: Xen once answered +1
-/// (XSA-316), and a status never written keeps the poison it was given (XSA-318).
+/// Checks the status of one entry of a batch. Only `okay` is success: Xen once returned +1
+/// (XSA-316), and a status that Xen never wrote still holds the poison it was set to (XSA-318).
 pub fn check_status(status: GrantStatus, gref: GrantRef) -> Result<(), Error> {
     if status == GrantStatus::OKAY { Ok(()) } else { Err(Error::Refused { status, gref }) }
 }
 
-/// The errno of a status: own memory and the maptrack table are ENOMEM, everything else that Xen
-/// refuses is EINVAL.
+/// Returns the errno for a status: ENOMEM if memory of our own or the maptrack table is exhausted,
+/// EINVAL for every other refusal.
 pub fn status_errno(status: GrantStatus) -> Errno {
     if status == GrantStatus::NO_SPACE { Errno::ENOMEM } else { Errno::EINVAL }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Event channels, 2-level: 4,096 ports, one bit of news each.
+//! Event channels, with the 2-level ABI: 4,096 ports, each with one pending bit.
 //!
 //! An event carries no data and no count. Xen sets the port's pending bit; [`Events::dispatch`]
-//! clears it and *then* wakes who waits, so a send that comes later sets it again: no event is
-//! lost, though several sends may be one event. Upcalls stay masked while code runs; the idle
-//! loop calls `dispatch` and blocks only when nothing was pending.
+//! clears it and *then* wakes the waiters, so a later send sets it again: no event is lost, though
+//! several sends may become one event. Upcalls (Xen's interrupts) stay masked while code runs; the
+//! idle loop calls `dispatch` and blocks only if nothing was pending.
 //!
-//! FIFO event channels are refused: they serve many ports and priorities, which a guest like
-//! this has not, and have a row of advisories of their own (XSA-107, 188, 221, 358, 359).
+//! This refuses to use FIFO event channels: they are for many ports and for priorities, which such
+//! a guest doesn't have, and they come with advisories of their own (XSA-107, 188, 221, 358, 359).
 
 mod bits;
 #[cfg(test)]
@@ -32,7 +32,7 @@ use crate::waiters::Waiters;
 use crate::words::{Watched, Word};
 use crate::{Call, Counters, DomId, Errno, Error, PortNumber};
 
-/// The event channels of this domain. Clones are the same channels.
+/// This domain's event channels. Clones refer to the same channels.
 #[derive(Debug)]
 pub struct Events<X>(Arc<Channels<X>>);
 
@@ -40,28 +40,28 @@ pub struct Events<X>(Arc<Channels<X>>);
 struct Channels<X> {
     xen: X,
     shared_info: SharedPage<X, SharedInfo>,
-    /// By port number, as far as ports were opened.
+    /// By port number, up to the highest port ever opened.
     ports: Mutex<Vec<Entry>>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// [`Port`]s that keep it open; 0 for a port that is not ours to close.
+    /// The number of [`Port`]s that keep it open; 0 for a port that we don't own.
     holders: u32,
     /// Events delivered since it was opened.
     delivered: u64,
-    /// Who waits. Has room before the port is used, so that one waiter costs no allocation. Of a
-    /// closed port: who waited there once.
+    /// The waiters. Room is made before the port is used, so that one waiter needs no allocation.
+    /// For a closed port: stale waiters.
     waiters: Waiters,
 }
 
 impl Entry {
     const CLOSED: Self = Self { holders: 0, delivered: 0, waiters: Waiters::new() };
 
-    /// One holder more.
+    /// Adds a holder.
     ///
     /// # Errors
-    /// EOVERFLOW where the count ends: a holder can be forgotten, which leaves it counted.
+    /// EOVERFLOW if the counter is full: a holder passed to `mem::forget` stays counted.
     fn hold(&mut self) -> Result<(), Error> {
         let held = Error::Local(Errno::EOVERFLOW, "the port has 4294967295 holders");
         self.holders = self.holders.checked_add(1).ok_or(held)?;
@@ -70,7 +70,7 @@ impl Entry {
 }
 
 impl<X: Platform> Events<X> {
-    /// Masks every port; each is unmasked when it's opened.
+    /// Masks every port; opening a port unmasks it.
     pub(crate) fn bring_up(xen: &X, shared_info: SharedPage<X, SharedInfo>) -> Self {
         for word in 0..WORDS {
             shared_info.word(|page| &page.evtchn_mask[word]).store(u64::MAX, Ordering::Relaxed);
@@ -78,10 +78,10 @@ impl<X: Platform> Events<X> {
         Self(Arc::new(Channels { xen: xen.clone(), shared_info, ports: Mutex::new(Vec::new()) }))
     }
 
-    /// Offers a port to `peer`, who may bind it once.
+    /// Offers a port to `peer`, which may bind it once.
     ///
     /// # Errors
-    /// ENOSPC when no port is left. Whether the peer exists is not asked.
+    /// ENOSPC if no port is left. Xen doesn't check that the peer exists.
     pub fn alloc_unbound(&self, peer: DomId) -> Result<Port<X>, Error> {
         self.alloc(peer.get())
     }
@@ -95,11 +95,11 @@ impl<X: Platform> Events<X> {
         self.adopt(PortNumber(op.port))
     }
 
-    /// Binds a port that `peer` offers to us. It's pending at once, in case the peer has sent
-    /// before: the first wait returns immediately.
+    /// Binds a port that `peer` offers to us. It starts out pending, in case the peer has already
+    /// sent an event, so the first wait returns immediately.
     ///
     /// # Errors
-    /// ESRCH for a domain that is not there, EINVAL for a port that it doesn't offer to us.
+    /// ESRCH if the domain doesn't exist, EINVAL if it doesn't offer us that port.
     pub fn bind_interdomain(&self, peer: DomId, port: PortNumber) -> Result<Port<X>, Error> {
         let mut op = EvtchnBindInterdomain {
             remote_dom: peer.get(),
@@ -113,10 +113,10 @@ impl<X: Platform> Events<X> {
         self.adopt(PortNumber(op.local_port))
     }
 
-    /// Binds a virtual interrupt to vCPU 0, which is the only one.
+    /// Binds a virtual interrupt to vCPU 0, the only one.
     ///
     /// # Errors
-    /// EEXIST if it is bound, EINVAL for an unknown one.
+    /// EEXIST if it is already bound, EINVAL if it is unknown.
     pub fn bind_virq(&self, virq: Virq) -> Result<Port<X>, Error> {
         let mut op = EvtchnBindVirq { virq, ..Default::default() };
         self.0
@@ -126,18 +126,18 @@ impl<X: Platform> Events<X> {
         self.adopt(PortNumber(op.port))
     }
 
-    /// Takes over a port that is open already, such as the console's. It's closed with the last
-    /// holder, as any other.
+    /// Takes over a port that is already open, such as the console's. Like any port, it closes with
+    /// its last holder.
     ///
     /// # Errors
-    /// ENOMEM; the port is closed then. EINVAL for a number that no port has.
+    /// ENOMEM, after closing the port; EINVAL for a number that no port has.
     pub(crate) fn adopt(&self, number: PortNumber) -> Result<Port<X>, Error> {
         let Some(place) = Place::of(number) else {
             return Err(Error::Local(Errno::EINVAL, "no port has that number"));
         };
         let mut ports = self.0.ports.lock();
         let index = number.0 as usize;
-        // Wakers of the channel that had the number before; dropped outside the lock.
+        // Wakers of the channel that had this number before, to be dropped outside the lock.
         let closed = ports.get_mut(index).filter(|entry| entry.holders == 0);
         let stale = closed.map(|entry| entry.waiters.take());
         let Some(entry) = room_for(&mut ports, index) else {
@@ -146,7 +146,7 @@ impl<X: Platform> Events<X> {
             return Err(Error::NO_MEMORY);
         };
         if entry.holders == 0 {
-            // The events of the channel that had the number before are none of this one's.
+            // Don't count the events of the channel that had this number before.
             entry.delivered = 0;
         }
         entry.hold()?;
@@ -157,24 +157,24 @@ impl<X: Platform> Events<X> {
         Ok(Port { events: self.clone(), number, seen })
     }
 
-    /// Our own domain number, without xenstore: a port that is offered to DOMID_SELF reports it.
+    /// Finds our own domid without xenstore: a port offered to DOMID_SELF reports it.
     ///
     /// # Errors
-    /// The hypercalls'.
+    /// Those of the hypercalls.
     pub(crate) fn own_domid(&self) -> Result<DomId, Error> {
         let port = self.alloc(DOMID_SELF)?;
-        let unknown = Error::Local(Errno::ENODEV, "Xen does not tell our own domain number");
+        let unknown = Error::Local(Errno::ENODEV, "Xen doesn't report our own domain number");
         match port.status()? {
             PortStatus::Unbound(domid) => DomId::new(domid).ok_or(unknown),
             _ => Err(unknown),
         }
     }
 
-    /// Another holder of an open port.
+    /// Adds a holder to an open port.
     ///
     /// # Errors
-    /// EINVAL if it's not open, or not ours to hold; EOVERFLOW beyond 4,294,967,295 holders, of
-    /// which most were forgotten.
+    /// EINVAL if the port is not open or not ours; EOVERFLOW beyond 4,294,967,295 holders, which
+    /// takes `mem::forget`.
     pub fn hold(&self, number: PortNumber) -> Result<Port<X>, Error> {
         match self.0.ports.lock().get_mut(number.0 as usize) {
             Some(entry) if entry.holders > 0 => {
@@ -186,12 +186,12 @@ impl<X: Platform> Events<X> {
         }
     }
 
-    /// Whether a domain is there, which an ordinary domain may ask about any: Xen looks for the
-    /// domain first, and only then says that its ports are not ours to see (evtchn_status in
+    /// Whether a domain exists. This needs no privilege: when asked about another domain's port,
+    /// Xen looks up the domain before it denies access to its ports (evtchn_status in
     /// xen/common/event_channel.c).
     ///
     /// # Errors
-    /// The hypercall's, when it tells neither.
+    /// The hypercall's, if it doesn't give the answer.
     pub fn domain_exists(&self, domid: DomId) -> Result<bool, Error> {
         let mut op = EvtchnStatus { dom: domid.get(), ..Default::default() };
         match self.0.xen.evtchn_status(&mut op) {
@@ -201,13 +201,13 @@ impl<X: Platform> Events<X> {
         }
     }
 
-    /// Ports that are open.
+    /// Returns the number of open ports.
     pub fn open_ports(&self) -> u32 {
         self.0.ports.lock().iter().filter(|entry| entry.holders > 0).count() as u32
     }
 
-    /// One pass over what is pending: clears each bit, then wakes who waits for it. Returns the
-    /// number of events; the caller may block only after it was 0.
+    /// Makes one pass over the pending bits: clears each, then wakes its waiters. Returns the
+    /// number of events; the caller may block only if it is 0.
     pub fn dispatch(&self) -> usize {
         let words = bits::take_words(&self.0.upcall());
         let mut events = 0;
@@ -221,7 +221,7 @@ impl<X: Platform> Events<X> {
         events
     }
 
-    /// One event of a port: wakes who waits for it, outside the lock.
+    /// Delivers one event of a port: wakes the waiters outside the lock.
     fn deliver(&self, port: usize) {
         let Some(mut waiters) = self.0.ports.lock().get_mut(port).map(|entry| {
             entry.delivered += 1;
@@ -235,10 +235,10 @@ impl<X: Platform> Events<X> {
         }
     }
 
-    /// One holder less; the last one closes.
+    /// Removes a holder; the last one closes the port.
     ///
-    /// Runs nobody's code, so that a port may be dropped under any lock. Wakers of futures that
-    /// were given up stay until the number is used again; nobody waits without a holder.
+    /// It runs no waker code, so a port may be dropped under any lock. Wakers of abandoned futures
+    /// stay until the number is reused; nobody waits without a holder.
     fn release(&self, number: PortNumber) {
         let ports = &mut *self.0.ports.lock();
         let (Some(entry), Some(place)) = (ports.get_mut(number.0 as usize), Place::of(number))
@@ -251,9 +251,9 @@ impl<X: Platform> Events<X> {
         }
         let words = self.0.ports_of(place.word);
         bits::mask(&words, place);
-        // Closing can fail only for a port that is closed already, which is what we want.
+        // Closing fails only if the port is already closed, which is fine.
         let _ = self.0.xen.evtchn_close(EvtchnClose { port: number.0 });
-        // The number may be given out again; its next owner must not see our last event.
+        // Xen may reuse the number; its next owner must not see our last event.
         bits::forget(&words, place);
     }
 }
@@ -280,7 +280,7 @@ impl<X> Clone for Events<X> {
     }
 }
 
-/// The entry of port `index`, with room for somebody to wait there; `None` without memory.
+/// Returns the entry of port `index`, with room for waiters; `None` if memory runs out.
 fn room_for(ports: &mut Vec<Entry>, index: usize) -> Option<&mut Entry> {
     let more = (index + 1).saturating_sub(ports.len());
     ports.try_reserve(more).ok()?;

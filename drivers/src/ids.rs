@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Numbers from outside, as types that say what they prove.
+//! Numbers from outside, as types that state what is known about them.
 //!
-//! A [`DomId`] is a domain that a grant can be given to; whether it exists is Xen's to say. A
-//! [`GrantRef`] or [`PortNumber`] is just a number somebody announced: a claim, not a right.
+//! A [`DomId`] is in the range of domains that can be granted pages; only Xen knows whether the
+//! domain exists. A [`GrantRef`] or [`PortNumber`] is just a number that somebody announced: a
+//! claim, not a right.
 
 use core::fmt;
 use core::str::FromStr;
@@ -17,18 +18,18 @@ impl DomId {
     /// The first domain, which runs the toolstack.
     pub const DOM0: Self = Self(0);
 
-    /// Having a `DomId` tells that the number is an ordinary one: not DOMID_SELF or another of
-    /// the reserved numbers from 0x7FF0 on.
+    /// Checks that `number` is an ordinary domain's: not DOMID_SELF or another of the reserved
+    /// numbers from 0x7FF0 on.
     pub const fn new(number: u16) -> Option<Self> {
         if number < DOMID_FIRST_RESERVED { Some(Self(number)) } else { None }
     }
 
-    /// The number as Xen wants it.
+    /// Returns the number that Xen expects.
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// A grant that this domain announced.
+    /// Returns a claimed grant of this domain.
     pub const fn grant(self, gref: GrantRef) -> ClaimedGrant {
         ClaimedGrant { domid: ClaimedDomId(self.0), gref }
     }
@@ -37,18 +38,18 @@ impl DomId {
 impl FromStr for DomId {
     type Err = NotADomId;
 
-    /// A decimal number below 32752 (0x7ff0).
+    /// Parses a decimal number below 32752 (0x7ff0).
     fn from_str(text: &str) -> Result<Self, NotADomId> {
         text.parse().ok().and_then(Self::new).ok_or(NotADomId)
     }
 }
 
-/// A number, or a text, that is no [`DomId`].
+/// The error for a number or text that is not a [`DomId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotADomId;
 
 impl NotADomId {
-    /// What would be right.
+    /// What would be valid.
     pub(crate) const WORDS: &'static str = "a domain's number is below 32752 (0x7ff0)";
 }
 
@@ -76,8 +77,8 @@ impl fmt::Display for GrantRef {
     }
 }
 
-/// A domain's number as somebody claims it: any 16 bits, since the seed accepts every one of them
-/// when a grant is reserved, and Xen refuses a wrong one at map.
+/// A domain's number as somebody claims it: any 16 bits. As in the [seed](crate), reserving a grant
+/// accepts any value, and Xen refuses a wrong one at map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimedDomId(pub u16);
 
@@ -96,20 +97,20 @@ impl fmt::Display for ClaimedDomId {
 /// A grant as its granter announced it: a claim, not yet known to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimedGrant {
-    /// The granter.
+    /// The granting domain.
     pub domid: ClaimedDomId,
-    /// Its reference.
+    /// Its grant reference.
     pub gref: GrantRef,
 }
 
 impl ClaimedGrant {
-    /// Reference `gref` of domain `domid`, any numbers.
+    /// Names reference `gref` of domain `domid`; both may be any number.
     pub const fn new(domid: u16, gref: u32) -> Self {
         Self { domid: ClaimedDomId(domid), gref: GrantRef(gref) }
     }
 }
 
-/// An event channel's port in one domain, 1 to 4095 where it is open.
+/// An event channel's port number in one domain; open ports have 1 to 4095.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortNumber(pub u32);
 
@@ -119,7 +120,7 @@ impl fmt::Display for PortNumber {
     }
 }
 
-/// What a grant allows, or a mapping can do.
+/// What a grant or a mapping allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Reading and writing.
@@ -137,12 +138,12 @@ impl fmt::Display for Access {
     }
 }
 
-/// What the owner of a granted page can see of the peer: `GTF_reading` and `GTF_writing`.
+/// What the owner of a granted page can see of the peer's use: `GTF_reading` and `GTF_writing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerState {
-    /// The peer maps it nowhere.
+    /// The peer has not mapped it.
     Idle,
-    /// Mapped, for reading only.
+    /// Mapped read-only.
     MappedRo,
     /// Mapped, with at least one writable mapping.
     MappedRw,

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Grantkit decides about grants, event channels, the console and xenstore.
+//! The services of a Grantkit guest: grants, event channels, the console, xenstore, the balloon.
 //!
-//! No hypercall and no address is in here: the crate sees Xen through [`Hypervisor`] and memory
-//! through [`memory::Memory`], and runs unchanged on metal and on the crate `fake-xen`, a Xen that
-//! is stricter than the real one. `unsafe` is lifted in one module, `raw`.
+//! A domain *grants* pages of its own to a peer, which *maps* them; the [`gntalloc`] service does
+//! the one and [`gntdev`] the other. They follow two old Linux drivers, *the seeds*: the gntalloc
+//! of 2011 and the gntdev of 2007. The repository's `docs/contract.md` specifies both, call by
+//! call.
+//!
+//! The crate contains no hypercall instruction and no fixed address. It reaches Xen through the
+//! trait [`Hypervisor`] and memory through [`memory::Memory`], together *the seam*, and runs
+//! unchanged in a real guest and on `fake-xen`, a model of Xen that is stricter than Xen itself.
 //!
 //! ```
 //! use drivers::gntdev::ReadWrite;
@@ -14,7 +19,7 @@
 //! let Pair { alice, bob, .. } = Pair::new();
 //! let page = alice.gntalloc.open().alloc(bob.domid, Pages(1), Access::ReadWrite)?;
 //! page.write(0, b"hello")?;
-//! // Bob is told the reference, by xenstore or however.
+//! // Bob learns the reference through xenstore or some other way.
 //! let grant = alice.domid.grant(page.gref());
 //! let mapping = bob.gntdev.open()?.reserve(&[grant])?.map::<ReadWrite>()?;
 //! let mut seen = [0; 5];
@@ -27,16 +32,29 @@
 //!
 //! # Map
 //!
-//! * [`services`]: everything of one guest, brought up; where an application begins.
-//! * [`gntalloc`]: pages of ours for others. [`gntdev`]: pages of others for us, and copies.
-//!   [`shared`]: reading and writing what both see. [`notify`]: what is done when it's let go of.
-//! * [`events`]: ports. [`xenstore`]: the toolstack's tree. [`peers`]: how domains find each other.
-//!   [`console`]: text in and out. [`balloon`]: the domain's size.
-//! * [`hypervisor`], [`memory`]: the seam to Xen, for who implements it. [`ring`]: what the rings of
-//!   daemons have in common. [`buffer`], [`list`]: memory that may be refused.
+//! Start here:
 //!
-//! It relies on a single thing: that an implementor of the seam keeps the duties written at each
-//! method. Nothing that a caller, a peer or Xen says makes it panic.
+//! * [`Services`]: all services of one guest, brought up in order. Every application gets one.
+//! * [`gntalloc`]: granting this domain's pages to peers.
+//! * [`gntdev`]: mapping the pages of peers, and copying to and from them.
+//! * [`shared`]: reading and writing granted and mapped pages.
+//! * [`ring`]: a stream of bytes through shared pages.
+//!
+//! Then:
+//!
+//! * [`events`]: event channel ports. [`notify`]: telling the peer when pages are released.
+//! * [`xenstore`]: the tree of values that the toolstack and all domains share. [`peers`]: finding
+//!   other domains by it.
+//! * [`console`]: text in and out. [`balloon`]: the domain's size.
+//! * [`buffer`]: pages for grant copies. [`list`]: growing a `Vec` without a panic.
+//!
+//! For an implementor of the seam: [`hypervisor`], [`memory`] and [`Boot`].
+//!
+//! # Safety and panics
+//!
+//! `unsafe` code is denied except in the few modules that declare or call the seam, chiefly `raw`.
+//! The crate relies on one thing: that implementors of the seam keep the duties stated at each
+//! method. No input from a caller, a peer or Xen makes it panic.
 #![no_std]
 
 extern crate alloc;

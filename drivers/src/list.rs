@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Lists that grow, or say that they can't.
+//! Fallible growth of a `Vec`.
 //!
-//! Whether there is room for an item is looked at once more before it is added: so the compiler
-//! knows, too, and leaves no path in the image on which a list without memory aborts.
+//! Each function checks again for room before it adds an item. This proves it to the compiler,
+//! which then leaves no path in the image that aborts when memory runs out.
 
 use alloc::vec::Vec;
 
@@ -24,7 +24,7 @@ pub fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), Error> {
 /// Adds items one by one.
 ///
 /// # Errors
-/// ENOMEM; the items before are in the list.
+/// ENOMEM; earlier items stay in the list.
 pub fn extend<T>(list: &mut Vec<T>, items: impl IntoIterator<Item = T>) -> Result<(), Error> {
     items.into_iter().try_for_each(|item| push(list, item))
 }

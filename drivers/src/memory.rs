@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The seam to memory: pages of ours, and address space that holds none.
+//! The seam to memory: pages of our own, and address space without memory.
 //!
 //! Words used here and in the kernel:
 //!
-//! * **PFN**: a frame's number in this domain, 0 to `nr_pages` - 1.
-//! * **MFN**: its number in the machine.
-//! * **GFN**: the number by which Xen knows a frame of this domain, what a grant entry names: the
-//!   MFN under PV, the PFN under PVH.
-//! * **[`Page`]**: one page of this domain's memory and its GFN. It owns both.
-//! * **[`PageSlot`]**: a range of addresses for mapping what *another* domain owns.
+//! * **PFN**: the number of a page frame within this domain, 0 to `nr_pages` - 1.
+//! * **MFN**: the frame's number in the machine.
+//! * **GFN**: the number that a domain passes to Xen for one of its frames, for example in a grant
+//!   entry: the MFN under PV, the PFN under PVH.
+//! * **[`Page`]**: one page of this domain's memory and its frame; it owns both.
+//! * **[`PageSlot`]**: a range of addresses for mapping pages that *another* domain owns.
 //!
-//! A `Page` is never mapped over and a `PageSlot` is never backed by memory of ours, so "map over
-//! something live" can't be written. Both are made and taken back by an implementor of [`Memory`]
-//! alone. Memory that another domain can write is never a reference: it is read and written by
-//! address through the methods of [`Memory`].
+//! Nothing is ever mapped over a `Page`, and a `PageSlot` is never backed by our own memory, so
+//! "map over something live" can't be expressed. Only an implementor of [`Memory`] creates them and
+//! takes them back. There are no Rust references to memory that another domain can write: it is
+//! read and written by address, through the methods of [`Memory`].
 #![expect(unsafe_code, reason = "methods that take addresses have duties for the caller")]
 
 use core::fmt;
@@ -31,7 +31,7 @@ pub const PAGE_SIZE: usize = 4096;
 pub struct Pages(pub u32);
 
 impl Pages {
-    /// Their length in bytes.
+    /// Returns their length in bytes.
     pub const fn bytes(self) -> usize {
         self.0 as usize * PAGE_SIZE
     }
@@ -43,27 +43,28 @@ impl fmt::Display for Pages {
     }
 }
 
-/// A place in the index space of a device, in bytes: 4096 to a page.
+/// A position in a device's index space, in bytes: 4096 to a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Index(pub u64);
 
 impl Index {
-    /// The index of a page's first byte; for a page that no index reaches, one that is no page's.
+    /// Returns the index of a page's first byte; for a page number out of range, an index that is
+    /// not the start of a page.
     pub const fn of_page(page: u64) -> Self {
         Self(page.saturating_mul(PAGE_SIZE as u64))
     }
 
-    /// The page that it lies in.
+    /// Returns the number of the page that contains it.
     pub const fn page(self) -> u64 {
         self.0 / PAGE_SIZE as u64
     }
 
-    /// Where it lies in its page.
+    /// Returns its offset in its page.
     pub const fn in_page(self) -> usize {
         (self.0 % PAGE_SIZE as u64) as usize
     }
 
-    /// Whether it is that of a page's first byte.
+    /// Whether it is the start of a page.
     pub const fn is_of_page(self) -> bool {
         self.in_page() == 0
     }
@@ -71,7 +72,8 @@ impl Index {
 
 /// One page of this domain's own memory.
 ///
-/// Dropping one without [`Memory::free_page`] leaks it, which the crate `fake-xen` reports.
+/// Dropping one instead of calling [`Memory::free_page`] leaks it; the crate `fake-xen` reports
+/// that.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a page that is dropped is lost; give it back with `free_page`"]
 pub struct Page {
@@ -81,22 +83,22 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page at `addr`, a multiple of 4096, in frame `gfn`. `clean`: every byte is known to be
-    /// zero.
+    /// Describes the page at `addr`, a multiple of 4096, in frame `gfn`. `clean` means that every
+    /// byte is known to be zero.
     ///
     /// # Safety
-    /// For an implementor of [`Memory`]: the page is mapped read-write at `addr`, it is the
-    /// caller's alone, and no other `Page` has it.
+    /// Only for implementors of [`Memory`]: the page is mapped read-write at `addr`, belongs to the
+    /// caller alone, and no other `Page` describes it.
     pub unsafe fn new(addr: usize, gfn: u64, clean: bool) -> Self {
         Self { addr, gfn, clean }
     }
 
-    /// The address of its first byte.
+    /// Returns the address of its first byte.
     pub fn addr(&self) -> usize {
         self.addr
     }
 
-    /// The frame that holds it, as Xen numbers it.
+    /// Returns the GFN of its frame.
     pub fn gfn(&self) -> u64 {
         self.gfn
     }
@@ -106,14 +108,14 @@ impl Page {
         self.clean
     }
 
-    /// Records whether every byte is known to be zero. A wrong word shows another user's data.
+    /// Records whether every byte is known to be zero. A false `true` would leak another user's
+    /// data.
     pub(crate) fn set_clean(&mut self, clean: bool) {
         self.clean = clean;
     }
 }
 
-/// A place for a page of this domain's own that holds none: the page was given back to Xen, or is
-/// still to come.
+/// A PFN of this domain without a page: the page was given back to Xen, or was never there.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a place that is dropped never holds a page again"]
 pub struct Vacancy {
@@ -121,15 +123,15 @@ pub struct Vacancy {
 }
 
 impl Vacancy {
-    /// The place of frame `pfn`.
+    /// Describes the vacancy at `pfn`.
     ///
     /// # Safety
-    /// For an implementor of [`Memory`]: no page is there, and no other `Vacancy` has it.
+    /// Only for implementors of [`Memory`]: no page is there, and no other `Vacancy` has this PFN.
     pub unsafe fn new(pfn: u64) -> Self {
         Self { pfn }
     }
 
-    /// The frame's number in this domain.
+    /// Returns its PFN.
     pub fn pfn(&self) -> u64 {
         self.pfn
     }
@@ -144,84 +146,85 @@ pub struct PageSlot {
 }
 
 impl PageSlot {
-    /// `pages` pages from `addr`, a multiple of 4096.
+    /// Describes `pages` pages from `addr`, a multiple of 4096.
     ///
     /// # Safety
-    /// For an implementor of [`Memory`]: the addresses are nobody's, nothing is mapped there, and
-    /// no other `PageSlot` has any of them.
+    /// Only for implementors of [`Memory`]: nobody else uses the addresses, nothing is mapped
+    /// there, and no other `PageSlot` contains any of them.
     pub unsafe fn new(addr: usize, pages: u32) -> Self {
         Self { addr, pages }
     }
 
-    /// The address of its first byte.
+    /// Returns the address of its first byte.
     pub fn addr(&self) -> usize {
         self.addr
     }
 
-    /// Its length in pages.
+    /// Returns its length in pages.
     pub fn pages(&self) -> u32 {
         self.pages
     }
 }
 
-/// How many frames the domain has for its own use, and how many of them are free.
+/// How many frames the domain has, and how many are free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameCount {
     /// Frames that the allocator manages, in use or free.
     pub total: u32,
-    /// Frames that the next allocations can have, whether they have an address yet or not.
+    /// Frames available to the next allocations, whether or not they have an address yet.
     pub free: u32,
-    /// All that the domain has: what the image and the toolstack took of its memory, too.
+    /// All frames of the domain, including those that the image and the toolstack use.
     pub domain: u32,
 }
 
-/// Where a mapping goes, in the words of a map operation.
+/// Where a mapping goes, as a map operation states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostAddr {
-    /// The operation's `host_addr`, for map and unmap alike.
+    /// The operation's `host_addr`, for both map and unmap.
     pub addr: u64,
-    /// Flags that say what kind of address it is, besides `GNTMAP_host_map`.
+    /// The flags for this kind of address, in addition to `GNTMAP_host_map`.
     pub flags: Gntmap,
-    /// How many pages from this one on have addresses that follow each other, itself included.
+    /// How many pages from this one on, itself included, have consecutive addresses.
     pub pages: u32,
-    /// The distance from one to the next.
+    /// The distance from one address to the next.
     pub stride: u64,
 }
 
-/// When an access to memory that others write is told of.
+/// The moment of an access to shared memory that [`Memory::observe`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// It comes next.
+    /// Just before the access.
     Before,
-    /// It has just been.
+    /// Just after the access.
     After,
 }
 
-/// Pages, address space, and access to memory that others write.
+/// Pages, address space, and access to memory that others can write.
 ///
 /// # Safety
-/// An implementor keeps the duties under "Implementation safety": the module `raw` reads and
-/// writes by the addresses that it is given here.
+/// An implementor must keep the duties under "Implementation safety": the module `raw` reads and
+/// writes at the addresses that it gets from these methods.
 pub unsafe trait Memory {
-    /// A page for the caller alone. Its content is unspecified unless it [`Page::is_clean`].
+    /// Allocates a page for the caller alone. Its content is unspecified unless [`Page::is_clean`].
     ///
     /// # Implementation safety
     /// The page is mapped read-write and no-execute, nothing else uses it until it is freed, and
-    /// its frame is not a page table, so that granting it can be refused by nothing.
+    /// its frame is not a page table, so nothing can refuse granting it.
     fn alloc_page(&self) -> Option<Page>;
 
-    /// So many pages, each given to `take` as [`Memory::alloc_page`] would give it. How many there
-    /// were: fewer without memory for more.
+    /// Allocates `count` pages as [`Memory::alloc_page`] does, and passes each to `take`. Returns
+    /// how many there were: fewer than `count` if memory ran out.
     ///
-    /// `take` may run under the allocator's lock: it asks for no memory and gives none back.
+    /// `take` may run under the allocator's lock, so it must neither allocate nor free memory.
     fn alloc_pages(&self, count: u32, take: impl FnMut(Page)) -> u32 {
         (0..count).map_while(|_| self.alloc_page()).map(take).count() as u32
     }
 
-    /// Takes pages back. `pages` may run under the allocator's lock, as `take` above.
+    /// Takes pages back. `pages` may be iterated under the allocator's lock, so it must neither
+    /// allocate nor free memory.
     ///
     /// # Safety
-    /// For each of them, as for [`Memory::free_page`].
+    /// Each page meets the conditions of [`Memory::free_page`].
     unsafe fn free_pages(&self, pages: impl Iterator<Item = Page>) {
         for page in pages {
             // SAFETY: the caller's promise.
@@ -235,66 +238,65 @@ pub unsafe trait Memory {
     /// No grant entry names it, and nobody reads or writes it by its address any more.
     unsafe fn free_page(&self, page: Page);
 
-    /// Leaves nothing where a page was: its frame can be given back to Xen.
+    /// Unmaps a page so that its frame can be given back to Xen.
     ///
     /// # Errors
-    /// The hypercall's own, and the page as it was.
+    /// The hypercall's own, together with the unchanged page.
     ///
     /// # Safety
     /// No grant entry names it, and nobody reads or writes it by its address any more.
     unsafe fn detach_page(&self, page: Page) -> Result<Vacancy, (Page, Errno)>;
 
-    /// Makes frame `gfn` the page of a place that has none. Its content is unspecified.
+    /// Makes frame `gfn` the page of a vacancy. Its content is unspecified.
     ///
     /// # Errors
-    /// The hypercall's own, and the place as it was.
+    /// The hypercall's own, together with the unchanged vacancy.
     ///
     /// # Implementation safety
     /// As for [`Memory::alloc_page`].
     ///
     /// # Safety
-    /// Xen gave the frame to this domain for this place
-    /// ([`crate::Hypervisor::populate_physmap`]), or it is the one that was detached from there
-    /// and never given back.
+    /// Xen gave the frame to this domain for this PFN ([`crate::Hypervisor::populate_physmap`]), or
+    /// it is the frame that was detached from there and never given back.
     unsafe fn attach_page(&self, vacancy: Vacancy, gfn: u64) -> Result<Page, (Vacancy, Errno)>;
 
-    /// A place for a page beyond those that the domain ever had. `None` if there is no room for
-    /// one, or no frame for the tables that it takes.
+    /// Returns a vacancy at a PFN that this domain has never used. `None` if there is no room for
+    /// one, or no frame for the page tables it needs.
     fn extend(&self) -> Option<Vacancy>;
 
-    /// Reserves `pages` pages of address space, at least 1. It can't be mapped into before
+    /// Reserves `pages` pages of address space, at least 1. Nothing can be mapped there before
     /// [`Memory::prepare_slot`].
     ///
     /// # Implementation safety
-    /// The addresses are in no other slot and in no page until the slot is released.
+    /// No other slot and no page has these addresses until the slot is released.
     fn reserve_slot(&self, pages: u32) -> Option<PageSlot>;
 
-    /// Whether Xen translates this domain's frame numbers (PVH): a map operation then names a
-    /// guest-physical address, and a frame of ours that is mapped at a second one is taken away
-    /// from its first.
+    /// Whether Xen translates this domain's frame numbers (PVH). A map operation then names a
+    /// guest-physical address, and mapping one of our own frames at a second such address removes
+    /// it from the first.
     ///
     /// # Implementation safety
-    /// Where it says no, a mapped frame of ours stays where it is.
+    /// If it returns false, a frame of ours stays where it is when it is also mapped elsewhere.
     fn is_translated(&self) -> bool;
 
-    /// Makes sure that the L1 tables of these pages of the slot exist; those of the pages before
-    /// them do. May use frames and hypercalls; repeated for the same range it does nothing.
+    /// Makes sure that these pages of the slot have L1 page tables; earlier pages already have
+    /// them. May use frames and hypercalls. Repeating it for the same range does nothing.
     ///
     /// # Errors
-    /// ENOMEM if there is no frame left for a table; what was prepared before stays so.
+    /// ENOMEM if no frame is left for a table; pages prepared before stay prepared.
     fn prepare_slot(&self, slot: &PageSlot, pages: Range<u32>) -> Result<(), Errno>;
 
-    /// What a map operation says to have page `page` of a slot mapped: under PV an address or that
-    /// of a page-table entry, under PVH a guest-physical address. It changes when the domain is
-    /// restored ([`Memory::restores`]), and not otherwise.
+    /// Returns how a map operation names page `page` of a slot: under PV by its address or its
+    /// page-table entry's, under PVH by a guest-physical address. It changes only when the domain
+    /// is restored ([`Memory::restores`]).
     ///
     /// # Implementation safety
-    /// A map that names it makes the foreign page appear at the slot's address + `page` * 4096, and
-    /// changes nothing else. A page beyond what was prepared gives an address that Xen refuses.
+    /// Mapping there makes the foreign page appear at the slot's address + `page` * 4096 and
+    /// changes nothing else. For a page that was not prepared, Xen refuses the returned address.
     fn host_addr(&self, slot: &PageSlot, page: u32) -> HostAddr;
 
-    /// How often the domain was restored: each time, what [`Memory::host_addr`] said before is of
-    /// no use.
+    /// Returns how often the domain was restored. A restore invalidates all earlier results of
+    /// [`Memory::host_addr`].
     fn restores(&self) -> u32 {
         0
     }
@@ -302,69 +304,70 @@ pub unsafe trait Memory {
     /// Takes address space back.
     ///
     /// # Safety
-    /// Nothing is mapped in it, and nobody reads or writes there any more.
+    /// Nothing is mapped there, and nobody reads or writes there any more.
     unsafe fn release_slot(&self, slot: PageSlot);
 
-    /// Makes the grant table's frames `first ..` readable and writable for us, behind the ones
-    /// that are mapped already.
+    /// Maps the grant table's frames from `first` on, read-write, after those that are already
+    /// mapped.
     ///
     /// # Errors
-    /// ENOMEM without frames for the tables, else the hypercall's own.
+    /// ENOMEM if no frame is left for page tables, otherwise the hypercall's own.
     ///
     /// # Safety
-    /// `frames` are what `GNTTABOP_setup_table` answered for these, and `first` is the number of
-    /// those that are mapped.
+    /// `frames` is what `GNTTABOP_setup_table` returned for them, and `first` is the number of
+    /// frames already mapped.
     unsafe fn map_grant_frames(&self, first: u32, frames: &[u64]) -> Result<(), Errno>;
 
-    /// The entries of all grant-table frames that were mapped.
+    /// Returns the entries of all mapped grant-table frames.
     ///
     /// # Safety
-    /// An entry is an order to Xen: a frame that it names is another domain's to read or write. The
-    /// caller writes only entries of its own, and only frames of pages that it holds.
+    /// An entry is an order to Xen: it lets another domain read or write the frame that it names.
+    /// The caller writes only its own entries, and only frames of pages that it holds.
     unsafe fn grant_entries(&self) -> &[GrantEntryV1];
 
-    /// Told of every access to a word in a page that Xen, a daemon or a peer writes, too: there
-    /// is where they may step in. On metal they do so without being asked.
+    /// Called around every access to a word that Xen, a daemon or a peer also writes, so that a
+    /// test can let them act there. In a real guest they act whenever they like.
     fn observe(&self, _moment: Moment) {}
 
-    /// The state of the frame allocator.
+    /// Returns the state of the frame allocator.
     fn frames(&self) -> FrameCount;
 
-    /// Copies from memory that others may be writing, each byte read once.
+    /// Copies from memory that others may be writing, reading each byte once.
     ///
     /// # Safety
-    /// `src ..` + `dst.len()` lies in one [`Page`] of the caller's or in live mappings of its own.
+    /// The `dst.len()` bytes from `src` on lie in one [`Page`] or in live mappings of the caller's.
     unsafe fn read(&self, src: usize, dst: &mut [u8]);
 
     /// Copies to memory that others may be reading or writing.
     ///
     /// # Safety
-    /// `dst ..` + `src.len()` lies in one [`Page`] of the caller's or in live writable mappings of
-    /// its own.
+    /// The `src.len()` bytes from `dst` on lie in one [`Page`] or in live writable mappings of the
+    /// caller's.
     unsafe fn write(&self, dst: usize, src: &[u8]);
 
-    /// Reads 32 bits that others may be writing, as a whole; what the writer wrote before it
-    /// stored them is seen by later reads.
+    /// Atomically reads 32 bits that others may be writing, with acquire ordering: later reads see
+    /// what the writer wrote before it stored them.
     ///
     /// # Safety
-    /// `addr` is a multiple of 4 in a [`Page`] of the caller's or in a live mapping of its own.
+    /// `addr` is a multiple of 4 in a [`Page`] or live mapping of the caller's.
     unsafe fn load_u32(&self, addr: usize) -> u32;
 
-    /// Writes 32 bits that others may be reading, as a whole, after everything written before.
+    /// Atomically writes 32 bits that others may be reading, with release ordering: after
+    /// everything written before.
     ///
     /// # Safety
-    /// `addr` is a multiple of 4 in a [`Page`] of the caller's or in a live writable mapping of its
-    /// own.
+    /// `addr` is a multiple of 4 in a [`Page`] or live writable mapping of the caller's.
     unsafe fn store_u32(&self, addr: usize, value: u32);
 
-    /// Sets bits of a byte that others may be changing, in one step; what it was. What either side
-    /// wrote before its step is seen by the side whose step comes later.
+    /// Atomically sets bits of a byte that others may be changing, and returns the previous value.
+    /// Whichever side comes second sees what the other wrote before its own operation.
     ///
     /// # Safety
-    /// `addr` lies in a [`Page`] of the caller's or in a live writable mapping of its own.
+    /// `addr` lies in a [`Page`] or live writable mapping of the caller's.
     unsafe fn fetch_or_u8(&self, addr: usize, bits: u8) -> u8;
 
-    /// Keeps these bits of such a byte and clears the others, in one step; what it was.
+    /// Atomically keeps these bits of such a byte, clears the others, and returns the previous
+    /// value.
     ///
     /// # Safety
     /// As [`Memory::fetch_or_u8`].
@@ -373,18 +376,18 @@ pub unsafe trait Memory {
     /// Writes zeroes over one page.
     ///
     /// # Safety
-    /// `addr` is that of a [`Page`] of the caller's.
+    /// `addr` is the address of a [`Page`] of the caller's.
     unsafe fn zero_page(&self, addr: usize);
 
-    /// Tries one store of a byte to memory that may be mapped read-only; whether it was done.
-    /// A fault is caught.
+    /// Tries to store one byte to memory that may be mapped read-only, catching the fault. Returns
+    /// whether the store succeeded.
     ///
     /// # Safety
-    /// `addr` lies in a live mapping of the caller's, of either kind.
+    /// `addr` lies in a live mapping of the caller's, read-only or writable.
     unsafe fn probe_write(&self, addr: usize, value: u8) -> bool;
 }
 
-/// All that a guest stands on. Every type that is both has it.
+/// Everything that a guest stands on. Implemented by every type that implements both traits.
 pub trait Platform: crate::Hypervisor + Memory + Clone + core::fmt::Debug + 'static {}
 
 impl<X: crate::Hypervisor + Memory + Clone + core::fmt::Debug + 'static> Platform for X {}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Unmap notification: a byte to clear and an event to send when pages are let go of.
+//! Unmap notification: a byte to clear and an event to send when pages are released.
 //!
-//! [`UnmapNotify`] is what the typed devices take, [`NotifyRequest`] what a device by plain indices
-//! takes, with the numbers of Linux's headers. The order in which errors are found differs between
-//! the two devices, so the checks are separate.
+//! The typed devices take an [`UnmapNotify`]; the index devices take a [`NotifyRequest`], with the
+//! numbers of Linux's headers. gntdev and gntalloc check for errors in different orders, so each
+//! has its own checks.
 
 use xen_sys::linux::gntdev::UnmapNotifyAction;
 
@@ -18,7 +18,7 @@ pub const SEND_EVENT: u32 = UnmapNotifyAction::SEND_EVENT.bits();
 
 const KNOWN: UnmapNotifyAction = UnmapNotifyAction::CLEAR_BYTE.union(UnmapNotifyAction::SEND_EVENT);
 
-/// What is to happen when an export, a reservation or a mapping is let go of.
+/// What happens when an export, a reservation or a mapping is released.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnmapNotify {
     pub(crate) byte: Option<usize>,
@@ -29,32 +29,33 @@ impl UnmapNotify {
     /// Nothing.
     pub const NONE: Self = Self { byte: None, event: None };
 
-    /// The byte at `offset` is set to zero.
+    /// Sets the byte at `offset` to zero.
     pub const fn clear_byte(offset: usize) -> Self {
         Self { byte: Some(offset), event: None }
     }
 
-    /// An event is sent through `port`. Its number is kept: from when the notification is set, that
-    /// number means this channel until the event is sent, even if `port` is dropped.
+    /// Sends an event through `port`. Setting the notification keeps the port open until the event
+    /// is sent, even if `port` is dropped.
     pub fn event<X: Platform>(port: &Port<X>) -> Self {
         Self::NONE.and_event(port)
     }
 
-    /// An event is sent, too.
+    /// Also sends an event, as [`UnmapNotify::event`] does.
     pub fn and_event<X: Platform>(self, port: &Port<X>) -> Self {
         Self { event: Some(port.number()), ..self }
     }
 
-    /// A holder of the port, so that its number means this channel until the event is sent.
+    /// Returns another holder of the port, to keep it open until the event is sent.
     ///
     /// # Errors
-    /// EINVAL if it's not open.
+    /// EINVAL if the port is not open.
     pub(crate) fn hold<X: Platform>(self, events: &Events<X>) -> Result<Option<Port<X>>, Error> {
         self.event.map(|port| events.hold(port)).transpose()
     }
 }
 
-/// What SET_UNMAP_NOTIFY asks for, by numbers. The byte is its index.
+/// A SET_UNMAP_NOTIFY request with plain numbers. The request's index, passed separately, selects
+/// the byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotifyRequest {
     /// [`CLEAR_BYTE`] and [`SEND_EVENT`], or 0 for nothing.
@@ -64,7 +65,7 @@ pub struct NotifyRequest {
 }
 
 impl NotifyRequest {
-    /// What it asks for. `offset`: that of its byte, in what it is about.
+    /// Decodes the request. `offset` is the byte's offset in the export, reservation or mapping.
     ///
     /// # Errors
     /// EINVAL for an unknown action.
@@ -83,7 +84,7 @@ impl NotifyRequest {
     }
 }
 
-/// Sends the event of a notification.
+/// Sends a notification's event.
 pub(crate) fn send<X: Platform>(port: &Port<X>) {
     if let Err(error) = port.send() {
         log::warn!("unmap notification through port {}: {error}", port.number());

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How domains that know nothing of each other find each other, through xenstore.
+//! How domains that know nothing of each other meet through xenstore.
 //!
-//! Whoever wants to be found [publishes](publish) a node below its own part of the tree, such as
-//! `data/vault`; who looks for it [finds](find) the node of that name below another's. Each can
-//! name the other in what it publishes, so an offer that goes to one domain is found by that one.
+//! A domain that wants to be found [publishes](publish) a node in its own part of the tree, such as
+//! `data/vault`; another [finds](find) it by looking for that path below other domains. What a
+//! domain publishes can name a peer, so that an offer meant for one domain is taken by that one.
 //!
-//! A guest may list no domains. So one watch on `/local/domain` tells of every node that becomes
-//! readable from now on, and those who were there before are looked for among the 256 domains
-//! whose numbers are nearest. All requests are tried again while xenstore is busy.
+//! A guest isn't allowed to list the domains. So a watch on `/local/domain` reports every node that
+//! becomes readable from now on, and nodes that were there before are looked for below the 256
+//! domids nearest to our own. All requests are retried while xenstore is busy.
 //!
-//! Any domain may publish under any name, whatever it likes: what is found is a claim, to be
-//! checked as every input is. This refuses to believe more of a node than whose it is, which
-//! xenstore vouches for.
+//! Any domain may publish anything at any path: what is found is a claim, to be checked like any
+//! input. This module trusts only the node's owner, for which xenstore vouches.
 //!
 //! ```
 //! use drivers::xenstore::Reader;
@@ -22,7 +21,7 @@
 //! let granter = async {
 //!     let page = alice.share(&bob, 1);
 //!     let gref = page.gref().to_string();
-//!     // The node goes with this value.
+//!     // Dropping this value removes the node.
 //!     let node = peers::publish(&alice, "data/vault", gref.as_bytes(), Reader::Anyone).await;
 //!     alice.system.sleep_until(1_000_000_000).await;
 //!     drop(node);
@@ -50,20 +49,22 @@ use crate::memory::Platform;
 use crate::xenstore::{DomainPath, Publication, Reader, Watch, WatchEvent, persist};
 use crate::{DomId, Errno, Error, Services};
 
-/// The path that is watched.
+/// The watched path.
 const ALL: &str = "/local/domain";
-/// How far from its own number a guest looks for domains that were there before it.
+/// How far from its own domid a guest looks for domains that were there before it.
 const REACH: u16 = 128;
-/// After how long without news [`find`] looks at all again: 3 s. Nothing should make that
-/// necessary; a watch that a daemon forgets would.
+/// After how long without news [`find`] looks at all domains again: 3 s. It should not be
+/// necessary, but a daemon might forget a watch.
 const AGAIN_NS: u64 = 3_000_000_000;
 
-/// Publishes a node of ours for `reader`, and keeps it until the [`Publication`] is dropped. A
-/// relative `path` is below our own `/local/domain/<domid>`, where a guest may write below `data/`.
+/// Publishes a node of our own for `reader`, and keeps it until the [`Publication`] is dropped. A
+/// relative `path` starts at our own `/local/domain/<domid>`, where a guest may write below
+/// `data/`.
 ///
 /// # Errors
-/// As [`XenStore::publish`](crate::xenstore::XenStore::publish), after a fifth try where it could
-/// pass; ENODEV in dom0's place.
+/// What xenstore says, such as EACCES, or EDQUOT or ENOSPC beyond a quota; EINVAL or E2BIG for a
+/// path that is not one or is too long; EIO once the ring is broken; EAGAIN and ENOMEM only after 5
+/// tries; ENODEV for a guest booted as dom0.
 pub async fn publish<X: Platform>(
     services: &Services<X>,
     path: &str,
@@ -74,12 +75,13 @@ pub async fn publish<X: Platform>(
     persist(&services.system, || store.publish(path, value, reader)).await
 }
 
-/// The value of another domain's node, at this path below its `/local/domain/<domid>`; `None` if
-/// there is none that we may read.
+/// Returns the value of another domain's node, at this path below its `/local/domain/<domid>`;
+/// `None` if there is no such node or we may not read it.
 ///
 /// # Errors
-/// Xenstore's, other than ENOENT and EACCES, after a fifth try where it could pass; ENOMEM; ENODEV
-/// in dom0's place.
+/// What xenstore says, except ENOENT and EACCES; EINVAL or E2BIG for a path that is not one or is
+/// too long; EIO once the ring is broken; EAGAIN and ENOMEM only after 5 tries; ENODEV for a guest
+/// booted as dom0.
 pub async fn look<X: Platform>(
     services: &Services<X>,
     domid: DomId,
@@ -94,15 +96,15 @@ pub async fn look<X: Platform>(
     }
 }
 
-/// Waits for a domain that publishes at `path` what is wanted: `wanted` gets each domain's number
-/// and value, and says what it makes of them, or `None` to go on looking. Whoever is found first
-/// is taken; those whose numbers are nearest come first. It may get the same node again.
+/// Waits for a domain that publishes something wanted at `path`. `wanted` gets a domain's number
+/// and value, and returns what `find` will return, or `None` to go on looking. The first match
+/// wins; of the domains that are already there, the nearest domids come first. `wanted` may see the
+/// same node again.
 ///
-/// It waits for ever: for a deadline, `select` it with
-/// [`sleep_until`](crate::System::sleep_until).
+/// It waits forever; for a deadline, `select` it with [`sleep_until`](crate::System::sleep_until).
 ///
 /// # Errors
-/// As [`look`], and if the watch is refused or lost.
+/// As [`look`]; also what xenstore says if it refuses the watch.
 pub async fn find<X: Platform, T>(
     services: &Services<X>,
     path: &str,
@@ -120,19 +122,19 @@ pub async fn find<X: Platform, T>(
     }
 }
 
-/// What a [`Lookout`] tells.
+/// What a [`Lookout`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// This domain's node may have changed, come or gone.
+    /// This domain's node may have changed, appeared or disappeared.
     At(DomId),
-    /// Any domain's node may have; so it is at first.
+    /// Any domain's node may have changed; always the first news.
     Anywhere,
-    /// Nothing has until the deadline.
+    /// Nothing changed before the deadline.
     Nothing,
 }
 
-/// A watch on all domains' nodes of one path: what [`find`] is made of, for those who serve one
-/// peer after the other.
+/// A watch on all domains' nodes at one path. [`find`] uses it; use it directly to serve one peer
+/// after another.
 pub struct Lookout<'a, X: Platform> {
     services: &'a Services<X>,
     watch: Watch<X>,
@@ -140,21 +142,21 @@ pub struct Lookout<'a, X: Platform> {
 }
 
 impl<'a, X: Platform> Lookout<'a, X> {
-    /// A lookout for nodes at this path below `/local/domain/<domid>`.
+    /// Starts a lookout for nodes at this path below `/local/domain/<domid>`.
     ///
     /// # Errors
-    /// Xenstore's, if it refuses the watch; ENODEV in dom0's place.
+    /// What xenstore says if it refuses the watch; ENODEV for a guest booted as dom0.
     pub async fn new(services: &'a Services<X>, path: &'a str) -> Result<Self, Error> {
         let store = services.store()?;
         let watch = persist(&services.system, || store.watch(ALL)).await?;
         Ok(Self { services, watch, path })
     }
 
-    /// Waits for news until `deadline` (Xen's time in nanoseconds), or for ever. Our own node is
-    /// none.
+    /// Waits for news until `deadline` (Xen's system time in nanoseconds), or forever. Changes of
+    /// our own node are not reported.
     ///
     /// # Errors
-    /// Xenstore's, if the watch is lost.
+    /// EIO once the ring is broken.
     pub async fn news(&mut self, deadline: Option<u64>) -> Result<News, Error> {
         let services = self.services;
         let late = async {
@@ -165,7 +167,8 @@ impl<'a, X: Platform> Lookout<'a, X> {
         };
         let mut late = pin!(late);
         loop {
-            // The deadline first, and others their turn: domains may write faster than we read.
+            // Poll the deadline first, and yield to other tasks: domains may write faster than we
+            // read.
             let event = match select(late.as_mut(), self.watch.event()).await {
                 Either::First(()) => return Ok(News::Nothing),
                 Either::Second(event) => event?,
@@ -186,8 +189,9 @@ impl<'a, X: Platform> Lookout<'a, X> {
         }
     }
 
-    /// Waits for news until `deadline` (Xen's time in nanoseconds), and says whose nodes are to be
-    /// looked at now: one domain's, or all within reach, also when there are no news.
+    /// Waits for news until `deadline` (Xen's system time in nanoseconds), and returns the domains
+    /// whose nodes to look at: the one that changed, or all within reach if any may have changed or
+    /// no news came.
     ///
     /// # Errors
     /// As [`Lookout::news`].
@@ -210,7 +214,7 @@ impl<X: Platform> fmt::Debug for Lookout<'_, X> {
     }
 }
 
-/// Other domids up to 128 away, the nearest to `own` first, in both directions.
+/// Returns the domids up to 128 away from `own`, nearest first, in both directions.
 fn near(own: DomId) -> impl Iterator<Item = DomId> {
     (1..=REACH)
         .flat_map(move |far| [own.get().checked_sub(far), own.get().checked_add(far)])

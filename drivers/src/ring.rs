@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A stream of bytes from one domain to another through shared pages.
 //!
-//! The first page holds the two indices, which run free, and two marks that say who waits; the
-//! other pages are the buffer. Each side writes its own index and mark only, keeps its index
-//! privately, and reads the other's once per look and checks it: an index that can't be ends the
-//! stream with an error. An event is sent only to a side that has said it waits. Any error ends the
-//! stream: Xen may refuse the event of bytes that were moved already, and moving them again would
-//! have them twice. A future that is dropped does not tell how much it has moved, either.
+//! The first page holds two free-running indices and two marks that say who waits; the other pages
+//! are the buffer. Each side writes only its own index and mark and keeps a private copy of its
+//! index. It reads the other's index once per access and checks it; an impossible index is an
+//! error. An event is sent only to a side whose mark says that it waits.
 //!
-//! Closing is not part of it: the ends agree on that elsewhere.
+//! Any error ends the stream: Xen may refuse to send the event for bytes that were already moved,
+//! and moving them again would duplicate them. A dropped future doesn't tell how much it has moved
+//! either.
+//!
+//! Closing is not part of the protocol: the two ends agree on it by other means.
 
 #[cfg(test)]
 mod orders;
@@ -25,15 +27,15 @@ use crate::turn::Turn;
 use crate::words::checked::rt::fence;
 use crate::{Errno, Error};
 
-/// Where in the first page the words are, each in a cache line of its own.
+/// Offsets of the words in the first page, each in a cache line of its own.
 const PROD: usize = 0;
 const CONS: usize = 64;
 const SENDER_WAITS: usize = 128;
 const RECEIVER_WAITS: usize = 192;
 
-/// What rings at the other end, and is rung from there.
+/// What signals the other end, and is signaled from there.
 trait Bell {
-    /// How often it was rung.
+    /// Returns how often it was rung.
     fn delivered(&self) -> u64;
 
     /// Waits until it was rung more than `mark` times.
@@ -42,11 +44,11 @@ trait Bell {
     /// Rings at the other end.
     fn ring(&self) -> Result<(), Error>;
 
-    /// A test leaves the ring's fences out, to show what they are for.
+    /// False only in tests, which omit the ring's fences to show what they are for.
     const FENCED: bool = true;
 }
 
-/// What comes before it is seen by all before what comes after.
+/// Orders everything before it ahead of everything after it, for all observers.
 fn settle<B: Bell>() {
     if B::FENCED {
         fence(Ordering::SeqCst);
@@ -72,11 +74,11 @@ impl<X: Platform> Bell for Port<X> {
 struct RingEnd<'a, B, S: ?Sized> {
     shared: &'a S,
     bell: &'a B,
-    /// Bytes of the buffer, a power of two.
+    /// The buffer's size in bytes, a power of two.
     size: u32,
     /// Our index.
     index: u32,
-    /// Ends after a ring's worth of bytes.
+    /// A turn of one ring's worth of bytes.
     turn: Turn,
 }
 
@@ -89,7 +91,8 @@ pub struct Sender<'a, X: Platform, S: ?Sized>(RingEnd<'a, Port<X>, S>);
 pub struct Receiver<'a, X: Platform, S: ?Sized>(RingEnd<'a, Port<X>, S>);
 
 impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
-    /// The writing end over zeroed pages: 1 and a power of two more. `port` leads to the reader.
+    /// Creates the writing end over zeroed pages: one page plus a power of two. `port` leads to the
+    /// reader.
     ///
     /// # Errors
     /// EINVAL for another number of pages.
@@ -97,15 +100,15 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
         RingEnd::new(shared, port).map(Self)
     }
 
-    /// Writes as much as fits; how many bytes that was.
+    /// Writes as much as fits and returns the number of bytes written.
     ///
     /// # Errors
-    /// EIO if the reader's index can't be.
+    /// EIO if the reader's index is impossible. Any error ends the stream.
     pub fn push(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         self.0.push(bytes)
     }
 
-    /// Writes all of `bytes`, waiting for room as often as it takes.
+    /// Writes all of `bytes`, waiting for room as often as needed.
     ///
     /// # Errors
     /// As [`Sender::push`].
@@ -115,7 +118,7 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Sender<'a, X, S> {
 }
 
 impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
-    /// The reading end: see [`Sender::new`].
+    /// Creates the reading end: see [`Sender::new`].
     ///
     /// # Errors
     /// EINVAL for another number of pages.
@@ -123,15 +126,15 @@ impl<'a, X: Platform, S: SharedMut + ?Sized> Receiver<'a, X, S> {
         RingEnd::new(shared, port).map(Self)
     }
 
-    /// Reads what is there, as much as fits; how many bytes that was.
+    /// Reads what is there, as much as fits, and returns the number of bytes read.
     ///
     /// # Errors
-    /// EIO if the writer's index can't be.
+    /// EIO if the writer's index is impossible. Any error ends the stream.
     pub fn pull(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         self.0.pull(bytes)
     }
 
-    /// Reads at least one byte, waiting for it.
+    /// Reads at least one byte, waiting for it if necessary.
     ///
     /// # Errors
     /// As [`Receiver::pull`].
@@ -170,7 +173,7 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
             let mut sent = self.push(bytes)?;
             if sent == 0 {
                 self.wait(SENDER_WAITS, true)?;
-                // Once more: who made room before our mark could be seen will not ring.
+                // Try again: a reader that made room before it could see our mark will not ring.
                 sent = self.push(bytes)?;
                 if sent == 0 {
                     self.bell.wait_beyond(mark).await;
@@ -207,7 +210,7 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
             let mut received = self.pull(bytes)?;
             if received == 0 && !bytes.is_empty() {
                 self.wait(RECEIVER_WAITS, true)?;
-                // Once more: who wrote before our mark could be seen will not ring.
+                // Try again: a writer that wrote before it could see our mark will not ring.
                 received = self.pull(bytes)?;
                 if received == 0 {
                     self.bell.wait_beyond(mark).await;
@@ -220,7 +223,7 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
         }
     }
 
-    /// Bytes between the other side's index and ours, `prod` - `cons`.
+    /// Returns `prod` - `cons`, after checking the other side's index.
     fn used(&self, other: usize) -> Result<u32, Error> {
         let other_index = self.shared.load_u32(other)?;
         let used = match other {
@@ -230,7 +233,8 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
         if used > self.size { Err(BROKEN) } else { Ok(used) }
     }
 
-    /// The place of our index in the shared range, and how many bytes lie before the buffer's end.
+    /// Returns the offset of our index in the shared range, and the number of bytes up to the
+    /// buffer's end.
     fn place(&self) -> (usize, usize) {
         let at = self.index & (self.size - 1);
         (PAGE_SIZE + at as usize, (self.size - at) as usize)
@@ -241,8 +245,8 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
         self.index = self.index.wrapping_add(moved as u32);
         self.turn.count(moved);
         self.shared.store_u32(own, self.index)?;
-        // The index before the look at the mark; the other side sets its mark before it looks at
-        // the index. One of us sees the other's.
+        // The index is published before the mark is read; the other side sets its mark before it
+        // reads the index. So at least one of us sees the other's write.
         settle::<B>();
         if self.shared.load_u32(other_waits)? != 0 {
             self.bell.ring()?;
@@ -250,7 +254,7 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
         Ok(())
     }
 
-    /// Says that we wait, or no longer.
+    /// Sets or clears our mark, which says that we wait.
     fn wait(&self, mark: usize, waits: bool) -> Result<(), Error> {
         self.shared.store_u32(mark, u32::from(waits))?;
         settle::<B>();
@@ -258,4 +262,4 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
     }
 }
 
-const BROKEN: Error = Error::Local(Errno::EIO, "the peer's index of the shared ring can't be");
+const BROKEN: Error = Error::Local(Errno::EIO, "the peer's index in the shared ring is impossible");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Everything a guest needs, brought up in order: events, console, xenstore, grants, devices.
+//! Everything that a guest needs, brought up in order: events, console, xenstore, grants, devices.
 //!
-//! A step that fails ends the boot with one line that names it: a guest without a grant table has
-//! nothing to do.
+//! If a step fails, the boot ends with one line that names it: a guest without, say, a grant table
+//! has nothing to do.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -20,19 +20,21 @@ use crate::raw::Notices;
 use crate::xenstore::XenStore;
 use crate::{Boot, DomId, Errno, Error, System};
 
-/// How often parked pages and stuck mappings are tried again while there are any: every 100 ms.
+/// How often parked pages and stuck mappings are retried while there are any: every 100 ms.
 const RETRY_INTERVAL_NS: u64 = 100_000_000;
-/// How often Xen is asked for awaited readers of published nodes while there are any: every second.
+/// How often Xen is asked whether awaited readers of published nodes exist: every second, while
+/// there are any.
 const ASK_INTERVAL_NS: u64 = 1_000_000_000;
-/// Parked pages that one of these tries looks at.
+/// How many parked pages one retry looks at.
 const REAP_AT_ONCE: u32 = 256;
 
-/// What can be set when a guest starts.
+/// Limits that can be set when a guest starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Pages that gntalloc grants at once over all devices, parked ones included.
+    /// The most pages that all gntalloc devices together may grant at a time, including parked
+    /// pages.
     pub gntalloc: u32,
-    /// Grants that one device of gntdev has room for.
+    /// The most grants that one gntdev device may hold.
     pub gntdev: u32,
 }
 
@@ -42,34 +44,34 @@ impl Default for Limits {
     }
 }
 
-/// The services of one guest.
+/// All services of one guest.
 #[derive(Clone, Debug)]
 pub struct Services<X: Platform> {
     /// The harmless part of Xen: clock, counters, frames.
     pub system: System<X>,
-    /// Our own number.
+    /// Our own domid.
     pub domid: DomId,
     /// Event channels.
     pub events: Events<X>,
     /// The console.
     pub console: Console<X>,
-    /// Xenstore; in dom0's place there is none.
+    /// Xenstore; `None` for a guest booted as dom0.
     pub xenstore: Option<XenStore<X>>,
     /// The domain's size.
     pub balloon: Balloon<X>,
-    /// Granting pages of ours.
+    /// Granting pages of our own.
     pub gntalloc: GntAlloc<X>,
-    /// Mapping pages of others.
+    /// Mapping pages of peers.
     pub gntdev: GntDev<X>,
     notices: Arc<Notices<X>>,
 }
 
-/// Why a guest can't start: the step, and its error.
+/// Why a guest can't start: the failed step and its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BringUpError {
-    /// What was being brought up.
+    /// The step that failed.
     pub step: &'static str,
-    /// What went wrong.
+    /// Its error.
     pub error: Error,
 }
 
@@ -82,10 +84,10 @@ impl fmt::Display for BringUpError {
 impl core::error::Error for BringUpError {}
 
 impl<X: Platform> Services<X> {
-    /// Brings everything up.
+    /// Brings up all services.
     ///
     /// # Errors
-    /// The first step that fails.
+    /// The first step that fails, with its error.
     pub fn bring_up(boot: Boot<X>, limits: Limits) -> Result<Self, BringUpError> {
         let at = |step| move |error| BringUpError { step, error };
         let Boot { xen, shared_info, console, xenstore } = boot;
@@ -102,29 +104,29 @@ impl<X: Platform> Services<X> {
         Ok(Self { system, domid, events, console, xenstore, balloon, gntalloc, gntdev, notices })
     }
 
-    /// Xenstore, for those who can't do without.
+    /// Returns xenstore, for callers that can't do without it.
     ///
     /// # Errors
-    /// ENODEV in dom0's place, where there is none.
+    /// ENODEV for a guest booted as dom0, which has none.
     pub fn store(&self) -> Result<&XenStore<X>, Error> {
         let absent = Error::Local(Errno::ENODEV, "this domain has no xenstore");
         self.xenstore.as_ref().ok_or(absent)
     }
 
-    /// Tells peers what they asked to be told when we let go, for a guest that is about to end by
-    /// a fault of its own. Needs no heap, and waits for nothing that the fault has interrupted.
+    /// Carries out all unmap notifications, for a guest that is about to end because of its own
+    /// fault. It needs no heap and doesn't wait for anything that the fault interrupted.
     ///
-    /// A guest that crashes under `on_crash = "preserve"` still counts as alive to Xen: its ports
-    /// stay bound and its mappings stay. Only this tells a peer that nobody is there any more.
+    /// To Xen, a guest that crashed under `on_crash = "preserve"` still counts as alive: its ports
+    /// stay bound and its mappings stay. Only this call tells a peer that nobody is there any more.
     pub fn last_words(&self) {
         self.notices.last_words();
         self.gntdev.last_words();
     }
 
-    /// What a guest has to do beside its application, in one task that never ends: it gives parked
-    /// pages back, tries again to unmap what Xen would not, moves what was printed to the console
-    /// when its daemon makes room, and permits published nodes to readers who come later. While
-    /// there is nothing of that, no timer runs. Several at once do no harm.
+    /// Does a guest's background work, in one task that never ends: it frees parked pages, retries
+    /// unmaps that Xen refused, moves printed output to the console when its daemon makes room, and
+    /// permits late readers to read published nodes. No timer runs while there is nothing to do.
+    /// Running it several times at once is harmless.
     pub async fn upkeep(&self) {
         let (reap, retry) = (self.reap_forever(), self.retry_forever());
         join4(reap, retry, self.console.flush_forever(), self.admit_forever()).await;

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an export and a mapping have in common: a range of bytes that another domain shares.
+//! What an export and a mapping have in common: a range of bytes shared with another domain.
 //!
-//! The other domain may change any byte at any moment. So nothing here hands out a reference:
-//! bytes are copied, and what was copied is what is judged. Reading a field twice would be a
-//! double fetch (XSA-155); read it once into a value and use the value.
+//! The other domain may change any byte at any moment. So nothing here hands out a reference: copy
+//! the bytes and check the copy. Reading a field twice would be a double fetch (XSA-155); read it
+//! once into a variable and use that.
 
 use crate::memory::PAGE_SIZE;
 use crate::{Errno, Error};
 
 /// A range of shared bytes, from offset 0.
 pub trait Shared {
-    /// Its length in bytes, a multiple of 4096.
+    /// Returns its length in bytes, a multiple of 4096.
     fn size(&self) -> usize;
 
-    /// Copies bytes out, from `offset` on.
+    /// Copies bytes out, starting at `offset`.
     ///
     /// # Errors
     /// EINVAL outside the range.
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error>;
 
-    /// Reads 32 bits as a whole; what the peer wrote before it stored them is seen by later reads.
+    /// Atomically reads 32 bits with acquire ordering: later reads see what the peer wrote before
+    /// it stored them.
     ///
     /// # Errors
-    /// EINVAL outside the range, or for an offset that is no multiple of 4.
+    /// EINVAL outside the range or if the offset is not a multiple of 4.
     fn load_u32(&self, offset: usize) -> Result<u32, Error>;
 
-    /// Whether `len` bytes from `offset` on are inside.
+    /// Checks that `len` bytes from `offset` on are inside the range.
     ///
     /// # Errors
     /// EINVAL if they are not.
@@ -33,7 +34,7 @@ pub trait Shared {
         check_range(self.size(), offset, len)
     }
 
-    /// `len` bytes from `offset` on, borrowed: the view can't outlive what it is a view of.
+    /// Borrows `len` bytes from `offset` on as a view, which can't outlive the range.
     ///
     /// # Errors
     /// EINVAL outside the range.
@@ -46,7 +47,7 @@ pub trait Shared {
     }
 }
 
-/// A part of shared bytes. Offsets count from its start.
+/// A part of a shared range. Offsets count from its own start.
 #[derive(Debug)]
 pub struct View<'a, S: ?Sized> {
     shared: &'a S,
@@ -55,17 +56,17 @@ pub struct View<'a, S: ?Sized> {
 }
 
 impl<S: Shared + ?Sized> View<'_, S> {
-    /// How many bytes it has.
+    /// Returns its length in bytes.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it has none.
+    /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Copies bytes out, from `offset` on.
+    /// Copies bytes out, starting at `offset`.
     ///
     /// # Errors
     /// EINVAL outside the view.
@@ -76,7 +77,7 @@ impl<S: Shared + ?Sized> View<'_, S> {
 }
 
 impl<S: SharedMut + ?Sized> View<'_, S> {
-    /// Copies bytes in, from `offset` on.
+    /// Copies bytes in, starting at `offset`.
     ///
     /// # Errors
     /// EINVAL outside the view.
@@ -86,66 +87,66 @@ impl<S: SharedMut + ?Sized> View<'_, S> {
     }
 }
 
-/// Whether `len` bytes from `offset` on are among the first `size`.
+/// Checks that `len` bytes from `offset` on lie in the first `size` bytes.
 #[inline]
 pub(crate) fn check_range(size: usize, offset: usize, len: usize) -> Result<(), Error> {
     if is_within(size, offset, len) { Ok(()) } else { Err(OUTSIDE) }
 }
 
-/// The same as a condition.
+/// The same check, as a `bool`.
 #[inline]
 pub(crate) fn is_within(size: usize, offset: usize, len: usize) -> bool {
     offset.checked_add(len).is_some_and(|end| end <= size)
 }
 
-/// What is wrong with a range that leaves its pages.
+/// The error for a range that reaches beyond its pages.
 pub(crate) const OUTSIDE: Error = Error::Local(Errno::EINVAL, "outside the shared pages");
 
-/// A range of shared bytes that we may write.
+/// A range of shared bytes that we may also write.
 pub trait SharedMut: Shared {
-    /// Copies bytes in, from `offset` on.
+    /// Copies bytes in, starting at `offset`.
     ///
     /// # Errors
     /// EINVAL outside the range.
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error>;
 
-    /// Writes 32 bits as a whole, after everything written before.
+    /// Atomically writes 32 bits with release ordering: after everything written before.
     ///
     /// # Errors
-    /// EINVAL outside the range, or for an offset that is no multiple of 4.
+    /// EINVAL outside the range or if the offset is not a multiple of 4.
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error>;
 }
 
-/// A range of shared bytes in which both sides set and clear bits of the same byte.
+/// A range of shared bytes in which both sides may set and clear bits of the same byte.
 pub trait SharedBits: SharedMut {
-    /// Sets bits of a byte in one step; what it was. What either side wrote before its step is
-    /// seen by the side whose step comes later.
+    /// Atomically sets bits of a byte and returns the previous value. Whichever side comes second
+    /// sees what the other wrote before its own operation.
     ///
     /// # Errors
     /// EINVAL outside the range.
     fn fetch_or_u8(&self, offset: usize, bits: u8) -> Result<u8, Error>;
 
-    /// Keeps these bits of a byte and clears the others, in one step; what it was.
+    /// Atomically keeps these bits of a byte, clears the others, and returns the previous value.
     ///
     /// # Errors
     /// EINVAL outside the range.
     fn fetch_and_u8(&self, offset: usize, bits: u8) -> Result<u8, Error>;
 }
 
-/// Whether an aligned 32-bit word at `offset` is among the first `size` bytes, which are whole
-/// words.
+/// Checks that an aligned 32-bit word at `offset` lies in the first `size` bytes, a multiple of 4.
 #[inline]
 pub(crate) fn check_word(size: usize, offset: usize) -> Result<(), Error> {
     if is_word_within(size, offset) { Ok(()) } else { Err(OUTSIDE) }
 }
 
-/// The same as a condition.
+/// The same check, as a `bool`.
 #[inline]
 pub(crate) fn is_word_within(size: usize, offset: usize) -> bool {
     offset.is_multiple_of(4) && offset < size
 }
 
-/// Splits a range at page boundaries: page number, offset in it, and length of each part.
+/// Splits a range at page boundaries: yields each part's page number, offset in that page, and
+/// length.
 pub(crate) fn by_page(offset: usize, len: usize) -> impl Iterator<Item = (u32, usize, usize)> {
     let (mut at, end) = (offset, offset + len);
     core::iter::from_fn(move || {

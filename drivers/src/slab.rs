@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Values by small numbers: a number is free again once its value was taken out.
+//! A slab: values stored under small numbers, which are reused after their values are removed.
 //!
-//! Every call costs the same however many there are. Growing can fail and says so. An empty slab
-//! gives its memory back, so that the heap shows what is in use. Nothing here panics.
+//! The cost of a call doesn't depend on the number of values. Growing is fallible. An empty slab
+//! frees its memory, so that the heap shows what is in use. Nothing here panics.
 
 use alloc::vec::Vec;
 
-/// No place.
+/// No place: the end of the free list.
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
@@ -25,15 +25,15 @@ pub(crate) struct Slab<T> {
 }
 
 impl<T> Slab<T> {
-    /// Empty; asks the heap for nothing yet.
+    /// Returns an empty slab, without allocating.
     pub(crate) const fn new() -> Self {
         Self { places: Vec::new(), first_free: NONE, taken: 0 }
     }
 
-    /// Puts a value in; its number.
+    /// Inserts a value and returns its number.
     ///
     /// # Errors
-    /// The value, without memory for one more.
+    /// The value itself, if memory runs out.
     pub(crate) fn insert(&mut self, value: T) -> Result<u32, T> {
         let number = self.first_free;
         if let Some(place) = self.places.get_mut(number as usize) {
@@ -43,7 +43,7 @@ impl<T> Slab<T> {
             self.taken += 1;
             return Ok(number);
         }
-        // Looked at once more, so that `push` is known to have room.
+        // The second check proves to the compiler that `push` has room.
         if self.places.try_reserve(1).is_err() || self.places.len() == self.places.capacity() {
             return Err(value);
         }
@@ -52,7 +52,7 @@ impl<T> Slab<T> {
         Ok(self.places.len() as u32 - 1)
     }
 
-    /// Takes a value out.
+    /// Removes and returns a value.
     pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
         let place = self.places.get_mut(number as usize)?;
         if matches!(place, Place::Free(_)) {
@@ -77,7 +77,7 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Every value with its number.
+    /// Iterates over all values with their numbers.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
         let places = (0..).zip(&mut self.places);
         places.filter_map(|(number, place)| match place {

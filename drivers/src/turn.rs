@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Turns: a task whose other side is always ahead never has to wait, and would keep the other
-//! tasks from running. It counts what it moves, and after so much of it lets them.
+//! Turns: a task whose other side is always faster never has to wait, and would starve the other
+//! tasks. So it counts what it moves, and yields after a set amount.
 
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll};
 
-/// What was moved since other tasks had their turn.
+/// How much was moved since other tasks had their turn.
 #[derive(Debug)]
 pub(crate) struct Turn {
     moved: AtomicUsize,
@@ -14,12 +14,12 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// A turn that ends after `most`.
+    /// Starts a turn that ends after `most`.
     pub(crate) const fn new(most: usize) -> Self {
         Self { moved: AtomicUsize::new(0), most }
     }
 
-    /// Counts what was moved.
+    /// Adds to what was moved.
     pub(crate) fn count(&self, moved: usize) {
         self.moved.fetch_add(moved, Ordering::Relaxed);
     }
@@ -29,7 +29,7 @@ impl Turn {
         poll_fn(|cx| self.poll_give_way(cx))
     }
 
-    /// The same: pending once if the turn is over.
+    /// The poll function of [`Turn::give_way`]: pending once if the turn is over.
     pub(crate) fn poll_give_way(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.moved.load(Ordering::Relaxed) < self.most {
             return Poll::Ready(());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Words that somebody else writes, too: Xen, a daemon or a peer, at any moment.
+//! Words that somebody else (Xen, a daemon or a peer) may also write at any moment.
 //!
-//! A protocol on such words is a function over [`Word`], so that one text runs on the pages
-//! ([`Watched`]) and under a checker of memory orders. On the pages each access is told to the
-//! platform, before and after: on metal that is nothing at all; on a fake Xen the other side may
-//! act there.
+//! A protocol on such words is a function over [`Word`], so that the same code runs on shared pages
+//! ([`Watched`]) and under a memory-order checker. On shared pages the platform is notified before
+//! and after each access: in a real guest that does nothing; under FakeXen the other side may act
+//! at that moment.
 
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -13,9 +13,9 @@ use crate::memory::{Memory, Moment};
 #[cfg(test)]
 pub(crate) mod checked;
 
-/// A word of memory that others write, too.
+/// A word of memory that others may also write.
 pub(crate) trait Word {
-    /// What it holds.
+    /// The type of its value.
     type Value: Copy;
 
     fn load(&self, order: Ordering) -> Self::Value;
@@ -40,7 +40,7 @@ pub(crate) struct Watched<'a, X, A> {
 }
 
 impl<'a, X: Memory, A> Watched<'a, X, A> {
-    /// `word`, whose accesses `xen` is told of.
+    /// Wraps `word`, notifying `xen` of each access.
     pub(crate) fn new(xen: &'a X, word: &'a A) -> Self {
         Self { xen, word }
     }
@@ -93,8 +93,8 @@ macro_rules! words {
 
 words!(AtomicU8: u8, AtomicU16: u16, AtomicU32: u32, AtomicU64: u64);
 
-/// Puts bytes into a ring whose indices run free, from index `at` on, and publishes the index
-/// behind them, which is returned. `place` gives an index's place.
+/// Puts bytes into a ring with free-running indices, starting at index `at`; publishes and returns
+/// the index after the last one. `place` maps an index to its byte in the ring.
 pub(crate) fn produce<B: Word<Value = u8>>(
     bytes: impl Iterator<Item = u8>,
     mut at: u32,
@@ -105,12 +105,12 @@ pub(crate) fn produce<B: Word<Value = u8>>(
         place(at).store(byte, Ordering::Relaxed);
         at = at.wrapping_add(1);
     }
-    // The bytes before the index that announces them.
+    // The bytes must be visible before the index that announces them.
     index.store(at, Ordering::Release);
     at
 }
 
-/// Takes `count` bytes out of such a ring, and publishes the index behind them.
+/// Takes `count` bytes out of such a ring; publishes and returns the index after the last one.
 pub(crate) fn consume<B: Word<Value = u8>>(
     count: usize,
     mut at: u32,
@@ -122,7 +122,7 @@ pub(crate) fn consume<B: Word<Value = u8>>(
         take(place(at).load(Ordering::Relaxed));
         at = at.wrapping_add(1);
     }
-    // The bytes are taken before their room is given back.
+    // The bytes must be read before their room is given back.
     index.store(at, Ordering::Release);
     at
 }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xenstore: the tree of small values that the toolstack and all guests share.
 //!
-//! A request is a message on a ring that a daemon serves; its answer carries the same number, so
-//! many tasks ask at once. Watch events come unasked, between a request and its answer. Whoever
-//! waits here moves the ring for everybody, and wakes who got something.
+//! A request is a message on a ring served by a daemon; its answer carries the same number, so many
+//! tasks can ask at once. Watch events come unasked, between a request and its answer. Each waiting
+//! task moves the ring for all of them, and wakes those that got something.
 //!
-//! Everything is bounded: requests without an answer (16), a watch's queue, the length of an
-//! answer. Answers that wait to be fetched are as many as there are live [`Request`]s: their
-//! owners' to bound. A future that is dropped leaves its request behind, which is sent to its end
-//! and whose answer is thrown away: the stream stays whole.
+//! Everything is bounded: unanswered requests (16), a watch's queue, the length of an answer.
+//! Answers not yet fetched are as many as there are live [`Request`]s, which their owners must
+//! bound. A dropped future leaves its request behind: it is sent completely and its answer is
+//! discarded, so the stream stays intact.
 //!
-//! What is opened at the daemon (a transaction, a watch, a published node) is closed whatever
-//! memory there is: the message that closes it, and its place among the requests, are set aside
-//! before it is opened, and a change's answer is understood without memory for it.
+//! Whatever is opened at the daemon (a transaction, a watch, a published node) is closed even when
+//! memory runs out: the message that closes it and a place in the request queue are set aside
+//! beforehand, and the answer to a change can be read without allocating.
 //!
-//! It refuses to trust the daemon: indices that can't be end the
-//! connection with one error for all, an answer that can't be is an error for its request.
+//! It refuses to trust the daemon: impossible indices end the connection with one error for
+//! everyone, and an invalid answer is an error for its request.
 
 mod message;
 mod path;
@@ -49,7 +49,7 @@ use crate::memory::Platform;
 use crate::waiters::WaitList;
 use crate::{DomId, Errno, Error};
 
-/// The connection of this domain to xenstore. Clones are the same connection.
+/// This domain's connection to xenstore. Clones share the connection.
 pub struct XenStore<X: Platform> {
     inner: Arc<Connection<X>>,
     /// The transaction that requests belong to; 0 for none.
@@ -60,20 +60,20 @@ struct Connection<X: Platform> {
     device: XenstoreDevice<X>,
     port: Port<X>,
     state: Mutex<State>,
-    /// Who waits for an answer, a watch's event, or room for a request.
+    /// Tasks that wait for an answer, a watch event, or room for a request.
     waiters: WaitList,
-    /// Who waits until a published node's reader is awaited.
+    /// Tasks that wait until the reader of a published node is awaited.
     on_expect: WaitList,
     events: Events<X>,
-    /// Our own number, that of the owner of what we write.
+    /// Our own domid, the owner of what we write.
     domid: DomId,
 }
 
 impl<X: Platform> XenStore<X> {
-    /// The connection over this device.
+    /// Connects over this device.
     ///
     /// # Errors
-    /// ENOMEM; EINVAL for a page without a port.
+    /// ENOMEM; EINVAL if the device has no valid port.
     pub(crate) fn bring_up(
         device: XenstoreDevice<X>,
         events: &Events<X>,
@@ -91,16 +91,18 @@ impl<X: Platform> XenStore<X> {
         Ok(Self { inner: Arc::new(inner), transaction: 0 })
     }
 
-    /// A node's value. A path without a leading slash is relative to our own domain's.
+    /// Reads a node's value. A path without a leading slash is relative to our own
+    /// `/local/domain/<domid>`.
     ///
     /// # Errors
-    /// What xenstore says: for a guest ENOENT or EACCES if there is none; EINVAL or E2BIG, before
-    /// anything is sent, for a path that is none or too long; EIO once the ring is broken.
+    /// What xenstore says: a guest gets ENOENT or EACCES if the node doesn't exist. EINVAL or
+    /// E2BIG, before anything is sent, for a path that is not one or is too long; ENOMEM; EIO once
+    /// the ring is broken.
     pub fn read(&self, path: &str) -> Request<X> {
         self.on_path(XsMessageType::READ, path)
     }
 
-    /// Sets a node's value, and makes the nodes above it that are missing.
+    /// Sets a node's value, and creates missing parent nodes.
     ///
     /// # Errors
     /// As [`XenStore::read`]; EDQUOT or ENOSPC beyond a quota.
@@ -108,7 +110,7 @@ impl<X: Platform> XenStore<X> {
         self.request(XsMessageType::WRITE, path, &[path.as_bytes(), b"\0", value])
     }
 
-    /// The names of a node's children, each ended by a zero byte: see [`names`].
+    /// Lists the names of a node's children, each terminated by a zero byte: see [`names`].
     ///
     /// # Errors
     /// As [`XenStore::read`]; E2BIG if they don't fit in 4096 bytes.
@@ -116,7 +118,7 @@ impl<X: Platform> XenStore<X> {
         self.on_path(XsMessageType::DIRECTORY, path)
     }
 
-    /// Makes a node with an empty value, unless it is there.
+    /// Creates a node with an empty value, unless it already exists.
     ///
     /// # Errors
     /// As [`XenStore::write`].
@@ -124,7 +126,7 @@ impl<X: Platform> XenStore<X> {
         self.on_path(XsMessageType::MKDIR, path)
     }
 
-    /// Removes a node and all below it. One that is not there is no error if its parent is.
+    /// Removes a node and everything below it. A missing node is not an error if its parent exists.
     ///
     /// # Errors
     /// As [`XenStore::read`].
@@ -132,9 +134,9 @@ impl<X: Platform> XenStore<X> {
         self.on_path(XsMessageType::RM, path)
     }
 
-    /// Removes a node whenever xenstore comes to it, for those who can't wait. Without memory for
-    /// the message, or while 64 requests are under way, the node stays; that of a [`Publication`]
-    /// never does.
+    /// Requests the removal of a node without waiting for the answer. If memory runs out, or while
+    /// 64 requests are pending, the node stays. (The node of a dropped [`Publication`] never
+    /// stays.)
     pub fn remove_later(&self, path: &str) {
         if let Ok(message) = encode(XsMessageType::RM, self.transaction, &[path.as_bytes(), b"\0"])
         {
@@ -143,16 +145,16 @@ impl<X: Platform> XenStore<X> {
         }
     }
 
-    /// Who may do what with a node: the first entry is its owner and what all others may do.
+    /// Reads a node's permissions. The first entry names its owner and what all others may do.
     ///
     /// # Errors
-    /// As [`XenStore::read`]; EIO for an answer that is no list of permissions.
+    /// As [`XenStore::read`]; EIO for an answer that is not a list of permissions.
     pub async fn permissions(&self, path: &str) -> Result<Vec<Permission>, Error> {
         permissions::parse(&self.on_path(XsMessageType::GET_PERMS, path).await?)
     }
 
-    /// Sets who may do what with a node. A domain that is not there is no entry to C xenstored, and
-    /// none even once it comes: see [`XenStore::publish`].
+    /// Sets a node's permissions. C xenstored ignores an entry for a domain that doesn't exist,
+    /// even once it does: see [`XenStore::publish`].
     ///
     /// # Errors
     /// As [`XenStore::write`].
@@ -169,7 +171,7 @@ impl<X: Platform> XenStore<X> {
         self.request(kind, path, &[path.as_bytes(), b"\0"])
     }
 
-    /// A request about `path`, which the parts contain.
+    /// Creates a request about `path`, which `parts` contains.
     fn request(&self, kind: XsMessageType, path: &str, parts: &[&[u8]]) -> Request<X> {
         let message = path::check(path).and_then(|()| encode(kind, self.transaction, parts));
         Request::new(self.inner.clone(), message)
@@ -177,7 +179,7 @@ impl<X: Platform> XenStore<X> {
 }
 
 impl<X: Platform> Connection<X> {
-    /// Looks at the state, alone, and wakes who waits if there is news.
+    /// Runs `look` on the locked state, then wakes the waiters if there is news.
     fn with<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
         let (result, news) = {
             let state = &mut *self.state.lock();
@@ -189,19 +191,19 @@ impl<X: Platform> Connection<X> {
         result
     }
 
-    /// Sends what a place was set aside for; an empty message is none.
+    /// Sends a message for which a place was set aside; does nothing if it is empty.
     fn send_aside(&self, message: Vec<u8>) {
         if !message.is_empty() {
-            // Once the ring is broken nothing is open any more.
+            // Once the ring is broken, there is nothing left to close.
             let _ = self.with(|state| state.issue_aside(message, true));
             self.pump();
         }
     }
 
-    /// Moves what can be moved on the rings, and tells the daemon.
+    /// Moves what can be moved on the rings, and notifies the daemon.
     fn pump(&self) {
         if self.with(|state| state.pump(&self.device.ring)) {
-            // A daemon that can't be rung looks by itself, or never: nothing can be done here.
+            // If the daemon can't be notified, nothing can be done here.
             let _ = self.port.send();
         }
     }
@@ -220,11 +222,12 @@ impl<X: Platform> fmt::Debug for XenStore<X> {
     }
 }
 
-/// The names in the answer to [`XenStore::directory`].
+/// Iterates over the names in an answer to [`XenStore::directory`].
 pub fn names(directory: &[u8]) -> impl Iterator<Item = &[u8]> {
     directory.split(|byte| *byte == 0).filter(|name| !name.is_empty())
 }
 
-/// What every request gets once the daemon has written what can't be.
+/// The error of every request once the daemon has written impossible indices or an impossible
+/// length.
 const BROKEN: Error = Error::Local(Errno::EIO, "the xenstore ring is broken");
-const GARBAGE: Error = Error::Local(Errno::EIO, "xenstore gave an answer that can't be");
+const GARBAGE: Error = Error::Local(Errno::EIO, "xenstore gave an invalid answer");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who prints and waits for room, in the order in which they came.
+//! The order of tasks that wait for room to print: first come, first served.
 //!
-//! Without it one who needs little room would always be ahead of one who needs much.
+//! Without it, a task that needs little room would always overtake one that needs much.
 
 use core::task::{Context, Poll};
 
@@ -9,21 +9,21 @@ use super::ConsoleState;
 use crate::list;
 use crate::memory::Platform;
 
-/// The place of one who prints. Dropping it gives it up.
+/// A printing task's place in the queue. Dropping it leaves the queue.
 pub(super) struct Place<'a, X: Platform> {
     console: &'a ConsoleState<X>,
-    /// 0 for one who has not had to wait, or had no memory to.
+    /// 0 for a task that hasn't had to wait, or for which there was no memory.
     number: u64,
 }
 
 impl<'a, X: Platform> Place<'a, X> {
-    /// None yet.
+    /// Creates a place outside the queue.
     pub(super) fn new(console: &'a ConsoleState<X>) -> Self {
         Self { console, number: 0 }
     }
 
-    /// Takes the last place, unless it has one; whether it did. Without memory there is none, and
-    /// who has none goes on when nobody else waits.
+    /// Joins the end of the queue unless it is already in it. Returns whether it joined. If memory
+    /// runs out, it doesn't, and the task goes on when nobody else waits.
     pub(super) fn take(&mut self) -> bool {
         if self.number != 0 {
             return false;
@@ -42,7 +42,7 @@ impl<'a, X: Platform> Place<'a, X> {
         self.console.out.lock().queue.first().is_none_or(|first| *first == self.number)
     }
 
-    /// Waits for the first event after `mark`, or, for one who was not `first`, until it is.
+    /// Waits for the first event after `mark`, or, for a task that was not `first`, until it is.
     pub(super) fn poll_news(&self, mark: u64, first: bool, cx: &mut Context<'_>) -> Poll<()> {
         self.console.on_first.register(cx.waker());
         if !first && self.is_first() {

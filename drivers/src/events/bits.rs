@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bits of event channels, 2-level, and what is done to them beside Xen, which sets them.
+//! The bits of 2-level event channels, and our operations on them while Xen sets them.
 //!
-//! Xen's part, for the order of ours: it sets a port's pending bit; unless that was set or the
-//! port is masked it sets the selector bit of the port's word; unless that was set it sets
-//! `evtchn_upcall_pending`.
+//! Xen's side, which determines the order of ours: it sets a port's pending bit. Unless that was
+//! already set or the port is masked, it sets the selector bit of the port's word. Unless that was
+//! already set, it sets `evtchn_upcall_pending`.
 
 use core::sync::atomic::Ordering;
 
 use crate::PortNumber;
 use crate::words::Word;
 
-/// Words of ports.
+/// The number of words of port bits.
 pub(super) const WORDS: usize = 64;
 
 /// Where a port's bits are.
@@ -22,50 +22,50 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The place of a port; `None` for a number that no port has.
+    /// Returns a port's place; `None` for a number that no port has.
     pub(super) fn of(number: PortNumber) -> Option<Self> {
         let word = number.0 as usize / 64;
         (number.0 != 0 && word < WORDS).then_some(Self { word, bit: 1 << (number.0 % 64) })
     }
 }
 
-/// What announces that there is news at all, and in which words.
+/// The words that announce that anything is pending, and in which words of ports.
 #[derive(Debug)]
 pub(super) struct Upcall<Byte, Long> {
     pub(super) pending: Byte,
     pub(super) selector: Long,
 }
 
-/// One word of ports.
+/// One word of ports: pending and mask bits.
 #[derive(Debug)]
 pub(super) struct Ports<Long> {
     pub(super) pending: Long,
     pub(super) mask: Long,
 }
 
-/// Takes the numbers of the words that have news.
+/// Takes the numbers of the words with pending events.
 pub(super) fn take_words(
     upcall: &Upcall<impl Word<Value = u8>, impl Word<Value = u64>>,
 ) -> SetBits {
-    // In this order: a selector bit left set under a cleared upcall would never be announced
-    // again, since Xen rings only when it sets the selector bit itself.
+    // In this order: a selector bit left set after the upcall bit is cleared would never be
+    // announced again, since Xen raises an upcall only when it sets the selector bit itself.
     upcall.pending.store(0, Ordering::SeqCst);
     SetBits(upcall.selector.swap(0, Ordering::SeqCst))
 }
 
-/// Takes each event of a word, and then says which port of the word had it.
+/// Takes each event of a word, then passes the bit number of its port to `deliver`.
 pub(super) fn take_events(ports: &Ports<impl Word<Value = u64>>, mut deliver: impl FnMut(usize)) {
     let masked = ports.mask.load(Ordering::SeqCst);
     for bit in SetBits(ports.pending.load(Ordering::SeqCst) & !masked) {
-        // Cleared before the wake-up: what is sent from now on sets it again. It is set no more if
-        // who was woken just now has closed the port.
+        // Clear the bit before the wake-up, so that a later send sets it again. It may no longer be
+        // set: a task woken just now may have closed the port.
         if ports.pending.fetch_and(!(1 << bit), Ordering::SeqCst) & 1 << bit != 0 {
             deliver(bit);
         }
     }
 }
 
-/// Lets Xen announce a port's events, and announces one that came while it was masked.
+/// Lets Xen announce a port's events, and announces an event that came while it was masked.
 pub(super) fn unmask<Long: Word<Value = u64>>(
     ports: &Ports<Long>,
     upcall: &Upcall<impl Word<Value = u8>, Long>,
@@ -78,17 +78,17 @@ pub(super) fn unmask<Long: Word<Value = u64>>(
     }
 }
 
-/// Lets Xen announce none of a port's events.
+/// Stops Xen from announcing a port's events.
 pub(super) fn mask(ports: &Ports<impl Word<Value = u64>>, place: Place) {
     ports.mask.fetch_or(place.bit, Ordering::SeqCst);
 }
 
-/// Forgets an event of a port.
+/// Discards a port's pending event.
 pub(super) fn forget(ports: &Ports<impl Word<Value = u64>>, place: Place) {
     ports.pending.fetch_and(!place.bit, Ordering::SeqCst);
 }
 
-/// The numbers of the set bits.
+/// Iterates over the numbers of the set bits.
 pub(super) struct SetBits(u64);
 
 impl Iterator for SetBits {

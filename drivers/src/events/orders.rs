@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bits of event channels beside Xen, in every order that memory allows.
+//! The bits of event channels, shared with Xen, in every order that the memory model allows.
 
 use core::sync::atomic::Ordering;
 
@@ -17,7 +17,7 @@ const BIT: u64 = 1 << 5;
 struct Bits<B, L> {
     upcall: Upcall<B, L>,
     ports: Ports<L>,
-    /// What the event is about.
+    /// The data that an event announces.
     letter: AtomicU32,
 }
 
@@ -31,7 +31,7 @@ impl<B: Word<Value = u8>, L: Word<Value = u64>> Bits<B, L> {
         }
     }
 
-    /// A peer writes a letter and sends; the rest is Xen's, all of it by locked instructions.
+    /// A peer writes a letter and sends; the rest is Xen's part, all in locked instructions.
     fn send(&self, letter: u32) {
         self.letter.store(letter, Ordering::Relaxed);
         if self.ports.pending.fetch_or(BIT, Ordering::SeqCst) & BIT == 0
@@ -42,7 +42,7 @@ impl<B: Word<Value = u8>, L: Word<Value = u64>> Bits<B, L> {
         }
     }
 
-    /// One dispatch; the letter that was read if there was an event.
+    /// Dispatches once. Returns the letter if there was an event.
     fn dispatch(&self) -> Option<u32> {
         let mut read = None;
         for _ in take_words(&self.upcall) {
@@ -55,7 +55,7 @@ impl<B: Word<Value = u8>, L: Word<Value = u64>> Bits<B, L> {
     }
 }
 
-/// We dispatch once while a peer sends so often, and whenever an upcall is pending after.
+/// We dispatch once while a peer sends `sends` times, and then as long as an upcall is pending.
 fn dispatching<B, L>(byte: fn(AtomicU8) -> B, long: fn(AtomicU64) -> L, sends: u32)
 where
     B: Word<Value = u8> + Send + Sync + 'static,
@@ -88,7 +88,7 @@ fn without_their_orders_events_are_lost() {
     dispatching(Relaxed, Relaxed, 2);
 }
 
-/// We unmask a port while a peer sends.
+/// We unmask a port while a peer sends an event.
 fn unmasking<B, L>(byte: fn(AtomicU8) -> B, long: fn(AtomicU64) -> L)
 where
     B: Word<Value = u8> + Send + Sync + 'static,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One holder of an open port: sends, waits, asks who is at the other end.
+//! A holder of an open port: sends, waits, and asks who is at the other end.
 
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -13,15 +13,15 @@ use super::Events;
 use crate::memory::Platform;
 use crate::{Call, Error, PortNumber, System};
 
-/// How often a port is asked whether its peer is still there.
+/// How often to check whether a port's peer is still there.
 const ASK_INTERVAL: Duration = Duration::from_millis(400);
 
-/// What is at the other end of a port of ours.
+/// What is at the other end of one of our ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PortStatus {
-    /// Nobody has bound it yet, or the peer has closed its end or is gone.
+    /// Offered to this domain, which hasn't bound it yet, has closed its end or is gone.
     Unbound(u16),
-    /// Bound to this port of this domain.
+    /// Bound to this domain's port of this number.
     Interdomain(u16, PortNumber),
     /// A virtual interrupt.
     Virq(Virq),
@@ -29,25 +29,25 @@ pub enum PortStatus {
     Other(u32),
 }
 
-/// One holder of an open port. The port closes when its last holder is dropped.
+/// A holder of an open port. The port closes when its last holder is dropped.
 #[derive(Debug)]
 pub struct Port<X: Platform> {
     pub(super) events: Events<X>,
     pub(super) number: PortNumber,
-    /// How many of the port's events this holder has waited for.
+    /// How many of the port's events this holder has seen.
     pub(super) seen: AtomicU64,
 }
 
 impl<X: Platform> Port<X> {
-    /// Its number in this domain.
+    /// Returns its number in this domain.
     pub fn number(&self) -> PortNumber {
         self.number
     }
 
-    /// Sends an event to the other end. If nobody is there it's dropped, without an error.
+    /// Sends an event to the other end. If nobody is there, Xen drops it without an error.
     ///
     /// # Errors
-    /// EINVAL for a virtual interrupt.
+    /// EINVAL if the port is bound to a virtual interrupt.
     pub fn send(&self) -> Result<(), Error> {
         self.events
             .0
@@ -56,8 +56,8 @@ impl<X: Platform> Port<X> {
             .map_err(|errno| Error::Hypercall(Call::EvtchnSend, errno))
     }
 
-    /// What is at the other end now. Xen sends nothing when a peer closes or dies: a port that
-    /// turns from `Interdomain` to `Unbound` is how its end is noticed, and needs no privilege.
+    /// Returns what is at the other end now. Xen sends no event when a peer closes its end or dies;
+    /// a port that turns from `Interdomain` to `Unbound` shows that, and asking needs no privilege.
     ///
     /// # Errors
     /// The hypercall's.
@@ -71,15 +71,15 @@ impl<X: Platform> Port<X> {
         Ok(match op.status {
             EvtchnState::UNBOUND => PortStatus::Unbound(op.u_dom),
             EvtchnState::INTERDOMAIN => PortStatus::Interdomain(op.u_dom, PortNumber(op.u_port)),
-            // Xen has 24 of them: the number's upper half is zero.
+            // Xen has 24 VIRQs, so the upper half of the number is zero.
             EvtchnState::VIRQ => PortStatus::Virq(Virq(op.u_dom.into())),
             EvtchnState(other) => PortStatus::Other(other),
         })
     }
 
-    /// Completes once nobody is bound to it: the peer has closed its end, has crashed or was
-    /// destroyed, or hasn't bound it yet. Xen sends nothing then, so it's asked every 400 ms, by a
-    /// call that needs no privilege; a port that Xen tells nothing of counts as left.
+    /// Completes once nobody is bound to the port: the peer has closed its end, has crashed, was
+    /// destroyed, or has not bound it yet. Xen sends no event in that case, so this asks every 400
+    /// ms, by a call that needs no privilege. If the call fails, the peer counts as gone.
     pub async fn peer_gone(&self) {
         let system = System(self.events.0.xen.clone());
         while let Ok(PortStatus::Interdomain(..)) = self.status() {
@@ -87,32 +87,33 @@ impl<X: Platform> Port<X> {
         }
     }
 
-    /// Waits for an event that this holder has not waited for yet. Several that came meanwhile
-    /// are one.
+    /// Waits for an event that this holder hasn't seen yet. Several events that came meanwhile
+    /// count as one.
     pub async fn wait(&self) {
         let seen = self.seen.load(Ordering::Relaxed);
         self.wait_beyond(seen).await;
         self.seen.store(self.delivered(), Ordering::Relaxed);
     }
 
-    /// Events delivered since the port was opened, a mark for [`Port::wait_beyond`].
+    /// Returns the number of events delivered since the port was opened, a mark for
+    /// [`Port::wait_beyond`].
     pub fn delivered(&self) -> u64 {
         let ports = self.events.0.ports.lock();
         ports.get(self.number.0 as usize).map_or(0, |entry| entry.delivered)
     }
 
-    /// Waits until more than `mark` events were delivered. For several who wait at one port:
-    /// each keeps its own mark, taken *before* it looked at what the event is about.
+    /// Waits until more than `mark` events were delivered. For several tasks that wait at one port:
+    /// each keeps its own mark, taken *before* it looks at the data that the event announces.
     pub fn wait_beyond(&self, mark: u64) -> impl Future<Output = ()> {
         poll_fn(move |cx| self.poll_beyond(mark, cx.waker()))
     }
 
-    /// Whether [`Port::wait`] would return at once. Takes nothing.
+    /// Whether [`Port::wait`] would return at once. Doesn't consume the event.
     pub fn is_pending(&self) -> bool {
         self.delivered() > self.seen.load(Ordering::Relaxed)
     }
 
-    /// The same for a hand-written future.
+    /// The poll function of [`Port::wait_beyond`], for hand-written futures.
     pub(crate) fn poll_beyond(&self, mark: u64, waker: &Waker) -> Poll<()> {
         let waker = waker.clone();
         let unkept = {

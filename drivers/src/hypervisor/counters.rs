@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exact counts of what the guest did: the figures behind every claim about performance.
+//! Exact counts of what the guest did: the figures behind every performance claim.
 //!
-//! Relaxed atomics, so that counting costs one instruction and needs no lock. A count is a
-//! number of calls or bytes since boot; it is never reset, users subtract.
+//! They are relaxed atomics, so counting costs one instruction and needs no lock. A count is a
+//! number of calls or bytes since boot. It is never reset: subtract two readings.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::Call;
 
-/// The counts of one guest.
+/// One guest's counts.
 #[derive(Debug)]
 pub struct Counters {
     calls: [AtomicU64; Call::ALL.len()],
     /// Events taken from the pending words.
     pub events_in: AtomicU64,
-    /// Bytes zeroed because a page was released or was not known to be clean.
+    /// Bytes zeroed, because a page was released or not known to be clean.
     pub zeroed: AtomicU64,
     /// Bytes copied to and from shared pages.
     pub copied: AtomicU64,
@@ -23,7 +23,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// All zero.
+    /// Returns counts that are all zero.
     pub const fn new() -> Self {
         Self {
             calls: [const { AtomicU64::new(0) }; Call::ALL.len()],
@@ -39,17 +39,17 @@ impl Counters {
         self.calls[call as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often `call` was made.
+    /// Returns how often `call` was made.
     pub fn calls(&self, call: Call) -> u64 {
         self.calls[call as usize].load(Ordering::Relaxed)
     }
 
-    /// All hypercalls together.
+    /// Returns the number of all hypercalls.
     pub fn hypercalls(&self) -> u64 {
         self.calls.iter().map(|n| n.load(Ordering::Relaxed)).sum()
     }
 
-    /// Adds `n` to one of the public counts.
+    /// Adds `n` to one of the public fields.
     pub fn add(count: &AtomicU64, n: u64) {
         count.fetch_add(n, Ordering::Relaxed);
     }

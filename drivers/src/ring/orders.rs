@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ring's protocol between two ends, in every order that memory allows.
+//! The ring's protocol between two ends, in every order that the memory model allows.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -15,8 +15,7 @@ use crate::shared::{Shared, SharedMut};
 use crate::words::checked::Byte;
 use crate::words::checked::rt::{self, Arc, AtomicU32, AtomicU64};
 
-/// One page of words and so many bytes. `ORDERED`: its words keep the orders that
-/// [`SharedMut`] promises.
+/// A page of words, plus bytes. `ORDERED`: its words have the ordering that [`SharedMut`] promises.
 struct Page<const ORDERED: bool> {
     words: [AtomicU32; 4],
     bytes: Vec<Byte>,
@@ -62,9 +61,9 @@ impl<const ORDERED: bool> SharedMut for Page<ORDERED> {
     }
 }
 
-/// `FENCED`: it has the ring's fences.
+/// One end's bell. `FENCED`: with the ring's fences.
 struct Ends<const FENCED: bool> {
-    /// How often this end was rung, and the other.
+    /// How often this end and the other one were rung.
     own: Arc<AtomicU64>,
     other: Arc<AtomicU64>,
 }
@@ -86,11 +85,11 @@ impl<const FENCED: bool> Bell for Ends<FENCED> {
     const FENCED: bool = FENCED;
 }
 
-/// What an end does.
+/// What one end does, and whether it has finished.
 struct Side(Pin<Box<dyn Future<Output = ()> + Send>>, bool);
 
 impl Side {
-    /// Goes on as far as it can. Who waits looks at nothing but whether it was rung.
+    /// Runs as far as possible. A waiting side only checks whether it was rung.
     fn step(&mut self) {
         for _ in 0..2 {
             self.1 =
@@ -99,7 +98,8 @@ impl Side {
     }
 }
 
-/// So many bytes pass through a ring of `size`: both ends at once as far as they get, then in turn.
+/// Passes `total` bytes through a ring of `size`: both ends run at once as far as they can, then in
+/// turn.
 fn passing<const ORDERED: bool, const FENCED: bool>(size: usize, total: u8) {
     rt::check(Some(3), move || {
         let page = Arc::new(Page::<ORDERED>::new(size));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Words for loom, which runs a protocol in every order that memory orders allow; and for Miri,
-//! which has a seed for each.
+//! Words for the checkers: loom, which tries every interleaving that the memory orders allow, and
+//! Miri, which tries one per seed.
 //!
-//! loom takes a SeqCst access for an AcqRel one but knows SeqCst fences, so such an access stands
-//! between two of them here. It doesn't run the pages: its atomics don't fit the ABI's layout.
+//! loom treats a SeqCst access as AcqRel but models SeqCst fences, so here each such access stands
+//! between two fences. loom's atomics don't fit the ABI's layout, so it can't run on shared pages.
 #![expect(unsafe_code, reason = "a byte without an order, whose races are found")]
 
 use core::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering;
 use self::rt::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, UnsafeCell, fence};
 use super::{Word, consume, produce};
 
-/// Threads and atomics of loom.
+/// loom's threads and atomics.
 #[cfg(not(miri))]
 pub(crate) mod rt {
     pub(crate) use loom::cell::UnsafeCell;
@@ -19,7 +19,7 @@ pub(crate) mod rt {
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, fence};
     pub(crate) use loom::thread;
 
-    /// Runs `scenario` in every order. `preemptions`: at most so many.
+    /// Runs `scenario` in every order, with at most `preemptions` preemptions.
     pub(crate) fn check(preemptions: Option<usize>, scenario: impl Fn() + Sync + Send + 'static) {
         let mut checker = loom::model::Builder::new();
         checker.preemption_bound = preemptions;
@@ -27,7 +27,7 @@ pub(crate) mod rt {
     }
 }
 
-/// The real ones: once, in the order that Miri's seed says.
+/// The real ones. A scenario runs once, in the order that Miri's seed selects.
 #[cfg(miri)]
 pub(crate) mod rt {
     extern crate std;
@@ -69,11 +69,11 @@ fn ordered<R>(order: Ordering, access: impl FnOnce() -> R) -> R {
     result
 }
 
-/// A word whose accesses have the orders that the protocol names.
+/// A word whose accesses use the orders that the protocol specifies.
 pub(crate) struct Checked<A>(pub(crate) A);
 
-/// The same with all of its accesses relaxed: a protocol that still holds needs no order, or is
-/// not tested. For loom alone, since a seed of Miri's may find nothing.
+/// The same with every access relaxed: a protocol that still holds either needs no ordering or
+/// isn't tested. Only for loom, since a single Miri seed may find nothing.
 #[cfg_attr(miri, expect(dead_code, reason = "for loom"))]
 pub(crate) struct Relaxed<A>(pub(crate) A);
 
@@ -127,12 +127,12 @@ words!(
     Relaxed(AtomicU64): u64, _order => Ordering::Relaxed;
 );
 
-/// A byte that has no order of its own: two accesses that nothing orders are found.
+/// A byte without an ordering of its own: an unordered pair of accesses is reported.
 pub(crate) struct Byte(UnsafeCell<u8>);
 
-// SAFETY: loom runs one thread at a time, and both panic if two would race.
+// SAFETY: loom runs one thread at a time, and both checkers panic on a race.
 unsafe impl Sync for Byte {}
-// SAFETY: a number.
+// SAFETY: it holds a number.
 unsafe impl Send for Byte {}
 
 impl Byte {
@@ -151,7 +151,7 @@ impl Byte {
     }
 }
 
-/// What the rings of daemons do to it.
+/// The operations that a daemon's ring needs.
 impl Word for &Byte {
     type Value = u8;
 
@@ -187,7 +187,7 @@ struct DaemonsRing<I> {
     theirs: AtomicU32,
 }
 
-/// We put three bytes into the ring, as there is room; the daemon takes them.
+/// We put three bytes into the ring as room allows; the daemon takes them.
 fn producing<I: Word<Value = u32> + Send + Sync + 'static>(index: fn(AtomicU32) -> I) {
     rt::check(None, move || {
         let bytes = [Byte::new(0), Byte::new(0)];
@@ -224,7 +224,7 @@ fn without_its_order_the_index_shows_bytes_that_are_not_there() {
     producing(Relaxed);
 }
 
-/// We take two bytes; the daemon writes over them once there is room.
+/// We take two bytes; the daemon overwrites them once there is room.
 fn consuming<I: Word<Value = u32> + Send + Sync + 'static>(index: fn(AtomicU32) -> I) {
     rt::check(None, move || {
         let bytes = [Byte::new(1), Byte::new(2)];

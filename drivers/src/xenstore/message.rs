@@ -7,13 +7,13 @@ use xen_sys::io::xs_wire::{XENSTORE_PAYLOAD_MAX, XsMessageType, XsdSockmsg};
 
 use crate::{Errno, Error, list};
 
-/// Bytes of a header.
+/// The size of a header in bytes.
 pub(super) const HEADER: usize = size_of::<XsdSockmsg>();
 
-/// A request, without its number yet.
+/// Encodes a request, still without its number.
 ///
 /// # Errors
-/// E2BIG beyond 4096 bytes: xenstore stops serving a domain that sends more. ENOMEM.
+/// E2BIG beyond 4096 bytes, because xenstore stops serving a domain that sends more; ENOMEM.
 pub(super) fn encode(
     kind: XsMessageType,
     transaction: u32,
@@ -31,27 +31,27 @@ pub(super) fn encode(
     Ok(message)
 }
 
-/// What a request asks for.
+/// Returns a request's type.
 pub(super) fn kind(message: &[u8]) -> XsMessageType {
     message.first_chunk().map_or(XsMessageType::ERROR, |header| decode(header).type_)
 }
 
-/// The transaction that a request belongs to, or ends.
+/// Returns the transaction that a request belongs to or ends.
 pub(super) fn transaction(message: &[u8]) -> u32 {
     message.first_chunk().map_or(0, |header| decode(header).tx_id)
 }
 
-/// Gives a request its number.
+/// Sets a request's number.
 pub(super) fn number(message: &mut [u8], id: u32) {
     put(message, 4, &id.to_le_bytes());
 }
 
-/// Says which transaction a request ends.
+/// Sets the transaction that a request ends.
 pub(super) fn set_transaction(message: &mut [u8], id: u32) {
     put(message, 8, &id.to_le_bytes());
 }
 
-/// Has the end of a transaction carry it out.
+/// Makes the end of a transaction a commit.
 pub(super) fn set_commit(end: &mut [u8]) {
     put(end, HEADER, b"T");
 }
@@ -61,7 +61,7 @@ fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
     places.zip(bytes).for_each(|(place, byte)| *place = *byte);
 }
 
-/// A number in decimal digits, in a buffer that is long enough for all.
+/// Formats a number as decimal digits, in a buffer long enough for any `u32`.
 pub(super) fn digits(mut number: u32, buffer: &mut [u8; 10]) -> &[u8] {
     let mut at = buffer.len();
     for place in buffer.iter_mut().rev() {
@@ -74,32 +74,32 @@ pub(super) fn digits(mut number: u32, buffer: &mut [u8; 10]) -> &[u8] {
     buffer.get(at..).unwrap_or_default()
 }
 
-/// Takes a header apart.
+/// Decodes a header.
 pub(super) fn decode(bytes: &[u8; HEADER]) -> XsdSockmsg {
     let word =
         |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     XsdSockmsg { type_: XsMessageType(word(0)), req_id: word(4), tx_id: word(8), len: word(12) }
 }
 
-/// What xenstore refused with: the name of an errno. A name that nobody knows is EIO.
+/// Decodes a refusal: the name of an errno. An unknown name becomes EIO.
 pub(super) fn refusal(payload: &[u8]) -> Error {
     let name = payload.split(|byte| *byte == 0).next().unwrap_or_default();
     let errno = match name {
-        // The OCaml daemon's word.
+        // What the OCaml daemon (oxenstored) says.
         b"EQUOTA" => Errno::EDQUOT,
         _ => Errno::from_name(name).unwrap_or(Errno::EIO),
     };
     Error::XenStore(errno)
 }
 
-/// The path of a watch event, by its length, and the token.
+/// Decodes a watch event: returns the length of its path, and the token.
 pub(super) fn watch_event(payload: &[u8]) -> Option<(usize, u32)> {
     let mut parts = payload.split(|byte| *byte == 0);
     let (path, token) = (parts.next()?, parts.next()?);
     Some((path.len(), decimal(token)?))
 }
 
-/// A number that xenstore writes or we wrote ourselves.
+/// Parses a number that xenstore wrote, or that it returns to us.
 pub(super) fn decimal(digits: &[u8]) -> Option<u32> {
     if !digits.first()?.is_ascii_digit() {
         return None;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Paths: their limits, checked before anything is sent, and whose node one is.
+//! Paths: their limits, checked before anything is sent, and the domain whose node a path names.
 //!
-//! Which characters and slashes are allowed is xenstore's to say; a zero byte would be a frame of
-//! its own, so it never gets there.
+//! Xenstore decides which characters and slashes are allowed. Only zero bytes are refused here:
+//! they separate the parts of a message.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,10 +12,10 @@ use xen_sys::io::xs_wire::{XENSTORE_ABS_PATH_MAX, XENSTORE_REL_PATH_MAX};
 use super::message::digits;
 use crate::{DomId, Errno, Error, list};
 
-/// Whether a path can be sent.
+/// Checks that a path can be sent.
 ///
 /// # Errors
-/// EINVAL for an empty one or a zero byte in it, E2BIG for one that is too long.
+/// EINVAL if it is empty or contains a zero byte, E2BIG if it is too long.
 pub(super) fn check(path: &str) -> Result<(), Error> {
     if path.is_empty() || path.contains('\0') {
         return Err(Error::Local(Errno::EINVAL, "a path has at least one byte, and none is zero"));
@@ -28,26 +28,26 @@ pub(super) fn check(path: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// A node of some domain: `/local/domain/<domid>/<rest>`.
+/// A domain's node: `/local/domain/<domid>/<rest>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DomainPath<'a> {
-    /// Whose.
+    /// The domain.
     pub domid: DomId,
-    /// The part that a domain would write for its own node.
+    /// The path relative to the domain's own directory.
     pub rest: &'a str,
 }
 
 impl<'a> DomainPath<'a> {
-    /// Takes an absolute path apart; `None` for one that is not below a domain.
+    /// Splits an absolute path; `None` if it is not below a domain.
     pub fn parse(path: &'a str) -> Option<Self> {
         let (number, rest) = path.strip_prefix("/local/domain/")?.split_once('/')?;
-        // A sign would parse.
+        // `parse` would also accept a sign.
         let digits = number.bytes().all(|byte| byte.is_ascii_digit());
         let domid = DomId::new(number.parse().ok().filter(|_| digits)?)?;
         Some(Self { domid, rest })
     }
 
-    /// The whole path.
+    /// Returns the absolute path.
     ///
     /// # Errors
     /// ENOMEM.
@@ -57,8 +57,8 @@ impl<'a> DomainPath<'a> {
         let parts = [b"/local/domain/", number, b"/", self.rest.as_bytes()];
         let mut path = Vec::new();
         list::extend(&mut path, parts.into_iter().flatten().copied())?;
-        // Texts side by side are a text.
-        String::from_utf8(path).map_err(|_| Error::Local(Errno::EINVAL, "a path that is no text"))
+        // Can't fail: concatenated strings are UTF-8.
+        String::from_utf8(path).map_err(|_| Error::Local(Errno::EINVAL, "the path is not UTF-8"))
     }
 }
 

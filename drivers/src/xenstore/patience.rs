@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests that are tried again while xenstore is busy, or while memory is short.
+//! Retrying requests while xenstore is busy or memory is short.
 
 use crate::memory::Platform;
 use crate::{Errno, Error, System};
 
-/// How often a request is tried, and the pause in between: 20 ms.
+/// How often a request is tried, and the pause between tries: 20 ms.
 const TRIES: u32 = 5;
 const PAUSE_NS: u64 = 20_000_000;
 
-/// Makes a request, up to 5 times while the answer is EAGAIN or ENOMEM, with 20 ms in between.
+/// Makes a request, up to 5 times as long as the answer is EAGAIN or ENOMEM, at intervals of 20 ms.
 ///
 /// # Errors
-/// The last answer's.
+/// The last try's.
 pub async fn persist<X: Platform, T>(
     system: &System<X>,
     request: impl AsyncFn() -> Result<T, Error>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Permissions as xenstore writes them: a letter and a domain's number.
+//! Permissions as xenstore writes them: a letter and a domid.
 
 use alloc::vec::Vec;
 
@@ -9,42 +9,43 @@ use crate::{DomId, Error, list};
 
 /// What one domain may do with a node.
 ///
-/// In a list, the first entry names the owner, who may do everything, and says what the domains
-/// may do that no later entry names.
+/// In a list, the first entry names the owner, which may do everything, and says what domains
+/// without an entry of their own may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permission {
-    /// Who.
+    /// The domain.
     pub domid: DomId,
-    /// May read the node.
+    /// Whether it may read the node.
     pub read: bool,
-    /// May write the node.
+    /// Whether it may write the node.
     pub write: bool,
 }
 
 impl Permission {
-    /// `domid` may read and write nothing; as the first entry: it owns the node, and no other
-    /// domain may.
+    /// `domid` may neither read nor write. As the first entry: it owns the node, and others may do
+    /// neither.
     pub const fn none(domid: DomId) -> Self {
         Self { domid, read: false, write: false }
     }
 
-    /// `domid` may read; as the first entry: it owns the node, and all may.
+    /// `domid` may read. As the first entry: it owns the node, and all others may read.
     pub const fn read(domid: DomId) -> Self {
         Self { domid, read: true, write: false }
     }
 
-    /// `domid` may write; as the first entry: it owns the node, and all may.
+    /// `domid` may write. As the first entry: it owns the node, and all others may write.
     pub const fn write(domid: DomId) -> Self {
         Self { domid, read: false, write: true }
     }
 
-    /// `domid` may read and write; as the first entry: it owns the node, and all may.
+    /// `domid` may read and write. As the first entry: it owns the node, and all others may do
+    /// both.
     pub const fn both(domid: DomId) -> Self {
         Self { domid, read: true, write: true }
     }
 }
 
-/// The list as it's sent: each entry ended by a zero byte.
+/// Formats a list for sending: each entry is terminated by a zero byte.
 pub(super) fn format(entries: &[Permission]) -> Result<Vec<u8>, Error> {
     let mut text = Vec::new();
     for entry in entries {
@@ -61,7 +62,7 @@ pub(super) fn format(entries: &[Permission]) -> Result<Vec<u8>, Error> {
     Ok(text)
 }
 
-/// The list as it's received.
+/// Parses a list as received.
 pub(super) fn parse(text: &[u8]) -> Result<Vec<Permission>, Error> {
     let mut entries = Vec::new();
     for word in super::names(text) {

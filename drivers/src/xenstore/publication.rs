@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Nodes of ours that one other domain may read, or all, for as long as we keep them.
+//! Nodes of our own that one other domain or all domains may read, for as long as we keep them.
 //!
-//! C xenstored drops a permission for a domain that is not there when it is set, and does not find
-//! it when that domain comes (XSA-322); and nothing tells a domU that one comes. So a reader is
-//! asked for before the permissions are set. One who is not there yet is *awaited*: once a second
-//! [`crate::Services::upkeep`] asks Xen for him, by a question that needs no privilege, and sets
-//! the permissions again once he is there. One who comes between the question and the setting gets
-//! them twice. The upkeep does it and not the publisher, who then has nothing to poll.
+//! C xenstored drops a permission for a domain that doesn't exist when it is set, and doesn't apply
+//! it when that domain appears (XSA-322); and nothing tells a domU that a domain appears. So we ask
+//! Xen for the reader before setting the permissions. A reader that doesn't exist yet is *awaited*:
+//! once a second, [`crate::Services::upkeep`] asks Xen for it, which needs no privilege, and sets
+//! the permissions again once it exists. For a reader that appears between asking and setting, they
+//! are set twice. `upkeep` does this so that the publisher has nothing to poll.
 //!
-//! A node goes with its [`Publication`]: the message that removes it is set aside before it's
-//! written. One given up before its message went out removes nothing; later than that it removes
-//! what is at the path, even if xenstore should then refuse the write.
+//! Dropping a [`Publication`] removes its node: the message for that is set aside before the node
+//! is written. If publishing is abandoned before the write is sent, nothing is removed; if later,
+//! whatever is at the path is removed, even if xenstore should refuse the write.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -29,20 +29,20 @@ use crate::{DomId, Errno, Error, list};
 /// Who may read a published node, besides ourselves and dom0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// This domain, whether it's there yet or not.
+    /// This domain, whether or not it exists yet.
     Domain(DomId),
     /// All domains.
     Anyone,
 }
 
-/// A node of ours that others may read. Dropping it removes the node.
+/// A node of our own that others may read. Dropping this value removes the node.
 pub struct Publication<X: Platform> {
     store: XenStore<X>,
-    /// The message that removes the node, with a place set aside.
+    /// The message that removes the node; a place is set aside for it.
     end: Vec<u8>,
-    /// Whether the message that writes the node went out, so that there may be one to remove.
+    /// Whether the write was sent, so that there may be a node to remove.
     written: bool,
-    /// What the awaited reader is told from others by; 0 if none ever was.
+    /// The id of our entry in [`State::expected`]; 0 if the reader was never awaited.
     id: u64,
 }
 
@@ -56,14 +56,14 @@ pub(super) struct Expected {
 }
 
 impl<X: Platform> XenStore<X> {
-    /// Writes a node that belongs to us and that `reader` may read and nobody else, and keeps it
-    /// so until the [`Publication`] is dropped. A reader who comes later may read it within about
-    /// a second, as long as [`crate::Services::upkeep`] runs. Never part of a transaction; a path
-    /// has one publication at a time, since the first that goes takes the node along.
+    /// Writes a node that we own and only `reader` may read, and keeps it until the [`Publication`]
+    /// is dropped. A reader that appears later may read it within about a second, as long as
+    /// [`crate::Services::upkeep`] runs. It is never part of a transaction. Publish only once per
+    /// path at a time: dropping any one publication removes the node.
     ///
     /// # Errors
-    /// As [`XenStore::write`]. Nothing is left then; what was at the path stays if it could not be
-    /// written.
+    /// As [`XenStore::read`]; EDQUOT or ENOSPC beyond a quota. Nothing new is left then; if the
+    /// write failed, an earlier node at the path stays.
     pub async fn publish(
         &self,
         path: &str,
@@ -95,14 +95,15 @@ impl<X: Platform> XenStore<X> {
             answer
         });
         if let Err(error) = written.await {
-            // If nothing was written, what was at the path before is not ours to remove.
+            // Unless the write may have happened, an earlier node at the path is not ours to
+            // remove.
             publication.written = error == GARBAGE;
             return Err(error);
         }
         if let Reader::Domain(reader) = reader
             && inner.events.domain_exists(reader) != Ok(true)
         {
-            // Before the permissions are set: whoever comes from now on is seen by the upkeep.
+            // Before the permissions are set: `upkeep` notices a reader that appears from now on.
             let again = permit()?;
             publication.id = inner.with(|state| state.expect(reader, again))?;
             inner.on_expect.wake();
@@ -111,10 +112,10 @@ impl<X: Platform> XenStore<X> {
         Ok(publication)
     }
 
-    /// Waits until a reader is awaited.
+    /// Waits until at least one reader is awaited.
     pub(crate) async fn wait_expecting(&self) {
         poll_fn(|cx| {
-            // First, so that what comes after the look is heard of.
+            // Register first, so that no change after the look is missed.
             self.inner.on_expect.register(cx.waker());
             let expecting = self.inner.with(|state| !state.expected.is_empty());
             if expecting { Poll::Ready(()) } else { Poll::Pending }
@@ -122,7 +123,7 @@ impl<X: Platform> XenStore<X> {
         .await;
     }
 
-    /// Asks Xen once for every awaited reader, and lets those read who are there.
+    /// Asks Xen once for every awaited reader, and permits those that exist to read.
     pub(crate) async fn admit(&self) {
         let mut last = 0;
         while let Some((id, reader)) = self.inner.with(|state| state.expected_after(last)) {
@@ -136,11 +137,12 @@ impl<X: Platform> XenStore<X> {
                 Some(Err(error)) => Err(error),
             };
             match permitted {
-                // It passes: the next time.
+                // Temporary: try again next time.
                 Err(error) if matches!(error.errno(), Errno::EAGAIN | Errno::ENOMEM) => {}
-                // He was gone again before xenstore came to it, which then permitted nobody.
+                // The reader was gone again before xenstore handled the request, which then had no
+                // effect.
                 Ok(()) if self.inner.events.domain_exists(reader) != Ok(true) => {}
-                // Done, or the node is not ours to permit any more.
+                // Done, or we may no longer set the node's permissions.
                 _ => self.inner.with(|state| state.forget_expected(id)),
             }
         }
@@ -148,7 +150,7 @@ impl<X: Platform> XenStore<X> {
 }
 
 impl State {
-    /// Awaits a reader; what he is told from others by.
+    /// Adds an awaited reader and returns its id.
     ///
     /// # Errors
     /// ENOMEM.
@@ -159,15 +161,15 @@ impl State {
         Ok(id)
     }
 
-    /// The next one who is awaited.
+    /// Returns the next awaited reader after id `last`.
     fn expected_after(&self, last: u64) -> Option<(u64, DomId)> {
         let next = self.expected.iter().find(|one| one.id > last)?;
         Some((next.id, next.reader))
     }
 
-    /// Permits the node to a reader who has come, unless he is awaited no more; the request's
-    /// number. It's issued here, room or not: one that waited for room could come after the node's
-    /// removal, and permit another node at the path.
+    /// Requests permission for a reader that has appeared, unless it is no longer awaited. Returns
+    /// the request's number. The request is issued even without room: if it waited for room, the
+    /// node might be removed first, and the permission apply to another node at the path.
     fn permit(&mut self, id: u64) -> Option<Result<u32, Error>> {
         let expected = self.expected.iter().find(|one| one.id == id)?;
         let mut message = Vec::new();
@@ -184,11 +186,11 @@ impl State {
 }
 
 impl<X: Platform> Publication<X> {
-    /// Writes another value; who may read it stays. The future borrows the publication: a write
-    /// after the removal would make a node that stays.
+    /// Writes another value; the permissions stay. The future borrows the publication because a
+    /// write after the removal would leave a node behind.
     ///
     /// # Errors
-    /// As [`XenStore::write`].
+    /// As [`XenStore::read`]; EDQUOT or ENOSPC beyond a quota.
     pub async fn write(&self, value: &[u8]) -> Result<(), Error> {
         let path = self.end.get(HEADER..).unwrap_or_default();
         let message = encode(XsMessageType::WRITE, 0, &[path, value]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A request as a future: issued when there is room, done when its answer is there.
+//! A request as a future: issued when there is room, done when its answer has come.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,14 +13,16 @@ use super::state::Answer;
 use crate::Error;
 use crate::memory::Platform;
 
-/// A request to xenstore; what was asked for, or nothing for a change that was made.
+/// A request to xenstore. Its output is the requested data, or empty for a change.
 ///
-/// Nothing is sent before it's polled. Dropping it gives up the answer, not the request.
+/// Nothing is sent before the first poll. After that, dropping it discards only the answer: the
+/// request is still sent.
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request<X: Platform> {
     inner: Arc<Connection<X>>,
     stage: Stage,
-    /// What undoes it: before it's issued, and again once it was answered with success.
+    /// The message that undoes the request: held here before it is issued, and again once it has
+    /// succeeded.
     undo: Vec<u8>,
 }
 
@@ -37,23 +39,24 @@ impl<X: Platform> Request<X> {
         Self { inner, stage: Stage::New(message), undo: Vec::new() }
     }
 
-    /// One that opens something at the daemon, which `undo` closes again: sent for a request that
-    /// nobody waits for any more, and otherwise the caller's, with a place set aside for it.
+    /// Creates a request that opens something at the daemon, which `undo` closes again. If the
+    /// request is abandoned, `undo` is sent; otherwise the caller gets it, with a place set aside
+    /// for it.
     pub(super) fn opening(inner: Arc<Connection<X>>, message: Vec<u8>, undo: Vec<u8>) -> Self {
         Self { inner, stage: Stage::New(Ok(message)), undo }
     }
 
-    /// One that is issued already.
+    /// Wraps a request that is already issued.
     pub(super) fn issued(inner: Arc<Connection<X>>, id: u32) -> Self {
         Self { inner, stage: Stage::Issued(id), undo: Vec::new() }
     }
 
-    /// Whether it has left our hands: xenstore may act on it.
+    /// Whether it is issued, so that xenstore may act on it.
     pub(super) fn is_issued(&self) -> bool {
         !matches!(self.stage, Stage::New(_))
     }
 
-    /// Waits for success, and takes over what undoes it.
+    /// Waits for success, and returns the message that undoes it.
     ///
     /// # Errors
     /// The answer's.
@@ -62,7 +65,7 @@ impl<X: Platform> Request<X> {
         Ok(core::mem::take(&mut self.undo))
     }
 
-    /// Goes as far as it can; the answer, if it's there.
+    /// Advances as far as possible. Returns the answer if it has come.
     fn step(&mut self) -> Option<Answer> {
         self.inner.pump();
         let (stage, undo) = (&mut self.stage, &mut self.undo);
@@ -95,7 +98,7 @@ impl<X: Platform> Future for Request<X> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         loop {
-            // Before the look, so that what comes after it is heard of.
+            // Before the look, so that nothing that comes after it is missed.
             let mark = self.inner.port.delivered();
             self.inner.waiters.register(cx.waker());
             let was_new = matches!(self.stage, Stage::New(_));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The connection's state: what is to be sent, what is being received, what was answered.
+//! The connection's state: what to send, what is being received, and the answers so far.
 //!
-//! Nothing here waits. [`State::pump`] moves bytes as far as the rings let it, and is called by
-//! everybody who waits. The daemon's indices are read once in each pass and checked; our own are
-//! kept here and never read back.
+//! Nothing here waits. [`State::pump`] moves bytes as far as the rings allow; every waiting task
+//! calls it. Each pass reads the daemon's indices once and checks them; our own are kept here and
+//! never read back.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -24,15 +24,14 @@ use crate::words::{Word, consume, produce};
 
 type RingPage<X> = SharedPage<X, XenstoreDomainInterface>;
 
-/// Requests that may wait for their answers at once. What was set aside goes beyond that. An
-/// answer that waits to be fetched is not counted: it belongs to a live [`super::Request`], and
-/// whoever keeps that keeps as much.
+/// The most requests that may be unanswered at a time. Messages set aside may exceed it. Answers
+/// not yet fetched don't count: each belongs to a live [`super::Request`], whose owner bounds them.
 const IN_FLIGHT: usize = 16;
-/// Requests under way beyond which none is added whose answer nobody waits for: a daemon that has
-/// stopped would otherwise have them grow without bound.
+/// While this many requests are pending, none is added whose answer nobody awaits; otherwise they
+/// would pile up without bound if the daemon stopped.
 const POSTED: usize = 64;
-/// Bytes of an answer that are received even without memory for the rest: an errno's name, the
-/// number of a transaction.
+/// Bytes of an answer that are received even without memory for the rest: enough for an errno's
+/// name or a transaction's number.
 const SHORT: usize = 16;
 
 pub(super) type Answer = Result<Vec<u8>, Error>;
@@ -40,10 +39,10 @@ pub(super) type Answer = Result<Vec<u8>, Error>;
 #[derive(Debug)]
 pub(super) struct State {
     broken: bool,
-    /// Our indices, running free.
+    /// Our free-running indices.
     req_prod: u32,
     rsp_cons: u32,
-    /// In the order in which they are sent.
+    /// In the order of sending.
     requests: VecDeque<Pending>,
     last_id: u32,
     incoming: Incoming,
@@ -52,43 +51,43 @@ pub(super) struct State {
     /// Published nodes whose readers are awaited.
     pub(super) expected: Vec<Expected>,
     pub(super) last_expected: u64,
-    /// Places set aside in `requests`: each for one message that has to be sent, whatever memory
-    /// there is by then.
+    /// The number of places set aside in `requests`, each for a message that must be sent even if
+    /// memory runs out.
     places: usize,
-    /// Something that somebody may wait for has come since [`State::take_news`].
+    /// Whether something that a task may wait for has come since [`State::take_news`].
     news: bool,
 }
 
-/// A request under way.
+/// A pending request.
 #[derive(Debug)]
 struct Pending {
     id: u32,
     kind: XsMessageType,
-    /// Empty once it's sent.
+    /// Empty once it is sent.
     message: Vec<u8>,
     sent: usize,
     answer: Option<Answer>,
-    /// Nobody waits for the answer.
+    /// Whether nobody waits for the answer any more.
     abandoned: bool,
-    /// The message that undoes it, for what stays open at the daemon; otherwise empty.
+    /// If the request opens something at the daemon, the message that closes it; otherwise empty.
     undo: Vec<u8>,
 }
 
-/// The message that is being received.
+/// The message being received.
 #[derive(Debug, Default)]
 struct Incoming {
     header: [u8; HEADER],
-    /// Bytes of header and payload received.
+    /// Bytes of header and payload received so far.
     have: usize,
     payload: Vec<u8>,
-    /// No memory for the payload: it's passed over, all but its first bytes.
+    /// No memory for the payload: all but its first bytes are skipped.
     passed_over: bool,
     short: [u8; SHORT],
 }
 
 impl Pending {
-    /// What an answer means. Nothing but what was asked for needs memory: a change that was made,
-    /// or refused, is known to be so without it.
+    /// Interprets an answer. Only requested data needs memory: the success or refusal of a change
+    /// is recognized without it.
     fn judge(&mut self, kind: XsMessageType, payload: Answer, short: &[u8]) -> Answer {
         if kind == XsMessageType::ERROR {
             return Err(message::refusal(short));
@@ -116,7 +115,7 @@ impl State {
         Self::at(req_prod, rsp_cons)
     }
 
-    /// With our indices standing here.
+    /// Creates a state with these indices of ours.
     fn at(req_prod: u32, rsp_cons: u32) -> Self {
         Self {
             broken: false,
@@ -134,13 +133,13 @@ impl State {
         }
     }
 
-    /// Whether one more request may be issued: always once the ring is broken, where each has its
-    /// answer.
+    /// Whether one more request may be issued. Always true once the ring is broken, since every
+    /// request then has an answer.
     pub(super) fn has_room(&self) -> bool {
         self.requests.iter().filter(|request| request.answer.is_none()).count() < IN_FLIGHT
     }
 
-    /// Issues a request, with the message that undoes it, or an empty one; its number.
+    /// Issues a request and returns its number. `undo` is the message that undoes it, or empty.
     ///
     /// # Errors
     /// ENOMEM; EIO once the ring is broken.
@@ -152,8 +151,8 @@ impl State {
         Ok(self.push(message, undo, false))
     }
 
-    /// Issues a request whose answer nobody waits for, beyond [`IN_FLIGHT`] if need be. Without
-    /// memory, and while [`POSTED`] requests are under way, it's forgotten.
+    /// Issues a request whose answer nobody awaits, beyond [`IN_FLIGHT`] if need be. If memory runs
+    /// out, or while [`POSTED`] requests are pending, it is dropped.
     pub(super) fn post(&mut self, message: Vec<u8>) {
         let room = self.requests.len() < POSTED;
         if room && !self.broken && self.requests.try_reserve(self.places + 1).is_ok() {
@@ -161,7 +160,7 @@ impl State {
         }
     }
 
-    /// Sets a place aside for a message that has to be sent later.
+    /// Sets aside a place for a message that must be sent later.
     ///
     /// # Errors
     /// ENOMEM.
@@ -171,13 +170,13 @@ impl State {
         Ok(())
     }
 
-    /// A place that was set aside is not needed.
+    /// Gives back a place that was set aside.
     pub(super) fn give_place(&mut self) {
         self.places -= 1;
     }
 
-    /// Issues a request in a place that was set aside, beyond [`IN_FLIGHT`] if need be; its number.
-    /// `abandoned`: nobody waits for the answer.
+    /// Issues a request in a place that was set aside, beyond [`IN_FLIGHT`] if need be, and returns
+    /// its number. `abandoned` means that nobody waits for the answer.
     ///
     /// # Errors
     /// EIO once the ring is broken.
@@ -186,10 +185,11 @@ impl State {
         if self.broken { Err(BROKEN) } else { Ok(self.push(message, Vec::new(), abandoned)) }
     }
 
-    /// Adds a request, for which there is room.
+    /// Adds a request; the caller has made room for it.
     fn push(&mut self, mut message: Vec<u8>, undo: Vec<u8>, abandoned: bool) -> u32 {
         let id = loop {
-            // Watch events have number 0; and a request may be kept while all others are used.
+            // Watch events have number 0. A long-lived request may still use its number when the
+            // count wraps.
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             if !self.requests.iter().any(|request| request.id == self.last_id) {
                 break self.last_id;
@@ -202,8 +202,8 @@ impl State {
         id
     }
 
-    /// Takes the answer to a request, if it has come; and the message that undoes what was
-    /// answered so, in whose place the request was.
+    /// Takes the answer to a request, if it has come. If the request succeeded, also returns the
+    /// message that undoes it, which inherits the request's place.
     pub(super) fn take(&mut self, id: u32) -> Option<(Answer, Vec<u8>)> {
         let at = self.requests.iter().position(|request| request.id == id)?;
         self.requests[at].answer.as_ref()?;
@@ -216,8 +216,8 @@ impl State {
         Some((answer, undo))
     }
 
-    /// Nobody waits for a request any more. It's sent all the same: half a message would be the
-    /// end of the connection. What it opens is closed again.
+    /// Abandons a request. It is still sent, since half a message would break the connection;
+    /// whatever it opens is closed again.
     pub(super) fn abandon(&mut self, id: u32) {
         let Some(request) = self.requests.iter_mut().find(|request| request.id == id) else {
             return;
@@ -230,7 +230,7 @@ impl State {
         }
     }
 
-    /// A queue for a new watch; its token.
+    /// Adds a queue for a new watch and returns its token.
     ///
     /// # Errors
     /// ENOMEM.
@@ -250,24 +250,24 @@ impl State {
         self.watches.retain(|queue| queue.token != token);
     }
 
-    /// The next event of a watch; EIO once the ring is broken and none is left.
+    /// Returns the next event of a watch; EIO once the ring is broken and none is left.
     pub(super) fn next_event(&mut self, token: u32) -> Option<Result<WatchEvent, Error>> {
         let queue = self.watches.iter_mut().find(|queue| queue.token == token);
         let event = queue.and_then(Queue::pop).map(Ok);
         event.or(self.broken.then_some(Err(BROKEN)))
     }
 
-    /// Whether those who wait are to be woken, which is not done under the lock.
+    /// Returns and clears the news flag: whether to wake the waiters, after unlocking.
     pub(super) fn take_news(&mut self) -> bool {
         core::mem::take(&mut self.news)
     }
 
-    /// Moves what can be moved; whether the daemon has to be told.
+    /// Moves what can be moved. Returns whether the daemon must be notified.
     pub(super) fn pump<X: Memory>(&mut self, page: &RingPage<X>) -> bool {
         if self.broken {
             return false;
         }
-        // Each of the daemon's indices is read here and nowhere else.
+        // The daemon's indices are read only here.
         let cons = page.word(|ring| &ring.req_cons).load(Ordering::Acquire);
         let prod = page.word(|ring| &ring.rsp_prod).load(Ordering::Acquire);
         let unread = self.req_prod.wrapping_sub(cons) as usize;
@@ -340,7 +340,8 @@ impl State {
         }
     }
 
-    /// `short`: the first bytes of the payload, which is an error without memory for it.
+    /// Delivers a received message. `payload` is an error if there was no memory for it; `short` is
+    /// its first bytes in any case.
     fn deliver(&mut self, header: &XsdSockmsg, payload: Answer, short: &[u8]) {
         let asked = |one: &Pending| {
             one.id == header.req_id && one.message.is_empty() && one.answer.is_none()
@@ -354,7 +355,7 @@ impl State {
                 self.abandon(id);
             }
         }
-        // An answer to nothing is nobody's.
+        // An answer that matches no request is dropped.
         self.news = true;
     }
 
@@ -367,12 +368,12 @@ impl State {
                     queue.push(payload, path);
                 }
             }
-            // Whose it was is not known.
+            // It is not known whose event it was.
             Err(_) => self.watches.iter_mut().for_each(Queue::lose),
         }
     }
 
-    /// Ends the connection: every waiter gets the same error, and so does all that follows.
+    /// Ends the connection: every waiter and every later request gets the same error.
     fn break_off(&mut self) {
         self.broken = true;
         self.requests.retain(|request| !request.abandoned);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Transactions: several requests that happen together or not at all.
+//! Transactions: several requests that take effect together or not at all.
 
 use alloc::vec::Vec;
 use core::ops::Deref;
@@ -11,11 +11,11 @@ use super::{Request, XenStore};
 use crate::Error;
 use crate::memory::Platform;
 
-/// A transaction that was begun: requests made through it belong to it. Dropping it gives it up.
+/// An open transaction. Requests made through it belong to it; dropping it aborts it.
 #[derive(Debug)]
 pub struct Transaction<X: Platform> {
     store: XenStore<X>,
-    /// The message that gives it up, with a place set aside; empty once it's over.
+    /// The message that aborts it, with a place set aside; empty once it is over.
     end: Vec<u8>,
 }
 
@@ -23,9 +23,9 @@ impl<X: Platform> XenStore<X> {
     /// Begins a transaction.
     ///
     /// # Errors
-    /// As [`XenStore::read`]; a quota on transactions is ENOSPC, EAGAIN or EDQUOT.
+    /// As [`XenStore::read`]; ENOSPC, EAGAIN or EDQUOT beyond a quota on transactions.
     pub async fn transaction(&self) -> Result<Transaction<X>, Error> {
-        // Its number is put into it once that is known.
+        // The transaction's number is filled in once it is known.
         let end = encode(XsMessageType::TRANSACTION_END, 0, &[b"F\0"])?;
         let start = encode(XsMessageType::TRANSACTION_START, 0, &[b"\0"])?;
         let end = Request::opening(self.inner.clone(), start, end).opened().await?;
@@ -35,11 +35,12 @@ impl<X: Platform> XenStore<X> {
 }
 
 impl<X: Platform> Transaction<X> {
-    /// Carries it out. Needs no memory, and says what became of it whatever memory there is.
+    /// Commits it. Neither the commit nor its result needs memory.
     ///
     /// # Errors
-    /// EAGAIN if somebody else has changed what it looked at or changed: all of it has to be done
-    /// again. Otherwise as [`XenStore::write`].
+    /// EAGAIN if somebody else has changed what the transaction read or wrote: redo all of it.
+    /// Otherwise what xenstore says, such as EDQUOT or ENOSPC beyond a quota; EIO once the ring is
+    /// broken.
     pub async fn commit(mut self) -> Result<(), Error> {
         let mut end = core::mem::take(&mut self.end);
         message::set_commit(&mut end);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Watches: xenstore says when something at or below a node changes.
+//! Watches: xenstore reports when something at or below a node changes.
 //!
-//! An event says that there is something to look at, no more: one that waits in the queue already
-//! is not queued again. A queue that is full forgets, counts, and tells the watcher that it must
-//! look at everything again, so a flood costs no memory.
+//! An event only says that there is something to look at, so an event that is already queued is not
+//! queued again. A full queue drops and counts events, and tells the watcher to look at everything
+//! again, so a flood costs no memory.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -21,21 +21,22 @@ use crate::Error;
 use crate::memory::Platform;
 use crate::turn::Turn;
 
-/// Events that wait for their watcher.
+/// The most events in a watch's queue.
 const EVENTS: usize = 32;
-/// Bytes of their paths.
+/// The most bytes that their paths may take.
 const BYTES: usize = 4096;
 
-/// What a watch tells.
+/// What a watch reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// This node may have changed, been made or been removed; relative if the watch's path is.
+    /// This node may have changed, or been created or removed. The path is relative if the watch's
+    /// is.
     Changed(String),
-    /// So many events found no room: anything below the watch may have changed.
+    /// This many events were dropped for lack of room: anything below the watch may have changed.
     Lost(u64),
 }
 
-/// The events of one watch that wait.
+/// The queued events of one watch.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) token: u32,
@@ -66,7 +67,7 @@ impl Queue {
         self.events.push_back(path);
     }
 
-    /// An event is lost.
+    /// Counts a lost event.
     pub(super) fn lose(&mut self) {
         self.lost += 1;
     }
@@ -85,17 +86,18 @@ impl Queue {
 pub struct Watch<X: Platform> {
     store: XenStore<X>,
     token: u32,
-    /// The message that ends it, with a place set aside; empty if it was never set.
+    /// The message that ends it, with a place set aside; empty if the watch was never set.
     end: Vec<u8>,
-    /// Of who takes events.
+    /// The turn of the task that takes events.
     turn: Turn,
 }
 
 impl<X: Platform> XenStore<X> {
-    /// Watches a node and all below it. The first event comes at once, with the path as it's given.
+    /// Watches a node and everything below it. The first event comes at once, with the path as
+    /// given.
     ///
     /// # Errors
-    /// As [`XenStore::read`]; a quota on watches is E2BIG, ENOSPC or EDQUOT.
+    /// As [`XenStore::read`]; E2BIG, ENOSPC or EDQUOT beyond a quota on watches.
     pub async fn watch(&self, path: &str) -> Result<Watch<X>, Error> {
         path::check(path)?;
         let token = self.inner.with(State::add_watch)?;
@@ -120,7 +122,7 @@ impl<X: Platform> Watch<X> {
             ready!(self.turn.poll_give_way(cx));
             let inner = &*self.store.inner;
             loop {
-                // Before the look, so that what comes after it is heard of.
+                // Before the look, so that nothing that comes after it is missed.
                 let mark = inner.port.delivered();
                 inner.waiters.register(cx.waker());
                 inner.pump();
@@ -155,7 +157,7 @@ mod tests {
     use super::*;
 
     fn push(queue: &mut Queue, path: &str) {
-        // As long as it is, as a message is received.
+        // Exactly as large as needed, like a received payload.
         let payload = [path.as_bytes(), b"\x001\0"].concat();
         queue.push(payload, path.len());
     }
@@ -189,7 +191,7 @@ mod tests {
         }
         assert_eq!(queue.pop(), Some(WatchEvent::Lost(16)));
         assert_eq!(queue.pop(), None);
-        // As much as is taken out comes in again, and no more.
+        // Only as much room as was freed is available again.
         for event in 'a'..='k' {
             push(&mut queue, &path(event));
         }
@@ -207,7 +209,7 @@ mod tests {
     fn as_many_events_as_fit_are_kept_to_the_last_byte() {
         let mut queue = Queue::new(1);
         for event in 0..EVENTS {
-            // Two bytes of its own, and the three that a token takes.
+            // 5 bytes less: two for the number, three for the token.
             push(&mut queue, &alloc::format!("{event:02}{}", "x".repeat(BYTES / EVENTS - 5)));
         }
         assert_eq!((queue.events.len(), queue.bytes, queue.lost), (EVENTS, BYTES, 0));
