@@ -2,13 +2,13 @@
 //! The kernel command line: options, then a script.
 //!
 //! Words before the first `--` are options, `key=value`; what follows it is a script, commands
-//! separated by `;`. Xen's `start_info` holds 1,023 bytes. A line that fills them may have been cut
-//! off, so its script is refused whole rather than run in part.
+//! separated by `;`. Xen's `start_info` holds 1,023 bytes. A line of that length may have been
+//! truncated, so its script is refused as a whole rather than run in part.
 
 /// Bytes of command line that `start_info` holds, without the terminating zero.
 pub const MAX: usize = 1023;
 
-/// A parsed command line. What the options mean is checked elsewhere.
+/// A parsed command line. The options' meaning is checked elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandLine<'a> {
     options: &'a str,
@@ -32,7 +32,7 @@ impl<'a> CommandLine<'a> {
         }
     }
 
-    /// The options in order: key and value, or the word that has no `=`.
+    /// The options in order: key and value, or, as an error, a word without `=`.
     pub fn options(&self) -> impl Iterator<Item = Result<(&'a str, &'a str), &'a str>> + use<'a> {
         self.options.split_ascii_whitespace().map(|word| word.split_once('=').ok_or(word))
     }
@@ -42,13 +42,13 @@ impl<'a> CommandLine<'a> {
         self.script.split(';').map(str::trim_ascii).filter(|command| !command.is_empty())
     }
 
-    /// Whether the line may have been cut off. Then its script is left out, or its last option.
+    /// Whether the line may have been truncated. Then its script, or its last option, is left out.
     pub fn is_cut_off(&self) -> bool {
         self.cut_off
     }
 }
 
-/// What is before and behind the first word `--`.
+/// The text before and after the first word `--`.
 fn split_at_dashes(line: &str) -> Option<(&str, &str)> {
     let mut start = 0;
     for word in line.split(|c: char| c.is_ascii_whitespace()) {

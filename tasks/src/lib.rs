@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the guest does once it is up.
+//! What the guest does once it has booted.
 //!
-//! * [`shell`]: commands to share, map, look and wait, from the kernel command line and the
+//! * [`shell`]: commands to share, map, inspect and wait, from the kernel command line and the
 //!   console. Everything else here is reached through it.
-//! * The selftest: one guest grants pages to itself and checks what the services promise.
+//! * The self-test: one guest grants pages to itself and checks what the services promise.
 //! * [`demo`]: two guests find each other through xenstore and show sharing step by step. Its
 //!   protocol is public.
-//! * Manners under xl: `xl shutdown` and `xl reboot` are heard and answered, and a node in xenstore
-//!   says that the guest is there.
+//! * Behaviour under xl: `xl shutdown` and `xl reboot` are obeyed and acknowledged, and a node in
+//!   xenstore shows that the guest is there.
 //!
 //! ```
 //! use fake_xen::{Pair, Task};
@@ -28,15 +28,15 @@
 //!
 //! # Map
 //!
-//! [`cmdline`] takes the kernel's command line apart, [`machine`] is what the shell wants of the
-//! kernel, [`text`] has strings that may be refused memory. [`pattern`] has the bytes that `fill` writes and both sides check; [`verdict`] is what the checks
-//! have in common.
+//! [`cmdline`] parses the kernel's command line; [`machine`] is what the shell needs from the
+//! kernel; [`text`] has strings whose growth may fail; [`pattern`] has the bytes that `fill` writes
+//! and both sides check; [`verdict`] is common to all checks.
 //!
-//! All of it is safe code over `drivers` and a [`Machine`]. It runs unchanged on metal and on a
-//! fake Xen, where it is tested. A kernel brings the services up, runs [`shell::run`], and beside
-//! it `Services::upkeep`, which frees parked pages and moves on what was printed.
+//! All of it is safe code over `drivers` and a [`Machine`]. It runs unchanged in a real guest and
+//! on a fake Xen, where it is tested. A kernel brings the services up and runs [`shell::run`];
+//! concurrently it runs `Services::upkeep`, which frees parked pages and flushes the console.
 //!
-//! No input makes it panic. Lists whose length a user chooses grow with `try_reserve`.
+//! No input makes it panic. Lists whose length depends on input grow with `try_reserve`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the shell needs of the kernel besides the seam of `drivers`.
+//! What the shell needs from the kernel, besides the seam of `drivers`.
 
 use log::LevelFilter;
 
 use crate::demo::DemoPlan;
 
-/// How to crash. Each kind shows one protection at work.
+/// Ways to crash, each testing one protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashKind {
     /// A panic.
@@ -18,11 +18,11 @@ pub enum CrashKind {
     Rodata,
     /// Execution of a page that holds data.
     Exec,
-    /// A stack that overflows into its guard page; a PV guest is ended by Xen, without a dump.
+    /// A stack overflow into the guard page; Xen ends a PV guest without a dump.
     Stack,
 }
 
-/// How the guest is to end.
+/// How the guest should end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Poweroff,
@@ -30,7 +30,7 @@ pub(crate) enum Ending {
     Crash(CrashKind),
 }
 
-/// Bytes of the heap.
+/// Heap usage in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeapUsage {
     /// In use.
@@ -41,7 +41,8 @@ pub struct HeapUsage {
 
 /// The machine that the shell runs on.
 ///
-/// On metal the methods that end the guest don't return. In a test they do, and the shell ends.
+/// In a real guest, the methods that end the guest don't return. In a test they do, and the shell
+/// ends.
 pub trait Machine {
     /// How Xen runs the guest: `pv` or `pvh`.
     fn mode(&self) -> &'static str;
@@ -49,16 +50,16 @@ pub trait Machine {
     /// The state of the heap.
     fn heap(&self) -> HeapUsage;
 
-    /// The deepest use of any stack so far, in bytes.
+    /// The deepest stack use so far, in bytes.
     fn stack(&self) -> u64;
 
-    /// How long this guest has had a processor so far, in nanoseconds.
+    /// CPU time of this guest so far, in nanoseconds.
     fn cpu(&self) -> u64;
 
-    /// Sets the least severe level that is logged.
+    /// Sets the log level: the least severe level that is still logged.
     fn set_log_level(&self, level: LevelFilter);
 
-    /// How much the demo does.
+    /// How much work the demo does.
     fn demo_plan(&self) -> DemoPlan {
         DemoPlan::FULL
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Manners towards the toolstack: what xl asks for is acknowledged, and done or declined.
+//! Requests from the toolstack: whatever xl asks for is acknowledged, and obeyed or declined.
 //!
 //! xl writes a word into a node; the guest acknowledges it by emptying the node (`node`), and only
 //! then acts. `control/shutdown` takes words that end the guest; `suspend`, and any other, is
-//! declined with a line on the console. So is a key in `control/sysrq`, which is Linux's own. What
-//! the guest can do it says in `control/feature-*`. `memory/target` is the size that the guest is to
-//! have (`size`).
+//! declined with a line on the console. So is a key in `control/sysrq`, which only Linux supports.
+//! `control/feature-*` says what the guest supports. `memory/target` is the size that the guest
+//! should have (`size`).
 //!
 //! `data/grantkit/state` holds `ready` while the guest listens to xl. All domains may read it, so a
 //! peer can tell when this guest is gone.
@@ -32,7 +32,7 @@ const SYSRQ: &str = "control/sysrq";
 const TARGET: &str = "memory/target";
 const STATE: &str = "data/grantkit/state";
 
-/// What xl may expect, by the words that it writes.
+/// The features announced to xl.
 const FEATURES: [(&str, &[u8]); 4] = [
     ("control/feature-poweroff", b"1"),
     ("control/feature-reboot", b"1"),
@@ -40,7 +40,7 @@ const FEATURES: [(&str, &[u8]); 4] = [
     ("control/feature-suspend", b"0"),
 ];
 
-/// Completes when the toolstack wants the guest to end; how.
+/// Completes when the toolstack wants the guest to end, and says how.
 pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
     if let Some(store) = &services.xenstore {
         let listen = |path| listen(services, store, path);
@@ -49,8 +49,7 @@ pub(crate) async fn mind<X: Platform>(services: &Services<X>) -> Ending {
     pending().await
 }
 
-/// Whether a domain has a state node, as guests like this one have. `None` if xenstore doesn't
-/// answer.
+/// Whether a domain has a state node, as Grantkit guests do. `None` if xenstore doesn't answer.
 pub(crate) async fn is_there<X: Platform>(
     services: &Services<X>,
     domid: ClaimedDomId,
@@ -58,8 +57,8 @@ pub(crate) async fn is_there<X: Platform>(
     Some(look(services, DomId::new(domid.0)?, STATE).await.ok()?.is_some())
 }
 
-/// Completes when a word in a node ends the guest. No failure but that of the connection to
-/// xenstore keeps it from hearing the next one: a word that is overlooked is lost.
+/// Completes when a word in a node ends the guest. Only a broken connection to xenstore stops it
+/// from seeing the next word, since a missed word would be lost.
 async fn listen<X: Platform>(
     services: &Services<X>,
     store: &XenStore<X>,
@@ -67,7 +66,7 @@ async fn listen<X: Platform>(
 ) -> Ending {
     let listening = async {
         let mut node = Node::watch(services, store, path).await?;
-        // There until we listen no more.
+        // Exists as long as we listen.
         let _state = if path == SHUTDOWN { say_ready(services, store).await } else { None };
         if path == TARGET {
             loop {
@@ -92,13 +91,13 @@ async fn listen<X: Platform>(
     }
 }
 
-/// Says that the guest is there, and what it can do.
+/// Announces that the guest is there, and what it supports.
 async fn say_ready<X: Platform>(
     services: &Services<X>,
     store: &XenStore<X>,
 ) -> Option<Publication<X>> {
     for (feature, value) in FEATURES {
-        // Not every toolstack makes room for it; the words are obeyed regardless.
+        // Not every toolstack allows this node; the words are obeyed regardless.
         let _ = store.write(feature, value).await;
     }
     let ready = publish(services, STATE, b"ready", Reader::Anyone).await;
@@ -123,7 +122,7 @@ fn obey(word: &[u8]) -> Option<Ending> {
     None
 }
 
-/// Keys that only Linux knows.
+/// Declines keys that only Linux knows.
 fn decline_key(key: &[u8]) -> Option<Ending> {
     let key = key.get(..16).unwrap_or(key).escape_ascii();
     info(SYSRQ, &format_args!("{key} is ignored; this guest has no such keys"));

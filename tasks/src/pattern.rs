@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bytes that `fill` writes, a SplitMix64 stream, and the CRC-32 that `sum` takes.
 //!
-//! Programs on the other side of a share make and check the same bytes with it. Everything goes
-//! through a buffer of one page.
+//! Programs on the other side of a share use it to generate and check the same bytes. All data
+//! passes through a one-page buffer.
 
 use core::ops::Range;
 
@@ -13,7 +13,7 @@ use drivers::shared::{Shared, SharedMut};
 
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
-/// Starts a CRC-32/ISO-HDLC, the one that zlib has.
+/// Starts a CRC-32/ISO-HDLC, as in zlib.
 pub fn crc() -> Digest<'static, u32, Table<1>> {
     CRC.digest()
 }
@@ -48,7 +48,7 @@ pub fn words(page: &mut [u8; PAGE_SIZE], stream: &mut SplitMix64) {
     }
 }
 
-/// Fills some pages with the next words of `stream`, little-endian, and adds them to `crc`.
+/// Fills these pages with the next words of `stream`, little-endian, and adds them to `crc`.
 ///
 /// # Errors
 /// EINVAL if the range has no such pages.
@@ -67,7 +67,7 @@ pub fn fill(
     Ok(())
 }
 
-/// Reads some pages and adds them to `crc`.
+/// Reads these pages and adds them to `crc`.
 ///
 /// # Errors
 /// EINVAL if the range has no such pages.
@@ -84,7 +84,7 @@ pub fn sum(
     Ok(())
 }
 
-/// Fills all pages with the stream of `seed`; their CRC-32.
+/// Fills all pages with the stream of `seed`, and returns their CRC-32.
 ///
 /// # Errors
 /// Those of the range.

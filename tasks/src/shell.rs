@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The shell: everything that the guest can do, for people at the console and for programs.
+//! The shell: everything the guest can do, for people at the console and for programs.
 //!
 //! The script of the kernel command line runs first, then what is typed. Every command ends in
-//! exactly one line, `ok <command> key=value ...` or `error <command> errno=.. status=.. words`,
-//! at the start of a line of its own. After a failed command the next one runs.
+//! exactly one line, `ok <command> key=value ...` or `error <command> errno=.. status=.. words`, on
+//! a line of its own. After a failed command, the next one still runs.
 //!
-//! The console is read concurrently with the commands, in the same task: what is typed while a
-//! command runs is kept for later, and a Ctrl-C ends a wait at once.
+//! The console is read concurrently with the commands, in the same task: input typed while a
+//! command runs is kept for later, and Ctrl-C ends a wait immediately.
 //!
 //! `table` lists the commands; `commands` has what each does; `state` is what they work on.
 
@@ -41,7 +41,7 @@ use crate::manners;
 
 /// Runs the shell: applies the options of `command_line`, runs its script, then what is typed.
 ///
-/// Returns only where a method of `machine` that ends the guest does, as in tests.
+/// Returns only if a method of `machine` that ends the guest returns, as in tests.
 pub async fn run<X: Platform, M: Machine>(services: Services<X>, machine: M, command_line: &str) {
     let (Some(input), Some(editor), Some(line)) =
         (Input::new(), Editor::new(), execute::set_aside())

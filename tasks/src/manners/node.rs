@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A node that the toolstack writes words into, and the guest empties.
+//! A node that the toolstack writes words to, and that the guest empties.
 //!
-//! A word is read and the node emptied in one transaction, so that a word which is written in
-//! between is never taken for one that was acknowledged. A xenstore that lets no transaction
-//! happen does not keep the word from being heard: it is then emptied without, or not at all.
+//! Reading a word and emptying the node is one transaction, so a word written in between is never
+//! mistaken for an acknowledged one. If xenstore allows no transaction, the word still counts: the
+//! node is then emptied without one, or not at all.
 
 use alloc::vec::Vec;
 
@@ -14,9 +14,9 @@ use embassy_futures::select::{Either, select};
 
 use super::warn;
 
-/// The pause before xenstore is asked again: 100 ms.
+/// The pause before asking xenstore again: 100 ms.
 const PAUSE_NS: u64 = 100_000_000;
-/// How often a transaction is tried for one word.
+/// Maximum number of transactions for one word.
 const TRIES: u32 = 5;
 
 /// The node, watched.
@@ -28,7 +28,7 @@ pub(super) struct Node<'a, X: Platform> {
 }
 
 impl<'a, X: Platform> Node<'a, X> {
-    /// Watches a node, as soon as xenstore lets us.
+    /// Watches a node, as soon as xenstore allows it.
     ///
     /// # Errors
     /// EIO once the connection to xenstore is broken.
@@ -67,8 +67,7 @@ impl<'a, X: Platform> Node<'a, X> {
         }
     }
 
-    /// What the toolstack has made of a node that is not for the guest to empty, once there is
-    /// something in it.
+    /// The new content of a node that the guest doesn't empty, once there is any.
     ///
     /// # Errors
     /// As [`Node::word`].
@@ -88,7 +87,8 @@ impl<'a, X: Platform> Node<'a, X> {
         }
     }
 
-    /// What is in the node, which is emptied; empty if there is none. Asks until xenstore has said.
+    /// Takes the node's content and empties the node; empty if there is none. Retries until
+    /// xenstore answers.
     async fn take(&mut self) -> Result<Vec<u8>, Error> {
         for tries in 1.. {
             let taken = match self.take_whole().await {
@@ -114,7 +114,7 @@ impl<'a, X: Platform> Node<'a, X> {
         Ok(word)
     }
 
-    /// The word, whatever becomes of its acknowledgement.
+    /// The word, whether or not it can be acknowledged.
     async fn take_anyhow(&self, refused: Error) -> Result<Vec<u8>, Error> {
         let word = self.store.read(self.path).await?;
         if !word.is_empty() && self.store.write(self.path, b"").await.is_err() {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's size: `xl mem-set` writes it to `memory/target`, in KiB.
 //!
-//! What became of it is one line on the console. A target that is no size, above maxmem, below what
-//! is in use, or that Xen refuses, leaves the guest as it is.
+//! The result is one line on the console. A target that is not a size, is above maxmem or below
+//! what is in use, or that Xen refuses, leaves the guest unchanged.
 
 use drivers::balloon::{Resized, pages_of_kib};
 use drivers::memory::{PAGE_SIZE, Platform};
@@ -11,10 +11,10 @@ use drivers::{Pages, Services};
 
 use super::{TARGET, info, warn};
 
-/// What the toolstack lets the guest have at most, in KiB.
+/// The most memory that the toolstack allows, in KiB.
 const MOST: &str = "memory/static-max";
 
-/// Makes the guest as large as `target` says.
+/// Resizes the guest to `target`.
 pub(super) async fn follow<X: Platform>(
     services: &Services<X>,
     store: &XenStore<X>,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A command's arguments, taken one by one.
 //!
-//! Nothing is guessed: a missing, extra or malformed argument, an overflow included, is EINVAL
+//! Nothing is guessed: a missing, extra or malformed argument, including an overflow, is EINVAL
 //! with words that name the input and what would be right.
 
 use drivers::{Access, DomId};
@@ -10,7 +10,7 @@ use super::command::Command;
 use super::reply::{Done, Failure};
 use super::words::{BLANKS, first_word, number};
 
-/// The arguments that are left.
+/// The remaining arguments.
 #[derive(Debug)]
 pub(crate) struct Args<'a> {
     command: &'static Command,
@@ -35,7 +35,7 @@ impl<'a> Args<'a> {
         self.optional().ok_or(missing)
     }
 
-    /// All that is left of the line, at least one character.
+    /// The rest of the line, at least one character.
     pub(crate) fn rest_of_line(&mut self, what: &str) -> Result<&'a str, Failure> {
         let rest = core::mem::take(&mut self.rest).trim_start_matches(BLANKS);
         if rest.is_empty() {
@@ -58,7 +58,7 @@ impl<'a> Args<'a> {
         self.parse(what, word)
     }
 
-    /// The same, where the word may be missing.
+    /// The same, for an optional word.
     pub(crate) fn optional_number<T: TryFrom<u64>>(
         &mut self,
         what: &str,
@@ -67,7 +67,7 @@ impl<'a> Args<'a> {
         word.map(|word| self.parse(what, word)).transpose()
     }
 
-    /// A word of this command's as a number that fits the type.
+    /// A word of this command as a number that fits the type.
     pub(crate) fn parse<T: TryFrom<u64>>(&self, what: &str, word: &str) -> Result<T, Failure> {
         let number = number(word).and_then(|number| T::try_from(number).ok());
         number.ok_or_else(|| {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tab: what the word before the cursor can become, by what the table says of it.
+//! Tab completion of the word before the cursor, based on the command table.
 
 use core::fmt::Write;
 
@@ -8,22 +8,21 @@ use super::options::OPTIONS;
 use super::words::first_word;
 use crate::text::Text;
 
-/// The most words that are listed, and the most columns of a line of them.
+/// Maximum number of words listed, and of columns per line.
 const LISTED: usize = 64;
 const WIDTH: usize = 78;
 
-/// What the word before the cursor can become.
+/// Possible completions of the word before the cursor.
 #[derive(Debug, Default)]
 pub(crate) struct Completion {
-    /// What all words have in common beyond what is typed; if there is one word, all of it and a
-    /// blank.
+    /// The common rest of all candidates; if there is only one, its whole rest and a blank.
     pub(crate) more: Text,
-    /// Lines of the words, if there are several and nothing more in common.
+    /// Lines listing the candidates, if there are several without a common rest.
     pub(crate) words: Text,
 }
 
-/// Completes the last word of `before`; `ids` are those of the shares and maps there are. `None`
-/// without memory.
+/// Completes the last word of `before`; `ids` are those of existing shares and maps. `None` if
+/// memory runs out.
 pub(crate) fn complete(
     commands: Commands,
     before: &str,
@@ -57,7 +56,7 @@ pub(crate) fn complete(
     words.end()
 }
 
-/// What the table calls the argument behind `done` finished words; `None` for a word of the command
+/// The table's name for the argument after `done` complete words; `None` for a word of the command
 /// itself.
 fn argument(commands: Commands, before: &str, done: usize) -> Option<&'static str> {
     let Found::Command(command, _) = commands.find(before) else {
@@ -67,7 +66,7 @@ fn argument(commands: Commands, before: &str, done: usize) -> Option<&'static st
     Some(command.arguments.split(' ').nth(place).unwrap_or_default())
 }
 
-/// The words that begin as typed.
+/// The candidates that begin with what was typed.
 struct Words<'a> {
     typed: &'a str,
     count: usize,
@@ -77,7 +76,7 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    /// Takes a word that might be meant; `None` without memory.
+    /// Adds a candidate; `None` if memory runs out.
     fn add(&mut self, word: &str) -> Option<()> {
         let Some(more) = word.strip_prefix(self.typed) else {
             return Some(());
@@ -110,7 +109,7 @@ impl Words<'_> {
     }
 }
 
-/// What two words begin with alike.
+/// The common prefix of two words.
 fn common<'a>(one: &str, other: &'a str) -> &'a str {
     let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b);
     other.get(..same.map(|(char, _)| char.len_utf8()).sum()).unwrap_or_default()
@@ -122,7 +121,7 @@ mod tests {
     use crate::shell::table::COMMANDS;
     use alloc::string::String;
 
-    /// What Tab adds, and what it lists.
+    /// What Tab inserts, and what it lists.
     fn tab(before: &str) -> (String, String) {
         let done = complete(COMMANDS, before, &mut [1, 7, 71].into_iter()).unwrap();
         (done.more.as_str().into(), done.words.as_str().trim_end().into())

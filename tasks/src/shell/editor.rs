@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The line editor: plain text out, whatever comes in.
+//! The line editor. Its output is plain text, whatever the input.
 //!
-//! The cursor goes back by backspaces and forth by printing what stands there, so that no escape
-//! sequence is needed and a program at the other end sees text. What is shown is brought up to
-//! date once for all that was typed meanwhile. A line that is too long is dropped whole: half a
-//! command would be another command.
+//! The cursor moves left by backspaces and right by reprinting, so no escape sequences are needed
+//! and a program at the other end sees only text. The display is updated once for everything typed
+//! in the meantime. A line that is too long is dropped as a whole: half a command would be a
+//! different command.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -14,12 +14,12 @@ use drivers::list;
 use super::history::{History, copy};
 use super::keys::{Key, Keys};
 
-/// The most bytes of a line.
+/// Maximum length of a line in bytes.
 pub(crate) const LINE: usize = 8192;
-/// What is shown before and behind what is searched for.
+/// Shown before and after the search text.
 const SEARCH: [&[u8]; 2] = [b"(search) ", b": "];
 
-/// What a typed byte did.
+/// The effect of a typed byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edit {
     /// The line is still being typed.
@@ -32,40 +32,40 @@ pub(crate) enum Edit {
     Dropped,
     /// Ctrl-D on an empty line.
     Leave,
-    /// The word before the cursor is to be completed.
+    /// The word before the cursor should be completed.
     Complete,
-    /// The screen is to be cleared.
+    /// The screen should be cleared.
     Clear,
 }
 
-/// A search through earlier lines.
+/// A search in the history.
 #[derive(Debug)]
 struct Search {
-    /// What is searched for.
+    /// The search text.
     text: Vec<u8>,
-    /// How many of the lines that have it are passed over, from the newest on.
+    /// How many matches to skip, from the newest on.
     skip: usize,
 }
 
-/// A line that is being typed.
+/// A line being typed.
 #[derive(Debug)]
 pub(crate) struct Editor {
     line: Vec<u8>,
-    /// Where the cursor is, in bytes.
+    /// The cursor's position in bytes.
     at: usize,
     too_long: bool,
     search: Option<Search>,
-    /// What stands behind the prompt, and where the cursor is in it.
+    /// What is displayed after the prompt, and the cursor's position in it.
     shown: Vec<u8>,
     shown_at: usize,
-    /// What is to be printed.
+    /// Pending output.
     echo: Vec<u8>,
     keys: Keys,
     history: History,
 }
 
 impl Editor {
-    /// With room for the longest line; `None` without memory.
+    /// Creates one with room for the longest line; `None` if memory runs out.
     pub(crate) fn new() -> Option<Self> {
         let mut line = Vec::new();
         line.try_reserve_exact(LINE).ok()?;
@@ -82,22 +82,22 @@ impl Editor {
         })
     }
 
-    /// The line as it is now. After [`Edit::TooLong`] as much of it as a line holds.
+    /// The current line. After [`Edit::TooLong`], as much of it as fits.
     pub(crate) fn line(&self) -> &[u8] {
         &self.line
     }
 
-    /// What stands before the cursor.
+    /// The text before the cursor.
     pub(crate) fn before(&self) -> &[u8] {
         self.line.get(..self.at).unwrap_or_default()
     }
 
-    /// Whether an escape sequence was ever typed, so that one may be sent.
+    /// Whether an escape sequence was ever received, so that sending one is fine.
     pub(crate) fn at_terminal(&self) -> bool {
         self.keys.terminal
     }
 
-    /// What is to be printed now, since [`Editor::clear_echo`].
+    /// Output to print now, since the last [`Editor::clear_echo`].
     pub(crate) fn echo(&mut self) -> &[u8] {
         if is_whole(self.before()) {
             self.show();
@@ -109,20 +109,20 @@ impl Editor {
         self.echo.clear();
     }
 
-    /// Begins the next line.
+    /// Starts the next line.
     pub(crate) fn begin(&mut self) {
         self.line.clear();
         (self.at, self.too_long, self.search) = (0, false, None);
         self.begin_again();
     }
 
-    /// Nothing of the line is on the screen: it follows a new prompt.
+    /// Redisplays the line, after a new prompt.
     pub(crate) fn begin_again(&mut self) {
         self.shown.clear();
         self.shown_at = 0;
     }
 
-    /// Takes a typed byte.
+    /// Handles a typed byte.
     pub(crate) fn take(&mut self, byte: u8) -> Edit {
         let Some(key) = self.keys.take(byte) else {
             return Edit::None;
@@ -156,9 +156,9 @@ impl Editor {
         Edit::None
     }
 
-    /// Puts bytes where the cursor is.
+    /// Inserts bytes at the cursor.
     pub(crate) fn insert(&mut self, bytes: &[u8]) {
-        // The room for them was made at the start.
+        // The room was reserved at the start.
         if self.too_long || self.line.len() + bytes.len() > self.line.capacity().min(LINE) {
             self.too_long = true;
             return;
@@ -182,7 +182,7 @@ impl Editor {
         Edit::Line
     }
 
-    /// Shows the whole line and `last` behind it.
+    /// Shows the whole line, followed by `last`.
     fn end(&mut self, last: &[u8]) {
         self.at = self.line.len();
         self.show();
@@ -190,14 +190,14 @@ impl Editor {
         self.print(last);
     }
 
-    /// Moves the cursor. What was typed beyond the end isn't kept, so there it stays.
+    /// Moves the cursor. In a line that is too long it stays, since the rest isn't stored.
     fn go(&mut self, at: usize) {
         if !self.too_long {
             self.at = at;
         }
     }
 
-    /// Erases from `from` to `to`; of a line that is too long only the whole.
+    /// Erases from `from` to `to`. A line that is too long can only be erased as a whole.
     fn erase(&mut self, from: usize, to: usize) {
         if self.too_long && from > 0 {
             return;
@@ -209,7 +209,7 @@ impl Editor {
         }
     }
 
-    /// Puts another line in the place of this one.
+    /// Replaces the line with one from the history.
     fn recall(&mut self, which: fn(&mut History, &[u8]) -> Option<Vec<u8>>) {
         if let Some(line) = which(&mut self.history, &self.line) {
             self.replace(&line);
@@ -221,13 +221,13 @@ impl Editor {
         self.insert(line);
     }
 
-    /// Takes a key while earlier lines are searched; whether it was one of the search's.
+    /// Handles a key during a search; returns whether the search consumed it.
     fn searches(&mut self, key: Key) -> bool {
         let Some(search) = &mut self.search else {
             return false;
         };
         match key {
-            // Without memory the search stays as it is.
+            // If memory runs out, the search stays unchanged.
             Key::Text(byte) => drop(list::push(&mut search.text, byte)),
             Key::Backspace => search.text.truncate(last_char(&search.text)),
             Key::Search if self.history.find(&search.text, search.skip + 1).is_some() => {
@@ -236,7 +236,7 @@ impl Editor {
             }
             Key::Search => return true,
             _ => {
-                // Any other key takes the line that was found.
+                // Any other key accepts the line found.
                 if let Some(Search { text, skip }) = self.search.take()
                     && let Some(line) = self.history.find(&text, skip).and_then(copy)
                 {
@@ -249,14 +249,14 @@ impl Editor {
         true
     }
 
-    /// Where the character under the cursor ends.
+    /// The end of the character at the cursor.
     fn next_char(&self) -> usize {
         let behind = self.line.iter().enumerate().skip(self.at + 1);
         let mut starts = behind.filter(|(_, byte)| starts_char(**byte));
         starts.next().map_or(self.line.len(), |(at, _)| at)
     }
 
-    /// Brings the screen up to date. Without memory it stays behind.
+    /// Updates the display. If memory runs out, it stays out of date.
     fn show(&mut self) {
         let mut wanted = Vec::new();
         let (made, at) = match &self.search {
@@ -284,7 +284,7 @@ impl Editor {
         (self.shown, self.shown_at) = (wanted, at);
     }
 
-    /// Moves the cursor of the screen within what stands there.
+    /// Moves the displayed cursor within the displayed text.
     fn step(&mut self, text: &[u8], from: usize, to: usize) {
         if from < to {
             self.print(text.get(from..to).unwrap_or_default());
@@ -300,7 +300,7 @@ impl Editor {
     }
 
     fn print(&mut self, bytes: &[u8]) {
-        // Without memory the line is what was typed, and isn't shown.
+        // If memory runs out, the line is still right, but not displayed.
         let _ = list::extend(&mut self.echo, bytes.iter().copied());
     }
 }
@@ -310,7 +310,7 @@ fn starts_char(byte: u8) -> bool {
     byte & 0xc0 != 0x80
 }
 
-/// Whether the last character has all its bytes, or never will.
+/// Whether the last character is complete, or can't become so.
 fn is_whole(text: &[u8]) -> bool {
     let last = text.get(last_char(text)..).unwrap_or_default();
     let len = match last.first() {
@@ -322,12 +322,12 @@ fn is_whole(text: &[u8]) -> bool {
     last.len() >= len || text.is_empty()
 }
 
-/// How many columns the characters take from `from` on.
+/// The number of columns that the characters from `from` on take.
 fn columns(text: &[u8], from: usize) -> usize {
     text.iter().skip(from).filter(|byte| starts_char(**byte)).count()
 }
 
-/// How many bytes two texts have in common, up to the start of a character in both.
+/// The length of the common prefix in bytes, ending at a character boundary in both.
 fn common(one: &[u8], other: &[u8]) -> usize {
     let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
     let starts = |at: &usize| {
@@ -336,12 +336,12 @@ fn common(one: &[u8], other: &[u8]) -> usize {
     (0..=same).rev().find(starts).unwrap_or(0)
 }
 
-/// Where the last character begins.
+/// The start of the last character.
 fn last_char(line: &[u8]) -> usize {
     line.iter().rposition(|byte| starts_char(*byte)).unwrap_or(0)
 }
 
-/// Where the last word begins, with the blanks behind it.
+/// The start of the last word, including the blanks after it.
 fn last_word(line: &[u8]) -> usize {
     let blank = line.trim_ascii_end().iter().rposition(|byte| *byte == b' ');
     blank.map_or(0, |blank| blank + 1)
@@ -353,7 +353,7 @@ mod tests {
     use crate::pattern::SplitMix64;
     use alloc::string::String;
 
-    /// A line of a terminal.
+    /// One line of a terminal.
     #[derive(Default)]
     struct Screen {
         row: Vec<char>,
@@ -382,7 +382,7 @@ mod tests {
         }
     }
 
-    /// Types these keys; what the last one did.
+    /// Types these keys; returns the effect of the last one.
     fn take(editor: &mut Editor, keys: &str) -> Edit {
         keys.bytes().fold(Edit::None, |_, byte| editor.take(byte))
     }
@@ -427,7 +427,7 @@ mod tests {
             editor.clear_echo();
             for _ in 0..draw(40) {
                 let key = KEYS[draw(KEYS.len())];
-                // In pieces of any size, as a terminal may send them.
+                // Byte by byte, as a terminal may send them.
                 for byte in key.bytes() {
                     editor.take(byte);
                     if draw(3) == 0 {

@@ -14,11 +14,12 @@ use super::table::{self, COMMANDS};
 use crate::machine::Machine;
 use crate::text::Text;
 
-/// Bytes set aside for a result line: those of any command that lets go of something or looks at
-/// what is in use, and of any error line but its words.
+/// Bytes reserved for a result line: enough for any command that releases something or shows what
+/// is in use, and for any error line apart from its words.
 const SET_ASIDE: usize = 512;
 
-/// Memory for a result line, set aside: with none left, commands that give some back still answer.
+/// Memory reserved for a result line, so that commands that free memory can answer even when none
+/// is left.
 pub(super) fn set_aside() -> Option<Text> {
     Text::with_room(SET_ASIDE)
 }
@@ -48,7 +49,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         }
     }
 
-    /// Prints the line that a successful command has written.
+    /// Prints the result line of a successful command.
     async fn answer(&mut self) {
         self.start_line().await;
         self.services.console.print(self.line.as_str().as_bytes()).await;
@@ -64,7 +65,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         if failure.write_line(&mut self.line, command).is_ok() {
             console.print(self.line.as_str().as_bytes()).await;
         } else {
-            // Not even memory for the line: it is printed in pieces, without its words.
+            // No memory even for the line: print it in pieces, without its words.
             self.line.clear();
             let _ = failure.write_end(&mut self.line);
             for piece in ["error ", command, self.line.as_str()] {
@@ -74,7 +75,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         self.put_back();
     }
 
-    /// Gives back what a long line took beyond what is set aside, if memory allows.
+    /// Frees what a long line took beyond the reserve, if memory allows.
     fn put_back(&mut self) {
         if self.line.room() > SET_ASIDE
             && let Some(line) = set_aside()

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Lines that were typed before, up to a number of bytes.
+//! The history: lines typed before, up to a total size.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use drivers::list;
 
-/// The most bytes of all remembered lines.
+/// Maximum total size in bytes.
 const KEPT: usize = 8192;
 
 /// Earlier lines, oldest first.
 #[derive(Debug)]
 pub(crate) struct History {
     lines: VecDeque<Vec<u8>>,
-    /// The line that is shown; `lines.len()` for the one being typed.
+    /// The index of the line shown; `lines.len()` for the one being typed.
     at: usize,
     /// The line being typed, while an earlier one is shown.
     draft: Vec<u8>,
@@ -24,7 +24,7 @@ impl History {
         Self { lines: VecDeque::new(), at: 0, draft: Vec::new() }
     }
 
-    /// Remembers a line, unless it's empty or the same as the last. Without memory it's forgotten.
+    /// Adds a line, unless it is empty or equal to the last one. If memory runs out, it is dropped.
     pub(crate) fn add(&mut self, line: &[u8]) {
         let known = self.lines.back().is_some_and(|last| last == line);
         if !line.is_empty()
@@ -41,12 +41,12 @@ impl History {
         self.rewind();
     }
 
-    /// Goes back to the line being typed.
+    /// Returns to the line being typed.
     pub(crate) fn rewind(&mut self) {
         self.at = self.lines.len();
     }
 
-    /// The newest line with `text` in it, but for the `skip` newest of these.
+    /// The newest line containing `text`, after skipping `skip` of them.
     pub(crate) fn find(&self, text: &[u8], skip: usize) -> Option<&[u8]> {
         let has = |line: &&Vec<u8>| {
             text.is_empty() || line.windows(text.len()).any(|window| window == text)
@@ -54,7 +54,7 @@ impl History {
         self.lines.iter().rev().filter(has).nth(skip).map(Vec::as_slice)
     }
 
-    /// The line before the one that is shown, which is `current`.
+    /// The line before the one shown, which is `current`.
     pub(crate) fn older(&mut self, current: &[u8]) -> Option<Vec<u8>> {
         let older = copy(self.lines.get(self.at.checked_sub(1)?)?)?;
         if self.at == self.lines.len() {
@@ -64,7 +64,7 @@ impl History {
         Some(older)
     }
 
-    /// The line after the one that is shown.
+    /// The line after the one shown.
     pub(crate) fn newer(&mut self, _current: &[u8]) -> Option<Vec<u8>> {
         if self.at >= self.lines.len() {
             return None;
@@ -77,7 +77,7 @@ impl History {
     }
 }
 
-/// A line once more; `None` without memory.
+/// A copy of a line; `None` if memory runs out.
 pub(crate) fn copy(line: &[u8]) -> Option<Vec<u8>> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(line.len()).ok()?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Typed input: read from the console at once, kept until the shell asks for it.
+//! Typed input: read from the console immediately, kept until the shell asks for it.
 //!
-//! Reading the console never waits for a command, so a Ctrl-C is seen while one runs. Beyond
-//! [`KEPT`] bytes, input stays in the console's ring and with whoever sends it. Nothing is lost,
-//! and a Ctrl-C there is seen once there is room.
+//! Reading the console never waits for a command, so Ctrl-C is seen while one runs. Beyond [`KEPT`]
+//! bytes, input stays in the console ring and with the sender. Nothing is lost, and a Ctrl-C there
+//! is seen once there is room.
 
 use alloc::collections::VecDeque;
 use core::cell::RefCell;
@@ -17,7 +17,7 @@ use embassy_sync::waitqueue::WakerRegistration;
 
 use super::keys::CTRL_C;
 
-/// The most bytes that are kept.
+/// Maximum number of bytes kept.
 pub(crate) const KEPT: usize = 16 * 1024;
 
 /// Typed bytes in order.
@@ -34,7 +34,7 @@ struct Kept {
 }
 
 impl Input {
-    /// With all its memory; `None` if there isn't as much.
+    /// Creates it with all its memory; `None` if there isn't enough.
     pub(crate) fn new() -> Option<Self> {
         let mut bytes = VecDeque::new();
         bytes.try_reserve_exact(KEPT).ok()?;
@@ -56,12 +56,12 @@ impl Input {
         }
     }
 
-    /// What is kept. No waker that `look` wakes comes back here: it asks for a poll.
+    /// Accesses the kept bytes. No waker woken by `look` calls back here; it only requests a poll.
     fn with<R>(&self, look: impl FnOnce(&mut Kept) -> R) -> R {
         look(&mut self.0.borrow_mut())
     }
 
-    /// Waits until there is room; how much.
+    /// Waits until there is room, and returns how much.
     fn room(&self) -> impl Future<Output = usize> {
         poll_fn(|cx| {
             self.with(|kept| {
@@ -112,7 +112,7 @@ impl Input {
 }
 
 impl Kept {
-    /// Removes a Ctrl-C and the unfinished line before it; whether there was one.
+    /// Removes a Ctrl-C and the unfinished line before it; returns whether there was one.
     fn drop_interrupted(&mut self) -> bool {
         let Some(at) = self.bytes.iter().position(|byte| *byte == CTRL_C) else {
             return false;

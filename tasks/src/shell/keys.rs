@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Keys, from the bytes that a terminal sends for them.
+//! Decodes keys from the bytes that a terminal sends.
 //!
-//! Unknown escape sequences are swallowed whole. An ESC with nothing of a sequence behind it means
-//! nothing, and what comes next is a key of its own.
+//! Unknown escape sequences are skipped as a whole. An ESC that starts no sequence is ignored, and
+//! the next byte is a key of its own.
 
 /// What Ctrl-C sends.
 pub(crate) const CTRL_C: u8 = 3;
@@ -32,7 +32,7 @@ pub(crate) enum Key {
     Interrupt,
     Backspace,
     Delete,
-    /// Ctrl-D: deletes, or leaves an empty line.
+    /// Ctrl-D: deletes, or on an empty line leaves.
     Leave,
     Left,
     Right,
@@ -50,7 +50,7 @@ pub(crate) enum Key {
     Complete,
 }
 
-/// Where a sequence of bytes stands.
+/// Progress within an escape sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Plain,
@@ -58,17 +58,17 @@ enum State {
     Escape,
     /// After ESC and `[` or `O`, with the first parameter, if it has a single digit.
     Sequence(u8),
-    /// In a later parameter, which changes nothing.
+    /// In a later parameter, which is ignored.
     Rest(u8),
 }
 
-/// Makes keys of bytes.
+/// Decodes bytes into keys.
 #[derive(Debug)]
 pub(crate) struct Keys {
     state: State,
-    /// Whether the last byte was a CR, so that an LF belongs to it.
+    /// Whether the last byte was a CR, so that a following LF belongs to it.
     after_cr: bool,
-    /// Whether an escape sequence ever came: somebody sits at a terminal.
+    /// Whether an escape sequence was ever received: somebody is at a terminal.
     pub(crate) terminal: bool,
 }
 
@@ -77,7 +77,7 @@ impl Keys {
         Self { state: State::Plain, after_cr: false, terminal: false }
     }
 
-    /// Takes a byte; the key that it completes.
+    /// Takes a byte; returns the key that it completes.
     pub(crate) fn take(&mut self, byte: u8) -> Option<Key> {
         let after_cr = core::mem::replace(&mut self.after_cr, byte == b'\r');
         match (core::mem::replace(&mut self.state, State::Plain), byte) {
@@ -87,7 +87,7 @@ impl Keys {
                 self.terminal = true;
             }
             (State::Sequence(0), b'0'..=b'9') => self.state = State::Sequence(byte),
-            // A parameter of two digits is none of the keys that mean something.
+            // No known key has a two-digit parameter.
             (State::Sequence(_), b'0'..=b'9') => self.state = State::Sequence(b'?'),
             (State::Sequence(first) | State::Rest(first), 0x20..=0x3f) => {
                 self.state = State::Rest(first);
@@ -102,7 +102,7 @@ impl Keys {
     }
 }
 
-/// The key of an escape sequence with this first parameter and last byte.
+/// The key for an escape sequence with this first parameter and final byte.
 fn sequence(first: u8, last: u8) -> Option<Key> {
     Some(match (last, first) {
         (b'A', _) => Key::Older,
@@ -116,7 +116,7 @@ fn sequence(first: u8, last: u8) -> Option<Key> {
     })
 }
 
-/// The key of a byte of its own.
+/// The key for a single byte.
 fn key(byte: u8) -> Option<Key> {
     Some(match byte {
         b'\r' | b'\n' => Key::Enter,

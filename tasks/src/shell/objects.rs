@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The shares and maps that the shell holds, by id.
 //!
-//! Ids count up from 1 over both kinds and are never used again.
+//! Ids count up from 1 across both kinds, and are never reused.
 
 use alloc::vec::Vec;
 
@@ -16,7 +16,7 @@ use super::reply::{Done, Failure};
 /// A share or a map.
 #[derive(Debug)]
 pub(crate) enum Object<X: Platform> {
-    /// Pages of ours, granted.
+    /// Our pages, granted.
     Share(Export<X>),
     /// Pages of another domain, mapped.
     Map(Map<X>),
@@ -64,7 +64,7 @@ impl<X: Platform> AnyMapping<X> {
         with_mapping!(self, mapping => mapping.pages())
     }
 
-    /// Its state in a listing.
+    /// Its state, for a listing.
     pub(crate) fn state(&self) -> PeerState {
         match self {
             AnyMapping::Rw(_) => PeerState::MappedRw,
@@ -74,7 +74,7 @@ impl<X: Platform> AnyMapping<X> {
 }
 
 impl<X: Platform> Object<X> {
-    /// Its bytes, to read.
+    /// Its bytes, for reading.
     pub(crate) fn shared(&self) -> &dyn Shared {
         match self {
             Object::Share(export) => export,
@@ -82,7 +82,7 @@ impl<X: Platform> Object<X> {
         }
     }
 
-    /// Its bytes, to write; EACCES where they can only be read.
+    /// Its bytes, for writing; EACCES if they are read-only.
     pub(crate) fn shared_mut(&self) -> Result<&dyn SharedMut, Failure> {
         match self {
             Object::Share(export) => Ok(export),
@@ -109,13 +109,13 @@ impl<X: Platform> Objects<X> {
         Self { list: Vec::new(), next: 1 }
     }
 
-    /// Makes room for one more; its id.
+    /// Makes room for one more, and returns its id.
     pub(crate) fn reserve(&mut self) -> Result<u64, Failure> {
         self.list.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
         Ok(self.next)
     }
 
-    /// Adds an object under the id that [`Objects::reserve`] gave.
+    /// Adds an object under the id from [`Objects::reserve`].
     pub(crate) fn add(&mut self, object: Object<X>) -> Done {
         list::push(&mut self.list, (self.next, object))?;
         self.next += 1;
@@ -167,7 +167,7 @@ impl<X: Platform> Objects<X> {
         self.list.iter().map(|(id, object)| (*id, object))
     }
 
-    /// Drops all, the newest first: a map of our own share goes before the share.
+    /// Drops all, newest first, so that a map of our own share goes before the share.
     pub(crate) fn clear(&mut self) {
         while self.list.pop().is_some() {}
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The parts of a line: words between blanks, and numbers, decimal or 0x-hex.
+//! Splits a line into words, and parses numbers, decimal or 0x-hex.
 
 /// What separates words.
 pub(crate) const BLANKS: [char; 2] = [' ', '\t'];
 
-/// The first word, or nothing; and what follows it and one blank.
+/// The first word, possibly empty, and the rest after one blank.
 pub fn first_word(text: &str) -> (&str, &str) {
     let text = text.trim_start_matches(BLANKS);
     text.split_once(BLANKS).unwrap_or((text, ""))
