@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The command line: a word for each command, and one for each tier.
+//! The command line: one subcommand per command, and one per tier.
 
-mod attach; // a person at the guests' consoles
+mod attach; // connects the terminal to the guests' consoles
 mod check; // the whole test: format, lints, documentation, host tests, Miri, the tiers
-mod demo; // two guests share memory, and the report
-mod mutants; // whether the tests notice what a hurried maintainer might write
-mod new; // a crate of one's own, from the template
-mod release; // an archive to hand on
-mod run; // guests of a person's choice, with their consoles on the terminal
+mod demo; // two guests share memory, and a report
+mod mutants; // whether the tests catch plausible mistakes
+mod new; // a new guest crate from the template
+mod release; // a release archive
+mod run; // guests of the user's choice, with their consoles on the terminal
 mod shell; // two guests at their prompts
 
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ use crate::lab::{Mode, hypervisor};
 use crate::panics;
 use crate::tiers::{self, Extent, Run, TIERS, Tier};
 
-/// A command that is no tier.
+/// A command other than a tier.
 struct Word {
     name: &'static str,
     about: &'static str,
@@ -101,7 +101,7 @@ const WORDS: &[Word] = &[
     },
 ];
 
-/// The words that are understood.
+/// The command line as clap knows it.
 pub fn line() -> Command {
     let words = WORDS
         .iter()
@@ -111,10 +111,10 @@ pub fn line() -> Command {
     line.about("Builds, boots and tests Grantkit.").version(env!("CARGO_PKG_VERSION"))
 }
 
-/// What was typed: a line, and the lines of more guests, each behind a `+`.
+/// Parses the command line: the first part, then one part for each further guest after a `+`.
 ///
 /// # Errors
-/// What of it isn't understood; help and version, if those were asked for.
+/// If part of it can't be parsed, or help or the version was asked for.
 pub fn understood(
     typed: impl Iterator<Item = OsString>,
 ) -> Result<(ArgMatches, Vec<ArgMatches>), clap::Error> {
@@ -126,9 +126,9 @@ pub fn understood(
     Ok((first, more.collect::<Result<_, _>>()?))
 }
 
-/// Does what the words say.
+/// Runs the parsed command.
 pub fn perform((matches, more): &(ArgMatches, Vec<ArgMatches>)) -> Result<()> {
-    // Making a crate and listing mistakes write nothing that another run reads.
+    // `new` and `mutants` write nothing that another run reads.
     let named = matches.subcommand_name();
     let _alone = match named {
         Some("new" | "mutants") => None,
@@ -150,7 +150,8 @@ pub fn perform((matches, more): &(ArgMatches, Vec<ArgMatches>)) -> Result<()> {
     word.map_or(Ok(()), |word| (word.run)(matches))
 }
 
-/// An unknown word gets one line with the known ones that are near; the rest is clap's own message.
+/// Reports a bad command line: an unknown command in one line that suggests similar ones, anything
+/// else in clap's own words.
 pub fn refuse(error: &clap::Error) -> ExitCode {
     match unknown(error) {
         Some(line) => eprintln!("error: {line}"),
@@ -169,13 +170,13 @@ fn tier(tier: &Tier) -> Command {
     Command::new(tier.name).about(tier.about).args(full).arg(xen).args(tier.pvh.then(pvh))
 }
 
-/// The guests that xl creates are PVH guests.
+/// The option that makes xl create PVH guests.
 fn pvh() -> Arg {
     let help = "Have xl create PVH guests, not PV ones";
     Arg::new("pvh").long("pvh").action(ArgAction::SetTrue).help(help)
 }
 
-/// What that says.
+/// The mode that option selects.
 fn mode(matches: &ArgMatches) -> Mode {
     if matches.get_flag("pvh") { Mode::Pvh } else { Mode::Pv }
 }
@@ -184,7 +185,7 @@ fn unknown(error: &clap::Error) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(word)) => word.clone(),
         Some(ContextValue::Strings(words)) => {
-            // The nearest comes last.
+            // clap puts the nearest last.
             words.iter().rev().map(String::as_str).collect::<Vec<_>>().join(" or ")
         }
         _ => String::new(),
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_contradicts_nothing() {
+    fn the_command_line_is_consistent() {
         line().debug_assert();
     }
 
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_word_is_refused_with_those_that_are_near() {
+    fn an_unknown_word_is_refused_with_similar_ones() {
         let line = |word| unknown(&parsed(&[word]).unwrap_err()).unwrap();
         assert_eq!(line("smok"), "no command `smok`; did you mean smoke or soak?");
         assert_eq!(line("exhaust"), "no command `exhaust`; did you mean exhaustion?");
@@ -248,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn other_mistakes_are_claps_to_tell() {
+    fn other_mistakes_are_left_to_clap() {
         assert_eq!(unknown(&parsed(&["smoke", "--full"]).unwrap_err()), None);
         assert_eq!(unknown(&parsed(&["run"]).unwrap_err()), None);
     }
 
     #[test]
-    fn each_guest_behind_a_plus_is_a_line_of_its_own() {
+    fn each_guest_after_a_plus_has_its_own_arguments() {
         let typed = [
             "./run.sh",
             "run",

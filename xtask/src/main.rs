@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grantkit's host tool, behind `./run.sh <what>`.
 //!
-//! It fetches and unpacks Xen, builds the guests, boots them in QEMU and judges what their consoles
-//! said. A command exits 0 only if everything that it names was seen to pass, and 3 if all that could
-//! be run passed, but not all could. The tool refuses to
-//! wait without a limit (only `run` and `shell`, which belong to a person, have none) and leaves no
-//! process behind.
+//! It fetches and unpacks Xen, builds the guests, boots them in QEMU and checks their console
+//! output. A command exits with 0 only if everything it covers ran and passed, and with 3 if
+//! everything that could run passed but something could not run. Every wait has a limit, except in
+//! the interactive `run` and `shell`, and no process is left behind.
 //!
-//! Modules use each other in one direction: `commands`, `panics`, `tiers`, `guests`, `lab`, `judge`,
-//! `host`.
+//! Each module uses only those after it: `commands`, `panics`, `tiers`, `guests`, `lab`, `judge`,
+//! `host`; only `guests` also uses `panics::elf`, to read images.
 
-mod commands; // the command line, and one file per command
-mod guests; // what several tiers do with guests
+mod commands; // the command line, one file per command
+mod guests; // what several tiers do with guests: build, create, drive
 mod host; // this machine: processes, logs, paths, cargo
-mod judge; // what guests must have said, and how checks are counted
+mod judge; // what guests must print, and how checks are counted
 mod lab; // Xen in QEMU: with one guest alone, or with a Linux dom0 and xl
-mod panics; // what of ours can panic or abort, and why it doesn't
-mod tiers; // the table of tiers, and one file per tier
+mod panics; // which of our code can panic or abort, and why it doesn't
+mod tiers; // the table of tiers, one file per tier
 
 use std::process::ExitCode;
 

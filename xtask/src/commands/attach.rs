@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A person at the guests' consoles.
+//! Connects the terminal to the guests' consoles.
 //!
-//! Keys go to one guest at a time, and its output comes back; one key changes to the other guest,
-//! one leaves. Input that is no terminal works as well: each line waits for the answer to the one
-//! before, and the end of it leaves.
+//! Keys go to one guest at a time, whose output is shown. Ctrl-O switches to the next guest, Ctrl-]
+//! leaves. Input need not be a terminal: then each line waits for the answer to the one before it,
+//! and end of input leaves.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -14,17 +14,17 @@ use crate::host::terminal::Terminal;
 use crate::judge::reply::Reply;
 use crate::lab::Lab;
 
-/// Ctrl-] leaves, as in `xl console`.
+/// Ctrl-], which leaves, as in `xl console`.
 const LEAVE: u8 = 0x1d;
-/// Ctrl-O is for the other one.
+/// Ctrl-O, which switches guests.
 const OTHER: u8 = 0x0f;
-/// For the next key of a person.
+/// How long to wait for the next key.
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
-/// For the answer to a line of a program.
+/// How long to wait for the answer to a line from a script.
 const ANSWERS: Duration = Duration::from_secs(60);
 
-/// Connects this program's input and output to the first guest, until all have ended or the person
-/// leaves; the end of the input is as good as leaving, unless the guests are to be awaited.
+/// Connects this program's input and output to the first guest, until all guests have ended or the
+/// user leaves. End of input counts as leaving unless `await_end` is set.
 pub fn attach(lab: &mut Lab, guests: &[&str], await_end: bool) -> Result<()> {
     let _terminal = Terminal::raw();
     let person = std::io::stdin().is_terminal();
@@ -56,7 +56,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Shows what the guest said since.
+    /// Shows the guest's new output.
     fn show(&mut self, lab: &Lab) {
         let said = lab.said(self.guests[self.at]);
         let mut out = std::io::stdout();
@@ -64,7 +64,7 @@ impl Session<'_> {
         self.shown[self.at] = said.len();
     }
 
-    /// Hands keys on; false if one of them leaves.
+    /// Passes keys to the guest; false if one of them leaves.
     fn keys(&mut self, lab: &mut Lab, keys: &[u8]) -> Result<bool> {
         for part in keys.split_inclusive(|key| [LEAVE, OTHER, b'\n'].contains(key)) {
             match part.strip_suffix(&[OTHER]).or(part.strip_suffix(&[LEAVE])) {
@@ -96,7 +96,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Goes to the next guest, and shows its last line again.
+    /// Switches to the next guest, and shows its last line again.
     fn change(&mut self, lab: &Lab) {
         self.at = (self.at + 1) % self.guests.len();
         let said = lab.said(self.guests[self.at]);
@@ -106,7 +106,7 @@ impl Session<'_> {
         self.show(lab);
     }
 
-    /// Are there as many result lines as lines were typed?
+    /// Whether there are as many result lines as lines typed.
     fn answered(&self, lab: &Lab) -> bool {
         let results = |guest: &&str| {
             lab.lines(guest).iter().filter(|line| Reply::parse(line).is_some()).count()

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The whole test: format, lints, documentation, host tests, Miri, what can panic or abort in
-//! the image, whether a release is the same wherever it's built, every tier on Xen in its small
-//! form.
+//! The whole test: format, lints, documentation, host tests, Miri, possible panics and aborts in
+//! the image, whether releases are reproducible, and every tier on Xen in its small form.
 //!
-//! A tier needs one processor, but for one that needs two. What needs no Xen but a long time, Miri
-//! and the second build of a release, runs beside the others.
+//! All tiers but one need a single processor. Miri and the second build of a release, which take
+//! long but need no Xen, run alongside the tiers.
 //!
-//! A failed step does not keep the others from running. The last line counts the Rust tests and the
-//! checks on Xen that were really run; each other step that fails adds one to the failed ones.
+//! A failed step doesn't stop the others. The last line counts the Rust tests and the checks on Xen
+//! that actually ran; every other step that fails counts as one failure.
 
 use std::fs;
 use std::path::Path;
@@ -27,10 +26,10 @@ use crate::lab::{apt, packages};
 use crate::panics;
 use crate::tiers::{self, Extent};
 
-/// What the host tests may take.
+/// How long the host tests may take.
 const TEST_LIMIT: Duration = Duration::from_secs(120);
 
-/// All that builds on the host.
+/// Everything that builds on the host.
 const HOST: [&str; 1] = ["--workspace"];
 const KERNEL: [&str; 4] = ["-p", "grantkit", "--target", TARGET];
 const GUESTS: [&str; 6] = ["-p", "image", "-p", "trials", "--target", TARGET];
@@ -50,14 +49,14 @@ const LIBRARIES: [&str; 14] = [
     "--target",
     TARGET,
 ];
-/// The crates that are meant for others.
+/// The crates meant for other projects.
 const PACKAGES: [&str; 10] =
     ["-p", "grantkit-xen-sys", "-p", "drivers", "-p", "vchan", "-p", "fake-xen", "-p", "grantkit"];
-/// The crates with features.
+/// The crates that have features.
 const FEATURES: [&str; 6] = ["-p", "tasks", "-p", "model", "-p", "image"];
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
-/// What must pass without running anything: a name, and cargo's arguments.
+/// Cargo checks that run no code of ours: a name, and cargo's arguments.
 const BUILDS: [(&str, &[&[&str]]); 9] = [
     ("fmt", &[&["fmt", "--check", "--", "--color", "never"]]),
     ("clippy host", &[&["clippy", "--all-targets"], &HOST, &DENY]),
@@ -66,9 +65,10 @@ const BUILDS: [(&str, &[&[&str]]); 9] = [
     ("clippy libraries", &[&["clippy", "--lib"], &LIBRARIES, &DENY]),
     ("doc host", &[&["doc", "--no-deps"], &HOST]),
     ("doc kernel", &[&["doc", "--no-deps"], &KERNEL]),
-    // Each is built from its package alone, with nothing of this repository around it.
+    // Builds each crate from its package alone, without the rest of this repository.
     ("package", &[&["package", "--offline", "--allow-dirty"], &PACKAGES]),
-    // No link may lead to what another set of features has. The other crates have none.
+    // No link may lead to an item that exists only with other features. The crates not listed have
+    // no features.
     ("doc without features", &[&["doc", "--no-deps", "--no-default-features"], &FEATURES]),
 ];
 
@@ -106,7 +106,7 @@ pub fn everything() -> Result<()> {
     tally.verdict("the test")
 }
 
-/// How many of the steps failed that run beside the tiers.
+/// Runs the steps that run alongside the tiers; how many of them failed.
 fn miri_and_release() -> Result<u64> {
     let results = [miri(), release::check()];
     let failed = results.iter().filter_map(|result| result.as_ref().err());
@@ -114,7 +114,7 @@ fn miri_and_release() -> Result<u64> {
     Ok(failed.count() as u64)
 }
 
-/// What can panic or abort in the built image, and every tier.
+/// Checks the built image for possible panics and aborts, and runs every tier.
 fn on_the_image(tally: &mut Tally, wait: &mut dyn FnMut()) -> Result<()> {
     tally.failed += panics::check().failed;
     stop_if_interrupted()?;
@@ -125,7 +125,7 @@ fn on_the_image(tally: &mut Tally, wait: &mut dyn FnMut()) -> Result<()> {
     Ok(())
 }
 
-/// Builds and runs the tests of all host crates, and counts them.
+/// Builds, runs and counts the tests of all host crates.
 fn host_tests(tally: &mut Tally) {
     let before = tally.failed;
     let passed = step("build host tests", || {
@@ -162,15 +162,16 @@ fn run_host_tests(headers: &Path, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// The test of xen-sys compares the ABI with Xen's own headers, which the environment names.
+/// The xen-sys test compares the ABI with Xen's own headers, whose path it takes from the
+/// environment.
 fn cargo_test(more: &[&str], headers: &Path) -> Command {
     let mut cargo = cargo::command(&[&["test"], more, &HOST[..]].concat());
     cargo.env("XEN_HEADERS", headers);
     cargo
 }
 
-/// What a guest does with grants once more, by PVH guests. What the compiler refuses is the same in
-/// both modes.
+/// The grant tests once more, as PVH guests. What must not compile is the same in both modes, so
+/// that test is skipped.
 fn pvh_tests(more: &[&str]) -> Command {
     let mut cargo = cargo::command(&[&["test", "--tests"], more].concat());
     cargo.args(["-p", "drivers", "-p", "linux", "-p", "model"]);
@@ -179,7 +180,8 @@ fn pvh_tests(more: &[&str]) -> Command {
     cargo
 }
 
-/// drivers under Miri, where a nightly toolchain is at hand: the project itself needs stable only.
+/// Runs `drivers` under Miri if a nightly toolchain is installed; the project itself needs only
+/// stable.
 fn miri() -> Result<()> {
     let rustup = |words: &[&str]| {
         let mut rustup = children::command("rustup");
@@ -200,16 +202,16 @@ fn miri() -> Result<()> {
         say("skipped miri: the nightly toolchain has no miri");
         return Ok(());
     }
-    // The unit tests and the tests of notification: between them they map, read, write, unmap and
-    // end. All of the crate takes Miri longer than a test run may. Property tests read the clock
-    // and the environment.
+    // The unit tests and the notification tests: together they map, read, write, unmap and end. The
+    // whole crate would take Miri too long. Property tests read the clock and the environment,
+    // hence no isolation.
     let miri = |flags: &str, words: &[&str]| {
         let mut miri = rustup(&["run", "nightly", "cargo", "miri", "test", "-p", "drivers"]);
         miri.args(words).env("MIRIFLAGS", flags);
         run(miri).with_context(|| format!("miri {}", words.join(" ")))
     };
     miri("-Zmiri-disable-isolation", &["--lib", "--test", "notify"])?;
-    // Protocols of two threads: another interleaving with each seed.
+    // Two-thread protocols, with a different interleaving per seed.
     let seeds = "-Zmiri-disable-isolation -Zmiri-many-seeds=0..16";
     miri(seeds, &["--lib", "--", "orders", "checked"]).map(drop)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The demo: two guests, started by nothing but `xl create`, share memory; the report says what was
+//! The demo: two guests, started with nothing but `xl create`, share memory; a report says what was
 //! proved.
 
 use std::time::Instant;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Mutants that mean something: what a hurried maintainer might write, one at a time, and whether
-//! the tests notice.
+//! Hand-written mutants: mistakes that a hurried maintainer might make, applied one at a time to
+//! see whether the tests notice.
 //!
-//! The lists are in `xtask/mutants/`. Each mutant is applied in a copy of the repository with a
-//! target directory of its own, never in the repository itself. It is killed if one of the tests
-//! that its list names fails, or never ends. A mutant whose line is no more there, or that does not
-//! build, is a mistake in the list and fails the run, as one that survives does.
+//! The lists are in `xtask/mutants/`. Each mutant is applied to a copy of the repository with its
+//! own target directory, never to the repository itself. It is killed if one of the tests its entry
+//! names fails or never ends. The run fails if a mutant survives, or if its entry is stale: the
+//! original line is gone, or the mutant doesn't build.
 
-mod list; // the lists: what is replaced by what, and who should notice
-mod tree; // the copy in which mutants live
+mod list; // the lists: replacements, and the tests that should notice
+mod tree; // the copy that mutants are applied to
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use self::list::Mutant;
 use self::tree::{Outcome, Tree};
 use crate::host::steps::{clocked, say, step};
 
-/// How long the tests of one mutant may run: they take some seconds.
+/// How long the tests of one mutant may run; normally they take seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What follows the word.
+/// The command's arguments.
 pub fn arguments() -> Vec<Arg> {
     let words = Arg::new("words").value_name("WORD").num_args(0..);
     let list = Arg::new("list").long("list").action(ArgAction::SetTrue);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A crate of one's own, from the template: a guest, its library with a test on a fake Xen, an xl
-//! configuration, and what a CI needs.
+//! Creates a guest crate from the template: a guest, its library with a test on FakeXen, an xl
+//! configuration, and what CI needs.
 //!
-//! It refuses a path that exists and a name that is no crate's, and leaves nothing behind then.
+//! Refuses a path that exists and a name that can't be a crate's. Leaves nothing behind on failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use clap::{Arg, ArgMatches};
 use crate::host::paths;
 use crate::host::steps::say;
 
-/// Words that a crate can't be called, since the language or Cargo has them.
+/// Names a crate can't have, because the language, Cargo or the template uses them.
 const TAKEN: [&str; 9] =
     ["test", "core", "alloc", "std", "grantkit", "fake-xen", "build", "crate", "self"];
 
-/// What follows the word.
+/// The command's arguments.
 pub fn arguments() -> Vec<Arg> {
     let path = Arg::new("path").value_name("PATH").required(true);
     vec![path.help("The folder to make; its last part is the crate's name")]
@@ -34,7 +34,7 @@ pub fn command(matches: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
-/// Makes the crate; its folder.
+/// Makes the crate, and returns its folder.
 pub fn make(path: &str) -> Result<PathBuf> {
     let folder = paths::given(path);
     ensure!(!folder.exists(), "{path} exists; give the path of a folder that is to be made");
@@ -58,7 +58,7 @@ pub fn make(path: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Whether a crate can be called so.
+/// Checks that a crate can have this name.
 fn check(name: &str) -> Result<()> {
     let (first, rest) = name.split_at_checked(1).unwrap_or_default();
     let letter = |c: char| c.is_ascii_lowercase();
@@ -71,7 +71,7 @@ fn check(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Copies a folder, and puts terms for the marks in names and texts.
+/// Copies a folder, replacing marks with terms in file names and contents.
 fn copy(from: &Path, to: &Path, terms: &[(&str, &str)]) -> Result<()> {
     let filled = |text: &str| {
         terms.iter().fold(text.to_owned(), |text, (mark, term)| text.replace(mark, term))
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_a_crate_may_have_pass_and_others_are_told() {
+    fn valid_crate_names_pass_and_others_are_refused() {
         for name in ["vault", "my-guest", "a1_b"] {
             check(name).unwrap();
         }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mark_is_left_and_nothing_of_the_template_is_missing() {
+    fn no_mark_is_left_and_no_file_of_the_template_is_missing() {
         let folder = paths::target().join(format!("new-{}", std::process::id())).join("made");
         let terms = [("@name@", "n"), ("@crate@", "c"), ("@grantkit@", "/g")];
         copy(&paths::root().join("template"), &folder, &terms).unwrap();

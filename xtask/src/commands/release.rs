@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A release to hand on: the kernel, its xl configurations, what a host's owner has to read, and
-//! checksums, in one archive that is the same bit for bit wherever it's built.
+//! A release: the kernel, its xl configurations, documentation for the host's administrator, and
+//! checksums, in one archive that is bit for bit the same wherever it's built.
 //!
-//! Files are sorted and have no times or owners; the kernel has no path of its builder in it.
-//! `--check` builds it again in another folder, with another home of Cargo's, and compares.
+//! Files are sorted and have no times or owners; the kernel contains no path of its builder's.
+//! `--check` builds it again in another folder with another Cargo home, and compares.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::host::cargo::{self, Place};
 use crate::host::steps::{logged, say, step};
 use crate::host::{children, paths};
 
-/// What lies beside the kernel and its configurations.
+/// Files packed with the kernel and its configurations.
 const TEXTS: [&str; 5] =
     ["LICENSE-APACHE", "LICENSE-MIT", "CHANGELOG.md", "SECURITY.md", "docs/security.md"];
-/// What copying and packing may take.
+/// How long copying and packing may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What follows the word.
+/// The command's arguments.
 pub fn arguments() -> Vec<Arg> {
     let check = Arg::new("check").long("check").action(ArgAction::SetTrue);
     vec![check.help("Build it again, in another folder with another CARGO_HOME, and compare")]
@@ -41,14 +41,14 @@ pub fn command(matches: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
-/// Packs the image that is built, and whether it's the same from elsewhere.
+/// Packs the built image, and checks that a build elsewhere gives the same archive.
 pub fn check() -> Result<()> {
     let kernel = paths::image().join("grantkit");
     let made = archive(paths::root(), &kernel, &paths::target())?;
     same_elsewhere(&made).context("the release")
 }
 
-/// Packs a kernel that was built from `root` into `folder`; the archive.
+/// Packs a kernel built from `root` into `folder`, and returns the archive.
 fn archive(root: &Path, kernel: &Path, folder: &Path) -> Result<PathBuf> {
     let name = format!("grantkit-{}", env!("CARGO_PKG_VERSION"));
     let (packed, made) = (folder.join(&name), folder.join(format!("{name}.tar.gz")));
@@ -72,8 +72,8 @@ fn archive(root: &Path, kernel: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(made)
 }
 
-/// Builds the image from a copy of the sources in another folder, with another home of Cargo's,
-/// packs it, and compares the archives.
+/// Builds the image from a copy of the sources in another folder, with another Cargo home, packs
+/// it, and compares the archives.
 fn same_elsewhere(made: &Path) -> Result<()> {
     let elsewhere = std::env::temp_dir().join(format!("grantkit-release-{}", std::process::id()));
     let result = build_and_compare(made, &elsewhere);
@@ -87,7 +87,7 @@ fn build_and_compare(made: &Path, elsewhere: &Path) -> Result<()> {
     let mut copy = children::command("cp");
     copy.arg("-r").args(sources()?).arg(&root);
     logged("release-copy", copy, LIMIT)?;
-    // What was downloaded is unpacked there once more, under another path.
+    // Downloaded crates are unpacked again there, under another path.
     fs::create_dir_all(home.join("registry"))?;
     for part in ["index", "cache"] {
         let from = cargo::home().context("no home of Cargo's")?.join("registry").join(part);
@@ -106,7 +106,7 @@ fn build_and_compare(made: &Path, elsewhere: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What of the repository is source: all at its top but what a build or git makes.
+/// The repository's sources: everything at its top except what a build or git makes.
 fn sources() -> Result<Vec<PathBuf>> {
     let made = [paths::target(), paths::root().join("target"), paths::root().join(".git")];
     let mut sources = files_in(paths::root())?;
@@ -119,7 +119,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| Ok(entry?.path())).collect()
 }
 
-/// What a short command writes.
+/// The output of a short command.
 fn output(mut command: Command) -> Result<Vec<u8>> {
     let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
     match output.status.success() {

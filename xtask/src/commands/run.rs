@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests of a person's choice: one in dom0's place or as a domU, several as domUs side by side.
+//! Boots guests of the user's choice: one in dom0's place or as a domU, several as domUs side by
+//! side.
 //!
-//! A run is a person's, so it has no time limit: Ctrl-C ends it. It fails unless every guest ended
-//! by itself, with reboot or poweroff, and not by crashing. Xen's own lines go to the log only.
+//! Runs are interactive, so there is no time limit: Ctrl-C ends them. A run fails unless every
+//! guest ended by itself, by reboot or poweroff and not by crashing. Xen's own lines go only to the
+//! log.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -22,12 +24,12 @@ use crate::lab::alone::{Boot, End, Machine};
 use crate::lab::console::Console;
 use crate::lab::{Lab, Mode, dom0, qemu};
 
-/// Longer than any terminal stays open.
+/// In effect, no limit.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-/// What a guest under xl gets, in MiB.
+/// The memory of a guest under xl, in MiB.
 const MEMORY: u64 = 8;
 
-/// What follows the word, for each guest.
+/// The arguments for each guest.
 pub fn arguments() -> Vec<Arg> {
     let guest = Arg::new("guest").value_name("GUEST").required(true);
     let name = Arg::new("name").long("name").value_name("NAME");
@@ -49,7 +51,7 @@ pub fn arguments() -> Vec<Arg> {
     ]
 }
 
-/// What `boot` takes: cargo hands on an ELF file and words as they come.
+/// The arguments of `boot`: cargo passes an ELF file and the rest verbatim.
 pub fn boot_arguments() -> Vec<Arg> {
     let guest = Arg::new("guest").value_name("ELF").required(true);
     let words = Arg::new("words").value_name("WORDS").num_args(0..);
@@ -59,7 +61,7 @@ pub fn boot_arguments() -> Vec<Arg> {
     ]
 }
 
-/// The line of one more guest, behind a `+`.
+/// The arguments of one more guest, after a `+`.
 pub fn one_more() -> Command {
     Command::new("+").no_binary_name(true).args(arguments()).disable_help_flag(true)
 }
@@ -79,7 +81,7 @@ pub fn command(matches: &ArgMatches, more: &[ArgMatches]) -> Result<()> {
     }
 }
 
-/// A guest as it is wished for.
+/// A guest as asked for on the command line.
 struct Wish {
     guest: String,
     name: Option<String>,
@@ -133,11 +135,11 @@ fn alone(program: &Program, arguments: &str, memory: Option<u64>) -> Result<()> 
         paths::shown(&paths::lab().join(format!("{log}.log")))
     ));
     let _terminal = Terminal::keep();
-    // Of an option that Xen gets twice, the last counts.
+    // If an option appears twice, Xen takes the last.
     let options = memory.map_or(String::new(), |mib| format!("dom0_mem={mib}M,max:{mib}M"));
     let boot =
         Boot { xen: &xen, options: &options, kernel: elf, arguments, log: &log, exact: false };
-    // Only a process of the terminal's foreground group may read it.
+    // Only the terminal's foreground process group may read from it.
     let mut machine = Machine::boot_in_foreground(&boot)?;
     let mut out = std::io::stdout();
     let end = machine.run(A_YEAR, over, |bytes| {
@@ -149,8 +151,8 @@ fn alone(program: &Program, arguments: &str, memory: Option<u64>) -> Result<()> 
     }
 }
 
-/// Xen has said its last word: after a crash it waits for five seconds, after a poweroff it halts
-/// for ever.
+/// Whether Xen has printed its last line; after a crash it then waits for five seconds, after a
+/// poweroff it halts for ever.
 fn over(console: &Console) -> bool {
     let xen = console.xen();
     crash::crashed(&xen) || xen.iter().any(|line| line.starts_with("Hardware Dom0 halted"))
@@ -169,7 +171,7 @@ fn under_xl(wishes: &[Wish]) -> Result<()> {
     let dom0 = dom0::prepare(&files, None, Mode::Pv)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "run", ""))?;
     for name in &names {
-        // It may have ended before its domid could be asked for.
+        // No domid is asked for: the guest may already have ended.
         lab.xl(&["create", &format!("{name}.cfg")])
             .with_context(|| format!("{name} does not start"))?;
     }
@@ -189,7 +191,7 @@ fn under_xl(wishes: &[Wish]) -> Result<()> {
     Ok(())
 }
 
-/// Shows what all guests say, line by line with the name in front, until all have ended.
+/// Shows the output of all guests, each line after the guest's name, until all have ended.
 fn side_by_side(lab: &mut Lab, guests: &[&str]) -> Result<()> {
     let width = guests.iter().map(|guest| guest.len()).max().unwrap_or(0);
     let mut shown = vec![0; guests.len()];

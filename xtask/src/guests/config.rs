@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! xl configurations, all of which are written here, but for the three in xen-config.
+//! Writes all xl configurations except the three in xen-config.
 //!
-//! Settings stand in a file, or behind a file's name on xl's command line, where they overrule it.
+//! Settings go into a file, or after a file's name on xl's command line, where they override the
+//! file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,18 +13,18 @@ use super::image;
 use crate::host::paths;
 use crate::lab::Mode;
 
-/// Settings of a guest, in xl's own syntax.
+/// A guest's settings, in xl's own syntax.
 #[derive(Clone, Default)]
 pub struct Settings(Vec<String>);
 
 impl Settings {
-    /// None at all.
+    /// No settings.
     pub fn none() -> Settings {
         Settings::default()
     }
 
-    /// What a mode wants, whatever the file says. xl 4.17 gives a small PVH guest too small a pool
-    /// for Xen's tables: `shadow_memory` is its size in MiB.
+    /// The settings that a mode needs, whatever the file says. By default xl 4.17 gives a small PVH
+    /// guest too small a pool for Xen's tables; `shadow_memory` is its size in MiB.
     pub fn of(mode: Mode) -> Settings {
         match mode {
             Mode::Pv => Settings::none(),
@@ -31,7 +32,7 @@ impl Settings {
         }
     }
 
-    /// Sets a text, whatever is in it.
+    /// Sets a string, escaping quotes and backslashes.
     pub fn text(mut self, key: &str, value: &str) -> Settings {
         let value = value.replace('\\', "\\\\").replace('"', "\\\"");
         self.0.push(format!("{key} = \"{value}\""));
@@ -44,28 +45,28 @@ impl Settings {
         self
     }
 
-    /// The guest's memory in MiB.
+    /// Sets the guest's memory, in MiB.
     pub fn memory(self, mib: u64) -> Settings {
         self.number("memory", mib)
     }
 
-    /// The guest's command line.
+    /// Sets the guest's command line.
     pub fn extra(self, words: &str) -> Settings {
         self.text("extra", words)
     }
 
-    /// What xl does when the guest crashes: `destroy` or `preserve`.
+    /// Sets what xl does when the guest crashes: `destroy` or `preserve`.
     pub fn on_crash(self, action: &str) -> Settings {
         self.text("on_crash", action)
     }
 
-    /// Adds a setting as a person writes it, for xl to judge.
+    /// Adds a setting exactly as the user wrote it; xl checks it.
     pub fn raw(mut self, setting: &str) -> Settings {
         self.0.push(setting.to_owned());
         self
     }
 
-    /// One setting each, as words of xl's command line.
+    /// The settings as arguments for xl, one each.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -77,13 +78,13 @@ impl Settings {
 
 /// Builds the guest `name`, and writes `<name>.cfg` for it.
 ///
-/// Both files are for dom0's working directory. The kernel gets a name of its own, since a program
-/// of dom0's may have the guest's.
+/// Both files are for dom0's working directory. The kernel's file is not called just `name`,
+/// because a program in dom0 may be.
 pub fn files(name: &str, settings: Settings) -> Result<[PathBuf; 2]> {
     files_of(name, &image::guest(name)?, settings)
 }
 
-/// The same for a guest that is built.
+/// Like [`files`], for a guest that is already built.
 pub fn files_of(name: &str, built: &Path, settings: Settings) -> Result<[PathBuf; 2]> {
     let folder = paths::target().join("dom0");
     fs::create_dir_all(&folder)?;
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_keeps_its_quotes_and_backslashes() {
+    fn a_string_keeps_its_quotes_and_backslashes() {
         let settings = Settings::none().memory(8).extra(r#"-- write 1 0 "\""#);
         assert_eq!(settings.file(), "memory = 8\nextra = \"-- write 1 0 \\\"\\\\\\\"\"\n");
         assert_eq!(settings.words().next(), Some("memory = 8"));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The demo's steps, made by two guests and told of one by one.
+//! Runs the demo's steps in two guests, and reports each as it is done.
 //!
-//! The guests make all steps but one by themselves, and each says so on its console. The report's
-//! words are the granter's. Ending the mapper while it maps is dom0's part. A step that nobody told
-//! of was not made.
+//! The guests perform all steps but one by themselves, and each reports them on its console; the
+//! words shown are the granter's. The remaining step, ending the mapper while it maps, is dom0's. A
+//! step that no guest reported has failed.
 
 use std::fmt::Write;
 use std::fs;
@@ -22,19 +22,19 @@ use crate::judge::picture;
 use crate::judge::seen::Seen;
 use crate::lab::{Lab, PATIENCE};
 
-/// What the guests' own steps may take, together.
+/// How long the guests' own steps may take together.
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// A run of the demo.
 pub struct Proof {
-    /// Every step, made or not.
+    /// Every step, whether it passed or not.
     pub steps: Vec<Step>,
-    /// What granter and mapper logged of each turn, if they were watched.
+    /// What granter and mapper logged about each turn, if they were watched.
     pub seen: [Vec<Seen>; 2],
 }
 
 impl Proof {
-    /// Draws it.
+    /// Draws the run, and returns the page's path.
     pub fn draw(&self, lab: &Lab) -> Result<PathBuf> {
         let [granter, mapper] = &self.seen;
         let path = lab.folder().join("report.html");
@@ -46,8 +46,8 @@ impl Proof {
     }
 }
 
-/// Creates the guests in this order, and tells of every step as it is made. If they are `watched`
-/// they log their turns, too.
+/// Creates the guests in this order, and reports each step as it is done. If `watched`, the guests
+/// also log their turns.
 pub fn prove(lab: &mut Lab, order: [&str; 2], watched: bool) -> Result<Proof> {
     for guest in order {
         create(lab, guest, watched)?;
@@ -103,7 +103,7 @@ fn create(lab: &mut Lab, guest: &str, watched: bool) -> Result<()> {
     })
 }
 
-/// A line of the report with what was done and how long it took.
+/// Does `work`, and prints a line of the report: what was done, and how long it took.
 pub fn timed<T>(name: &str, work: impl FnOnce() -> Result<(String, T)>) -> Result<T> {
     let (result, seconds) = clocked(name, work);
     let mut line = format!("  {name:<10}");

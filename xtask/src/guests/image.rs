@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guests' ELF files, and `target/xen`: the image and its xl configurations, side by side.
 //!
-//! The symbol table stays in a file, because backtraces take their names from it; debug information
-//! goes. An image that takes more than 320 KiB of memory is refused, and a guest of the lab, which
-//! has its tests in it, that takes more than 384.
+//! Files keep their symbol table, because backtraces take names from it, but no debug information.
+//! The image may take at most 320 KiB of memory, and a lab guest, which contains its tests, at most
+//! 384; larger ones are refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,18 +18,18 @@ use crate::host::{cargo, paths};
 
 /// The one target that guests are built for.
 pub const TARGET: &str = "x86_64-unknown-none";
-/// What the image may take of its memory, in KiB. 16 are the page tables and the stack that a PVH
-/// guest begins with, and about 10 its code, besides 292 of a PV guest's.
+/// How much of its memory the image may take, in KiB. Besides the 292 that a PV guest needs, 16 are
+/// the page tables and stack that a PVH guest starts with, and about 10 its code.
 const LIMIT_KIB: u64 = 320;
-/// What a guest of the lab may.
+/// How much a lab guest may take, in KiB.
 const TRIAL_LIMIT_KIB: u64 = 384;
 
 /// Where the examples are.
 const EXAMPLES: &str = "kernel/examples";
 
-/// The image's kernel, for cargo.
+/// Cargo arguments that select the image's kernel.
 const KERNEL: [&str; 4] = ["-p", "image", "--bin", "grantkit"];
-/// Names stay in the file, debug information goes.
+/// Cargo arguments that keep the symbol table but strip debug information.
 const STRIP: &[&str] = &["--config", "profile.release.strip='debuginfo'"];
 
 /// `./run.sh build`
@@ -49,14 +49,14 @@ pub fn kernel() -> Result<PathBuf> {
     guest_of("grantkit", "release", &KERNEL)
 }
 
-/// The same from sources in another folder, into another target folder and with another home of
-/// Cargo's.
+/// Builds the kernel from sources in another folder, into another target folder and with another
+/// Cargo home.
 pub fn kernel_elsewhere(place: &cargo::Place) -> Result<PathBuf> {
     cargo::release_in(place, "build-elsewhere", TARGET, &[&KERNEL, STRIP].concat())?;
     Ok(place.target.join(TARGET).join("release/grantkit"))
 }
 
-/// Puts a kernel and the sources' xl configurations side by side.
+/// Copies a kernel and the sources' xl configurations into `folder`.
 pub fn assemble(root: &Path, kernel: &Path, folder: &Path) -> Result<()> {
     let shown = paths::shown(folder);
     fs::create_dir_all(folder).with_context(|| format!("cannot create {shown}"))?;
@@ -78,12 +78,12 @@ pub fn files() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The names of guests that the repository has: its examples, and the trials of the lab.
+/// The names of the repository's guests: its examples, and the lab's trials.
 pub fn names() -> Vec<String> {
     programs(&[EXAMPLES, "lab/trials/src/bin"])
 }
 
-/// Those of the examples.
+/// The names of the examples.
 pub fn examples() -> Vec<String> {
     programs(&[EXAMPLES])
 }
@@ -97,7 +97,7 @@ fn programs(folders: &[&str]) -> Vec<String> {
     names
 }
 
-/// Builds a guest by its name: one of lab/trials, a service, or an example of the crate `grantkit`.
+/// Builds a guest by name: one of lab/trials, a service, or an example of the crate `grantkit`.
 pub fn guest(name: &str) -> Result<PathBuf> {
     if paths::root().join("services").join(name).exists() {
         return guest_of(name, "release", &["-p", name]);
@@ -110,8 +110,8 @@ pub fn guest(name: &str) -> Result<PathBuf> {
     }
 }
 
-/// Builds a guest of lab/trials as an application is built whose hot paths matter: itself and
-/// `drivers` for speed.
+/// Builds a guest of lab/trials the way an application with hot paths would be: itself and
+/// `drivers` optimised for speed.
 pub fn fast_guest(name: &str) -> Result<PathBuf> {
     let fast = ["drivers", "trials"].map(|of| format!("profile.release.package.{of}.opt-level=3"));
     let fast = fast.iter().flat_map(|level| ["--config", level]);
@@ -124,7 +124,8 @@ pub fn fast_guest(name: &str) -> Result<PathBuf> {
     })
 }
 
-/// Builds what cargo finds by `which` and puts into `folder`, and refuses it if it is too large.
+/// Builds what the cargo arguments `which` select, which cargo puts into `folder`; fails if it is
+/// too large.
 fn guest_of(name: &str, folder: &str, which: &[&str]) -> Result<PathBuf> {
     step(&format!("build {name}"), || {
         cargo::release("build", TARGET, &[which, STRIP].concat())?;
@@ -134,8 +135,8 @@ fn guest_of(name: &str, folder: &str, which: &[&str]) -> Result<PathBuf> {
     })
 }
 
-/// The image with the shell's commands for channels, which are in the lab's alone as yet: they
-/// take more than the image has room for.
+/// Builds the image with the shell's channel commands. As yet only the lab uses them: they don't
+/// fit into the normal image's limit.
 pub fn with_channels() -> Result<PathBuf> {
     let which = ["-p", "image", "--bin", "grantkit", "--features", "channels"];
     step("build grantkit with channels", || {
@@ -161,7 +162,7 @@ fn check(elf: &Path, limit: u64) -> Result<()> {
     Ok(())
 }
 
-/// How many bytes of memory an ELF file takes.
+/// The number of bytes of memory that an ELF file takes.
 pub fn takes(elf: &Path) -> Result<u64> {
     let bytes = fs::read(elf).with_context(|| format!("cannot read {}", paths::shown(elf)))?;
     memory(&bytes).with_context(|| format!("{} is no 64-bit ELF file", paths::shown(elf)))
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_none() {
+    fn a_damaged_file_has_no_size() {
         let whole = elf(&[(1, 1), (1, 2)]);
         assert_eq!(memory(&whole[..whole.len() - 20]), None);
         assert_eq!(memory(b"MZ"), None);

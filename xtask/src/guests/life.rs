@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest's life: created by xl, at its prompt, gone.
+//! A guest's life: creating it with xl, waiting for its prompt, removing it.
 
 use anyhow::{Context, Result};
 
@@ -8,15 +8,15 @@ use crate::lab::{Lab, PATIENCE};
 
 /// The demo's two guests.
 pub const PAIR: [&str; 2] = ["granter", "mapper"];
-/// The one guest of checks that need no other.
+/// The guest of checks that need only one.
 pub const GUEST: &str = "guest";
 /// The configuration of a guest that waits at its prompt.
 pub const PLAIN: &str = "grantkit";
 
-/// What is seen once a guest's shell waits.
+/// The prompt of a guest's shell.
 const PROMPT: &[u8] = b"grantkit> ";
 
-/// Creates a guest from `<config>.cfg`, which `settings` overrule; its domid.
+/// Creates a guest from `<config>.cfg`, which `settings` override, and returns its domid.
 pub fn create(lab: &mut Lab, guest: &str, config: &str, settings: &Settings) -> Result<u32> {
     let (file, own) = (format!("{config}.cfg"), Settings::of(lab.mode()).text("name", guest));
     let words: Vec<&str> =
@@ -25,25 +25,25 @@ pub fn create(lab: &mut Lab, guest: &str, config: &str, settings: &Settings) -> 
     lab.domid(guest)?.with_context(|| format!("{guest} ended at once"))
 }
 
-/// Creates [`GUEST`], and waits until it is at its prompt; its domid.
+/// Creates [`GUEST`], waits until it is at its prompt, and returns its domid.
 pub fn at_prompt(lab: &mut Lab, settings: &Settings) -> Result<u32> {
     let domid = create(lab, GUEST, PLAIN, settings)?;
     prompt(lab, 0)?;
     Ok(domid)
 }
 
-/// Waits for a prompt of [`GUEST`]'s behind `mark`.
+/// Waits until what [`GUEST`] printed after `mark` ends in its prompt.
 pub fn prompt(lab: &mut Lab, mark: usize) -> Result<()> {
     let at_prompt = |lab: &Lab| lab.said(GUEST)[mark..].ends_with(PROMPT).then_some(());
     lab.until(PATIENCE, at_prompt).context("no prompt")
 }
 
-/// Removes whichever guests of these names there are.
+/// Removes any of [`PAIR`] and [`GUEST`] that exist.
 pub fn clear(lab: &mut Lab) -> Result<()> {
     PAIR.into_iter().chain([GUEST]).try_for_each(|guest| remove(lab, guest))
 }
 
-/// Destroys a guest if there is one, and forgets what it said.
+/// Destroys a guest if it exists, and forgets its output.
 pub fn remove(lab: &mut Lab, guest: &str) -> Result<()> {
     if lab.domid(guest)?.is_some() {
         let _ = lab.xl(&["destroy", guest]); // it may be ending by itself
@@ -53,14 +53,14 @@ pub fn remove(lab: &mut Lab, guest: &str) -> Result<()> {
     forget(lab, guest)
 }
 
-/// Forgets what a guest said, once its toolstack has had its last word.
+/// Waits until the toolstack has finished with a guest, and forgets its output.
 pub fn forget(lab: &mut Lab, guest: &str) -> Result<()> {
     gone(lab, guest)?;
     lab.forget(guest);
     Ok(())
 }
 
-/// Waits until the toolstack has cleared a guest away.
+/// Waits until the toolstack has cleaned up after a guest.
 pub fn gone(lab: &mut Lab, guest: &str) -> Result<()> {
     let gone = |lab: &Lab| lab.ended(guest).then_some(());
     lab.until(PATIENCE, gone).with_context(|| format!("{guest} is still there"))

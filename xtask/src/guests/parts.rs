@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an image consists of: its code by crate, and the rest of its memory.
+//! What takes up an image's memory: code by crate, and the rest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,12 +9,12 @@ use anyhow::Result;
 use super::image;
 use crate::panics::elf::Image;
 
-/// Crates that have less go together.
+/// Crates with fewer bytes than this are lumped together.
 const SMALL: u64 = 2048;
-/// Crates whose code is written in another's place: generic over what that hands them.
+/// Crates whose generic code counts as that of the crate that instantiates it.
 const LENT: [&str; 2] = ["core", "alloc"];
 
-/// Bytes of memory, the most first. They add up to what the image takes.
+/// The parts and their bytes of memory, largest first. They add up to what the image takes.
 pub fn of(file: &Path) -> Result<Vec<(String, f64)>> {
     let image = Image::read(file)?;
     let mut parts: BTreeMap<String, u64> = BTreeMap::new();
@@ -34,7 +34,7 @@ pub fn of(file: &Path) -> Result<Vec<(String, f64)>> {
     Ok(parts)
 }
 
-/// The crate that a function is of, by its name as rustc mangles it (v0).
+/// The crate that a function belongs to, by its mangled name (rustc's v0 scheme).
 fn owner(name: &str) -> String {
     let crates = crates(name);
     let own = crates.iter().find(|of| !LENT.contains(&of.as_str()) && !of.starts_with("embassy"));
@@ -45,7 +45,7 @@ fn owner(name: &str) -> String {
     }
 }
 
-/// The crates in a mangled name, in its order: `Cs<disambiguator>_<length><name>`.
+/// The crates in a mangled name, in order: `Cs<disambiguator>_<length><name>`.
 fn crates(name: &str) -> Vec<String> {
     let Some(mangled) = name.strip_prefix("_R") else { return Vec::new() };
     let named = mangled.match_indices("Cs").filter_map(|(at, _)| {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_is_of_the_crate_that_it_was_written_in() {
+    fn a_function_belongs_to_the_crate_it_was_written_for() {
         for (name, of) in [
             (
                 "_RNvMNtCsalDV3mvZBDU_7drivers8gntallocINtB2_8GntAllocNtNtCskvZgsJySQBr_8grantkit",

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest as a caller names it: by the name of an example, by the folder of a crate, or by an ELF
-//! file.
+//! Finds the guest that the user names: an example, a crate's folder, or an ELF file.
 //!
-//! What is no guest is refused in one line that says what it is, before anything is booted.
+//! Anything else is refused before anything is booted, in one line that says what it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,16 +24,16 @@ const XEN: &[u8] = b"Xen";
 /// A guest that can be booted.
 #[derive(Debug)]
 pub struct Program {
-    /// The name of its file, for people and for xl.
+    /// The name of its file, for the user and for xl.
     pub name: String,
     /// Its ELF file.
     pub elf: PathBuf,
 }
 
-/// Finds a guest, and builds it if it has to be built.
+/// Finds a guest, and builds it if need be.
 ///
 /// # Errors
-/// What is wrong with the name, the crate or the file.
+/// If there is no such guest, it doesn't build, or it isn't a Xen guest; the message says which.
 pub fn find(what: &str) -> Result<Program> {
     let path = paths::given(what);
     let known = image::names();
@@ -50,7 +49,7 @@ pub fn find(what: &str) -> Result<Program> {
     Ok(Program { name, elf })
 }
 
-/// What there is instead: the names that are near, or the examples.
+/// A hint for an unknown name: similar names, or the examples.
 fn instead(what: &str, known: &[String]) -> String {
     let near: Vec<&str> =
         known.iter().map(String::as_str).filter(|name| jaro_winkler(what, name) > 0.8).collect();
@@ -60,7 +59,7 @@ fn instead(what: &str, known: &[String]) -> String {
     }
 }
 
-/// Builds a crate as its own configuration says; its one program.
+/// Builds a crate by its own configuration, and returns the only program it builds.
 fn built(folder: &Path) -> Result<PathBuf> {
     let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
     let said = step(&format!("build {name}"), || {
@@ -87,14 +86,14 @@ fn built(folder: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The programs that cargo says it has built.
+/// The programs that cargo reports as built.
 fn executables(said: &str) -> Vec<PathBuf> {
     let artifacts = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let built = artifacts.filter_map(|one| one["executable"].as_str().map(PathBuf::from));
     built.collect()
 }
 
-/// Whether a file is a guest of Xen.
+/// Checks that a file is a Xen guest.
 fn check(elf: &Path) -> Result<()> {
     let bytes = fs::read(elf).with_context(|| format!("cannot read {}", paths::shown(elf)))?;
     match kind(&bytes) {
@@ -140,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cargo_built_is_what_it_says_has_an_executable() {
+    fn programs_are_the_artifacts_with_an_executable() {
         let said = concat!(
             r#"{"reason":"compiler-artifact","executable":null}"#,
             "\nnot json\n",
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn this_test_is_a_program_for_linux_and_a_text_is_no_elf_file() {
+    fn this_test_is_a_linux_program_and_a_script_is_no_elf_file() {
         let this = std::env::current_exe().unwrap();
         assert_eq!(kind(&fs::read(this).unwrap()), Kind::Linux);
         assert_eq!(kind(b"#!/bin/bash"), Kind::None);
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_nothing_is_told_with_those_that_are() {
+    fn an_unknown_name_is_refused_with_a_hint() {
         let error = find("no-such-guest").unwrap_err().to_string();
         assert!(error.starts_with("no guest `no-such-guest`: "), "{error}");
         assert!(error.ends_with("; an example is one of hello, share"), "{error}");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The demo's two guests share pages at their prompts, and each sees what the other wrote.
+//! Has the demo's two guests share pages, by commands at their prompts, and checks that each sees
+//! what the other wrote.
 
 use anyhow::{Context, Result, ensure};
 
@@ -7,16 +8,16 @@ use super::life::PAIR;
 use crate::judge::reply::{number, same_bytes, value};
 use crate::lab::Lab;
 
-/// Pages that the granter shares and the mapper maps: the id that each has for them.
+/// Pages that the granter shares and the mapper maps, by each one's id for them.
 pub struct Sharing {
-    /// The granter's.
+    /// The granter's id.
     pub share: u64,
-    /// The mapper's.
+    /// The mapper's id.
     pub map: u64,
 }
 
 impl Sharing {
-    /// The granter shares so many pages, and the mapper maps them.
+    /// Has the granter share `pages` pages, and the mapper map them.
     pub fn start(lab: &mut Lab, pages: u32) -> Result<Sharing> {
         let [granter, mapper] = PAIR;
         let to = lab.domid(mapper)?.context("no mapper")?;
@@ -26,7 +27,7 @@ impl Sharing {
         Ok(Sharing { share: number(&shared, "id")?, map: number(&mapped, "id")? })
     }
 
-    /// Each sees what the other wrote.
+    /// Checks that each sees what the other wrote.
     pub fn both_ways(&self, lab: &mut Lab) -> Result<()> {
         let (ours, theirs) = ((PAIR[0], self.share), (PAIR[1], self.map));
         for (seed, writer, reader) in [(1, ours, theirs), (2, theirs, ours)] {
@@ -37,13 +38,13 @@ impl Sharing {
         Ok(())
     }
 
-    /// Both let go, the mapper first.
+    /// Has the mapper unmap the pages, and then the granter free them.
     pub fn end(self, lab: &mut Lab) -> Result<()> {
         lab.ask(PAIR[1], &format!("unmap {}", self.map))?;
         self.unshare(lab)
     }
 
-    /// The granter lets go of what nobody maps any more.
+    /// Has the granter free the pages, which nobody maps any more.
     pub fn unshare(self, lab: &mut Lab) -> Result<()> {
         let ended = lab.ask(PAIR[0], &format!("unshare {}", self.share))?;
         ensure!(value(&ended, "state")? == "freed", "not freed: {ended}");

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The image with a stub before its PVH entry point: what a builder or a Xen that errs would leave
-//! it to find.
+//! The image with a stub before its PVH entry point, which sets up what a faulty domain builder or
+//! Xen would leave behind.
 //!
-//! The stub runs in 32 bits, with EBX at hvm_start_info, changes what it is to change, and jumps to
-//! the image's own entry. It lies in the file's gap behind the text, whose segment grows by it.
-//! Refuses a file that is no PVH kernel or has no such gap.
+//! The stub runs in 32-bit mode, with EBX pointing to hvm_start_info, makes its changes and jumps
+//! to the image's own entry. It is put into the gap after the text in the file, and the text
+//! segment grows by its length. Refuses a file that is not a PVH kernel or has no such gap.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,11 +15,11 @@ use crate::host::paths;
 
 /// The note that names the entry point, `XEN_ELFNOTE_PHYS32_ENTRY`.
 const ENTRY: u32 = 18;
-/// Program headers' types.
+/// Program header types.
 const LOAD: u32 = 1;
 const NOTE: u32 = 4;
 
-/// Writes the image with this stub to a file for dom0, whose name this is.
+/// Writes the image with this stub to the file `name` for dom0.
 pub fn image(name: &str, stub: &[u8]) -> Result<PathBuf> {
     let kernel = paths::image().join("grantkit");
     let mut elf = fs::read(&kernel).context("there is no image")?;
@@ -59,7 +59,7 @@ fn before_entry(elf: &mut [u8], stub: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Where the value of the note is, in the notes of so many bytes at `at`.
+/// The offset of the entry note's value, in the `len` bytes of notes at `at`.
 fn note_value(elf: &[u8], mut at: usize, len: usize) -> Option<usize> {
     let end = at.checked_add(len)?;
     while at < end {
@@ -73,13 +73,13 @@ fn note_value(elf: &[u8], mut at: usize, len: usize) -> Option<usize> {
     None
 }
 
-/// A little-endian number of so many bytes.
+/// Reads a little-endian number of `bytes` bytes.
 fn number(elf: &[u8], at: usize, bytes: usize) -> Option<usize> {
     let bytes = elf.get(at..at.checked_add(bytes)?)?;
     usize::try_from(bytes.iter().rev().fold(0, |all: u64, byte| all << 8 | u64::from(*byte))).ok()
 }
 
-/// Writes a field of eight bytes, which was read before.
+/// Writes an eight-byte field, which has been read before and so exists.
 fn put(elf: &mut [u8], at: usize, value: usize) {
     if let Some(field) = elf.get_mut(at..at + 8) {
         field.copy_from_slice(&(value as u64).to_le_bytes());
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stub_is_the_entry_and_jumps_to_what_was() {
+    fn the_stub_becomes_the_entry_and_jumps_to_the_old_one() {
         let mut elf = elf();
         before_entry(&mut elf, &[0xf4, 0xf4]).unwrap();
         assert_eq!(number(&elf, 0x824, 8), Some(0x2040));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_an_entry_or_a_gap_is_none() {
+    fn a_file_without_an_entry_or_a_gap_is_refused() {
         assert_eq!(before_entry(&mut [], &[]), None);
         let mut full = elf();
         full[0x241] = 1;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The granter survives a mapper that is destroyed while it maps 64 pages.
+//! Checks that the granter survives the destruction of a mapper that maps 64 of its pages.
 //!
-//! Made from dom0 at the two guests' prompts. The granter must notice within a second, get every
-//! page back, and serve a mapper that is new.
+//! dom0 drives both guests from their prompts. The granter must notice within a second, get every
+//! page back, and serve a new mapper.
 
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,12 @@ use crate::judge::counts::Counts;
 use crate::judge::reply::value;
 use crate::lab::{Lab, PATIENCE};
 
-/// Pages that are shared.
+/// The number of shared pages.
 const PAGES: u32 = 64;
 /// How soon a peer's death must be noticed.
 const NOTICED: Duration = Duration::from_secs(1);
 
-/// Destroys the mapper and creates another one; what was proved, in words.
+/// Destroys the mapper and creates another one; returns what was proved, in words.
 pub fn survive(lab: &mut Lab) -> Result<String> {
     let before = counts(lab)?;
     let sharing = Sharing::start(lab, PAGES)?;
@@ -51,7 +51,7 @@ pub fn survive(lab: &mut Lab) -> Result<String> {
     ))
 }
 
-/// What the granter counts.
+/// The granter's counts, without its heap.
 fn counts(lab: &mut Lab) -> Result<Counts> {
     Ok(lab.counts("granter")?.but_heap())
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One run at a time in a target folder: two would write the same logs and boot each other's files.
+//! Allows one run at a time in a target folder: two would write the same logs and boot each other's
+//! files.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,17 +12,17 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::paths;
 
-/// Set for a run that another one has started, and whose folder it is.
+/// The variable that is set for a run started by another run in the same folder.
 pub const WITHIN: &str = "GRANTKIT_WITHIN";
 
-/// That no other run is at work here, as long as it is kept.
+/// A lock: while it exists, no other run works in the folder.
 pub struct Alone(#[expect(dead_code, reason = "kept for its end")] Option<Flock<File>>);
 
 impl Alone {
-    /// Takes the folder.
+    /// Locks this run's folder.
     ///
     /// # Errors
-    /// One line, if another run has it or nothing can be written there.
+    /// If another run has it, or nothing can be written there; the message is one line.
     pub fn here() -> Result<Self> {
         if std::env::var_os(WITHIN).is_some() {
             return Ok(Self(None));
@@ -47,7 +48,7 @@ impl Alone {
     }
 }
 
-/// Lets a command that this run starts work in the same folder.
+/// Lets a command that this run starts use the same folder.
 pub fn within(command: &mut Command) -> &mut Command {
     command.env(WITHIN, "1")
 }
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_run_in_a_folder_is_told_to_wait_or_to_take_another() {
+    fn a_second_run_is_told_to_wait_or_take_another_folder() {
         let folder = std::env::temp_dir().join(format!("grantkit-alone-{}", std::process::id()));
         let first = Alone::in_folder(&folder).unwrap();
         let error = Alone::in_folder(&folder).err().unwrap().to_string();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A page as people see it: Debian's `chromium-headless-shell` lays it out, narrow and wide, and a
-//! script looks at every box.
+//! Checks a page's layout: Debian's `chromium-headless-shell` lays it out at a narrow and a wide
+//! width, and a script inspects every box.
 //!
-//! The page goes into frames of a page of the tool's own, one for each width, because a window of
-//! the browser's has a least width. Nothing of it may overlap, be cut off or be wider than the
-//! frame. The browser has no network.
+//! The page is put into frames, one per width, because the browser's own window has a minimum
+//! width. Nothing may overlap, be cut off or be wider than the frame. The browser has no network
+//! access.
 
 use std::fs;
 use std::path::Path;
@@ -17,14 +17,14 @@ use super::{children, paths};
 
 /// The browser, in Debian's package of the same name.
 pub const BROWSER: &str = "chromium-headless-shell";
-/// A phone, and a desktop.
+/// Frame widths in pixels: a phone, and a desktop.
 const WIDTHS: [u32; 2] = [390, 1280];
-/// For one page.
+/// How long one page may take.
 const LIMIT: Duration = Duration::from_secs(120);
-/// What finds fault with a page.
+/// The script that finds faults.
 const SCRIPT: &str = include_str!("browser/look.js");
 
-/// Looks at a page, and fails with what is wrong with it.
+/// Checks a page; fails with its faults.
 pub fn look(page: &Path) -> Result<()> {
     let shown = paths::shown(page);
     let html = fs::read_to_string(page).with_context(|| format!("no {shown}"))?;
@@ -33,7 +33,7 @@ pub fn look(page: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with a page, in lines; `name` is for the files that this needs.
+/// The faults of a page, one line each; `name` names the files this needs.
 fn faults(html: &str, name: &str) -> Result<Vec<String>> {
     let around = paths::lab().join(format!("{name}.html"));
     fs::create_dir_all(paths::lab())?;
@@ -42,14 +42,14 @@ fn faults(html: &str, name: &str) -> Result<Vec<String>> {
     let (_, rest) = dump.split_once("<pre id=\"found\">").context("the browser dumped no page")?;
     let (found, _) = rest.split_once("</pre>").context("the browser dumped half a page")?;
     let mut lines = found.lines().map(str::to_owned);
-    // The script's first line says that it came to its end, and what it has looked at.
+    // The script writes its first line when it has finished: the number of boxes it inspected.
     let first = lines.next().unwrap_or_default();
     let looked = first.strip_prefix("boxes ").and_then(|boxes| boxes.parse::<u32>().ok());
     ensure!(looked.is_some_and(|boxes| boxes > 0), "the browser saw nothing: {found}");
     Ok(lines.collect())
 }
 
-/// Draws the upper part of a page.
+/// Takes a screenshot of the upper part of a page.
 pub fn picture(page: &Path, to: &Path, width: u32, height: u32) -> Result<()> {
     let (file, size) = (to.display(), format!("--window-size={width},{height}"));
     dumped(page, &[&format!("--screenshot={file}"), &size, "--hide-scrollbars"], "picture")?;
@@ -60,7 +60,7 @@ pub fn picture(page: &Path, to: &Path, width: u32, height: u32) -> Result<()> {
 fn dumped(page: &Path, wanted: &[&str], log: &str) -> Result<String> {
     let home = paths::lab().join("browser");
     let mut browser = children::command(BROWSER);
-    // Root has no sandbox; the page is our own.
+    // Chromium has no sandbox as root; the page is our own.
     browser.args(["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
     browser.args(["--virtual-time-budget=5000", "--host-resolver-rules=MAP * ~NOTFOUND"]);
     browser.arg(format!("--user-data-dir={}", home.display())).args(wanted);
@@ -68,7 +68,7 @@ fn dumped(page: &Path, wanted: &[&str], log: &str) -> Result<String> {
     logged(&format!("browser-{log}"), browser, LIMIT)
 }
 
-/// The page in a frame of each width, and the script.
+/// A page with `html` in a frame of each width, and the script.
 fn framed(html: &str) -> String {
     let quoted = html.replace('&', "&amp;").replace('"', "&quot;");
     let frames = WIDTHS.map(|width| {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overlaps_is_cut_off_or_is_too_wide_is_found() {
+    fn overlapping_cut_off_and_too_wide_boxes_are_found() {
         if Command::new(BROWSER).arg("--version").output().is_err() {
             eprintln!("NOT RUN: there is no {BROWSER}; apt-get install {BROWSER}");
             return;

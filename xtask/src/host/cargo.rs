@@ -11,23 +11,23 @@ use anyhow::Result;
 
 use super::{children, paths, steps};
 
-/// For what only builds, and may have to download crates first.
+/// How long a build may take, including the download of crates.
 pub const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 
 /// A cargo command for the repository.
 pub fn command(arguments: &[&str]) -> Command {
     let mut cargo = children::command("cargo");
     cargo.args(arguments).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
-    // A caller's flags would take the place of the link flags in .cargo/config.toml.
+    // The caller's flags would replace the link flags in .cargo/config.toml.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo
 }
 
-/// Where something is built that is not built here.
+/// A place for a build outside the repository.
 pub struct Place {
     /// The sources.
     pub root: PathBuf,
-    /// Cargo's home, with the libraries.
+    /// Cargo's home, which holds the sources of dependencies.
     pub home: PathBuf,
     /// Cargo's target folder.
     pub target: PathBuf,
@@ -46,9 +46,9 @@ pub fn release(log: &str, target: &str, which: &[&str]) -> Result<()> {
     steps::logged(log, release_command(target, which, home()), BUILD_LIMIT).map(drop)
 }
 
-/// The same elsewhere.
+/// Builds like [`release`], but in another place.
 pub fn release_in(place: &Place, log: &str, target: &str, which: &[&str]) -> Result<()> {
-    // The libraries have to be unpacked before it's known where from they are.
+    // Dependencies have to be unpacked before the paths of their sources are known.
     let fetch = command(&["fetch", "--locked", "--target", target]);
     steps::logged(log, place.command(fetch), BUILD_LIMIT)?;
     let build = release_command(target, which, Some(place.home.clone()));
@@ -67,7 +67,8 @@ pub fn home() -> Option<PathBuf> {
     home.or_else(|| env::home_dir().map(|home| home.join(".cargo")))
 }
 
-/// The same without what .cargo/config.toml asks for only to save memory: the outliner.
+/// Builds like [`release`], without the outliner, which .cargo/config.toml enables only to save
+/// memory.
 pub fn release_for_speed(log: &str, target: &str, which: &[&str]) -> Result<()> {
     let config = fs::read_to_string(paths::root().join(".cargo/config.toml"))?;
     let quoted = |line: &str| Some(line.trim().strip_prefix('"')?.strip_suffix("\",")?.to_owned());
@@ -78,14 +79,14 @@ pub fn release_for_speed(log: &str, target: &str, which: &[&str]) -> Result<()> 
     steps::logged(log, command, BUILD_LIMIT).map(drop)
 }
 
-/// Where cargo keeps the sources of libraries: one folder per registry.
+/// Where cargo keeps the sources of dependencies: one folder per registry.
 fn sources(home: Option<PathBuf>) -> Vec<PathBuf> {
     let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
     registries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// Flags beside those of .cargo/config.toml: a panic in a library names its file from the library's
-/// own folder on, wherever the builder keeps it.
+/// Flags in addition to those in .cargo/config.toml: panics in dependencies name files relative to
+/// the registry's folder, wherever the builder keeps that.
 fn flags(target: &str, sources: &[PathBuf]) -> String {
     let remap = |folder: &PathBuf| format!("--remap-path-prefix={}=", folder.join("").display());
     let flags: Vec<_> = sources.iter().map(|folder| format!("{:?}", remap(folder))).collect();
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_folder_of_sources_is_cut_off() {
+    fn every_source_folder_is_remapped_away() {
         let folders = ["/a b/one", "/two"].map(PathBuf::from);
         assert_eq!(
             flags("any", &folders),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every process that the tool starts.
 //!
-//! A child is the leader of its own process group, and whoever drops a `Child` ends the group. The
-//! same happens on Ctrl-C, SIGTERM and SIGHUP; against SIGKILL the kernel helps, which `setpriv
-//! --pdeathsig` asks. So there are no orphans. Output and errors come through one pipe, in the
-//! order of writing. There is no way to wait without a limit.
+//! A child leads its own process group; dropping the `Child` ends the group, and so do Ctrl-C,
+//! SIGTERM and SIGHUP. If the tool itself gets SIGKILL, the kernel kills the children, as `setpriv
+//! --pdeathsig` asks it to. So there are no orphans. Output and errors come through one pipe, in
+//! the order they were written. There is no way to wait without a limit.
 
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// What `kill` takes for each child that runs: its process, or with a minus sign its group.
+/// The argument of `kill` for each running child: its process id, or its negated group id.
 static RUNNING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -30,9 +30,9 @@ const GRACE: Duration = Duration::from_secs(2);
 pub enum Event {
     /// It wrote something.
     Output(Vec<u8>),
-    /// It ended, and all its output was handed out.
+    /// It ended, and all its output has been returned.
     Exited(ExitStatus),
-    /// It did neither until the limit.
+    /// It did neither by the limit.
     TimedOut,
 }
 
@@ -50,19 +50,19 @@ pub fn command(program: &str) -> Command {
     command
 }
 
-/// Was this run interrupted from outside?
+/// Whether this run was interrupted from outside.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// On Ctrl-C and its like: ends all children, so that every wait in the tool ends and its clean-up
-/// runs.
+/// On Ctrl-C and similar signals, ends all children, so that every wait in the tool ends and its
+/// clean-up runs.
 pub fn stop_all_on_signals() -> Result<()> {
     ctrlc::set_handler(|| {
         INTERRUPTED.store(true, Ordering::SeqCst);
         signal_all(Signal::SIGTERM);
         thread::sleep(GRACE + GRACE);
-        signal_all(Signal::SIGKILL); // still here: something did not let go
+        signal_all(Signal::SIGKILL); // still here: some child or wait did not end
         std::process::exit(130);
     })
     .context("cannot watch for Ctrl-C")
@@ -75,7 +75,7 @@ impl Child {
         Child::spawn(command, -1)
     }
 
-    /// Starts `command` in the tool's own group: only there may it read from the terminal.
+    /// Starts `command` in the tool's own group, the only one that may read from the terminal.
     pub fn start_in_foreground(command: Command) -> Result<Child> {
         Child::spawn(command, 1)
     }
@@ -84,7 +84,7 @@ impl Child {
         let (mut output, input) = io::pipe()?;
         command.stdout(input.try_clone()?).stderr(input);
         let mut process = command.spawn().context("cannot start `setpriv` (package util-linux)")?;
-        drop(command); // with it our ends of the pipe: its end is the child's end
+        drop(command); // closes our write ends, so that the pipe ends with the child
         let target = sign * i32::try_from(process.id())?;
         running().push(target);
         let (sender, events) = mpsc::channel();
@@ -99,7 +99,7 @@ impl Child {
         });
         let child = Child { target, events, ended: false };
         if interrupted() {
-            bail!("interrupted"); // the signal may have come before we were on the list
+            bail!("interrupted"); // the signal may have come before the child was listed
         }
         Ok(child)
     }

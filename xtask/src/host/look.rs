@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How a line looks: as wide as the terminal, with colour where a terminal shows it.
+//! How lines look on a terminal: wrapped to its width, with colour if it has any.
 //!
-//! Anywhere else, in a pipe or a file, a line is written as it is. `NO_COLOR` and `TERM=dumb` are
-//! honoured (crate `console`).
+//! Anywhere else, in a pipe or a file, lines are written as they are. `NO_COLOR` and `TERM=dumb`
+//! are honoured (by crate `console`).
 
 use std::io::{self, Write};
 
 use console::{Style, Term};
 
-/// The width that lines are made for; a terminal that is wider changes nothing.
+/// The greatest width that lines are wrapped to, even if the terminal is wider.
 const WIDTH: usize = 80;
-/// No line is broken to less, however narrow the terminal is.
+/// The least width that lines are wrapped to, however narrow the terminal is.
 const NARROWEST: usize = 20;
 
-/// Writes one line; a reader who has gone away is no reason to fail.
+/// Writes one line; ignores errors, since the reader may be gone.
 pub fn write(line: &str) {
     let term = Term::stdout();
     let mut out = io::stdout().lock();
@@ -26,13 +26,13 @@ pub fn write(line: &str) {
     }
 }
 
-/// Whether a person sits in front of it.
+/// Whether the output is a terminal.
 pub fn is_terminal() -> bool {
     Term::stdout().is_term()
 }
 
-/// `text` in lines of at most `width` characters, broken at blanks. What goes on is indented
-/// by two more than the line was. A word that is too long by itself stays whole.
+/// Wraps `text` to lines of at most `width` characters, broken at blanks. Continuation lines are
+/// indented by two more than the first. A word that is too long stays whole.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for line in text.lines() {
@@ -48,7 +48,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Where a line that is too wide can be broken: at the last blank that fits, or else the first.
+/// Where to break a line if it is too wide: at the last blank that fits, or else at the first.
 fn break_at(line: &str, width: usize) -> Option<usize> {
     if line.chars().count() <= width {
         return None;
@@ -60,12 +60,12 @@ fn break_at(line: &str, width: usize) -> Option<usize> {
     fit.last().or(over.first()).map(|(_, (at, _))| *at)
 }
 
-/// The line with its verdict in colour.
+/// Colours the line's verdict.
 fn painted(line: &str) -> String {
     let word = |word: &str, style: Style| {
         let at = line.find(word)?;
         let before = line.get(..at)?;
-        // A verdict comes first, or behind the name of what is judged.
+        // The verdict comes first on the line, or after the step's number and name.
         let first = before.trim().is_empty() || before.trim().starts_with(|c: char| c.is_numeric());
         let (word, after) = line.get(at..)?.split_at(word.len());
         first.then(|| format!("{before}{}{after}", style.apply_to(word)))
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_broken_at_blanks_and_goes_on_indented() {
+    fn a_line_is_broken_at_blanks_and_continues_indented() {
         let line = "    ok: maps more than it was offered: 4 pages and one more";
         let wrapped = wrapped(line, 40);
         assert_eq!(

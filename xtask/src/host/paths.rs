@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where things lie: the repository, and cargo's target directory with the tool's own folders in
-//! it.
+//! Where files are: the repository, and cargo's target directory with the tool's own folders.
 
 use std::path::{Path, PathBuf};
 
@@ -33,13 +32,13 @@ pub fn packages() -> PathBuf {
     target().join("packages")
 }
 
-/// A path that the caller gave, which counts from where the caller stands.
+/// Resolves a path that the caller gave, relative to the caller's working directory.
 pub fn given(path: &str) -> PathBuf {
     let from = std::env::var_os("GRANTKIT_FROM").map(PathBuf::from);
     from.unwrap_or_else(|| root().to_owned()).join(path)
 }
 
-/// A path as a person wants to read it: from the repository on, if it lies there.
+/// A path for display: relative to the repository if it is inside it.
 pub fn shown(path: &Path) -> std::path::Display<'_> {
     path.strip_prefix(root()).unwrap_or(path).display()
 }

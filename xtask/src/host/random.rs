@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a run draws at random comes from one seed, which it tells and which repeats it.
+//! A run's random numbers, all from one seed, which is printed so that the run can be repeated.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,7 @@ pub fn seed() -> Result<u64> {
 pub struct Draw(SplitMix64);
 
 impl Draw {
-    /// The numbers that `seed` starts.
+    /// The sequence that starts from `seed`.
     pub fn new(seed: u64) -> Draw {
         Draw(SplitMix64::new(seed))
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One line as a step starts and as it ends, with its duration.
+//! Prints a line when a step starts, and one with its duration when it ends.
 //!
-//! On a terminal a clock runs in between, and steps that took no time to speak of share one line;
-//! anywhere else no control character is written. What a
-//! step's command says goes to `target/lab/<step>.log`; a failure shows the end of it. A failed
-//! step is told once, here.
+//! On a terminal a clock runs in between, and steps that took almost no time share one line;
+//! anywhere else no control characters are written. The output of a step's command goes to
+//! `target/lab/<step>.log`, and a failure shows the end of it. A failed step is reported once,
+//! here.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -21,29 +21,29 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::children::{Child, Event};
 use super::{look, paths};
 
-/// How many lines of a log a failure shows.
+/// The number of lines of a log that a failure shows.
 const TAIL: usize = 25;
-/// How much of each line.
+/// The number of characters shown of each of them.
 const WIDTH: usize = 240;
 
-/// A step that takes less has found its work done: 1 s.
+/// A step that takes less than this, in seconds, had nothing to do.
 const QUICK_S: f64 = 1.0;
-/// What there is to do about a full disk.
+/// The advice for a full disk.
 const FULL: &str =
     ": no space is left on the device: free some, or CARGO_TARGET_DIR=<folder> takes another one";
 
 /// The clock of the step that runs.
 static CLOCK: Mutex<Option<ProgressBar>> = Mutex::new(None);
-/// Quick steps that are still to be told of.
+/// Quick steps that have not been reported yet.
 static QUICK: Mutex<Vec<String>> = Mutex::new(Vec::new());
-/// How many steps run, one in another.
+/// How many nested steps are running.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// Prints one line, above a running clock.
 pub fn say(line: &str) {
     let quick = match RUNNING.load(Relaxed) {
         0 => std::mem::take(&mut *quick()),
-        // What a step has to tell comes before the line that several steps may share.
+        // A running step's own lines come before the line that quick steps share.
         _ => Vec::new(),
     };
     let print = || {
@@ -60,7 +60,7 @@ pub fn say(line: &str) {
     }
 }
 
-/// Tells of the quick steps that nothing came behind.
+/// Reports the last quick steps, after which nothing was printed.
 pub fn end() {
     if !quick().is_empty() {
         say("");
@@ -69,7 +69,7 @@ pub fn end() {
 
 /// Runs `work` as the step `name`.
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // On a terminal the clock says what runs.
+    // On a terminal the clock names the step.
     if !look::is_terminal() {
         say(&format!("start   {name}"));
     }
@@ -84,8 +84,8 @@ pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     result.map_err(|_| anyhow!("{name} failed"))
 }
 
-/// Runs `work` as the step `name` beside others, without a clock. It ends by itself or with the
-/// tool; join it.
+/// Runs `work` as the step `name` in a thread of its own, without a clock. It ends by itself or
+/// with the tool; the caller joins it.
 pub fn beside<T: Send + 'static>(
     name: &'static str,
     work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -103,7 +103,7 @@ pub fn beside<T: Send + 'static>(
     })
 }
 
-/// Runs `work` while a clock runs, and returns how many seconds it took, too.
+/// Runs `work` while a clock runs; returns its result and how many seconds it took.
 pub fn clocked<T>(name: &str, work: impl FnOnce() -> T) -> (T, f64) {
     let started = Instant::now();
     *clock() = Some(started_clock(name));
@@ -114,7 +114,8 @@ pub fn clocked<T>(name: &str, work: impl FnOnce() -> T) -> (T, f64) {
     (result, started.elapsed().as_secs_f64())
 }
 
-/// Runs one command to its end, its output into `target/lab/<log>.log`; returns what it said.
+/// Runs a command to its end, with its output going to `target/lab/<log>.log`, and returns the
+/// output.
 pub fn logged(log: &str, mut command: Command, limit: Duration) -> Result<String> {
     let path = paths::lab().join(format!("{log}.log"));
     let mut file = create(&path)?;
@@ -143,14 +144,14 @@ pub fn logged(log: &str, mut command: Command, limit: Duration) -> Result<String
     bail!("{trouble}{full}\n{}", excerpt(&said, &path))
 }
 
-/// Creates a log, and the folder for it.
+/// Creates a log file, and its folder.
 pub fn create(path: &Path) -> Result<File> {
     fs::create_dir_all(path.parent().unwrap_or(path))
         .and_then(|()| File::create(path))
         .map_err(|error| unwritten(path, &error))
 }
 
-/// What to do about a file that can't be written.
+/// The error for a file that can't be written, with advice.
 fn unwritten(path: &Path, error: &io::Error) -> anyhow::Error {
     let shown = paths::shown(path);
     match error.kind() {
@@ -159,7 +160,7 @@ fn unwritten(path: &Path, error: &io::Error) -> anyhow::Error {
     }
 }
 
-/// The end of a log, indented and without control characters, and where the whole is.
+/// The end of a log, indented and without control characters, and the log's path.
 pub fn excerpt(text: &str, log: &Path) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut shown = String::new();
@@ -197,7 +198,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    /// What `logged` says, whose log is a file of this disk, or a full one.
+    /// The error of `logged` for the shell command `line`, with its log on the device `to`.
     fn told(log: &str, to: &str, line: &str) -> String {
         let name = format!("{log}-{}", std::process::id());
         let path = paths::lab().join(format!("{name}.log"));
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_cannot_be_written_is_told_with_the_way_out() {
+    fn a_log_that_cannot_be_written_fails_with_advice() {
         let error = create(Path::new("/proc/nowhere/x.log")).unwrap_err().to_string();
         let (what, way) = ("cannot write /proc/nowhere/x.log: ", "CARGO_TARGET_DIR=<folder> takes");
         assert!(error.starts_with(what) && error.contains(way), "{error}");

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The terminal that a person sits at.
+//! The settings of the user's terminal.
 //!
-//! Whatever is changed about it is restored when the value is dropped. Where there is no terminal
-//! nothing happens.
+//! Dropping the value restores them. Without a terminal nothing happens.
 
 use std::io::IsTerminal;
 use std::process::{Command, Stdio};
 
-/// The terminal's settings as they were.
+/// The terminal's settings, saved.
 pub struct Terminal(Option<String>);
 
 impl Terminal {
-    /// Keeps the settings, for something that changes them.
+    /// Saves the settings before something changes them.
     pub fn keep() -> Terminal {
         if !std::io::stdin().is_terminal() {
             return Terminal(None);
@@ -20,7 +19,8 @@ impl Terminal {
         Terminal(settings.ok().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()))
     }
 
-    /// Every key comes as it is pressed, and none has a meaning to the terminal.
+    /// Saves the settings and switches to raw mode: each key arrives when pressed, and none has a
+    /// meaning to the terminal.
     pub fn raw() -> Terminal {
         let kept = Terminal::keep();
         if kept.0.is_some() {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The lists of mutants: `xtask/mutants/*.txt`.
 //!
-//! An entry is a name after `##`, then `file:`, `tests:` and `thought:`, then the lines that are
-//! searched for, each after `- `, and those that take their place, each after `+ `. The first
-//! searched line may begin anywhere in a line; what is searched for must be there exactly once.
-//! `tests` are words for `cargo test`; without `-p` they are of `drivers`. Lines after a `#` and a
-//! blank are remarks.
+//! An entry is a name after `##`, then `file:`, `tests:` and `thought:`, then the lines to replace,
+//! each after `- `, and their replacements, each after `+ `. The first line to replace may begin in
+//! the middle of a line; the whole must occur exactly once in the file. `tests` are arguments of
+//! `cargo test`; without `-p` they are tests of `drivers`. Lines that start with `#` and a blank
+//! are comments.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,9 @@ pub struct Mutant {
     pub name: String,
     /// Why somebody might write it.
     pub thought: String,
-    /// From the repository on.
+    /// Relative to the repository.
     pub file: PathBuf,
-    /// For `cargo test`.
+    /// Arguments for `cargo test`.
     pub tests: Vec<String>,
     list: String,
     from: Vec<String>,
@@ -52,15 +52,15 @@ pub fn all() -> Result<Vec<Mutant>> {
 }
 
 impl Mutant {
-    /// Whether a word of the command line means this one.
+    /// Whether a word from the command line selects this mutant.
     pub fn is_about(&self, word: &str) -> bool {
         self.name.contains(word) || self.list == word || self.file.to_string_lossy().contains(word)
     }
 
-    /// The file with the change.
+    /// Returns the file's text with the change applied.
     ///
     /// # Errors
-    /// In words, if what is searched for is not there exactly once.
+    /// If the lines to replace don't occur exactly once: a message that says so.
     pub fn apply(&self) -> Result<String, String> {
         let text = fs::read_to_string(paths::root().join(&self.file))
             .map_err(|error| format!("{}: {}: {error}", self.name, self.file.display()))?;

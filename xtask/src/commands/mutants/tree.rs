@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The copy in which mutants live: `target/mutants/tree`, built in `target/mutants/target`.
+//! The copy that mutants are applied to: `target/mutants/tree`, built in `target/mutants/target`.
 //!
-//! It is kept, so that the next run builds what has changed and no more.
+//! It is kept, so that the next run builds only what has changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,27 +15,28 @@ use crate::host::cargo::{self, BUILD_LIMIT};
 use crate::host::children::{Child, Event};
 use crate::host::{children, paths, steps};
 
-/// What runs a test: one that loops and allocates would take the machine with it.
+/// The test runner, with a memory limit: a mutant that allocates in a loop would take down the
+/// machine.
 const RUNNER: &str = "prlimit --as=4000000000";
 
 /// The copy.
 pub struct Tree(PathBuf);
 
-/// What became of a mutant.
+/// The outcome of a mutant's tests.
 #[derive(Debug)]
 pub enum Outcome {
     /// A test failed.
     Killed,
-    /// A test did not end in its time.
+    /// A test did not end in time.
     Endless,
     /// No test noticed.
     Survived,
-    /// It is no program.
+    /// The mutant doesn't compile.
     DoesNotBuild,
 }
 
 impl Outcome {
-    /// For a list of results.
+    /// The outcome as a list of results shows it.
     pub fn word(&self) -> &'static str {
         match self {
             Outcome::Killed => "killed",
@@ -47,7 +48,7 @@ impl Outcome {
 }
 
 impl Tree {
-    /// Brings the copy up to date: the files that git knows or would add, as they are now.
+    /// Brings the copy up to date with the working tree: the files that git tracks or would add.
     pub fn of_the_repository() -> Result<Tree> {
         let tree = paths::target().join("mutants/tree");
         let mut git = children::command("git");
@@ -55,7 +56,7 @@ impl Tree {
         let names = steps::logged("mutants-files", git, BUILD_LIMIT)?;
         for name in names.lines() {
             let from = paths::root().join(name);
-            // Git lists what was deleted and not committed, too.
+            // Git also lists files whose deletion isn't committed.
             if from.is_file() {
                 update(&tree.join(name), &fs::read(from)?)?;
             }
@@ -63,7 +64,7 @@ impl Tree {
         Ok(Tree(tree))
     }
 
-    /// Runs a mutant's tests with it in place, and takes it out again.
+    /// Applies a mutant, runs its tests and reverts it.
     pub fn with(&self, mutant: &Mutant, limit: Duration) -> Result<Outcome> {
         let changed = mutant.apply().map_err(|why| anyhow!(why))?;
         let file = self.0.join(&mutant.file);
@@ -88,7 +89,7 @@ impl Tree {
         })
     }
 
-    /// Whether `cargo test` succeeded; `None` if it was ended at the limit.
+    /// Whether `cargo test` succeeded; `None` if it was killed at the limit.
     fn cargo(&self, more: &[&str], tests: &[String], limit: Duration) -> Result<Option<bool>> {
         let tests: Vec<&str> = tests.iter().map(String::as_str).collect();
         let mut command: Command = cargo::command(&[&["test", "-q"], more, &tests].concat());
@@ -107,7 +108,7 @@ impl Tree {
     }
 }
 
-/// Writes a file if that changes it, so that what is the same is not built again.
+/// Writes a file only if its contents change, so that unchanged code isn't rebuilt.
 fn update(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|have| have == bytes) {
         return Ok(());
