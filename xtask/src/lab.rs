@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xen in QEMU: with one guest in dom0's place (`alone`), or with a Linux dom0 whose xl creates
-//! guests (`running`).
+//! Runs Xen in QEMU: with one guest in dom0's place (`alone`), or with a Linux dom0 whose xl
+//! creates guests (`running`).
 
 pub mod alone; // Xen with one guest in dom0's place
-pub mod apt; // tools that are installed, and where packages come from
-mod checks; // a check made in the lab, told of and counted
-pub mod console; // one serial line, taken apart into guest and Xen
-mod cpio; // an initramfs
+pub mod apt; // installs tools, and knows where packages come from
+mod checks; // runs, reports and counts a check in the lab
+pub mod console; // one serial line, split into guest and Xen
+mod cpio; // builds an initramfs
 pub mod debian; // Xen, Linux and Xen's tools from packages
-pub mod dom0; // what dom0 is booted from
-pub mod hypervisor; // one in a file that was given
-mod libraries; // what programs need to run
+pub mod dom0; // puts together what dom0 boots from
+pub mod hypervisor; // a hypervisor given as a file
+mod libraries; // the shared libraries that programs need
 mod line; // the line to dom0's agent
-mod mode; // how Xen runs the guests
-pub mod packages; // Xen, unpacked and kept
-mod prompt; // what is said at the guests' prompts
-pub mod qemu; // QEMU itself, and what each of its machines has
+mod mode; // how Xen runs the guests: PV or PVH
+pub mod packages; // packages, unpacked and cached
+mod prompt; // commands and answers at the guests' prompts
+pub mod qemu; // QEMU itself, and its machines
 mod running; // Xen with dom0
-pub mod view; // what Xen and its toolstack say of grants and domains
-mod witness; // Xen's own log, at the end of a lab
+pub mod view; // Xen's and xl's view of grants and domains
+mod witness; // the check of Xen's own log
 mod xl; // programs that run in dom0, xl above all
 
 pub use self::mode::Mode;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a guest counts, before and after: what is the same has left nothing behind.
+//! A guest's counts, compared before and after: if they are equal, nothing was left behind.
 
 use anyhow::{Result, ensure};
 
 use super::reply::number;
 
-/// What must be as before once everything is let go, as `status` names it.
+/// The keys of `status` whose values must be as before once everything is released.
 const KEYS: [&str; 8] =
     ["grants", "parked", "maps", "reserved", "ports", "frames", "frames_free", "heap"];
 
-/// Counts of one guest.
+/// The counts of one guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts(Vec<(&'static str, u64)>);
 
@@ -20,13 +20,13 @@ impl Counts {
         KEYS.into_iter().map(count).collect::<Result<_>>().map(Counts)
     }
 
-    /// Without the heap, which holds the history of what is typed.
+    /// Drops the heap's count, which varies with the history of typed lines.
     pub fn but_heap(mut self) -> Counts {
         self.0.retain(|(key, _)| *key != "heap");
         self
     }
 
-    /// Nothing is another than it was; the error names the first that is.
+    /// Checks that all counts are as before; the error names the first that is not.
     pub fn same(&self, before: &Counts) -> Result<()> {
         for ((key, is), (_, was)) in self.0.iter().zip(&before.0) {
             ensure!(was == is, "{key} was {was} and is {is}");

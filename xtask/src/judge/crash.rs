@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The dump that a crash leaves on a console.
 
-/// A way to crash, and the words its dump must contain; the first of them begins the dump.
+/// A way to crash, and what its dump must contain.
 pub struct Crash {
-    /// The word after `crash`.
+    /// The argument of the `crash` command.
     pub word: &'static str,
-    /// Empty if there can be no dump: Xen itself ends the domain.
+    /// Texts that the dump must contain; it begins with the first. Empty if there can be no dump
+    /// because Xen itself ends the domain.
     pub signs: &'static [&'static str],
 }
 
-/// All ways to crash. The first four are one exception; what was tried, and where, shows which
-/// protection held.
+/// All ways to crash. The first four raise the same exception; the kind and address of the access
+/// show which protection held.
 pub const CRASHES: [Crash; 6] = [
     Crash::new("null", &["page fault", "CR2 0000000000000000: write where nothing is mapped"]),
     Crash::new(
@@ -26,7 +27,7 @@ pub const CRASHES: [Crash; 6] = [
     Crash::new("stack", &[]),
 ];
 
-/// The crash of a stack where it can leave a dump: a PVH guest has another stack for that.
+/// A stack overflow that can leave a dump: a PVH guest handles the fault on another stack.
 pub const STACK_DUMP: Crash =
     Crash::new("stack", &["page fault", "CR2 ffffffff8", ": write where nothing is mapped"]);
 
@@ -36,21 +37,21 @@ impl Crash {
     }
 }
 
-/// A dump must fit on one screen of an old terminal.
+/// The greatest number of lines of a dump: one screen of an old terminal.
 const DUMP_LINES: usize = 24;
 
-/// What Xen says last when the domain in dom0's place has crashed.
+/// Whether Xen reported, as its last line, that the domain in dom0's place crashed.
 pub fn crashed(xen: &[String]) -> bool {
     xen.iter().any(|line| line.starts_with("Hardware Dom0 crashed"))
 }
 
-/// What Xen says when it ended the domain itself.
+/// Whether Xen reported that it ended the domain itself.
 fn ended_by_xen(xen: &[String]) -> bool {
     xen.iter().any(|line| line.starts_with("Domain 0 (vcpu#0) crashed"))
 }
 
-/// The crash went as it must: a short dump with a named backtrace, or none at all where there can
-/// be none.
+/// Checks that a crash went as it must: a short dump with a named backtrace, or no dump where there
+/// can be none.
 pub fn crash(crash: &Crash, guest: &[String], xen: &[String]) -> Result<(), String> {
     if !crashed(xen) {
         return Err("the domain did not end as crashed".into());
@@ -68,7 +69,7 @@ pub fn crash(crash: &Crash, guest: &[String], xen: &[String]) -> Result<(), Stri
     dump_of(first, others, guest)
 }
 
-/// A dump that begins with `first`, has the other signs and names what crashed.
+/// Checks that the dump begins with `first`, contains `others` and names the crashing function.
 fn dump_of(first: &str, others: &[&str], guest: &[String]) -> Result<(), String> {
     let start = guest
         .iter()
@@ -87,7 +88,7 @@ fn dump_of(first: &str, others: &[&str], guest: &[String]) -> Result<(), String>
     Ok(())
 }
 
-/// A guest that `xl` started left the dump of this crash on its console.
+/// Checks that a guest started by `xl` left the dump of the crash `word` on its console.
 pub fn dumped(word: &str, guest: &[String]) -> Result<(), String> {
     CRASHES
         .iter()
@@ -95,13 +96,14 @@ pub fn dumped(word: &str, guest: &[String]) -> Result<(), String> {
         .map_or(Err("no crash".into()), |crash| dump(crash, guest))
 }
 
-/// The same of any crash that leaves one.
+/// Like [`dumped`], for any crash that leaves a dump.
 pub fn dump(crash: &Crash, guest: &[String]) -> Result<(), String> {
     let (first, others) = crash.signs.split_first().ok_or("this crash leaves no dump")?;
     dump_of(first, others, guest)
 }
 
-/// A backtrace line: an address in the kernel, and a demangled name with `crash` in it.
+/// Whether this is a backtrace line with an address in the kernel and a demangled name that
+/// contains `crash`.
 fn names_crash(line: &str) -> bool {
     let mut words = line.split_whitespace();
     let address = |word: &str| {
@@ -143,7 +145,7 @@ backtrace:
     }
 
     #[test]
-    fn a_dump_lacking_anything_is_not() {
+    fn an_incomplete_dump_is_refused() {
         assert!(judged("null", DUMP, "").is_err());
         assert!(judged("null", DUMP, KILLED).is_err());
         assert!(judged("null", "", GONE).is_err());
@@ -162,7 +164,7 @@ backtrace:
     }
 
     #[test]
-    fn a_crashed_stack_is_xens_to_report() {
+    fn a_stack_overflow_is_reported_by_xen() {
         assert_eq!(judged("stack", "", KILLED), Ok(()));
         assert!(judged("stack", DUMP, KILLED).is_err());
         assert!(judged("stack", "", GONE).is_err());

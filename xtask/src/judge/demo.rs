@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The steps of the demo: what each guest must have said, and how the report shows it.
+//! The demo's steps: what each guest must have printed, and how the report shows it.
 //!
-//! A step is one line on a guest's console: `step <number> <name> <words> ok`, or at its end
-//! `FAILED: <why>`. A step without its line has failed.
+//! A step is one line on a guest's console: `step <number> <name> <words> ok`, or `step <number>
+//! <name> <words> FAILED: <why>`. A step without a line has failed.
 
 use super::reply::{Reply, all_passed};
 pub use tasks::demo::{CLEAN, STEPS, SURVIVE};
 
-/// A step that was made.
+/// A step's outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Its number, from 1.
@@ -17,7 +17,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Reads a line; `None` if it is not about a step.
+    /// Parses a line; `None` if it doesn't report a step.
     pub fn parse(line: &str) -> Option<Step> {
         let (number, rest) = line.strip_prefix("step ")?.split_once(' ')?;
         let number: u32 = number.parse().ok()?;
@@ -33,12 +33,12 @@ impl Step {
         Some(Step { number, outcome })
     }
 
-    /// What it is called.
+    /// The step's name.
     pub fn name(&self) -> &'static str {
         step_name(self.number).unwrap_or("?")
     }
 
-    /// The line of the report, at most 80 characters if it passed.
+    /// The step's line in the report, at most 80 characters long if it passed.
     pub fn shown(&self) -> String {
         let name = self.name();
         match &self.outcome {
@@ -57,8 +57,8 @@ pub fn told(number: u32, lines: &[String]) -> bool {
     lines.iter().filter_map(|line| Step::parse(line)).any(|step| step.number == number)
 }
 
-/// The step with this number in what both guests said: both must have passed it, and the words are
-/// the first's.
+/// The outcome of step `number` from both guests' lines: both must have passed it; the words are
+/// the first guest's.
 pub fn both(number: u32, lines: [&[String]; 2]) -> Step {
     let name = step_name(number).unwrap_or("?");
     let [first, second] = lines.map(|lines| {
@@ -70,7 +70,7 @@ pub fn both(number: u32, lines: [&[String]; 2]) -> Step {
     Step { number, outcome: first.and_then(|words| second.map(|_| words)) }
 }
 
-/// The milliseconds of the processor that a guest's boot took, once it has said so.
+/// The milliseconds of processor time that a guest's boot took, once it has printed them.
 pub fn ready(lines: &[String]) -> Option<String> {
     let after = |line: &String| {
         Some(line.strip_prefix("ready after ")?.strip_suffix(" ms of cpu")?.to_owned())
@@ -78,13 +78,13 @@ pub fn ready(lines: &[String]) -> Option<String> {
     lines.iter().find_map(after)
 }
 
-/// Whether a guest's demo has ended, well or not.
+/// Whether a guest's demo has ended, successfully or not.
 pub fn over(lines: &[String]) -> bool {
     let mut replies = lines.iter().filter_map(|line| Reply::parse(line));
     replies.any(|reply| reply.command.starts_with("demo"))
 }
 
-/// A demo's own last line.
+/// Checks a demo's own last line.
 pub fn ended(role: &str, lines: &[String]) -> Result<(), String> {
     all_passed(lines, &format!("demo {role}"))
 }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_guests_own_word_says_what_its_boot_took() {
+    fn the_boot_time_is_read_only_from_the_guests_own_line() {
         assert_eq!(ready(&lines("Grantkit\nready after 1.9 ms of cpu\n")).as_deref(), Some("1.9"));
         assert_eq!(ready(&lines("ready after 1.9 ms")), None);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Words inside HTML and XML.
+//! Text inside HTML and XML.
 
-/// `text` with the letters written out that mean something there.
+/// Escapes the characters of `text` that have a meaning there.
 pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A picture of one run of the demo: a page that needs nothing else, light or dark as its reader
-//! has it.
+//! Draws one run of the demo: a self-contained page, light or dark as its reader prefers.
 //!
-//! Everything on it is what the two guests logged of their turns, and the report. A turn that one
-//! of them did not log is not drawn.
+//! It shows only what the two guests logged about their turns, and the report. A turn that one of
+//! them did not log is not drawn.
 
 use std::fmt::Write;
 
@@ -12,23 +11,23 @@ use super::html::escaped;
 use super::seen::Seen;
 
 const STYLE: &str = include_str!("picture.css");
-/// The drawing's own width and height, and the room for the words at its axes.
+/// The drawing's size in its own units, and its margins.
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 190.0;
 const LEFT: f64 = 34.0;
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
-/// The longest bar of the table, in its own units.
+/// The length of the table's longest bar, in its own units.
 const BAR: f64 = 60.0;
 
-/// One turn, as both guests saw it.
+/// One turn as each guest logged it: before and after.
 struct Turn {
     granter: [Seen; 2],
     mapper: [Seen; 2],
 }
 
-/// The page; `on` says what it ran on.
+/// Returns the page; `on` says what the run was on.
 pub fn page(on: &str, steps: &[Step], granter: &[Seen], mapper: &[Seen]) -> String {
     let turns = turns(granter, mapper);
     let most = granter.iter().map(|seen| seen.granted).max().unwrap_or(0).max(1);
@@ -60,8 +59,8 @@ pub fn page(on: &str, steps: &[Step], granter: &[Seen], mapper: &[Seen]) -> Stri
     html
 }
 
-/// The turns that both guests logged, each with what was there before it. Of several lines about
-/// one turn the last counts.
+/// The turns that both guests logged, each with the state before it. If a turn has several lines,
+/// the last counts.
 fn turns(granter: &[Seen], mapper: &[Seen]) -> Vec<Turn> {
     let pairs = |seen: &[Seen]| -> Vec<[Seen; 2]> {
         let ends = seen.chunk_by(|one, next| one.kind == next.kind).filter_map(<[Seen]>::last);
@@ -76,8 +75,8 @@ fn turns(granter: &[Seen], mapper: &[Seen]) -> Vec<Turn> {
     granter.into_iter().map_while(with).collect()
 }
 
-/// Pages after each line that one of them logged, in the order of Xen's time: areas for what is
-/// granted and mapped, a line for what is parked, and each step's number below.
+/// The drawing: pages after each line that either guest logged, in the order of Xen's time. Areas
+/// are granted and mapped pages, a line the parked ones; the steps' numbers are below.
 fn line_by_line(granter: &[Seen], mapper: &[Seen], most: u64) -> String {
     let granters = granter.iter().map(|seen| (*seen, true));
     let mut lines: Vec<_> = granters.chain(mapper.iter().map(|seen| (*seen, false))).collect();
@@ -139,7 +138,7 @@ fn line_by_line(granter: &[Seen], mapper: &[Seen], most: u64) -> String {
            to</figcaption></figure>\n"
 }
 
-/// A row for each turn: pages as a bar, and what either guest did in it.
+/// A table with a row per turn: pages as a bar, and what each guest did.
 fn table(turns: &[Turn], most: u64) -> String {
     let mut html = String::from(
         "<table><thead><tr><th></th><th></th><th></th><th colspan=\"2\">hypercalls</th><th \
@@ -182,7 +181,7 @@ fn bar(granted: u64, mapped: u64, most: u64) -> String {
 }
 
 fn add(text: &mut String, words: std::fmt::Arguments<'_>) {
-    // A String takes everything.
+    // Writing to a String can't fail.
     let _ = text.write_fmt(words);
 }
 

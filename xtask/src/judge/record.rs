@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was checked in this run: the failures told once more at its end, and files that machines
-//! read, `target/report/junit.xml` and `checks.json`.
+//! Records this run's checks: reports the failures once more at the end, and writes
+//! `target/report/junit.xml` and `checks.json` for machines.
 
 use std::fmt::Write;
 use std::fs;
@@ -13,18 +13,18 @@ use super::html::escaped;
 use crate::host::paths;
 use crate::host::steps::say;
 
-/// A check that was made.
+/// The result of a check.
 #[derive(Clone, Debug)]
 pub struct Check {
-    /// The tier that made it; empty outside of tiers.
+    /// The tier it belongs to; empty outside tiers.
     pub tier: String,
     pub name: String,
     pub seconds: f64,
-    /// What it has to tell, or why it failed.
+    /// What it reports, or why it failed.
     pub outcome: Result<String, String>,
 }
 
-/// What is known of this run.
+/// The record of this run.
 #[derive(Default)]
 struct Run {
     tier: String,
@@ -37,22 +37,22 @@ fn run() -> MutexGuard<'static, Run> {
     RUN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is checked from now on belongs to this tier.
+/// Sets the tier that subsequent checks belong to.
 pub fn tier(name: &str) {
     name.clone_into(&mut run().tier);
 }
 
-/// Keeps a check.
+/// Records a check.
 pub fn check(name: &str, seconds: f64, outcome: Result<String, String>) {
     let mut run = run();
     let tier = run.tier.clone();
     run.checks.push(Check { tier, name: name.to_owned(), seconds, outcome });
 }
 
-/// Tells the failures once more, and writes the files.
+/// Reports the failures once more, and writes the files.
 ///
 /// # Errors
-/// A file that can't be written.
+/// If a file can't be written.
 pub fn close() -> Result<()> {
     let checks = run().checks.clone();
     for line in failures(&checks) {
@@ -71,7 +71,7 @@ pub fn close() -> Result<()> {
     Ok(())
 }
 
-/// A line for each failed check, behind a heading; none without one.
+/// A line for each failed check.
 fn failures(checks: &[Check]) -> Vec<String> {
     let failed = checks.iter().filter_map(|check| Some((check, check.outcome.as_ref().err()?)));
     let lines = failed.map(|(Check { tier, name, .. }, why)| {
@@ -99,7 +99,8 @@ fn json(checks: &[Check]) -> String {
     json!({ "checks": rows }).to_string() + "\n"
 }
 
-/// The form that build servers read: a `testcase` for each check, a `failure` in those that failed.
+/// The checks in the format that build servers read: a `testcase` each, with a `failure` in those
+/// that failed.
 fn junit(checks: &[Check]) -> String {
     let failed = checks.iter().filter(|check| check.outcome.is_err()).count();
     let mut xml = format!(
@@ -112,7 +113,7 @@ fn junit(checks: &[Check]) -> String {
             Ok(_) => String::new(),
             Err(why) => format!("<failure>{}</failure>", plain(why)),
         };
-        // A String takes everything.
+        // Writing to a String can't fail.
         let _ = writeln!(
             xml,
             "<testcase classname=\"{}\" name=\"{}\" time=\"{seconds:.3}\">{failure}</testcase>",
@@ -123,7 +124,7 @@ fn junit(checks: &[Check]) -> String {
     xml + "</testsuite>\n"
 }
 
-/// Text as XML 1.0 takes it, without the control characters that it forbids.
+/// Escapes text for XML 1.0, and replaces the control characters that it forbids.
 fn plain(text: &str) -> String {
     let allowed = |char: char| match char {
         '\n' | '\t' => char,
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_is_told_in_one_line() {
+    fn each_failure_is_one_line() {
         let told = failures(&made());
         assert_eq!(told, ["FAILED  pair: a < b: \"x\" & \u{1b}[1my"]);
         assert!(failures(&made()[..1]).is_empty());

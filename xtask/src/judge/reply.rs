@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The result line that every command of the guest's shell ends in.
+//! The result line that ends the output of every command of the guest's shell.
 //!
-//! A missing line is a failure; nothing is guessed from what is absent.
+//! A missing line is a failure; nothing is inferred from its absence.
 
 use anyhow::{Context, ensure};
 
 /// One result line: `ok <command> key=value ...` or `error <command> errno=... status=... words`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply<'a> {
-    /// `ok`, not `error`.
+    /// Whether it is `ok` and not `error`.
     pub ok: bool,
-    /// The word or words before the keys.
+    /// The words before the keys.
     pub command: String,
-    /// The keys in their order.
+    /// Keys and values, in order.
     pub keys: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Reply<'a> {
-    /// Reads a line; `None` if it is no result line.
+    /// Parses a line; `None` if it is not a result line.
     pub fn parse(line: &'a str) -> Option<Reply<'a>> {
         let (ok, rest) = match line.split_once(' ')? {
             ("ok", rest) => (true, rest),
@@ -34,35 +34,35 @@ impl<'a> Reply<'a> {
         })
     }
 
-    /// A key's value.
+    /// Returns a key's value.
     pub fn text(&self, key: &str) -> Option<&'a str> {
         Some(self.keys.iter().find(|(name, _)| *name == key)?.1)
     }
 
-    /// A key's value as a number.
+    /// Returns a key's value as a number.
     pub fn number(&self, key: &str) -> Option<u64> {
         self.text(key)?.parse().ok()
     }
 }
 
-/// The value of a key in a result line.
+/// Returns a key's value in a result line.
 pub fn value<'a>(line: &'a str, key: &str) -> anyhow::Result<&'a str> {
     let value = Reply::parse(line).and_then(|reply| reply.text(key));
     value.with_context(|| format!("no {key} in `{line}`"))
 }
 
-/// The same as a number.
+/// Returns a key's value in a result line as a number.
 pub fn number(line: &str, key: &str) -> anyhow::Result<u64> {
     value(line, key)?.parse().with_context(|| format!("{key} is no number in `{line}`"))
 }
 
-/// What a `sum` read is what a `fill` wrote.
+/// Checks that the bytes that `sum` read are the ones that `fill` wrote.
 pub fn same_bytes(filled: &str, summed: &str) -> anyhow::Result<()> {
     ensure!(value(filled, "crc32")? == value(summed, "crc32")?, "{filled}, but {summed}");
     Ok(())
 }
 
-/// The one `ok` line of `command`.
+/// Returns the only `ok` line of `command`.
 pub fn ok_line<'a>(lines: &'a [String], command: &str) -> Result<Reply<'a>, String> {
     let mut replies =
         lines.iter().filter_map(|line| Reply::parse(line)).filter(|r| r.command == command);
@@ -74,7 +74,7 @@ pub fn ok_line<'a>(lines: &'a [String], command: &str) -> Result<Reply<'a>, Stri
     }
 }
 
-/// A command that makes checks of its own ran, and all of them passed.
+/// Checks that a command with checks of its own ran, and that all of them passed.
 pub fn all_passed(lines: &[String], command: &str) -> Result<(), String> {
     let reply = ok_line(lines, command)?;
     match (reply.number("passed"), reply.number("failed")) {
@@ -83,7 +83,7 @@ pub fn all_passed(lines: &[String], command: &str) -> Result<(), String> {
     }
 }
 
-/// No command answered with an error.
+/// Checks that no command answered with an error.
 pub fn no_errors(lines: &[String]) -> Result<(), String> {
     match lines.iter().find(|line| line.starts_with("error ")) {
         Some(line) => Err(format!("the guest said: {line}")),

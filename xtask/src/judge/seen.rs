@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a guest of the demo has logged of each turn: what was in use, and what it had done since
-//! its boot. It does so at level debug.
+//! The log lines of a demo guest after each turn, at level debug: what is in use, and what it has
+//! done since boot.
 
 use tasks::demo::letter::kind;
 
-/// A guest, after a turn.
+/// A guest's state after a turn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seen {
-    /// Xen's time in seconds, which is the same for all guests.
+    /// Xen's time in seconds, the same for all guests.
     pub at: f64,
-    /// The turn; 0 before the first.
+    /// The turn's kind; 0 before the first.
     pub kind: u32,
-    /// Pages that it has granted; of these only the peer holds the parked ones.
+    /// Pages that it has granted, including parked ones, which only the peer still holds.
     pub granted: u64,
     pub parked: u64,
-    /// Pages of others that it maps.
+    /// Other domains' pages that it maps.
     pub mapped: u64,
-    /// Since its boot.
+    /// Since boot, as is `events`.
     pub hypercalls: u64,
     pub events: u64,
 }
 
 impl Seen {
-    /// Reads a line of a console; `None` for any other one.
+    /// Parses a console line; `None` if it is any other line.
     pub fn parse(line: &str) -> Option<Seen> {
         let (at, rest) = line.strip_prefix('[')?.split_once(']')?;
         let words = rest.trim_start().strip_prefix("DEBUG demo: seen ")?;
@@ -42,7 +42,7 @@ impl Seen {
         })
     }
 
-    /// What was done in the turn, and the step that it belongs to.
+    /// The turn's name, and the step it belongs to.
     pub fn turn(self) -> (&'static str, u32) {
         match self.kind {
             kind::SHARE => ("share", 1),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Checks, counted.
+//! The count of passed and failed checks.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use super::record;
 use crate::host::children;
 use crate::host::steps::{clocked, say};
 
-/// Nothing failed, but something could not be had: how many checks passed, and how many lines of
-/// the table are not run.
+/// Nothing failed, but something needed was unavailable: how many checks passed, and how many lines
+/// of the table did not run.
 #[derive(Debug)]
 pub struct NotRun(pub u64, pub usize);
 
@@ -22,7 +22,7 @@ impl fmt::Display for NotRun {
 
 impl std::error::Error for NotRun {}
 
-/// Passed and failed checks.
+/// The numbers of passed and failed checks.
 #[derive(Default, Clone, Copy)]
 pub struct Tally {
     /// Checks that passed.
@@ -38,8 +38,8 @@ impl Tally {
         self.failed += u64::from(!passed);
     }
 
-    /// Makes one check with `on`, tells how it went and counts it; of a failed one `evidence` is
-    /// shown, too. An interrupt ends everything.
+    /// Runs one check on `on`, prints its outcome and counts it; if it failed, also shows
+    /// `evidence`. An interrupt is passed on as an error.
     pub fn made<T>(
         &mut self,
         name: &str,
@@ -61,13 +61,13 @@ impl Tally {
         Ok(())
     }
 
-    /// Counts those of another tally, too.
+    /// Adds another tally's counts.
     pub fn add(&mut self, other: Tally) {
         self.passed += other.passed;
         self.failed += other.failed;
     }
 
-    /// The last lines of a command, which fails if a check did, or if there was none.
+    /// Prints a command's last lines. Fails if a check failed, or if there was none.
     pub fn verdict(self, what: &str) -> Result<()> {
         record::close()?;
         say(&format!("{} passed, {} failed", self.passed, self.failed));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a console said, for tests.
+//! Console text for tests.
 
 /// The lines of a text.
 pub fn lines(text: &str) -> Vec<String> {

@@ -1,68 +1,68 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xen's own log as a witness: what it says of our guests, whatever they say themselves.
+//! Xen's own log as a witness: what it says about our guests, whatever they say themselves.
 //!
-//! A line that names a guest of ours is either expected by the tier that provoked it, or a finding.
-//! What a guest wrote itself is none, nor is the table of grants, which a tier asks for. Without
-//! `debug=y` Xen keeps most of what it could say of a guest's mistakes to itself.
+//! A line that names one of our guests is either expected by the tier that provoked it, or a
+//! finding. Lines that a guest wrote itself don't count, nor does the table of grants, which tiers
+//! ask for. Without `debug=y` Xen doesn't log most of a guest's mistakes.
 
-/// A line that a tier provokes.
+/// A line that a tier provokes in Xen's log.
 #[derive(Clone, Copy)]
 pub struct Expected {
-    /// The whole line; `*` stands for anything.
+    /// The whole line; `*` matches anything.
     pub line: &'static str,
-    /// When it must be there.
+    /// When it must appear.
     pub seen: Seen,
     /// What provokes it.
     pub why: &'static str,
 }
 
 impl Expected {
-    /// What a debug Xen says, and no other.
+    /// A line that a debug Xen must log; another never does.
     pub const fn debug(line: &'static str, why: &'static str) -> Expected {
         Expected { line, seen: Seen::Debug, why }
     }
 
-    /// What Xen says or not, as it happens.
+    /// A line that Xen may or may not log.
     pub const fn perhaps(line: &'static str, why: &'static str) -> Expected {
         Expected { line, seen: Seen::Perhaps, why }
     }
 }
 
-/// What a debug Xen says of what it refuses, and of the tables that it makes larger.
+/// What a debug Xen logs about calls it refuses, and tables it grows.
 pub mod said {
     /// A read-only grant was mapped writable.
     pub const READ_ONLY: &str =
         "common/grant_table.c:*:d*v0 Attempt to write-pin a r/o grant entry";
     /// A reference beyond the granter's table was mapped.
     pub const NO_REFERENCE: &str = "common/grant_table.c:*:d*v0 Bad ref 0x* for d*";
-    /// The same, copied from.
+    /// A reference beyond the granter's table was the source of a copy.
     pub const NO_SOURCE: &str = "common/grant_table.c:*:d*v0 Bad grant reference 0x*";
-    /// What is not granted was mapped, or what is granted to another.
+    /// An entry was mapped that is not granted, or is granted to another domain.
     pub const NOT_GRANTED: &str =
         "common/grant_table.c:*:d*v0 Bad flags (*) or dom (*); expected d*";
-    /// The same of an entry that is mapped: by another, or too often.
+    /// An entry was mapped that is already mapped: by another domain, or too often.
     pub const MAPPED: &str =
         "common/grant_table.c:*:d*v0 Bad domain (* != *), or risk of counter overflow *";
-    /// A domain that is not there was to have granted.
+    /// The granter does not exist.
     pub const NO_DOMAIN: &str = "common/grant_table.c:*:d*v0 Could not find domain *";
     /// There is no room for another mapping.
     pub const NO_ROOM: &str = "common/grant_table.c:*:d*v0 Failed to obtain maptrack handle";
-    /// A table of grants grew.
+    /// A grant table grew.
     pub const GREW: &str =
         "common/grant_table.c:*:d*v0 Expanding d* grant table from * to * frames";
-    /// A domain ended while it mapped pages.
+    /// A domain ended while it mapped pages: one of its mappings.
     pub const ENDED: &str = "common/grant_table.c:*:d*v0 Grant release 0x* ref 0x* flags 0x* d*";
-    /// The same, of the first of its mappings.
+    /// A domain ended while it mapped pages: its first mapping.
     pub const ENDED_FIRST: &str =
         "common/grant_table.c:*:d*v0 Grant release 0 ref 0x* flags 0x* d*";
-    /// One port too many was wanted.
+    /// One port more than the limit was requested.
     pub const NO_PORT_LEFT: &str = "common/event_channel.c:*:d*v0 EVTCHNOP failure: error *";
-    /// A port that the other domain does not offer was bound.
+    /// A port was bound that the other domain does not offer.
     pub const NO_PORT: &str = "common/event_channel.c:*:d*v0 EVTCHNOP failure: domain *, error *";
 }
 
-/// What Xen says for a debugger when xl makes a PVH guest: that it saves each part of the new machine,
-/// of which xl changes two. Nothing provokes any of it later.
+/// Debug lines that Xen logs when xl creates a PVH guest: it saves each part of the new machine's
+/// state, of which xl then changes two. No later action causes any of them.
 pub const CREATED_PVH: [Expected; 21] = [
     saved("HVM d*v* save: CPU"),
     saved("HVM d* save: PIC"),
@@ -83,7 +83,7 @@ pub const CREATED_PVH: [Expected; 21] = [
     saved("HVM d*v* save: VMCE_VCPU"),
     saved("HVM d*v* save: TSC_ADJUST"),
     saved("HVM d*v* save: CPU_MSR"),
-    // What xl changes; Xen 4.17 names the domain in another way.
+    // The parts that xl changes. Xen 4.17 spells the domain differently here.
     saved("HVM restore d*: MTRR 0"),
     saved("HVM restore d*: CPU 0"),
 ];
@@ -92,38 +92,39 @@ const fn saved(line: &'static str) -> Expected {
     Expected::perhaps(line, "xl makes a PVH guest")
 }
 
-/// When an expected line must be there.
+/// When an expected line must appear.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
     /// Always.
     Always,
-    /// If this is a debug Xen; another one does not have the line at all.
+    /// If this is a debug Xen; others don't contain the line at all.
     Debug,
-    /// It's left to chance.
+    /// It may appear or not.
     Perhaps,
 }
 
-/// Which domains are guests of ours.
+/// Which domains are our guests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ours {
-    /// The one in dom0's place, from when Xen has built it.
+    /// The one in dom0's place, once Xen has built it.
     Dom0,
     /// All but dom0, which is Linux.
     DomUs,
 }
 
-/// How many findings are shown.
+/// The number of findings shown.
 const SHOWN: usize = 10;
-/// Xen's last word before its first domain runs.
+/// Xen's last line before its first domain runs.
 const BUILT: &str = "*** Serial input to DOM0";
-/// The table of grants, which `xl debug-keys g` asks for.
+/// The first and last lines of the grant table that `xl debug-keys g` prints.
 const TABLE: [&str; 2] = ["gnttab_usage_print_all [", "gnttab_usage_print_all ] done"];
-/// Words before a domain's number.
+/// Words that precede a domain's number.
 const NAMES: [&str; 3] = ["dom", "domain", "domid"];
 
-/// Xen's lines on a serial line that it shares with its domains, without the mark.
+/// Returns Xen's lines from a serial line that it shares with its domains, without Xen's prefix.
 ///
-/// Xen may begin a line in the middle of dom0's; a domain's own line has the domain's mark instead.
+/// Xen may start a line in the middle of one of dom0's; a domain's own lines have the domain's
+/// prefix instead.
 pub fn lines(log: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(log);
     let xens = |line: &str| match line.strip_prefix("(d") {
@@ -133,7 +134,8 @@ pub fn lines(log: &[u8]) -> Vec<String> {
     text.lines().filter_map(xens).collect()
 }
 
-/// Every line of Xen's that names a guest of ours is expected, and every one that must be there is.
+/// Checks that every line that names one of our guests is expected, and that no required line is
+/// missing.
 pub fn heard(xen: &[String], ours: Ours, expected: &[Expected]) -> Result<(), String> {
     let debug = xen.iter().any(|l| l.starts_with("Xen version ") && l.contains(" debug=y "));
     let named = naming(xen, ours);
@@ -157,7 +159,7 @@ pub fn heard(xen: &[String], ours: Ours, expected: &[Expected]) -> Result<(), St
     }
 }
 
-/// The lines that name a guest of ours.
+/// The lines that name one of our guests.
 fn naming(xen: &[String], ours: Ours) -> Vec<&str> {
     let built = xen.iter().position(|line| line.starts_with(BUILT)).map_or(0, |at| at + 1);
     let from = if ours == Ours::Dom0 { built } else { 0 };
@@ -190,7 +192,7 @@ fn domids(line: &str) -> impl Iterator<Item = u32> {
     found.into_iter()
 }
 
-/// Is the whole line this pattern's, in which `*` stands for anything?
+/// Whether the whole line matches the pattern, in which `*` matches anything.
 fn matches(pattern: &str, line: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(mut rest) = line.strip_prefix(pieces.next().unwrap_or_default()) else { return false };
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_names_a_guest_of_ours_is_a_finding_unless_it_is_expected() {
+    fn a_line_that_names_one_of_our_guests_is_a_finding_unless_expected() {
         for line in [
             PIN,
             "common/grant_table.c:1072:d0v0 Bad domain (2 != 0), or risk of counter overflow in d1",
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn in_dom0s_place_only_what_comes_after_its_building_counts() {
+    fn in_dom0s_place_only_lines_after_its_construction_count() {
         let boot = "Dom0 has maximum 1 VCPUs\n\
             *** Serial input to DOM0 (type 'CTRL-a' three times to switch input)\n\
             Freed 656kB init memory\n";
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_said_and_is_not_is_a_finding_too() {
+    fn a_required_line_that_is_missing_is_a_finding() {
         let pin = "common/grant_table.c:*:d*v0 Attempt to write-pin a r/o grant entry";
         let said = |seen, xen: &str| judged(xen, Ours::DomUs, &expect(pin, seen)).is_ok();
         let (debug, both) = (DEBUG.to_owned(), format!("{DEBUG}\n{PIN}"));
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_grants_that_was_asked_for_is_no_finding_and_what_follows_is() {
+    fn the_requested_grant_table_is_no_finding_but_what_follows_may_be() {
         let table = "gnttab_usage_print_all [ key 'g' pressed\n\
             grant-table for remote d1 (v1)\n\
             [0x001]      0 0x1ec2e 0x00000002          0 0x01ec2e 0x19\n\
@@ -296,13 +298,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_guest_wrote_itself_is_not_xens() {
+    fn a_guests_own_lines_are_not_xens() {
         let log = "(XEN) one\r\n(d1) d1 is (XEN) d1\nmapping ker(XEN) two\r\nd1 Linux's\n(dog\n";
         assert_eq!(lines(log.as_bytes()), ["one", "two"]);
     }
 
     #[test]
-    fn what_xen_says_of_a_new_pvh_guest_is_expected_and_nothing_near_it() {
+    fn the_lines_about_a_new_pvh_guest_are_expected_and_similar_ones_are_not() {
         let said = "HVM d1v0 save: CPU\nHVM d12 save: PIC\nHVM1 restore: MTRR 0";
         assert_eq!(judged(said, Ours::DomUs, &CREATED_PVH), Ok(()));
         assert!(judged(said, Ours::DomUs, &[]).is_err());
@@ -312,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_the_whole_line() {
+    fn a_pattern_matches_the_whole_line() {
         assert!(matches("a*c", "abc") && matches("a*c", "ac") && matches("abc", "abc"));
         assert!(matches("*b*", "abc") && matches("a*b*c", "a1b2c"));
         assert!(!matches("a*c", "abcd") && !matches("ab", "abc") && !matches("a*b*c", "acb"));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xen in QEMU, with one guest in dom0's place.
+//! Runs Xen in QEMU with one guest in dom0's place.
 //!
-//! There it needs no toolstack and no Linux, and a boot takes a second. All that comes over the
-//! serial line is kept in a log. QEMU ends when the `Machine` is dropped. What a run means is for
-//! others to judge.
+//! There the guest needs no toolstack and no Linux, and a boot takes a second. Everything from the
+//! serial line is kept in a log. Dropping the `Machine` ends QEMU. Callers judge the run.
 
 use std::fs::File;
 use std::io::Write;
@@ -19,28 +18,28 @@ use crate::host::children::{Child, Event};
 use crate::host::{paths, steps};
 use crate::judge::crash;
 
-/// The guest gets 16 MiB.
+/// Xen's option that gives the guest 16 MiB.
 const MEMORY: &str = "dom0_mem=16M,max:16M";
 
-/// One boot.
+/// The parameters of one boot.
 pub struct Boot<'a> {
     /// The hypervisor, unpacked.
     pub xen: &'a Path,
-    /// More options for it.
+    /// More options for the hypervisor.
     pub options: &'a str,
     /// The guest's ELF file.
     pub kernel: &'a Path,
     /// The guest's command line.
     pub arguments: &'a str,
-    /// Name of the log.
+    /// The log's name.
     pub log: &'a str,
-    /// Whether time is counted in instructions (QEMU's icount), so that a run is always the same.
+    /// Whether time is counted in instructions (QEMU's icount), which makes runs repeatable.
     pub exact: bool,
 }
 
 /// How a wait ended.
 pub enum End {
-    /// What was waited for was seen; the machine still runs.
+    /// The awaited output was seen; the machine still runs.
     Seen,
     /// QEMU ended by itself.
     Exited(ExitStatus),
@@ -49,7 +48,7 @@ pub enum End {
 }
 
 impl End {
-    /// The guest ended the machine, with poweroff or reboot; what was waited for was a crash.
+    /// Checks that the guest ended the machine by poweroff or reboot, after a wait for a crash.
     pub fn by_itself(&self) -> Result<(), String> {
         match self {
             End::Exited(status) if status.success() => Ok(()),
@@ -69,12 +68,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Boots with nothing to read on the console.
+    /// Boots without console input.
     pub fn boot(boot: &Boot) -> Result<Machine> {
         Machine::start(boot, Stdio::null(), Child::start)
     }
 
-    /// Boots with the tool's own input on the console.
+    /// Boots with the tool's own input as console input.
     pub fn boot_in_foreground(boot: &Boot) -> Result<Machine> {
         Machine::start(boot, Stdio::inherit(), Child::start_in_foreground)
     }
@@ -92,21 +91,22 @@ impl Machine {
         if boot.exact {
             qemu.args(["-icount", qemu::ICOUNT]);
         }
-        // A module's name ends at the first blank, so QEMU gets it without its folder.
+        // QEMU ends a module's name at the first blank, so the folder, which may contain one, is
+        // left out.
         qemu.arg("-initrd")
             .arg(module(boot))
             .current_dir(boot.kernel.parent().unwrap_or(paths::root()));
         Ok(Machine { child: spawn(qemu)?, console: Console::default(), log, log_path })
     }
 
-    /// Runs until the guest crashed, QEMU ends or the time is up. After a crash Xen would wait for
-    /// five seconds before it reboots.
+    /// Runs until the guest has crashed, QEMU ends or the time is up. Returns at once after a
+    /// crash, when Xen would wait for five seconds before it reboots.
     pub fn run_to_end(&mut self, limit: Duration) -> Result<End> {
         self.run(limit, |console| crash::crashed(&console.xen()), |_| ())
     }
 
-    /// Runs until `seen` holds, QEMU ends or the time is up; `show` gets the guest's output as it
-    /// comes.
+    /// Runs until `seen` returns true, QEMU ends or the time is up; passes the guest's output to
+    /// `show` as it comes.
     pub fn run(
         &mut self,
         limit: Duration,
@@ -130,19 +130,20 @@ impl Machine {
         }
     }
 
-    /// What was said so far.
+    /// The output so far.
     pub fn console(&self) -> &Console {
         &self.console
     }
 
-    /// The end of the log, for a person.
+    /// The end of the log, for display.
     pub fn excerpt(&self) -> String {
         let text = std::fs::read(&self.log_path).unwrap_or_default();
         steps::excerpt(&String::from_utf8_lossy(&text), &self.log_path)
     }
 }
 
-/// QEMU's name for the module: file and arguments, where a comma would begin the next module.
+/// The module as QEMU's option takes it: file and arguments, with commas doubled, since a single
+/// one would start the next module.
 fn module(boot: &Boot) -> String {
     let file = boot.kernel.file_name().unwrap_or_default().to_string_lossy();
     format!("{file} {}", boot.arguments).replace(',', ",,")

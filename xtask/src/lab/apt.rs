@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! apt: what installs ordinary tools and knows where packages are.
+//! Uses apt to install ordinary tools and to find packages.
 //!
-//! It is asked at most twice for one thing, the second time with fresh lists, and never waits for a
-//! password. Whatever goes wrong becomes one line that names the package and, where root is needed,
+//! Each request is tried at most twice, the second time with fresh package lists, and never waits
+//! for a password. Any failure becomes one line that names the package and, where root is needed,
 //! the command to type.
 
 use std::fs;
@@ -16,7 +16,7 @@ use nix::unistd::geteuid;
 use crate::host::steps::{self, say};
 use crate::host::{children, paths};
 
-/// apt's patience with a dead network, and with another apt.
+/// Options for apt: how long to wait for a dead network, and for another apt.
 const APT: [&str; 8] = [
     "-q",
     "-o",
@@ -27,12 +27,12 @@ const APT: [&str; 8] = [
     "DPkg::Lock::Timeout=120",
     "-y",
 ];
-/// The keys of Debian's archive, of later releases too.
+/// The keys of Debian's archive, including those for later releases.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/// For one call, with a slow network.
+/// How long one call may take on a slow network.
 pub const LIMIT: Duration = Duration::from_secs(900);
 
-/// Makes sure that `program` can be started: installs `packages` if it is not there.
+/// Makes sure that `program` exists: installs `packages` if it does not.
 pub fn installed(program: &str, packages: &[&str]) -> Result<()> {
     if on_path(program) {
         return Ok(());
@@ -50,23 +50,23 @@ pub fn installed(program: &str, packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Whose packages: this machine's Debian, or another release from the same mirror. apt's own lists
-/// and settings stay as they are.
+/// A Debian release: this machine's, or another from the same mirror. apt's own lists and settings
+/// are left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Release(Option<&'static str>);
 
 impl Release {
-    /// This machine's.
+    /// This machine's release.
     pub const OWN: Release = Release(None);
 
-    /// The one of this name, such as `trixie`.
+    /// The release of this name, such as `trixie`.
     pub fn named(name: &'static str) -> Release {
         let own = fs::read_to_string("/etc/os-release").unwrap_or_default();
         let is_own = own.lines().any(|line| line == format!("VERSION_CODENAME={name}"));
         Release((!is_own).then_some(name))
     }
 
-    /// What the names of its folders begin with, so that nobody takes one for another release's.
+    /// The prefix of its folders' names, which tells them from other releases' folders.
     pub fn prefix(self) -> String {
         self.0.map(|name| format!("{name}-")).unwrap_or_default()
     }
@@ -80,7 +80,7 @@ impl Release {
         })
     }
 
-    /// The names that these packages depend on.
+    /// Returns the names of the packages that these depend on.
     pub fn depends(self, names: &[String]) -> Result<Vec<String>> {
         let said = self.with_fresh_lists(&names.join(" "), || {
             let mut query = self.ask("apt-cache")?;
@@ -107,7 +107,7 @@ impl Release {
         })
     }
 
-    /// Settles where its packages come from.
+    /// Sets up apt's source list and folders for this release.
     fn lists(self) -> Result<()> {
         let name = self.0.unwrap_or_default();
         let mirror = with_fresh_lists(name, mirror)?;
@@ -123,7 +123,7 @@ impl Release {
         paths::target().join("apt").join(self.0.unwrap_or_default())
     }
 
-    /// A program of apt's that knows this release alone.
+    /// One of apt's programs, set up to use only this release.
     fn ask(self, program: &str) -> Result<Command> {
         let mut command = children::command(program);
         if self.0.is_some() {
@@ -144,7 +144,7 @@ impl Release {
     }
 }
 
-/// Where this machine gets Debian's packages from.
+/// The mirror that this machine gets Debian's packages from.
 fn mirror() -> Result<String> {
     let mut query = children::command("apt-get");
     query.args(["indextargets", "--format", "$(REPO_URI)"]);
@@ -153,7 +153,7 @@ fn mirror() -> Result<String> {
     said.lines().next().map(str::to_owned).context("apt knows no mirror of Debian's")
 }
 
-/// The version of a package that apt would install now, as its lists have it.
+/// The version of a package that apt would install now, according to its lists.
 pub fn candidate(package: &str) -> Option<String> {
     let mut query = children::command("apt-cache");
     query.args(["policy", package]).env("LC_ALL", "C");
@@ -162,7 +162,7 @@ pub fn candidate(package: &str) -> Option<String> {
     (line != "(none)").then(|| line.to_owned())
 }
 
-/// Is there a program of this name?
+/// Whether there is a program of this name.
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
@@ -193,7 +193,7 @@ fn apt(command: Result<Command>, arguments: &[&str]) -> Result<()> {
     steps::logged("packages", command, LIMIT).map(drop).map_err(|error| reason(&error))
 }
 
-/// Of all that apt wrote, the line that says why.
+/// Picks the line that gives the reason from everything apt printed.
 fn reason(error: &anyhow::Error) -> anyhow::Error {
     let text = error.to_string();
     let line = text
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn apts_reason_is_its_error_line() {
+    fn the_reason_is_apts_error_line() {
         let error = anyhow!(
             "exit status: 100\n    Reading...\n    E: Unable to locate package x\n    \
              (all of it: y)"

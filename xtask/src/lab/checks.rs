@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A check made in the lab: one line that says how it went, with its time.
+//! Checks in a lab; each prints one line with its outcome and time.
 
 use anyhow::Result;
 
@@ -7,7 +7,8 @@ use super::running::Lab;
 use crate::judge::tally::Tally;
 
 impl Tally {
-    /// Makes one check in a lab, tells how it went and counts it. An interrupt ends everything.
+    /// Runs one check in a lab, prints its outcome and counts it. An interrupt is passed on as an
+    /// error.
     pub fn check(
         &mut self,
         lab: &mut Lab,
@@ -17,7 +18,7 @@ impl Tally {
         self.told(lab, name, |lab| check(lab).map(|()| String::new()))
     }
 
-    /// The same for a check that has something to tell.
+    /// Like [`Tally::check`], for a check that has something to report.
     pub fn told(
         &mut self,
         lab: &mut Lab,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One serial line, taken apart into guest and Xen.
+//! Splits the output of one serial line into the guest's and Xen's.
 //!
-//! In dom0's place guest and hypervisor share the line. Xen starts each of its own lines with
-//! `(XEN) `, and may do so in the middle of a line of the guest's: such a line is taken out, and
-//! what the guest writes next continues its own.
+//! A guest in dom0's place shares the line with the hypervisor. Xen starts each of its lines with
+//! `(XEN) `, possibly in the middle of a guest's line: such a line is taken out, and the guest's
+//! next output continues its own line.
 
 const MARK: &[u8] = b"(XEN) ";
 
-/// What was said on the line so far.
+/// The output so far.
 #[derive(Default)]
 pub struct Console {
     guest: Vec<u8>,
@@ -17,7 +17,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Takes what came in and returns what of it is the guest's.
+    /// Takes new output, and returns the guest's part of it.
     pub fn feed(&mut self, bytes: &[u8]) -> &[u8] {
         let before = self.guest.len();
         for &byte in bytes {
@@ -27,7 +27,7 @@ impl Console {
                 continue;
             }
             if byte != MARK[self.matched] {
-                // It looked like Xen's mark, but was none.
+                // It looked like Xen's prefix, but was not.
                 self.guest.extend_from_slice(&MARK[..self.matched]);
                 self.matched = 0;
             }
@@ -41,18 +41,18 @@ impl Console {
         &self.guest[before..]
     }
 
-    /// The guest's lines, whole ones only, without line ends.
+    /// The guest's complete lines, without line ends.
     pub fn guest(&self) -> Vec<String> {
         whole_lines(&self.guest)
     }
 
-    /// Xen's lines, whole ones only, without the mark.
+    /// Xen's complete lines, without its prefix.
     pub fn xen(&self) -> Vec<String> {
         whole_lines(&self.xen)
     }
 }
 
-/// The whole lines among these bytes, without line ends.
+/// The complete lines in these bytes, without line ends.
 pub fn whole_lines(bytes: &[u8]) -> Vec<String> {
     let end = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
     let text = String::from_utf8_lossy(&bytes[..end]);

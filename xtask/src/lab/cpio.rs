@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An initramfs: files and folders in a cpio archive of the "newc" kind, which Linux unpacks as its
-//! first root.
+//! Builds an initramfs: files and folders in a cpio archive in "newc" format, which Linux unpacks
+//! as its first root.
 //!
 //! The same contents give the same bytes: owner root, no times, inode numbers in the order of
-//! adding. It is left unpacked, because under emulation unpacking takes longer than loading.
+//! adding. The archive is not compressed, because under emulation unpacking takes longer than
+//! loading.
 
 use std::collections::BTreeSet;
 
-/// A regular file that anyone may run, and a folder.
+/// The modes of a regular file that anyone may run, and of a folder.
 const FILE: u32 = 0o100_755;
 const FOLDER: u32 = 0o040_755;
 
-/// An archive that grows.
+/// An archive under construction.
 #[derive(Default)]
 pub struct Archive {
     bytes: Vec<u8>,
@@ -20,7 +21,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Adds a file, and the folders on the way to it; `path` has no slash at its start.
+    /// Adds a file and its parent folders; `path` must not start with a slash.
     pub fn file(&mut self, path: &str, contents: &[u8]) {
         self.parents(path);
         self.entry(path, FILE, contents);
@@ -31,7 +32,7 @@ impl Archive {
         self.parents(&format!("{path}/"));
     }
 
-    /// The whole archive.
+    /// Returns the finished archive.
     pub fn finish(mut self) -> Vec<u8> {
         self.entry("TRAILER!!!", 0, &[]);
         self.bytes

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Debian's part of the lab: Xen, Linux, Xen's tools with the libraries that they need, and a later
-//! QEMU.
+//! The parts of the lab that come from Debian: Xen, Linux, Xen's tools with the libraries they
+//! need, and a later QEMU.
 //!
-//! Packages are unpacked and kept, less what nobody needs of them.
+//! Packages are unpacked and kept, without what nobody needs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::apt::{self, Release};
 use super::packages::{self, find};
 use crate::host::paths;
 
-/// A release's hypervisor, ready for QEMU to load: the one in the cache, else the one that Debian's
+/// A release's hypervisor, ready for QEMU to load: the cached one, or else the one that Debian's
 /// xen-system depends on.
 pub fn xen(release: Release) -> Result<PathBuf> {
     let is_hypervisor =
@@ -30,7 +30,7 @@ pub fn xen(release: Release) -> Result<PathBuf> {
         .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
 }
 
-/// A release's Linux, of whose modules only Xen's are kept: a few hundred MB less.
+/// A release's Linux, with only Xen's modules: that saves a few hundred MB.
 pub fn linux(release: Release) -> Result<PathBuf> {
     let is_image = |name: &str| {
         name.starts_with("linux-image-") && name.ends_with("-amd64") && name.contains('.')
@@ -47,7 +47,7 @@ pub fn linux(release: Release) -> Result<PathBuf> {
     })
 }
 
-/// Unpacks modules that xz packed, as Debian 13's are.
+/// Unpacks modules compressed with xz, as Debian 13's are.
 fn unpack_modules(folder: &Path) -> Result<()> {
     for folder in [folder, &folder.join("xenfs")] {
         while let Some(packed) = find(folder, |file| file.ends_with(".ko.xz")) {
@@ -58,11 +58,11 @@ fn unpack_modules(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks Linux here and once: under emulation Xen takes seconds for it at each boot.
+/// Unpacks Linux here, once: under emulation it would take Xen seconds at each boot.
 fn unpack(boot: &Path) -> Result<()> {
     let packed = find(boot, |name| name.starts_with("vmlinuz-")).context("no boot/vmlinuz-*")?;
     let image = fs::read(&packed)?;
-    let Some(payload) = xz_payload(&image) else { return Ok(()) }; // Xen knows other packers, too
+    let Some(payload) = xz_payload(&image) else { return Ok(()) }; // Xen unpacks others itself
     apt::installed("xz", &["xz-utils"])?;
     let file = boot.join("vmlinux.xz");
     fs::write(&file, payload)?;
@@ -70,7 +70,7 @@ fn unpack(boot: &Path) -> Result<()> {
     Ok(fs::remove_file(packed)?)
 }
 
-/// The kernel in a boot image, if xz packed it; what follows its end is no part of it.
+/// The compressed kernel in a boot image, if it is in xz format, without trailing bytes.
 fn xz_payload(image: &[u8]) -> Option<&[u8]> {
     let number = |at: usize| {
         let bytes = image.get(at..at + 4)?;
@@ -83,14 +83,14 @@ fn xz_payload(image: &[u8]) -> Option<&[u8]> {
     payload.starts_with(b"\xfd7zXZ\0").then_some(&payload[..end])
 }
 
-/// The version of a release's Xen, and so of its tools, as `4.17`.
+/// The version of a release's Xen, and thus of its tools, such as `4.17`.
 pub fn version(release: Release) -> Result<String> {
     let xen = xen(release)?;
     let file = xen.file_name().unwrap_or_default().to_string_lossy();
     Ok(file.trim_start_matches("xen-").trim_end_matches("-amd64").to_owned())
 }
 
-/// Xen's tools of that version, and the libraries that they depend on, in one folder.
+/// A release's Xen tools and the libraries they depend on, in one folder.
 pub fn tools(release: Release) -> Result<PathBuf> {
     let version = version(release)?;
     let folder = format!("dom0-tools-{version}");
@@ -101,7 +101,7 @@ pub fn tools(release: Release) -> Result<PathBuf> {
     packages::together(release, &folder, &names, &|_| Ok(()))
 }
 
-/// A release's QEMU with its firmware and libraries, in one folder: to be run from there.
+/// A release's QEMU with its firmware and libraries, in one folder, from which it runs.
 pub fn qemu(release: Release) -> Result<PathBuf> {
     const NAME: &str = "qemu-system-x86";
     if let Some(folder) = packages::in_cache(release, NAME) {
@@ -112,7 +112,7 @@ pub fn qemu(release: Release) -> Result<PathBuf> {
     packages::together(release, NAME, &names, &|_| Ok(()))
 }
 
-/// OpenSSH, both ends, a shell for it to start, and the libraries that they depend on.
+/// OpenSSH's client and server, a shell for it to start, and the libraries they depend on.
 pub fn ssh() -> Result<PathBuf> {
     const FOLDER: &str = "dom0-ssh";
     if let Some(folder) = packages::in_cache(Release::OWN, FOLDER) {

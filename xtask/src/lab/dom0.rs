@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The lab's dom0: Debian's Linux, and an initramfs of a few MB with Xen's daemons, xl, our agent
-//! and the guests.
+//! Puts the lab's dom0 together: Debian's Linux, and an initramfs of a few MB with Xen's daemons,
+//! xl, our agent and the guests.
 //!
-//! Programs and libraries come from unpacked packages, never from this machine. Only what is
-//! reached from the programs goes in.
+//! Programs and libraries come from unpacked packages, never from this machine. Only the libraries
+//! that the programs need go in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::{Mode, apt, debian, hypervisor, libraries, qemu};
 use crate::host::steps::{self, step};
 use crate::host::{cargo, children, paths};
 
-/// What runs in dom0, from the package of Xen's tools.
+/// The programs for dom0 from the package of Xen's tools.
 const PROGRAMS: [&str; 7] = [
     "xenstored",
     "oxenstored",
@@ -27,30 +27,30 @@ const PROGRAMS: [&str; 7] = [
     "xl",
     "vchan-socket-proxy",
 ];
-/// What oxenstored opens, beside the folder of programs.
+/// The plugin that oxenstored opens, relative to the parent of the programs' folder.
 const PLUGIN: &str = "ocaml/xsd_glue/xenctrl_plugin/domain_getinfo_v1.cmxs";
-/// Libraries that programs open by themselves: xl ends without the first when a thread of its ends;
-/// the others are opened by programs of ours.
+/// Libraries that programs open at run time. Without the first, xl aborts when one of its threads
+/// ends; our own programs open the others.
 const OPENED: [&str; 3] = ["libgcc_s.so.1", "libxengnttab.so.1", "libxenevtchn.so.1"];
-/// What dom0's memory is, is settled; and oxenstored wants to be told where Linux shows dom0's
-/// ring.
+/// Configuration files: dom0's memory is fixed, and oxenstored must be told where Linux exposes
+/// dom0's ring.
 const SETTINGS: [(&str, &str); 2] = [
     ("xl.conf", "autoballoon=\"off\"\n"),
     ("oxenstored.conf", "xenstored-kva = /proc/xen/xsd_kva\nxenstored-port = /proc/xen/xsd_port\n"),
 ];
-/// Where this machine's are, in a dom0 of another release.
+/// The folder of this machine's libraries in a dom0 of another release.
 pub const OWN: &str = "own";
-/// Where libraries lie in Debian's packages.
+/// The library folders in Debian's packages.
 const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
-/// Where they go, and their loader.
+/// Where libraries go in dom0, and where their loader goes.
 const PLACES: [&str; 2] = [LIBRARIES[0], "lib64"];
-/// Our programs' target: linked statically, so that they run beside any C library, unless they open
-/// libraries.
+/// Our programs' target. Programs that open no libraries are linked statically, so that they run
+/// with any C library.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const STATIC: &str = "target.x86_64-unknown-linux-gnu.rustflags=['-Ctarget-feature=+crt-static']";
 
-/// What dom0 is booted from. QEMU takes a module's name to end at a blank, so names are relative to
-/// cargo's target directory, where all of them are our own.
+/// What dom0 boots from. QEMU ends a module's name at a blank, so the paths are relative to cargo's
+/// target directory, inside which we choose all names.
 pub struct Dom0 {
     /// The hypervisor.
     pub xen: PathBuf,
@@ -58,31 +58,32 @@ pub struct Dom0 {
     pub linux: PathBuf,
     /// The initramfs.
     pub initramfs: PathBuf,
-    /// Linux's command line, as far as the files decide it.
+    /// The part of Linux's command line that depends on the files.
     pub arguments: String,
-    /// How its guests are run.
+    /// How its guests run.
     pub mode: Mode,
-    /// Whether this machine's libraries are in it, too, for programs of ours that open some.
+    /// Whether it also contains this machine's libraries, for those of our programs that open
+    /// libraries.
     pub own: bool,
 }
 
-/// More programs of Debian's.
+/// More programs from Debian.
 pub struct More {
     /// The unpacked packages.
     pub folder: PathBuf,
-    /// Where a program is there, and where it is in dom0.
+    /// Each program's path in that folder, and in dom0.
     pub programs: &'static [(&'static str, &'static str)],
     /// Files, by name and contents.
     pub files: Vec<(&'static str, String)>,
 }
 
-/// Puts dom0 together, for Debian's Xen or the one that was given; `guests` are the files that its
-/// programs find in their working directory.
+/// Puts dom0 together for Debian's Xen or the given one; its programs find the files `guests` in
+/// their working directory.
 pub fn prepare(guests: &[PathBuf], given: Option<&Path>, mode: Mode) -> Result<Dom0> {
     prepare_with(Release::OWN, guests, given, mode, None)
 }
 
-/// The same with the Xen, Linux and tools of a release of Debian's, and with more programs.
+/// Like [`prepare`], with the Xen, Linux and tools of a Debian release, and with more programs.
 pub fn prepare_with(
     release: Release,
     guests: &[PathBuf],
@@ -111,14 +112,14 @@ pub fn prepare_with(
         }
         modules(&linux, &mut archive)?;
         let programs = programs(&tools, &bin, &mut archive)?;
-        // A file that is in the archive twice is what came last.
+        // If the archive contains a file twice, the last one wins.
         if let Some(more) = more {
             add(more, &mut archive)?;
         }
         shared(&tools, &programs, &OPENED, &PLACES, &mut archive)?;
         let own = release != Release::OWN;
         if own {
-            // Our programs are built for this machine's C library, which may be a newer one.
+            // Our programs are built for this machine's C library, which may be newer.
             shared(&debian::tools(Release::OWN)?, &[], &OPENED, &[OWN; 2], &mut archive)?;
         }
         for guest in guests {
@@ -146,12 +147,12 @@ pub fn program(name: &str) -> Result<PathBuf> {
     build(name, &["--config", STATIC])
 }
 
-/// Builds a program that opens libraries of dom0's.
+/// Builds a program that opens dom0's libraries at run time.
 pub fn program_with_libraries(name: &str) -> Result<PathBuf> {
     build(name, &[])
 }
 
-/// Builds a program in C on a library of Xen's, with Debian's headers and against Debian's library.
+/// Builds a C program that uses one of Xen's libraries, with Debian's headers and library.
 pub fn program_in_c(name: &str, library: &str) -> Result<PathBuf> {
     step(&format!("build {name} for dom0"), || {
         apt::installed("cc", &["gcc", "libc6-dev"])?;
@@ -212,8 +213,8 @@ fn add(more: &More, archive: &mut Archive) -> Result<()> {
     shared(&more.folder, &programs, &[], &PLACES, archive)
 }
 
-/// Puts the libraries that `programs` need, and those that are opened, into the first of the
-/// folders, and the loader into the second.
+/// Puts the libraries that `programs` need, and the `opened` ones, into the first folder of `into`,
+/// and the loader into the second.
 fn shared(
     tools: &Path,
     programs: &[PathBuf],
@@ -240,7 +241,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", paths::shown(path)))
 }
 
-/// Writes a file under its name only when it is whole: another run may be booting from it.
+/// Writes a file under its final name only when it is complete: another run may be booting from it.
 fn keep(path: &Path, contents: &[u8]) -> Result<()> {
     let part = path.with_extension(format!("part-{}", std::process::id()));
     fs::create_dir_all(path.parent().unwrap_or(path))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A hypervisor in a file that was given.
+//! The hypervisor that the user gives as a file.
 //!
-//! What QEMU can't boot as a Xen is refused in one line, and so is one that dom0's tools are not
-//! made for.
+//! Refuses, in one line, a file that QEMU can't boot as Xen, and a Xen that dom0's tools don't
+//! match.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,21 +18,22 @@ use super::qemu::{self, Hardware};
 use crate::host::children::{Child, Event};
 use crate::host::paths;
 
-/// Where a multiboot loader looks for the header, and what it begins with.
+/// How far into a file a multiboot loader looks for the header, in bytes, and the header's first
+/// word.
 const HEADER: usize = 8192;
 const MAGIC: u32 = 0x1bad_b002;
-/// What Xen begins each of its lines with; this is in every image of it.
+/// The prefix of Xen's lines, which every Xen image contains.
 const MARK: &[u8] = b"(XEN) ";
-/// Until it has said so.
+/// How long it may take to print its version.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The image that `--xen` names, unpacked.
+/// Unpacks and checks the image that `--xen` names, and returns the unpacked file.
 pub fn given(file: &Path) -> Result<PathBuf> {
     let shown = file.display();
     let kind = fs::metadata(file).with_context(|| format!("--xen {shown}"))?;
     ensure!(kind.is_file(), "--xen {shown}: it is no file");
     let bytes = fs::read(file).with_context(|| format!("--xen {shown}"))?;
-    // By its contents, so that another run's is another file.
+    // Named by its contents, so that different images get different files.
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     let name = format!("xen-{:016x}", hasher.finish());
@@ -57,11 +58,11 @@ pub fn given(file: &Path) -> Result<PathBuf> {
     Ok(xen)
 }
 
-/// Why QEMU could not boot this as a Xen.
+/// Why QEMU can't boot this as Xen, if it can't.
 fn refused(image: &[u8]) -> Option<&'static str> {
     let half = |at: usize| Some(u16::from_le_bytes(image.get(at..at + 2)?.try_into().ok()?));
     let word = |at: usize| Some(u32::from_le_bytes(image.get(at..at + 4)?.try_into().ok()?));
-    // Checksum, flags and magic number add up to nothing.
+    // Checksum, flags and magic number add up to 0.
     let header = |at: usize| {
         let sum = word(at + 4)?.wrapping_add(word(at + 8)?).wrapping_add(MAGIC);
         (word(at)? == MAGIC && sum == 0).then_some(())
@@ -89,7 +90,8 @@ fn refused(image: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// dom0's tools of this version can talk to the hypervisor, which is booted to be asked for its own.
+/// Checks that dom0's tools of version `tools` can talk to the hypervisor, which is booted to learn
+/// its version.
 pub fn suits(xen: &Path, tools: &str) -> Result<()> {
     let version = version(xen)?;
     ensure!(
@@ -100,7 +102,7 @@ pub fn suits(xen: &Path, tools: &str) -> Result<()> {
     Ok(())
 }
 
-/// Boots a hypervisor without any domain, which ends at once, after it has told its version.
+/// Boots a hypervisor without any domain; it prints its version and ends at once.
 fn version(xen: &Path) -> Result<String> {
     let mut machine = qemu::machine(&Hardware::default(), xen, "");
     machine.args(["-serial", "stdio"]).stdin(Stdio::null());
@@ -120,7 +122,7 @@ fn version(xen: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
-    /// What is looked at of an image of Xen's.
+    /// An image with just the parts that are checked.
     fn image() -> Vec<u8> {
         let mut image = vec![0; 4096];
         image[..5].copy_from_slice(b"\x7fELF\x01");
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_qemu_boots_as_a_xen_is_accepted() {
+    fn only_images_that_qemu_boots_as_xen_are_accepted() {
         assert_eq!(refused(&image()), None);
         let changed = |at: usize, bytes: &[u8]| {
             let mut image = image();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which shared libraries a program needs: its own, and theirs.
+//! Finds the shared libraries that programs need, directly and indirectly.
 //!
-//! The names come from the files themselves. A library that no folder holds is an error that names
-//! who wants it.
+//! The names come from the ELF files. A library found in no folder is an error that names the file
+//! that needs it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,7 +14,7 @@ use object::LittleEndian;
 use object::elf::{DT_NEEDED, Dyn64, FileHeader64};
 use object::read::elf::{Dyn, FileHeader};
 
-/// Names and places of all libraries that `programs` need, found in `folders`.
+/// Returns the names and paths of all libraries that `programs` need, found in `folders`.
 pub fn needed(programs: &[PathBuf], folders: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
     let mut todo = programs.to_vec();

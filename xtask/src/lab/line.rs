@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The line to dom0's agent: frames go out, and come in one after the other.
+//! The line to dom0's agent, which carries frames in both directions.
 //!
-//! What this program reads on its own input can come in among them, so that there is one place to
-//! wait at.
+//! This program's own input can be merged into the incoming frames, so that there is one place to
+//! wait.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,13 +21,13 @@ use crate::host::steps;
 pub enum Incoming {
     /// A frame: its channel and its bytes.
     Frame(String, Vec<u8>),
-    /// On this program's own input; nothing at its end.
+    /// Bytes from this program's own input; empty at its end.
     Input(Vec<u8>),
     /// The line is closed.
     Gone,
 }
 
-/// The line.
+/// The line to the agent.
 pub struct Line {
     socket: UnixStream,
     incoming: Receiver<Incoming>,
@@ -36,7 +36,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line, and its other end; what travels is kept in a log, but for the consoles.
+    /// Opens a line, and returns it with its other end. All frames except the consoles' are logged.
     pub fn open(log: &Path) -> Result<(Line, UnixStream)> {
         let (socket, theirs) = UnixStream::pair()?;
         let (sender, incoming) = mpsc::channel();
@@ -59,7 +59,7 @@ impl Line {
         self.socket.write_all(line.as_bytes()).context("the machine is gone")
     }
 
-    /// The next that comes in, if something does until `end`.
+    /// Returns the next thing to come in, if any does by `end`.
     pub fn next(&mut self, end: Instant) -> Result<Option<Incoming>> {
         let next = self.incoming.recv_timeout(end.saturating_duration_since(Instant::now())).ok();
         if let Some(Incoming::Frame(channel, bytes)) = &next
@@ -70,7 +70,7 @@ impl Line {
         Ok(next)
     }
 
-    /// From now on this program's input comes in, too.
+    /// Merges this program's input into what comes in from now on.
     pub fn listen_to_input(&self) {
         let sender = self.sender.clone();
         thread::spawn(move || {

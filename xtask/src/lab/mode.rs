@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How Xen runs the lab's guests: what `type` says in their configurations.
+//! How Xen runs the lab's guests: the `type` in their configurations.
 
-/// The image is good for both.
+/// A mode of running guests; the image supports both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Paravirtualised, as the configurations say themselves.
     #[default]
     Pv,
-    /// In a hardware container.
+    /// Hardware-assisted (PVH).
     Pvh,
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Packages that are unpacked, never installed.
+//! Unpacks packages without installing them.
 //!
-//! Installing a hypervisor package would rewire the boot loader. So packages of Xen's are
-//! downloaded and unpacked under `target/packages/<name>_<version>`. A folder there is whole,
-//! because it gets its name last; with it neither network nor root is needed.
+//! Installing a hypervisor package would change the boot loader's configuration, so Xen's packages
+//! are only downloaded and unpacked under `target/packages/<name>_<version>`. A folder there is
+//! complete, because it is renamed last; once it exists, neither network nor root is needed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +16,8 @@ use super::apt::{self, Release};
 use crate::host::steps::{self, say};
 use crate::host::{children, paths};
 
-/// Tells once which Xen it is, since what was unpacked is kept, and whether apt has another one.
+/// Prints once which Xen this is, and whether apt has another version: unpacked packages are never
+/// updated.
 pub fn tell(folder: &Path) {
     static TOLD: Once = Once::new();
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -25,7 +26,7 @@ pub fn tell(folder: &Path) {
 }
 
 fn kept(package: &str, version: &str, candidate: Option<String>) -> String {
-    // A file's name has no colon.
+    // In file names apt escapes the colon.
     let version = version.replace("%3a", ":");
     match candidate {
         Some(other) if other != version => {
@@ -35,7 +36,7 @@ fn kept(package: &str, version: &str, candidate: Option<String>) -> String {
     }
 }
 
-/// The folder of the package of a release that is `wanted`: the one in the cache, else the one that
+/// The folder of the release's package whose name is `wanted`: the cached one, or else the one that
 /// package `parent` depends on.
 pub fn depended(
     release: Release,
@@ -54,7 +55,8 @@ pub fn depended(
     together(release, &name, std::slice::from_ref(&name), trim)
 }
 
-/// The folder with the contents of package `name` of this machine's release, downloaded if need be.
+/// The folder with the contents of package `name` from this machine's release, downloaded if need
+/// be.
 pub fn unpacked(name: &str) -> Result<PathBuf> {
     match in_cache(Release::OWN, name) {
         Some(folder) => Ok(folder),
@@ -62,13 +64,13 @@ pub fn unpacked(name: &str) -> Result<PathBuf> {
     }
 }
 
-/// The folder of this name in the cache.
+/// The cached folder of this name.
 pub fn in_cache(release: Release, name: &str) -> Option<PathBuf> {
     let name = release.prefix() + name;
     Some(paths::packages().join(cached(&folders(), |cached| cached == name)?))
 }
 
-/// These packages of a release, and all libraries that they depend on.
+/// The names of these packages and of all libraries they depend on.
 pub fn with_libraries(release: Release, packages: &[&str]) -> Result<Vec<String>> {
     let mut names: Vec<String> = packages.iter().map(|name| (*name).to_owned()).collect();
     let mut new = names.clone();
@@ -85,8 +87,8 @@ pub fn with_libraries(release: Release, packages: &[&str]) -> Result<Vec<String>
     Ok(names)
 }
 
-/// Downloads packages and unpacks them into one folder, whose version is that of the first;
-/// `boot/*.gz` in it is unpacked, too, and `trim` takes away what nobody needs.
+/// Downloads packages and unpacks them into one folder, which gets the first one's version; also
+/// unpacks its `boot/*.gz`, and has `trim` remove what nobody needs.
 pub fn together(
     release: Release,
     name: &str,
@@ -140,7 +142,7 @@ fn folders() -> Vec<String> {
     names(&paths::packages())
 }
 
-/// Some file in `folder` whose name is `wanted`.
+/// Returns a file in `folder` whose name is `wanted`.
 pub fn find(folder: &Path, wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
     names(folder).iter().find(|name| wanted(name)).map(|name| folder.join(name))
 }
@@ -151,7 +153,7 @@ fn names(folder: &Path) -> Vec<String> {
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
-/// A folder to work in, beside those it is to become one of; dropping it removes it.
+/// A temporary folder next to the final ones; dropping it removes it.
 struct Part(PathBuf);
 
 impl Part {
@@ -173,7 +175,7 @@ impl Drop for Part {
     }
 }
 
-/// Was this folder left behind by a run that is no more?
+/// Whether this folder was left behind by a run that no longer exists.
 fn abandoned(name: &str) -> bool {
     name.strip_prefix(".part-").is_some_and(|process| !Path::new("/proc").join(process).exists())
 }
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_xen_is_told_with_the_one_that_apt_has() {
+    fn an_old_xen_is_reported_with_the_version_that_apt_has() {
         let kept =
             |candidate: Option<&str>| kept("xen", "1%3a4.17.5-1", candidate.map(str::to_owned));
         assert_eq!(kept(None), "xen 1:4.17.5-1");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is typed at the guests' prompts, and what they say.
+//! Types commands at the guests' prompts, and reads their answers.
 //!
-//! A *mark* is how much a guest had said at some moment: what is looked for lies behind it.
+//! A *mark* is the length of a guest's output at some moment; searches start from it.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::judge::counts::Counts;
 use crate::judge::reply::Reply;
 
 impl Lab {
-    /// The whole lines of what a guest said.
+    /// The complete lines of a guest's output.
     pub fn lines(&self, guest: &str) -> Vec<String> {
         self.lines_from(guest, 0)
     }
 
-    /// The whole lines of what a guest said from `mark` on.
+    /// The complete lines of a guest's output from `mark` on.
     pub fn lines_from(&self, guest: &str, mark: usize) -> Vec<String> {
         whole_lines(&self.said(guest)[mark..])
     }
@@ -28,14 +28,14 @@ impl Lab {
         self.send(&format!("type.{guest}"), bytes)
     }
 
-    /// Types a command at a guest's prompt, and returns the mark that its answer lies behind.
+    /// Types a command at a guest's prompt, and returns the mark after which its answer comes.
     pub fn command(&mut self, guest: &str, command: &str) -> Result<usize> {
         let mark = self.said(guest).len();
         self.type_on(guest, format!("{command}\r").as_bytes())?;
         Ok(mark)
     }
 
-    /// The result line that a guest wrote behind `mark`.
+    /// Waits for the result line that a guest prints after `mark`.
     pub fn answer(&mut self, guest: &str, mark: usize, limit: Duration) -> Result<String> {
         let result = |lab: &Lab| {
             let lines = lab.lines_from(guest, mark);
@@ -57,12 +57,12 @@ impl Lab {
         Ok(line)
     }
 
-    /// What a guest counts.
+    /// A guest's counts, by its `status` command.
     pub fn counts(&mut self, guest: &str) -> Result<Counts> {
         Counts::of(&self.ask(guest, "status")?)
     }
 
-    /// Types a command that must be refused; the errno and the words it is refused with.
+    /// Types a command that must be refused, and returns the errno and the words of the refusal.
     pub fn refused(&mut self, guest: &str, command: &str) -> Result<String> {
         let line = self.answered(guest, command)?;
         let Some((_, words)) = line.split_once(" errno=") else {
@@ -72,7 +72,7 @@ impl Lab {
         Ok(words.to_owned())
     }
 
-    /// Waits for a line with these words behind `mark`.
+    /// Waits for a line that contains `words`, after `mark`.
     pub fn says(&mut self, guest: &str, mark: usize, words: &str) -> Result<String> {
         let said =
             |lab: &Lab| lab.lines_from(guest, mark).into_iter().find(|line| line.contains(words));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU: fetched if need be, and the machine that every boot of Xen gets.
+//! QEMU, installed if need be, and the machine that every boot of Xen gets.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,28 +12,29 @@ use super::debian;
 use crate::host::{children, steps};
 
 const QEMU: &str = "qemu-system-x86_64";
-/// The processor. With SMAP, QEMU 7.2 crashes a PV dom0 at its first exception.
+/// The processor model. With SMAP, QEMU 7.2 crashes a PV dom0 at its first exception.
 pub const CPU: &str = "max,-smap";
-/// One instruction is one tick of the time stamp counter, whatever the host does meanwhile.
+/// icount options: one instruction is one tick of the time stamp counter, whatever the host does.
 pub const ICOUNT: &str = "shift=0,sleep=off";
 const MACHINE: &str = "-accel tcg -m 512 -nodefaults -no-reboot -display none \
                        -monitor none";
-/// Xen's console, and dom0's one processor. Xen says all that it has to say, of guests too, without
-/// a limit of its rate, and has room for all of it until the line has taken it.
+/// Xen's options: its console, and one processor for dom0. Xen logs everything, about guests too,
+/// without a rate limit, and its buffer holds it all until the serial line has taken it.
 const XEN: &str = "console=com1 com1=115200,8n1 dom0_max_vcpus=1 \
                    loglvl=all guest_loglvl=all/all serial_tx_buffer=1M";
 
-/// What a machine is made of.
+/// The hardware of a machine.
 #[derive(Clone, Debug)]
 pub struct Hardware {
-    /// The folder of an unpacked QEMU, if it's not to be this machine's.
+    /// The folder of an unpacked QEMU; `None` for this machine's.
     pub qemu: Option<PathBuf>,
     /// The processor, as QEMU names it.
     pub cpu: &'static str,
-    /// How many of them.
+    /// The number of processors.
     ///
-    /// One, unless two guests must run at the same time: with two, each a thread of QEMU's, a round
-    /// trip of events waits for the host to schedule both, 50 times as long on a busy machine.
+    /// One, unless two guests must run at the same time: with two, each a thread of QEMU, a round
+    /// trip of events waits for the host to schedule both, and takes 50 times as long on a busy
+    /// machine.
     pub processors: u32,
 }
 
@@ -44,8 +45,8 @@ impl Default for Hardware {
 }
 
 impl Hardware {
-    /// QEMU itself. One from another release runs under that release's dynamic loader, and must be
-    /// told where its own things are.
+    /// The command that starts QEMU. One from another release runs under that release's dynamic
+    /// loader, and must be told where its files are.
     fn emulator(&self) -> Command {
         let Some(root) = &self.qemu else { return children::command(QEMU) };
         let libraries = root.join("usr/lib/x86_64-linux-gnu");
@@ -59,7 +60,7 @@ impl Hardware {
         qemu
     }
 
-    /// QEMU's version, as `7.2.22`.
+    /// QEMU's version, such as `7.2.22`.
     pub fn version(&self) -> Result<String> {
         let mut qemu = self.emulator();
         qemu.arg("--version");
@@ -68,13 +69,13 @@ impl Hardware {
     }
 }
 
-/// Makes QEMU present and returns the hypervisor's path: the one that was given, or Debian's.
+/// Installs QEMU if need be, and returns the path of the hypervisor: the given one, or Debian's.
 pub fn prepare(given: Option<&Path>) -> Result<PathBuf> {
     present()?;
     given.map_or_else(|| debian::xen(Release::OWN), |xen| Ok(xen.to_owned()))
 }
 
-/// Makes QEMU present.
+/// Installs QEMU if need be.
 pub fn present() -> Result<()> {
     apt::installed(QEMU, &["qemu-system-x86"])
 }
@@ -84,7 +85,7 @@ pub fn version() -> Result<String> {
     Hardware::default().version()
 }
 
-/// The machine with Xen in it; `options` are more words for Xen's command line.
+/// The command for a machine that boots Xen; `options` are added to Xen's command line.
 pub fn machine(hardware: &Hardware, xen: &Path, options: &str) -> Command {
     let mut qemu = hardware.emulator();
     qemu.arg("-smp").arg(hardware.processors.to_string());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xen in QEMU with a Linux dom0, whose agent runs `xl` and carries the guests' consoles.
+//! Runs Xen in QEMU with a Linux dom0, whose agent runs `xl` and carries the guests' consoles.
 //!
-//! The first serial line is Xen's and goes to a log; the second one is a socket to the agent. Every
-//! wait ends at what was waited for, at its limit, or when the machine is gone. All logs are kept
+//! The first serial line is Xen's and goes to a log; the second is a socket to the agent. Every
+//! wait ends with what it waits for, at its limit, or when the machine is gone. All logs are kept
 //! in `target/lab/<lab>`.
 
 use std::collections::BTreeMap;
@@ -22,15 +22,15 @@ use super::qemu::{self, Hardware};
 use crate::host::children::Child;
 use crate::host::{paths, steps};
 
-/// The line to the agent.
+/// QEMU's options for the line to the agent.
 const LINE: [&str; 4] = ["-chardev", "socket,id=dom0,fd=0", "-serial", "chardev:dom0"];
 const XEN: &str = "dom0_mem=192M,max:192M";
-/// Quick rather than safe: nothing in there is to be protected.
+/// Linux's options: fast rather than safe, since nothing in there needs protection.
 const LINUX: &str =
     "console=hvc0 quiet panic=-1 mitigations=off rodata=off cryptomgr.notests audit=0 apparmor=0";
 /// Ten times what a boot takes.
 const BOOT: Duration = Duration::from_secs(90);
-/// What a toolstack's command, or the answer to a simple command of the guest's shell, may take.
+/// How long a toolstack command, or the answer to a simple command of the guest's shell, may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running lab; dropping it ends it.
@@ -49,7 +49,7 @@ pub struct Lab {
     own: bool,
 }
 
-/// What a guest said so far.
+/// A guest's output so far, and its log.
 struct Guest {
     said: Vec<u8>,
     log: File,
@@ -62,7 +62,8 @@ impl Lab {
         Lab::boot_on(&Hardware::default(), "", dom0, name, more)
     }
 
-    /// The same on other hardware, of whose processors dom0 has one, and with more options for Xen.
+    /// Like [`Lab::boot`], on other hardware, of whose processors dom0 has one, and with more
+    /// options for Xen.
     pub fn boot_on(
         hardware: &Hardware,
         options: &str,
@@ -74,7 +75,7 @@ impl Lab {
         Lab::boot_machine(command, dom0, name, more)
     }
 
-    /// The same on one processor, whose time stamp counter counts instructions.
+    /// Like [`Lab::boot`], on one processor whose time stamp counter counts instructions.
     pub fn boot_counted(dom0: &Dom0, name: &str) -> Result<Lab> {
         let mut command = qemu::machine(&Hardware::default(), &dom0.xen, XEN);
         command.args(["-icount", qemu::ICOUNT]);
@@ -116,7 +117,7 @@ impl Lab {
         Ok(lab)
     }
 
-    /// Where its logs are.
+    /// The folder of its logs.
     pub fn folder(&self) -> &Path {
         &self.logs
     }
@@ -141,7 +142,7 @@ impl Lab {
         }
     }
 
-    /// Takes in what comes next; false if nothing came until `end`.
+    /// Handles the next thing that comes in; false if nothing came by `end`.
     pub fn step(&mut self, end: Instant) -> Result<bool> {
         match self.line.next(end)? {
             None => return Ok(false),
@@ -149,35 +150,35 @@ impl Lab {
             Some(Incoming::Input(bytes)) if bytes.is_empty() => self.input_ended = true,
             Some(Incoming::Input(bytes)) => self.input.get_or_insert_default().extend(bytes),
             Some(Incoming::Gone) => {
-                self.qemu.next(Instant::now() + PATIENCE)?; // says so if it was interrupted
+                self.qemu.next(Instant::now() + PATIENCE)?; // fails if it was interrupted
                 bail!("the machine is gone");
             }
         }
         Ok(true)
     }
 
-    /// From now on this program's input is taken in, too.
+    /// Takes in this program's input, too, from now on.
     pub fn listen_to_input(&self) {
         self.line.listen_to_input();
     }
 
-    /// What came in on this program's input since.
+    /// Takes what has come in on this program's input since the last call.
     pub fn input(&mut self) -> Option<Vec<u8>> {
         self.input.take()
     }
 
-    /// Did all come in that ever will?
+    /// Whether this program's input has ended.
     pub fn input_ended(&self) -> bool {
         self.input_ended
     }
 
-    /// What dom0 could not do, since the last call.
+    /// Takes what dom0 has failed to do since the last call.
     pub fn trouble(&mut self) -> Option<String> {
         let trouble = self.replies.remove("trouble")?;
         Some(String::from_utf8_lossy(&trouble).into_owned())
     }
 
-    /// The end of every console, for a person; of Xen's what came after the boot.
+    /// The end of every console's log, for display; of Xen's only what came after the boot.
     pub fn excerpts(&self) -> String {
         let mut shown = String::new();
         for (name, skipped) in
@@ -218,7 +219,7 @@ impl Lab {
         (value("xen=").unwrap_or("?"), value("linux=").unwrap_or("?"))
     }
 
-    /// How the guests are run.
+    /// How the guests run.
     pub fn mode(&self) -> Mode {
         self.mode
     }
@@ -228,17 +229,17 @@ impl Lab {
         self.own
     }
 
-    /// From now on guests are run so.
+    /// Sets how guests run from now on.
     pub fn run_as(&mut self, mode: Mode) {
         self.mode = mode;
     }
 
-    /// All that a guest said.
+    /// All output of a guest.
     pub fn said(&self, guest: &str) -> &[u8] {
         self.guests.get(guest).map_or(&[], |guest| &guest.said)
     }
 
-    /// Forgets what a guest and its toolstack said, for another one of its name.
+    /// Forgets the output of a guest and its toolstack, before another guest of that name.
     pub fn forget(&mut self, guest: &str) {
         if let Some(guest) = self.guests.get_mut(guest) {
             guest.said.clear();
@@ -246,7 +247,7 @@ impl Lab {
         self.replies.remove(&format!("log.xl-{guest}"));
     }
 
-    /// A number for a new program.
+    /// Returns a number for a new program.
     pub(super) fn new_program(&mut self) -> u32 {
         self.programs += 1;
         self.programs
@@ -257,12 +258,12 @@ impl Lab {
         self.line.send(channel, bytes)
     }
 
-    /// What came on a channel so far.
+    /// What has come in on a channel so far.
     pub(super) fn heard(&self, channel: &str) -> &[u8] {
         self.replies.get(channel).map_or(&[], Vec::as_slice)
     }
 
-    /// The reply on a channel, which is used up.
+    /// Waits for the reply on a channel, and removes it.
     pub(super) fn reply(&mut self, channel: &str, limit: Duration) -> Result<String> {
         let bytes = self.until(limit, |lab| lab.replies.get(channel).cloned())?;
         self.replies.remove(channel);

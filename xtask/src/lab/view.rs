@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Xen and its toolstack say of grants and domains, whatever our guests say.
+//! What Xen and its toolstack say about grants and domains, independently of our guests.
 //!
-//! `xl debug-keys g` makes Xen print every domain's active grant entries, those that somebody maps,
-//! into its log. A domain that is dead but for pages of it that somebody holds is `(null)` in
-//! `xl list`.
+//! `xl debug-keys g` makes Xen log every domain's active grant entries, those that somebody maps. A
+//! dead domain some of whose pages are still held shows as `(null)` in `xl list`.
 
 use std::time::{Duration, Instant};
 
@@ -11,19 +10,19 @@ use anyhow::{Context, Result, ensure};
 
 use super::running::{Lab, PATIENCE};
 
-/// Nothing tells that the log grew.
+/// How often to look at the log: nothing signals that it grew.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// An active entry: a page that is mapped by somebody.
+/// An active entry: a granted page that somebody maps.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Active {
-    /// Who granted it.
+    /// The granter's domid.
     pub granter: u32,
-    /// Under which reference.
+    /// The grant reference.
     pub gref: u32,
-    /// Who maps it.
+    /// The mapper's domid.
     pub mapper: u32,
-    /// How often, and how: Xen's own word.
+    /// How often it is mapped, and how: the word that Xen prints.
     pub pin: String,
 }
 
@@ -43,7 +42,7 @@ pub fn grants(lab: &mut Lab) -> Result<Vec<Active>> {
     }
 }
 
-/// Reads what Xen printed.
+/// Parses what Xen printed.
 fn parse(table: &str) -> Result<Vec<Active>> {
     let mut granter = None;
     let mut all = Vec::new();
@@ -58,8 +57,8 @@ fn parse(table: &str) -> Result<Vec<Active>> {
     Ok(all)
 }
 
-/// `[0x008]      1 0x0123ab 0x00010001          1 0x0123ab 0x19`, behind the first three
-/// characters.
+/// Parses an entry without its first three characters, such as
+/// `[0x008]      1 0x0123ab 0x00010001          1 0x0123ab 0x19`.
 fn entry(granter: Option<u32>, rest: &str) -> Option<Active> {
     let (gref, rest) = rest.split_once(']')?;
     let mut words = rest.split_whitespace();
@@ -78,7 +77,7 @@ pub fn gone(lab: &mut Lab, domid: u32) -> Result<()> {
     Ok(())
 }
 
-/// Does Xen have a domain of this domid, dead or alive?
+/// Whether Xen has a domain with this domid, dead or alive.
 pub fn listed(lab: &mut Lab, domid: u32) -> Result<bool> {
     let (list, domid) = (lab.xl(&["list"])?, domid.to_string());
     Ok(list.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some(&domid)))
@@ -89,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_active_entry_is_read_with_the_domain_it_stands_under() {
+    fn every_active_entry_is_read_with_the_domain_it_is_listed_under() {
         let table = "(XEN)       -------- active --------       -------- shared --------\n\
             (XEN) [ref] localdom mfn      pin          localdom gmfn     flags\n\
             (XEN) grant-table for remote d0 (v1)\n\

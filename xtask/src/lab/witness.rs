@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xen's own log of a lab, as a witness against our guests.
+//! Checks a lab's Xen log for what it says about our guests.
 
 use anyhow::{Error, Result};
 
@@ -9,10 +9,11 @@ use crate::judge::tally::Tally;
 use crate::judge::witness::{self, CREATED_PVH, Expected, Ours};
 
 impl Tally {
-    /// The check at the end of a lab: all that Xen said of our guests was expected.
+    /// Runs the check at the end of a lab: everything that Xen logged about our guests was
+    /// expected.
     pub fn witness(&mut self, lab: &mut Lab, expected: &[Expected]) -> Result<()> {
         self.check(lab, "Xen's log says nothing else of our guests", |lab| {
-            // An answer of Xen's: what it wrote before is in the log.
+            // Once Xen has answered, everything that it printed before is in the log.
             view::grants(lab)?;
             let said = witness::lines(&lab.xen_log()?);
             let created = match lab.mode() {

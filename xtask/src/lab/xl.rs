@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs that run in dom0, `xl` above all, and what dom0 knows of guests.
+//! Runs programs in dom0, above all `xl`, and reads what dom0 knows about guests.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use super::dom0::OWN;
 use super::running::{Lab, PATIENCE};
 
 impl Lab {
-    /// Runs `xl` in the folder with the guests' files; its output if it succeeded.
+    /// Runs `xl` in the folder with the guests' files, and returns its output if it succeeded.
     pub fn xl(&mut self, words: &[&str]) -> Result<String> {
         let program = self.start(&[&["xl"], words].concat())?;
         self.finish(program).with_context(|| format!("`xl {}`", words.join(" ")))
     }
 
-    /// Starts a program, and returns the number that stands for it.
+    /// Starts a program, and returns its number.
     pub fn start(&mut self, words: &[&str]) -> Result<u32> {
         let program = self.new_program();
         self.send(&format!("run.{program}"), words.join("\0").as_bytes())?;
         Ok(program)
     }
 
-    /// Starts a program of ours that opens libraries.
+    /// Starts one of our programs that opens libraries.
     pub fn start_with_libraries(&mut self, program: &str) -> Result<u32> {
         let folder = format!("/{OWN}");
         let loader = format!("{folder}/ld-linux-x86-64.so.2");
@@ -33,22 +33,22 @@ impl Lab {
         }
     }
 
-    /// Types on the input of a program that runs.
+    /// Writes to the input of a running program.
     pub fn feed(&mut self, program: u32, bytes: &[u8]) -> Result<()> {
         self.send(&format!("feed.{program}"), bytes)
     }
 
-    /// What a program wrote so far.
+    /// A program's output so far.
     pub fn output(&self, program: u32) -> String {
         String::from_utf8_lossy(self.heard(&format!("out.{program}"))).trim().to_owned()
     }
 
-    /// The whole lines that a program wrote so far.
+    /// The complete lines of a program's output so far.
     pub fn written(&self, program: u32) -> Vec<String> {
         whole_lines(self.heard(&format!("out.{program}")))
     }
 
-    /// Ends a program that runs with SIGKILL.
+    /// Ends a running program with SIGKILL.
     pub fn kill(&mut self, program: u32) -> Result<()> {
         self.send(&format!("kill.{program}"), b"")?;
         let status = self.reply(&format!("done.{program}"), PATIENCE)?;
@@ -56,17 +56,17 @@ impl Lab {
         Ok(())
     }
 
-    /// Waits for the end of a program; its status.
+    /// Waits for the end of a program, and returns its status.
     pub fn status(&mut self, program: u32, limit: Duration) -> Result<String> {
         self.reply(&format!("done.{program}"), limit)
     }
 
-    /// Waits for the end of a program; its output if it succeeded.
+    /// Waits for the end of a program, and returns its output if it succeeded.
     pub fn finish(&mut self, program: u32) -> Result<String> {
         self.finish_within(program, PATIENCE)
     }
 
-    /// The same for one that takes its time.
+    /// Like [`Lab::finish`], for a program that takes longer.
     pub fn finish_within(&mut self, program: u32, limit: Duration) -> Result<String> {
         let status = self.status(program, limit)?;
         let output = self.output(program);
@@ -74,21 +74,21 @@ impl Lab {
         Ok(output)
     }
 
-    /// The domid of the guest with this name, if there is one.
+    /// Returns the domid of the guest with this name, if there is one.
     pub fn domid(&mut self, guest: &str) -> Result<Option<u32>> {
         let channel = format!("domid.{guest}");
         self.send(&channel, b"")?;
         Ok(self.reply(&channel, PATIENCE)?.parse().ok())
     }
 
-    /// The value of a xenstore node, as soon as there is one.
+    /// Waits until a xenstore node has a value, and returns it.
     pub fn node(&mut self, path: &str) -> Result<String> {
         let channel = format!("node.{path}");
         self.send(&channel, b"")?;
         self.reply(&channel, PATIENCE).with_context(|| format!("no {path}"))
     }
 
-    /// The value of a xenstore node that is there, empty or not.
+    /// Returns the value of an existing xenstore node, empty or not.
     pub fn node_now(&mut self, path: &str) -> Result<String> {
         let channel = format!("value.{path}");
         self.send(&channel, b"")?;
@@ -102,17 +102,17 @@ impl Lab {
         self.reply(&channel, PATIENCE).map(drop)
     }
 
-    /// What the toolstack of a guest wrote to its log.
+    /// The log of a guest's toolstack.
     pub fn toolstack(&self, guest: &str) -> String {
         String::from_utf8_lossy(self.heard(&format!("log.xl-{guest}"))).into_owned()
     }
 
-    /// Did the toolstack see this guest crash?
+    /// Whether the toolstack saw this guest crash.
     pub fn crashed(&self, guest: &str) -> bool {
         self.toolstack(guest).contains("Action for shutdown reason code 3")
     }
 
-    /// Has the toolstack cleared this guest away for good?
+    /// Whether the toolstack has cleaned up after this guest for good.
     pub fn ended(&self, guest: &str) -> bool {
         let said = self.toolstack(guest);
         ["Done. Exiting now", "has been destroyed."].iter().any(|sign| said.contains(sign))
