@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What of ours can panic or abort in the image, and the lists that say why none of it happens.
+//! Finds where our code in the image can panic or abort, and compares that with the lists that say
+//! why it never happens.
 //!
-//! `lab/panics.txt` has each place where a panic of ours may begin: every `core::panic::Location`
-//! in the linked image that names a file of this repository. `lab/aborts.txt` has each from which
-//! an allocation that fails would end the guest. The check fails when one is new, and when one that
-//! is listed is gone. An `async fn` that is polled after its end panics, too; only `.await` and the
-//! executor poll, and neither polls what has ended, so that these are counted and not listed. Nor
-//! are messages of the crate `log`, which have a `Location`, too.
+//! `lab/panics.txt` lists every place in our code where a panic may start: every
+//! `core::panic::Location` in the linked image that names a file of this repository.
+//! `lab/aborts.txt` lists every place from which a failed allocation would abort the guest. The
+//! check fails if there is a new place, or if a listed one is gone.
+//!
+//! Two kinds of `Location` are not listed. An `async fn` panics if polled after its end, but only
+//! `.await` and the executor poll, and neither polls a finished future; these are only counted.
+//! Messages of the crate `log` also have a `Location`, but don't panic.
 
-mod calls; // who calls whom, and who holds a table of functions
-pub mod elf; // an image as it lies in memory
+mod calls; // which code reaches an abort, by calls and tables of functions
+pub mod elf; // an image as laid out in memory
 mod lines; // the source line behind an instruction
-mod list; // the lists, and what differs from them
-mod locations; // every `Location`
+mod list; // the lists, and their comparison with the image
+mod locations; // finds every `Location`
 mod source; // the repository's own files
 
 use std::fs;
@@ -28,13 +31,13 @@ use elf::Image;
 use list::{List, Place};
 use source::{Purpose, Sources};
 
-/// How many places of ours may panic at most, `async` apart: more than 60 are too many, and it is
-/// there to be lowered to what is true.
+/// The greatest number of places in our code that may panic, apart from `async`. It is only ever
+/// lowered, to the actual number.
 const MOST: usize = 11;
-/// How many of each list may still have `?` for a reason. It is there to be lowered to none.
+/// How many entries of each list may still have `?` as their reason.
 const UNARGUED: usize = 0;
 
-/// Compares both lists with the image that was built.
+/// Compares both lists with the built image.
 pub fn check() -> Tally {
     let mut tally = Tally::default();
     tally.count(locations().is_ok());
@@ -42,7 +45,7 @@ pub fn check() -> Tally {
     tally
 }
 
-/// The places where a panic may begin, in the image as it is shipped.
+/// Checks the places where a panic may start, in the image as shipped.
 fn locations() -> Result<()> {
     step("panics", || {
         let image = Image::read(&paths::image().join("grantkit"))?;
@@ -68,8 +71,8 @@ fn locations() -> Result<()> {
     })
 }
 
-/// The places from which an allocation that fails ends the guest. For these the image is built once
-/// more, with line tables, and without the outliner, which takes calls out of their functions.
+/// Checks the places from which a failed allocation aborts the guest. For this the image is built
+/// again, with line tables and without the outliner, which moves calls out of their functions.
 fn aborts() -> Result<()> {
     step("aborts", || {
         let folder = paths::target().join("plain");

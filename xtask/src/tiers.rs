@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The tiers: what is checked on a real Xen.
+//! The tiers: everything that is checked on a real Xen.
 //!
-//! A tier is its file in this folder, its `mod` and row here, and its row in docs/testing.md. The
-//! command line, its help and its error, `test` and `soak` take it from the row. A tier that can't
-//! be run counts as one failed check, and keeps none of the others from running.
+//! To add a tier, add its file to this folder, its `mod` and row here, and its row in
+//! docs/testing.md. The command line with its help and errors, `test` and `soak` all use the row. A
+//! tier that can't run counts as one failed check, and doesn't stop the others.
 
-mod across; // our guest and Linux's devices share with each other
+mod across; // our guest and Linux's devices share pages
 mod bench; // what each operation costs, in instructions
-mod conformance; // Linux's devices and ours, compared line by line
-mod exhaustion; // the last grant, mapping and event channel
+mod conformance; // our devices compared with Linux's, line by line
+mod exhaustion; // using up grants, mappings, event channels and memory
 mod extent; // how much of a tier is run, and on which hypervisor
 mod hostile; // a hostile guest, and what it must not be able to harm
-mod leaks; // what is left behind by cycles of sharing and by killed peers
-mod matrix; // other hosts: later and earlier releases of Debian's
-mod model; // random calls on a real Xen, against the model
-mod newcomer; // a guest of one's own, outside the repository
-mod pair; // all that needs xl and two guests
+mod leaks; // cycles of sharing and killed peers leave nothing behind
+mod matrix; // other hosts: later and earlier Debian releases
+mod model; // random calls on a real Xen, compared with the model
+mod newcomer; // a new user's guest, outside the repository
+mod pair; // everything that needs xl and two guests
 mod pvh; // the same image as PVH guests
-mod smoke; // boots and crashes that must go right
-mod vault; // an ssh-agent in a guest, and OpenSSH that uses it
-mod vchan; // byte channels, also with C's
-mod xl; // what a toolstack asks of a guest, and does to it
+mod smoke; // boots and crashes of a guest in dom0's place
+mod vault; // an ssh-agent in a guest, used by OpenSSH
+mod vchan; // byte channels, also with C's libxenvchan
+mod xl; // what a toolstack asks of a guest and does to it
 
 use anyhow::{Result, bail};
 
@@ -34,9 +34,9 @@ use crate::lab::Mode;
 
 /// A tier.
 pub struct Tier {
-    /// The word that runs it.
+    /// The command that runs it.
     pub name: &'static str,
-    /// What it does, for the help.
+    /// What it does, for the help text.
     pub about: &'static str,
     /// How much `test` runs of it, in words.
     pub small: &'static str,
@@ -48,7 +48,7 @@ pub struct Tier {
     run: fn(&Run) -> Result<Tally>,
 }
 
-/// All tiers, in the order of running.
+/// All tiers, in the order in which they run.
 pub const TIERS: &[Tier] = &[
     Tier {
         name: "smoke",
@@ -173,7 +173,7 @@ pub const TIERS: &[Tier] = &[
 ];
 
 impl Tier {
-    /// How much its command runs: of the matrix all that there is, since that is its point.
+    /// How much its command runs; the matrix always runs in full, since that is its point.
     pub fn extent(&self, full: bool) -> Extent {
         if full || self.name == matrix::NAME { Extent::Full } else { Extent::Small }
     }
@@ -186,11 +186,11 @@ impl Tier {
     }
 }
 
-/// The tier that has guests run at the same time, on two processors.
+/// The tier whose guests run at the same time, on two processors.
 const ON_TWO: &str = "hostile";
 
-/// Runs all tiers with a built image, and tells what came of each. `wait` comes before one that
-/// needs both processors, for whatever else runs.
+/// Runs all tiers with a built image, and prints their results. Before a tier that needs both
+/// processors, calls `wait`, which waits for whatever else is running.
 pub fn run_all(extent: Extent, wait: &mut dyn FnMut()) -> Result<Tally> {
     let this = Run { extent, xen: None, mode: Mode::Pv };
     let mut all = Tally::default();
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use crate::host::paths;
 
-    /// Name and extents of each tier in the table of docs/testing.md.
+    /// The name and extents of each tier in the table of docs/testing.md.
     fn documented(text: &str) -> Vec<[String; 3]> {
         let rows = text.lines().skip_while(|line| !line.starts_with("| tier |"));
         let cells = |row: &str| -> Vec<String> { row.split('|').map(plain).collect() };
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_has_the_same_tiers_in_the_same_order_with_the_same_extents() {
+    fn the_documentation_has_the_same_tiers_with_the_same_extents() {
         let text = std::fs::read_to_string(paths::root().join("docs/testing.md")).unwrap();
         let table = TIERS.iter().map(|tier| {
             [tier.name, tier.small, tier.full.unwrap_or(tier.small)].map(str::to_owned)

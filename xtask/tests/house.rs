@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What holds for every file or every crate of the repository, and breaks unnoticed.
+//! Rules for every file or every crate of the repository that would otherwise be broken unnoticed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Endings of source files.
+/// File name extensions of sources.
 const SOURCES: [&str; 5] = ["rs", "s", "c", "ld", "sh"];
-/// What is not ours to license.
+/// Files that don't carry our licence: a new crate's owner chooses.
 const OTHERS: &str = "template/";
 
 fn licence() -> String {
-    // In two parts, so that this line is not one.
+    // In two parts, so that this line is not itself a licence line.
     ["SPDX-License-Identifier", "MIT OR Apache-2.0"].join(": ")
 }
 
@@ -19,7 +19,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a repository")
 }
 
-/// Files below a folder, without what a build or git makes.
+/// Collects the files below a folder, except what a build or git makes.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -43,7 +43,7 @@ fn sources() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_source_file_says_its_licence_in_its_first_or_last_line() {
+fn every_source_file_states_its_licence_in_its_first_or_last_line() {
     let sources = sources();
     assert!(sources.len() > 500, "{} sources", sources.len());
     let says = |path: &&PathBuf| {
@@ -64,14 +64,14 @@ fn every_librarys_front_page_has_a_map_and_an_example_that_runs() {
         let text = fs::read_to_string(root().join(library).join("src/lib.rs")).expect("a library");
         let page: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("//!")).collect();
         assert!(page.contains(&" # Map"), "{library} has no map");
-        // A fence without a word opens an example that rustdoc runs.
+        // A fence without a language opens an example that rustdoc runs.
         let mut fences = page.iter().filter(|line| line.starts_with(" ```")).step_by(2);
         assert!(fences.any(|fence| *fence == " ```"), "{library} has no example that runs");
     }
 }
 
 #[test]
-fn what_is_meant_for_others_is_described_and_nothing_else_can_be_published() {
+fn published_crates_are_described_and_no_other_crate_can_be_published() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
     let said = cargo.current_dir(root()).output().expect("cargo runs").stdout;

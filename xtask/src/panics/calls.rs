@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who may end in an abort for want of memory: those that call the library's functions for that, or
-//! functions of libraries that do, or hand out a table of functions with one of those.
+//! Finds the code that may abort when memory runs out: code that calls the library functions that
+//! abort, or calls library functions that reach those, or refers to a table of functions with one
+//! of them.
 //!
-//! Relies on the image being linked for one address: a call, a jump and `lea` hold a distance of 32
-//! bits, and `mov` an address of 32. Every one that is that of a function or of a table counts; in
-//! which instruction it stands is looked at only so far as to tell a distance from another number.
-//! Code of a library that is inlined is its caller's.
+//! Relies on the image being linked for a fixed address: calls, jumps and `lea` contain 32-bit
+//! distances, and `mov` a 32-bit address. Every 32-bit value that leads to a function or a table
+//! counts; the instruction is decoded only far enough to tell a distance from another number.
+//! Inlined library code belongs to its caller.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,19 +15,20 @@ use anyhow::{Result, ensure};
 use super::elf::{Function, Image};
 use super::list::Place;
 
-/// The ends of the names of what an allocation that fails comes to.
+/// The name endings of the functions that a failed allocation ends in.
 const ABORTS: [&str; 3] =
     ["5alloc18handle_alloc_error", "7raw_vec12handle_error", "7raw_vec17capacity_overflow"];
 
-/// An instruction that holds an address, and the function that it's in.
+/// Where an address is held, and the function that contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Site {
     at: u64,
     function: u64,
 }
 
-/// The places of ours from which an abort is reached. `ours` tells, for each instruction, which
-/// place of ours it belongs to; where it's none, whoever reaches the function is looked at.
+/// Returns the places in our code that reach an abort. `ours` returns, for each instruction, the
+/// place in our code that it belongs to; if there is none, the callers of its function are examined
+/// instead.
 pub fn sites(
     image: &Image,
     mut ours: impl FnMut(&[u64]) -> Result<Vec<Option<Place>>>,
@@ -55,7 +57,7 @@ pub fn sites(
     Ok(places.into_iter().collect())
 }
 
-/// For each function, where its address or that of a table with it is held.
+/// For each function, where its address, or that of a table that contains it, is held.
 fn references(image: &Image) -> BTreeMap<u64, Vec<Site>> {
     let mut references: BTreeMap<u64, Vec<Site>> = BTreeMap::new();
     for (&function, Function { len, .. }) in &image.functions {
@@ -81,8 +83,8 @@ fn references(image: &Image) -> BTreeMap<u64, Vec<Site>> {
     references
 }
 
-/// Whether a distance follows: after `call`, `jmp`, a conditional jump, or an operand that is
-/// relative to RIP.
+/// Whether a distance follows: these bytes end in `call`, `jmp`, a conditional jump, or the start
+/// of a RIP-relative operand.
 fn is_distance(before: &[u8]) -> bool {
     match before {
         [.., 0xe8 | 0xe9] => true,
@@ -92,8 +94,9 @@ fn is_distance(before: &[u8]) -> bool {
     }
 }
 
-/// The methods in the table at `address`, if it can be one: what drops the value or nothing, its
-/// size and alignment, and functions. Of a table right behind it the first function counts, too.
+/// The methods in the vtable at `address`, if it can be one: a drop function or 0, the value's size
+/// and alignment, and functions. If another vtable follows directly, its first function also
+/// counts.
 fn table(image: &Image, address: u64) -> Vec<u64> {
     let function = |at: u64| image.word(at).filter(|word| image.functions.contains_key(word));
     let drops = image.word(address) == Some(0) || function(address).is_some();
@@ -112,10 +115,10 @@ mod tests {
 
     const CODE: u64 = 0xffff_ffff_8000_0000;
     const DATA: u64 = CODE + 0x1000;
-    /// Each function has so many bytes.
+    /// The length of each function, in bytes.
     const LEN: u64 = 16;
 
-    /// Functions with these names and this code, one behind the other, and a table of functions.
+    /// An image with these functions (names and code), one after another, and a table of functions.
     fn image(functions: &[(&str, Vec<u8>)], table: &[u64]) -> Image {
         let mut code = Vec::new();
         let mut known = BTreeMap::new();
@@ -135,7 +138,7 @@ mod tests {
         Image { sections, functions: known }
     }
 
-    /// The code of function `from`: `opcode`, and the distance to `to`.
+    /// Code for function number `from`: `opcode`, and the distance to `to`.
     fn jump(opcode: &[u8], from: u64, to: u64) -> Vec<u8> {
         let next = CODE + from * LEN + opcode.len() as u64 + 4;
         let distance = (to.wrapping_sub(next) as i64) as i32;
@@ -148,7 +151,7 @@ mod tests {
 
     const ABORT: &str = "_RNvNtCsfySoobUK4LL_5alloc5alloc18handle_alloc_error";
 
-    /// The functions that are found if those with these numbers are ours.
+    /// The numbers of the functions that are found if those numbered `ours` are ours.
     fn found(image: &Image, ours: &[u64]) -> Vec<u64> {
         let place = |at: &u64| {
             let function = (at - CODE) / LEN;
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_library_calls_is_its_callers_and_what_we_call_is_ours() {
+    fn calls_in_a_library_count_for_its_callers_and_our_calls_for_us() {
         let image = image(
             &[
                 (ABORT, vec![]),
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_a_table_of_functions_reaches_them() {
+    fn holding_a_table_of_functions_reaches_them() {
         let image = image(
             &[
                 (ABORT, vec![]),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An image as it lies in memory: what is at an address, and which functions there are.
+//! An image as laid out in memory: the bytes at an address, and the functions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use object::elf::{SHF_ALLOC, SHF_EXECINSTR, STT_FUNC};
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{LittleEndian, elf};
 
-/// A range of memory with content.
+/// A range of memory with contents in the file.
 #[derive(Debug)]
 pub struct Section {
     pub start: u64,
@@ -18,7 +18,7 @@ pub struct Section {
     pub code: bool,
 }
 
-/// A function's name and its code.
+/// A function's name and length.
 #[derive(Debug)]
 pub struct Function {
     pub name: String,
@@ -28,7 +28,7 @@ pub struct Function {
 #[derive(Debug)]
 pub struct Image {
     pub sections: Vec<Section>,
-    /// By address.
+    /// All functions, by address.
     pub functions: BTreeMap<u64, Function>,
 }
 
@@ -75,7 +75,7 @@ impl Image {
         Some(u64::from_le_bytes(*self.at(address, 8)?.first_chunk()?))
     }
 
-    /// Whether `address` lies in data that has content.
+    /// Whether `address` lies in data that has contents in the file.
     pub fn is_data(&self, address: u64) -> bool {
         let inside = |section: &Section| {
             address.checked_sub(section.start).is_some_and(|at| at < section.bytes.len() as u64)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The source line behind an instruction, by the line tables: binutils' addr2line knows.
+//! Finds the source line of an instruction from the line tables, with binutils' addr2line.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use anyhow::{Result, ensure};
 use crate::host::cargo::BUILD_LIMIT;
 use crate::host::{children, steps};
 
-/// A file and a line, 0 where the compiler names none.
+/// A file and a line number, 0 if the compiler gives none.
 pub type Line = (String, u32);
 
-/// For each address its line, the one that this line was inlined into, and so on.
+/// For each address its line, then the line it was inlined into, and so on.
 pub fn chains(elf: &Path, addresses: &[u64]) -> Result<Vec<Vec<Line>>> {
     let mut command = children::command("addr2line");
     command.args(["--addresses", "--inlines", "--exe"]).arg(elf);
@@ -21,7 +21,8 @@ pub fn chains(elf: &Path, addresses: &[u64]) -> Result<Vec<Vec<Line>>> {
     Ok(chains)
 }
 
-/// An address on a line of its own, and then its `file:line`, innermost first.
+/// Parses addr2line's output: each address on a line of its own, followed by its `file:line`,
+/// innermost first.
 fn parse(said: &str) -> Vec<Vec<Line>> {
     let mut chains: Vec<Vec<Line>> = Vec::new();
     for line in said.lines() {

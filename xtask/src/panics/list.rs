@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A list of places, each with the reason why nothing happens there, and what differs from it.
+//! A list of places, each with the reason why nothing happens there, and its comparison with an
+//! image.
 //!
-//! One line each: `file | source line | reason`, with ` | ` in between, and `#` before a remark. A
-//! line that stands in its file more than once, or has more than one such place, is listed as often.
-//! A reason `?` means that nobody has said it yet.
+//! Each place is one line, `file | source line | reason`, separated by ` | `; comments start with
+//! `#`. A source line that occurs several times in its file, or contains several such places, is
+//! listed as often. The reason `?` means that nobody has given one yet.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +12,16 @@ use anyhow::{Context, Result, bail, ensure};
 
 const BETWEEN: &str = " | ";
 
-/// A place in a file of ours, by the text that stands there, so that it may move.
+/// A place in one of our files, known by the line's text, so that it may move.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub file: String,
     pub text: String,
-    /// Where it is now.
+    /// The current line number.
     pub line: u32,
 }
 
-/// How often a file's line is listed.
+/// How often each file's lines are listed.
 #[derive(Debug)]
 pub struct List {
     counts: BTreeMap<(String, String), usize>,
@@ -42,7 +43,7 @@ impl List {
         Ok(list)
     }
 
-    /// Fails with lines that are to be added and taken out, or if more than `unargued` lack a reason.
+    /// Fails with the lines to add and to remove, or if more than `unargued` entries lack a reason.
     pub fn compare(mut self, found: &[Place], unargued: usize) -> Result<()> {
         let mut wrong = Vec::new();
         for Place { file, text, line } in found {
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_and_found_is_right_in_any_order() {
+    fn the_order_of_places_does_not_matter() {
         let [a, b] = both();
         List::parse(LIST).unwrap().compare(&[b, a], 0).unwrap();
     }
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_has_a_reason_or_a_question_mark_and_those_are_counted() {
+    fn every_line_has_a_reason_or_a_counted_question_mark() {
         assert!(List::parse("a.rs | x[0]\n").is_err());
         assert!(List::parse("a.rs | x[0] |  \n").is_err());
         let asked = || List::parse("a.rs | x[0] | ?\n").unwrap();

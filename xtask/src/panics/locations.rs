@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Every `core::panic::Location` in an image.
+//! Finds every `core::panic::Location` in an image.
 //!
-//! A panic takes one by address, so that they survive whatever the linker and the outliner do to
-//! code: the address and the length of the file's name, the line, the column.
+//! A panic refers to its `Location` by address, so they survive whatever the linker and the
+//! outliner do to code. Each consists of the address and length of the file's name, the line, and
+//! the column.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ pub struct Location {
     pub column: u32,
 }
 
-/// All of them, each once.
+/// Returns all locations, each once.
 pub fn of(image: &Image) -> BTreeSet<Location> {
     let data = image.sections.iter().filter(|section| !section.code);
     let words = data.flat_map(|section| {
@@ -33,7 +34,7 @@ fn location(image: &Image, bytes: &[u8]) -> Option<Location> {
     let (line, column) = (u32::from_le_bytes(*line), u32::from_le_bytes(*rest.first_chunk::<4>()?));
     let len = Some(u64::from_le_bytes(*len)).filter(|len| (4..1000).contains(len))?;
     let file = str::from_utf8(image.at(u64::from_le_bytes(*name), len)?).ok()?;
-    // A name may end in a zero byte, for whoever wants a C string.
+    // A name may end in a zero byte, for use as a C string.
     let file = file.trim_end_matches('\0');
     let plausible = file.ends_with(".rs") && line > 0 && column > 0;
     plausible.then(|| Location { file: file.to_owned(), line, column })
@@ -63,13 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn other_words_are_none() {
+    fn other_words_are_no_locations() {
         let other = [
             [NAMES, 6, 3],               // no column
             [NAMES, 6, 4 << 32],         // no line
             [NAMES, 5, 3 | 4 << 32],     // no name of a Rust file
             [NAMES + 7, 5, 3 | 4 << 32], // beyond its section
-            [0, 6, 3 | 4 << 32],         // nothing there
+            [0, 6, 3 | 4 << 32],         // no memory there
         ];
         assert!(of(&image(&other)).is_empty());
     }

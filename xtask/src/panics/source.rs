@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The repository's own files: what stands at a line, and what a `Location` there is for.
+//! The repository's own files: the text of a line, and the purpose of a `Location` there.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,7 +9,7 @@ use super::lines::Line;
 use super::list::Place;
 use super::locations::Location;
 
-/// Files by their names from the repository on, each read once; `None` is none of ours.
+/// Files by name, relative to the repository, each read once; `None` for files that are not ours.
 pub struct Sources {
     root: PathBuf,
     read: HashMap<String, Option<String>>,
@@ -20,7 +20,8 @@ impl Sources {
         Self { root: root.to_owned(), read: HashMap::new() }
     }
 
-    /// The text of a file of ours. Those of libraries begin at a folder that isn't here.
+    /// The text of one of our files. Names of library files start with a folder that doesn't exist
+    /// here.
     fn text(&mut self, file: &str) -> Option<&str> {
         if !self.read.contains_key(file) {
             let text = fs::read_to_string(self.root.join(file)).ok();
@@ -30,7 +31,7 @@ impl Sources {
         self.read.get(file)?.as_deref()
     }
 
-    /// The trimmed text of a line, if the file is ours; `?` where there is no such line.
+    /// The trimmed text of a line, if the file is ours; `?` if there is no such line.
     pub fn line(&mut self, file: &str, line: u32) -> Option<String> {
         let index = (line as usize).checked_sub(1);
         let text = self.text(file)?;
@@ -38,12 +39,12 @@ impl Sources {
         Some(line.map_or("?", str::trim).to_owned())
     }
 
-    /// What a place in a file of ours is for.
+    /// The purpose of a location in one of our files.
     pub fn purpose(&mut self, at: &Location) -> Purpose {
         self.text(&at.file).map_or(Purpose::Panic, |text| purpose(text, at.line, at.column))
     }
 
-    /// The first line of a chain that is ours.
+    /// The first line of a chain that is in one of our files.
     pub fn innermost(&mut self, chain: &[Line]) -> Option<Place> {
         chain.iter().find_map(|(file, line)| {
             let within = Path::new(file).strip_prefix(&self.root).ok().and_then(Path::to_str);
@@ -53,20 +54,20 @@ impl Sources {
     }
 }
 
-/// What a `Location` is for.
+/// The purpose of a `Location`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A panic.
     Panic,
-    /// An `async` body begins here: what its poll after the end names.
+    /// An `async` body starts here: a poll after its end would panic with this location.
     Async,
-    /// A message of the crate `log` says where it comes from.
+    /// The origin of a message of the crate `log`.
     Message,
 }
 
-/// An expression that begins with the word `async` is a block or a closure, which panics nowhere
-/// else; and a `{` that follows a head with `async fn` is its body. Other expressions begin with
-/// `{` only if they are blocks.
+/// Finds the purpose of the location at `line` and `column`. An expression that starts with `async`
+/// is a block or a closure, which panics only when polled after its end, and a `{` after the head
+/// of an `async fn` starts its body. Other expressions start with `{` only if they are blocks.
 fn purpose(text: &str, line: u32, column: u32) -> Purpose {
     let mut before = String::new();
     for (number, text) in (1..).zip(text.lines()) {
@@ -96,7 +97,7 @@ fn purpose(text: &str, line: u32, column: u32) -> Purpose {
 mod tests {
     use super::*;
 
-    /// At the only `@`, which is taken out.
+    /// The purpose of a location at the only `@` of `text`, which is taken out.
     fn marked(text: &str) -> Purpose {
         let at = text.find('@').expect("a mark");
         let (before, last) = text[..at].rsplit_once('\n').unwrap_or(("", &text[..at]));
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_is_a_panic() {
+    fn everything_else_is_a_panic() {
         for text in [
             "pub fn a() @{\n}\n",
             "async fn a() {\n    @{ list }[0];\n}\n",

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Across the two: our share and Linux's gntdev, Linux's gntalloc and our map.
+//! Sharing between Grantkit and Linux: our share mapped by Linux's gntdev, and Linux's gntalloc
+//! mapped by us.
 //!
-//! A guest of ours at its prompt, and in dom0 a program on Xen's own libraries. After each check
-//! Linux's program has ended and what the guest counts is as it was before; after one that fails,
-//! the next has a new guest.
+//! One side is our guest at its prompt, the other a program in dom0 that uses Xen's own libraries.
+//! After each check Linux's program has ended and the guest's counts are as before; after a failed
+//! check the next one gets a new guest.
 
 mod data; // bytes both ways
-mod ends; // one side closed, killed, destroyed, crashed, paused
-mod grammar; // what a result line looks like
-mod notify; // the byte that is cleared and the event that is sent
-mod sides; // the two
+mod ends; // one side closes, crashes, is killed, destroyed or paused
+mod grammar; // the format of result lines
+mod notify; // the byte cleared and the event sent at the end
+mod sides; // the two sides
 mod typing; // a program at the console
 
 use anyhow::Result;
@@ -25,7 +26,7 @@ use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, dom0};
 
-/// What a debug Xen says of it.
+/// What a debug Xen logs about it.
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::READ_ONLY, "read-only shares are mapped writable"),
     Expected::debug(said::NO_REFERENCE, "a reference beyond the table is typed"),
@@ -33,10 +34,10 @@ const EXPECTED: &[Expected] = &[
     Expected::debug(said::NO_PORT, "a port that is none is typed"),
     Expected::debug(said::GREW, "1,024 pages are shared"),
 ];
-/// More lines than any check types.
+/// The number of lines typed to fill the history: more than any check types.
 const LINES: usize = 200;
 
-/// The tier, with a built image: once, or in full five times.
+/// Runs the tier with a built image: once, or in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
     let peer = dom0::program_with_libraries("peer")?;
     let dom0 = run.dom0(&[image::files()?, vec![peer]].concat())?;
@@ -57,15 +58,15 @@ pub fn run(run: &Run) -> Result<Tally> {
     Ok(tally)
 }
 
-/// The guest that is there and Linux's devices share a few pages, each as granter and as mapper.
+/// Has the existing guest and Linux's devices share a few pages, each as granter and as mapper.
 pub fn both_ways(lab: &mut Lab) -> Result<()> {
     let mut sides = Sides::meet(lab)?;
     sides.served()?;
     sides.close_linux()
 }
 
-/// Makes a check with the guest that is there; afterwards the guest is at its prompt and counts
-/// what it did at first.
+/// Runs a check with the existing guest, or a new one if there is none; afterwards its counts must
+/// be as before.
 fn survived(
     lab: &mut Lab,
     counts: &mut Option<Counts>,
@@ -91,8 +92,8 @@ fn survived(
     Ok(())
 }
 
-/// Creates a guest whose tables and lists are as large as the checks make them: only then can its
-/// heap be compared.
+/// Creates a guest and grows its tables and lists to the size that the checks need: only then can
+/// its heap be compared.
 fn warmed_up(lab: &mut Lab) -> Result<Counts> {
     life::at_prompt(lab, &Settings::none())?;
     let mut sides = Sides::meet(lab)?;
@@ -109,10 +110,10 @@ fn warmed_up(lab: &mut Lab) -> Result<Counts> {
         sides.ask(Side::Guest, &format!("port close {}", port.guest))?;
     }
     let mark = sides.lab.said(GUEST).len();
-    // Not the same line twice in a row: the history would keep one of them.
+    // Not the same line twice in a row: the history would keep only one.
     sides.lab.type_on(GUEST, "sleep 0\rsleep  0\r".repeat(LINES / 2).as_bytes())?;
     sides.answers(mark, LINES)?;
-    // The longest line, all of it there before the shell looks at it: no echo is longer.
+    // The longest line, complete before the shell reads it: no echo is longer.
     let mark = sides.lab.said(GUEST).len();
     let typed = format!("sleep 60000\r{:LINE$}\r\x03", "status");
     sides.lab.type_on(GUEST, typed.as_bytes())?;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Linux's grant devices and ours: the same scenarios on both, under one Xen, compared line by
-//! line.
+//! Runs the same scenarios on Linux's grant devices and on ours, under the same Xen, and compares
+//! the results line by line.
 //!
-//! dom0 runs them on Linux's devices, then a guest of ours on its own. Every difference must be an
-//! expected one, and every expected one must appear. Both transcripts are kept in
+//! First dom0 runs them on Linux's devices, then our guest on ours. Every difference must be an
+//! expected one, and every expected difference must appear. Both transcripts are kept in
 //! `target/lab/conformance`.
 
-mod compare; // two transcripts, and what may differ
+mod compare; // compares two transcripts
 
 use std::fs;
 use std::time::Duration;
@@ -25,9 +25,9 @@ use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, dom0};
 
-/// What all scenarios may take on one system.
+/// How long all scenarios may take on one system.
 const LIMIT: Duration = Duration::from_secs(120);
-/// What a debug Xen says of them.
+/// What a debug Xen logs about them.
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::READ_ONLY, "read-only grants are mapped writable"),
     Expected::debug(said::NO_REFERENCE, "references beyond the table are mapped"),
@@ -39,8 +39,8 @@ const EXPECTED: &[Expected] = &[
 /// The guest's name.
 const GUEST: &str = "conformance";
 
-/// Both transcripts and their comparison; counts scenarios, a line that differs as one of them
-/// failed.
+/// Makes and compares both transcripts. Counts scenarios; each problem counts as one failed
+/// scenario.
 pub fn run(run: &Run) -> Result<Tally> {
     let mut files = vec![dom0::program("conformance")?];
     files.extend(config::files(GUEST, Settings::none().memory(32).on_crash("preserve"))?);
@@ -77,7 +77,7 @@ fn on_grantkit(lab: &mut Lab) -> Result<Vec<String>> {
     until_whole(lab, "grantkit", |lab| lab.lines(GUEST))
 }
 
-/// Waits for a whole transcript, and keeps what there is of it.
+/// Waits for a complete transcript, and saves it even if it is incomplete.
 fn until_whole(
     lab: &mut Lab,
     name: &str,
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// The contract's rows that say that Linux differs: `<section> <heading>: <when>`.
+    /// The rows of the contract that say that Linux differs: `<section> <heading>: <when>`.
     fn marked(contract: &str) -> BTreeSet<String> {
         let (mut section, mut heading) = ("", "");
         let mut rows = BTreeSet::new();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contract_marks_what_is_expected_to_differ_and_nothing_else() {
+    fn the_contract_marks_exactly_the_expected_differences() {
         let contract = fs::read_to_string(paths::root().join("docs/contract.md")).unwrap();
         let expected = differences::expected();
         let rows: BTreeSet<String> =

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The last grant, mapping and event channel of a guest that xl gave small tables.
+//! Uses up the grants, mappings and event channels of a guest with small tables.
 //!
-//! The guest judges the errors, what goes on working and its own counts. Here its figures must be
-//! those that xl's settings leave, and Xen's own tables must show them: 255 mappings while all is
-//! used up, and afterwards what was there before.
+//! The guest checks the errors, what keeps working, and its own counts. Here its figures must be
+//! the ones that xl's settings allow, and Xen's own tables must agree: 255 mappings while
+//! everything is used up, and afterwards the state before.
 
-mod memory; // all memory, used up at the prompt
-mod output; // a console's output that nobody answers
+mod memory; // memory used up by commands at the prompt
+mod output; // 1 MiB of console output at once
 
 use std::time::Duration;
 
@@ -23,21 +23,22 @@ use crate::lab::Lab;
 use crate::lab::view::{self, Active};
 
 const GUEST: &str = "exhaust";
-/// One frame each of 512 entries and of 256 mappings; ports 1 to 20.
+/// xl settings: one frame of 512 grant entries, one of 256 mappings, and ports 1 to 20.
 const SETTINGS: [(&str, u64); 3] =
     [("max_grant_frames", 1), ("max_maptrack_frames", 1), ("max_event_channels", 20)];
-/// What these leave: references 0 to 7 are Xen's, and one mapping is never given.
+/// What these leave for the guest: references 0 to 7 are reserved for Xen, and one mapping is never
+/// handed out.
 const LEFT: [(&str, u64); 3] = [("grants", 504), ("mappings", 255), ("ports", 20)];
-/// What a debug Xen says of it.
+/// What a debug Xen logs about it.
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::NO_ROOM, "all mappings are used up"),
     Expected::debug(said::NO_PORT_LEFT, "all ports are used up"),
     Expected::debug(said::GREW, "all memory is shared"),
 ];
-/// What all rounds may take.
+/// How long all rounds may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Boots a lab, and runs the rounds in it.
+/// Runs the tier: boots a lab, and runs the rounds in it.
 pub fn run(run: &Run) -> Result<Tally> {
     let rounds = run.extent.of(2, 10);
     let settings = Settings::none().memory(8).extra(&format!("rounds={rounds}"));
@@ -82,7 +83,7 @@ fn check(lab: &mut Lab, rounds: u64) -> Result<()> {
     view::gone(lab, domid)
 }
 
-/// The guest's last line says that all rounds were made, with what xl left it.
+/// Checks that the guest's last line reports all rounds, with the figures in [`LEFT`].
 fn judged(line: &str, rounds: u64) -> Result<()> {
     let reply = Reply::parse(line).filter(|reply| reply.ok && reply.command == "exhaust");
     let reply = reply.context("not every round went as it must")?;
@@ -92,8 +93,8 @@ fn judged(line: &str, rounds: u64) -> Result<()> {
     Ok(())
 }
 
-/// How many mappings of its own grants a domain has, by Xen's counts: a byte each for writing and
-/// reading, by the processor and by devices.
+/// How many mappings of its own grants a domain has, by Xen's pin counts: one byte each for writes
+/// and reads, by processors and by devices.
 fn mappings(grants: &[Active], domid: u32) -> u64 {
     let own = grants.iter().filter(|entry| entry.granter == domid && entry.mapper == domid);
     let pins = own.map(|entry| u32::from_str_radix(entry.pin.trim_start_matches("0x"), 16));
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pins_of_all_kinds_are_mappings_of_the_domain_itself_and_of_no_other() {
+    fn pins_of_all_kinds_count_for_the_domain_itself_and_no_other() {
         let active =
             |granter, mapper, pin: &str| Active { granter, gref: 8, mapper, pin: pin.into() };
         let grants =
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_counts_only_with_all_rounds_and_xls_figures() {
+    fn a_line_needs_all_rounds_and_the_right_figures() {
         let line = "ok exhaust rounds=10 grants=504 mappings=255 ports=20";
         assert!(judged(line, 10).is_ok());
         assert!(judged(line, 9).is_err());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How much of a tier is run, and on which hypervisor.
+//! How much of a tier runs, and on which hypervisor.
 
 use std::path::PathBuf;
 
@@ -13,35 +13,35 @@ use crate::lab::dom0::{self, Dom0, More};
 pub struct Run {
     /// How much of it.
     pub extent: Extent,
-    /// A hypervisor that was given; otherwise it is Debian's.
+    /// The given hypervisor; `None` for Debian's.
     pub xen: Option<PathBuf>,
     /// How Xen runs the guests that xl creates.
     pub mode: Mode,
 }
 
 impl Run {
-    /// A dom0 whose programs find `guests` in their working directory.
+    /// Prepares a dom0 whose programs find `guests` in their working directory.
     pub fn dom0(&self, guests: &[PathBuf]) -> Result<Dom0> {
         dom0::prepare(guests, self.xen.as_deref(), self.mode)
     }
 
-    /// The same with more programs.
+    /// Like [`Run::dom0`], with more programs.
     pub fn dom0_with(&self, guests: &[PathBuf], more: &More) -> Result<Dom0> {
         dom0::prepare_with(Release::OWN, guests, self.xen.as_deref(), self.mode, Some(more))
     }
 }
 
-/// How much of a tier is run.
+/// How much of a tier runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// What every test run has time for.
+    /// What fits into every test run.
     Small,
     /// All of it.
     Full,
 }
 
 impl Extent {
-    /// The figure that belongs to it.
+    /// Returns the value for this extent.
     pub fn of<T>(self, small: T, full: T) -> T {
         match self {
             Extent::Small => small,

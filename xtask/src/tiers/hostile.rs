@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hostile guest, and the guests it must not be able to harm.
 //!
-//! Three domains: `hostile` (lab/trials/src/bin/hostile.rs), and the demo's `granter` and `mapper`,
-//! the normal image, which are victims and each other's honest peer. Every attack is one check with
-//! one line: what was tried, what was said to it, that both victims are what they were, and that
-//! they have served each other meanwhile or right afterwards.
+//! There are three domains: `hostile` (lab/trials/src/bin/hostile.rs), and the demo's `granter` and
+//! `mapper`, which run the normal image and are the victims and each other's honest peers. Each
+//! attack is one check and one line, which says what was tried and how the victims answered. Both
+//! victims must then be as before, and have served each other during the attack or right after it.
 
 mod demo; // false peers in the demo
 mod feed; // a ring that is always full
 mod grants; // references, entries, mappings
-mod nonsense; // nodes of xenstore that nobody can read
+mod nonsense; // nonsense in xenstore nodes
 mod rest; // events, watches, sudden ends
-mod victims; // the three domains, and what the victims were before
+mod victims; // the three domains, and the victims' state before
 
 use anyhow::{Context, Result, ensure};
 
@@ -24,10 +24,10 @@ use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, view};
 
-/// Attacks after which the hostile guest is still there.
+/// Attacks that the hostile guest outlives.
 const ATTACKS: [&[Attack]; 4] = [grants::ATTACKS, demo::LURES, demo::CALLS, rest::ATTACKS];
 
-/// What a debug Xen says of them.
+/// What a debug Xen logs about them.
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::READ_ONLY, "a read-only grant is mapped writable"),
     Expected::debug(said::NO_REFERENCE, "references beyond the table are guessed"),
@@ -38,7 +38,7 @@ const EXPECTED: &[Expected] = &[
     Expected::debug(said::ENDED_FIRST, "the hostile guest ends while it maps"),
 ];
 
-/// Every attack, once in a test run and twice in full, with a built image.
+/// Runs every attack with a built image: once, or in full twice.
 pub fn run(run: &Run) -> Result<Tally> {
     let mut files = image::files()?;
     files.extend(config::files(HOSTILE, Settings::none().memory(8).on_crash("destroy"))?);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is left behind: nothing, after thousands of shares and after a hundred killed peers.
+//! Checks that nothing is left behind after thousands of shares and a hundred killed peers.
 //!
-//! `cycles` runs in one guest that shares with itself, `kills` with the demo's two guests, one of
-//! which is ended again and again at a random moment. The guests' own counts are compared with what
-//! Xen says. All that is random comes from one seed, which is printed; `GRANTKIT_SEED=<n>` takes
-//! another run's.
+//! `cycles` uses one guest that shares with itself; `kills` uses the demo's two guests, one of
+//! which is killed again and again at random moments. The guests' own counts must be as before, and
+//! so must Xen's view of them. All randomness comes from one seed, which is printed;
+//! `GRANTKIT_SEED=<n>` repeats a run.
 
-mod cycles; // create and destroy, over and over
-mod kill; // how and when a peer is ended
-mod kills; // peers that are ended, and what survives them
-mod survivor; // the one that stays
+mod cycles; // sharing, over and over
+mod kill; // how and when a peer is killed
+mod kills; // kills peers of a surviving guest
+mod survivor; // the guest that survives
 
 use anyhow::Result;
 
@@ -18,7 +18,7 @@ use crate::host::random::{self, Draw};
 use crate::host::steps::say;
 use crate::judge::tally::Tally;
 
-/// The whole tier, with a built image.
+/// Runs the tier with a built image.
 pub fn run(run: &Run) -> Result<Tally> {
     let seed = random::seed()?;
     say(&format!("        GRANTKIT_SEED={seed}"));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Random calls on a real Xen, compared with the reference model after each: one guest in dom0's
-//! place that grants to itself.
+//! Makes random calls on a real Xen, and compares Xen with the reference model after each: one
+//! guest in dom0's place grants to itself.
 //!
-//! Xen allows it one frame of grant entries and one of mappings, so that the calls meet both
-//! limits. The seed is a new one every time, and is told; `GRANTKIT_SEED` repeats a run.
+//! Xen gives it one frame of grant entries and one of mappings, so that the calls reach both
+//! limits. Each run has a new seed, which is printed; `GRANTKIT_SEED` repeats a run.
 
 use std::time::Duration;
 
@@ -19,21 +19,21 @@ use crate::judge::witness::{self, Expected, Ours, Seen};
 use crate::lab::alone::{Boot, End, Machine};
 use crate::lab::qemu;
 
-/// Both sizes; what they leave is checked below.
+/// Xen's options for both limits, and how many entries and mappings they leave.
 const XEN: &str = "gnttab_max_frames=1 gnttab_max_maptrack_frames=1";
 const ROOM: [(&str, u64); 2] = [("entries", 504), ("mappings", 255)];
-/// What the maps must have met.
+/// The results that maps must have had at least once.
 const MET: [&str; 6] = ["mapped", "bad_domain", "bad_gntref", "not_granted", "pinned", "no_space"];
-/// What Xen says of that, and of the end.
+/// What Xen logs about it.
 const EXPECTED: &[Expected] = &[Expected {
     line: "Hardware Dom0 shutdown: rebooting machine",
     seen: Seen::Always,
     why: "the guest reboots",
 }];
-/// Operations.
+/// The number of operations.
 const SMALL: u64 = 100_000;
 const FULL: u64 = 1_000_000;
-/// For a machine that is loaded, too.
+/// Enough for a loaded machine.
 const LIMIT: Duration = Duration::from_secs(1200);
 
 /// Boots the guest and judges its last line.
@@ -65,7 +65,8 @@ pub fn run(run: &Run) -> Result<Tally> {
     Ok(tally)
 }
 
-/// The guest's last line, if it says that all was done and the guest then ended by itself.
+/// Returns the guest's last line, if it reports that everything was done and the guest then ended
+/// by itself.
 fn judged<'a>(
     end: &End,
     lines: &'a [String],
@@ -80,7 +81,7 @@ fn judged<'a>(
             return Err(format!("its last line does not say {key}={value}"));
         }
     }
-    // A run that met only some of Xen's answers has compared only those.
+    // A run can compare only those answers that Xen gave.
     if let Some(key) = MET.iter().find(|key| reply.number(key).is_none_or(|met| met == 0)) {
         return Err(format!("its last line does not say that it met {key}"));
     }
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_counts_only_when_all_was_asked_and_met_and_the_guest_ended_by_itself() {
+    fn a_run_counts_only_if_complete_and_ended_by_the_guest_itself() {
         let ended = End::Exited(ExitStatus::from_raw(0));
         assert!(judge(&ended, LINE));
         for end in [End::Seen, End::TimedOut, End::Exited(ExitStatus::from_raw(1))] {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A stranger's first guest: made by `./run.sh new` in a folder outside the repository, built into
-//! a target folder elsewhere, tested on the host, booted by `cargo run` and by `./run.sh run`.
+//! A new user's first guest: made by `./run.sh new` in a folder outside the repository, built into
+//! a target folder elsewhere, tested on the host, and booted by `cargo run` and `./run.sh run`.
 //!
-//! Every step is what a person would type. The folder has a blank in its name and goes in the end.
+//! Every step is what a user would type. The folder has a blank in its name, and is removed in the
+//! end.
 
 mod guide; // the two guests of docs/guide.md
-mod refusals; // what can't work, each answered in one line
+mod refusals; // mistakes, each answered in one line
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,14 +21,14 @@ use crate::host::steps::{logged, say};
 use crate::host::{alone, children};
 use crate::judge::tally::Tally;
 
-/// One command, with crates to download and to build.
+/// How long one command may take, with crates to download and build.
 const LIMIT: Duration = Duration::from_secs(600);
 /// The crate's name.
 const NAME: &str = "first-guest";
-/// What the guest says once it has shared its page.
+/// What the guest prints once it has shared its page.
 const SHARED: &str = "shared a page with dom0: reference ";
 
-/// Runs the steps. It is the same on every hypervisor: a given one is refused.
+/// Runs the tier. A given hypervisor is refused, since a new user gives none.
 pub fn run(run: &Run) -> Result<Tally> {
     ensure!(run.xen.is_none(), "newcomer types what a newcomer would, who gives no hypervisor");
     let mut home = Home::new()?;
@@ -61,7 +62,7 @@ pub fn run(run: &Run) -> Result<Tally> {
     Ok(tally)
 }
 
-/// A folder outside the repository, which goes with this value.
+/// A folder outside the repository, which is removed when this value is dropped.
 struct Home(PathBuf);
 
 impl Home {
@@ -76,7 +77,7 @@ impl Home {
         self.0.join(NAME)
     }
 
-    /// A command as it is typed in `folder`.
+    /// A command as typed in `folder`.
     fn typed(&self, folder: &Path, program: &str, words: &[&str]) -> Command {
         let mut command = children::command(program);
         command.args(words).current_dir(folder);
@@ -93,7 +94,7 @@ impl Home {
     fn run_sh(&self, words: &[&str]) -> Result<String> {
         let run_sh = paths::root().join("run.sh");
         let mut command = self.typed(&self.0, &run_sh.to_string_lossy(), words);
-        // The tool is built already, in the folder that this one was started from.
+        // The tool is already built, in this run's target folder.
         command.env("CARGO_TARGET_DIR", paths::target());
         logged("newcomer-run", command, LIMIT)
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The pair tier: all that needs `xl` and two guests.
+//! The pair tier: everything that needs `xl` and two guests.
 //!
-//! One lab for each of Xen's two xenstore daemons. In each the demo, with the guests in either
-//! order, then checks of what a toolstack does to a guest. Each destroys what it left behind, so
-//! that the next one begins with no guest.
+//! There is one lab for each of Xen's two xenstore daemons. In each the demo runs, in one lab with
+//! the granter first and in the other with the mapper first, followed by checks of what a toolstack
+//! does to a guest. After each check its guests are removed.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -22,16 +22,16 @@ use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, PATIENCE, apt};
 
-/// A name, and what is done.
+/// A check: its name, and what it does.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 
-/// A xenstore daemon, and which guest the demo begins with.
+/// A xenstore daemon, and the order in which the demo's guests start.
 const LABS: [(&str, [&str; 2]); 2] =
     [("xenstored", ["granter", "mapper"]), ("oxenstored", ["mapper", "granter"])];
 
-/// In the lab of which daemon the demo's guests log what they do.
+/// The daemon in whose lab the demo's guests log what they do.
 const WATCHED: &str = "oxenstored";
-/// Width and height of what is drawn of that page.
+/// The width and height of the screenshot of that page.
 const PICTURE: [u32; 2] = [800, 1000];
 
 const CHECKS: [Check; 9] = [
@@ -46,17 +46,18 @@ const CHECKS: [Check; 9] = [
     ("a node that was published for a guest before there was one", published_early),
 ];
 
-/// lab/trials/src/bin/early.rs, and how soon its reader may read: it asks Xen once a second.
+/// The guest of lab/trials/src/bin/early.rs, and how soon its reader must be admitted: it asks Xen
+/// once a second.
 const EARLY: &str = "early";
 const ADMITTED: Duration = Duration::from_secs(4);
 
-/// What a debug Xen says of it.
+/// What a debug Xen logs about it.
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::READ_ONLY, "the demo maps a read-only page writable"),
     Expected::debug(said::ENDED, "the demo's mapper is destroyed while it maps"),
 ];
 
-/// The whole tier, in full five times.
+/// Runs the tier once, or in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
     let mut files = image::files()?;
     files.extend(more_files()?);
@@ -67,7 +68,7 @@ pub fn run(run: &Run) -> Result<Tally> {
         let mut lab = step(&format!("boot with {store}"), || {
             Lab::boot(&dom0, &name, &format!("xenstore={store}"))
         })?;
-        // One of the two as xl's configuration has it.
+        // In the other lab the guests run as their xl configurations say.
         let proof = demo::prove(&mut lab, order, store == WATCHED)?;
         for step in &proof.steps {
             tally.count(step.outcome.is_ok());
@@ -88,12 +89,12 @@ pub fn run(run: &Run) -> Result<Tally> {
     Ok(tally)
 }
 
-/// What the checks need besides the image.
+/// The files that the checks need besides the image.
 pub fn more_files() -> Result<Vec<PathBuf>> {
     Ok(config::files(EARLY, Settings::none().memory(4))?.into())
 }
 
-/// What a toolstack does to a guest.
+/// Runs the checks of what a toolstack does to a guest.
 pub fn check(lab: &mut Lab, tally: &mut Tally) -> Result<()> {
     for (name, check) in CHECKS {
         tally.check(lab, name, check)?;
@@ -116,7 +117,8 @@ fn ready(lab: &mut Lab) -> Result<()> {
 
 fn console(lab: &mut Lab) -> Result<()> {
     let domid = at_prompt(lab, &Settings::none())?.to_string();
-    // What `xl console` turns into; without a terminal it has to be told that somebody types.
+    // The program that `xl console` runs; without a terminal it must be told that the session is
+    // interactive.
     let console = lab.start(&["xenconsole", "--interactive", &domid])?;
     let answers = |lab: &Lab| lab.output(console).matches("ok status ").count();
     lab.until(PATIENCE, |lab| lab.output(console).ends_with("grantkit>").then_some(()))?;
@@ -142,7 +144,7 @@ fn paused(lab: &mut Lab) -> Result<()> {
 }
 
 fn rebooted(lab: &mut Lab) -> Result<()> {
-    // What builds the domain again is a daemon, which has no working directory.
+    // The domain is rebuilt by a daemon with another working directory, so the path is absolute.
     let first = at_prompt(lab, &Settings::none().text("kernel", "/guests/grantkit"))?;
     let mark = lab.said(GUEST).len();
     lab.xl(&["reboot", GUEST])?;
@@ -158,7 +160,7 @@ fn shut_down(lab: &mut Lab) -> Result<()> {
     gone(lab, GUEST)
 }
 
-/// A guest crashes by a store to address 0, and leaves its dump.
+/// Checks that a guest that stores to address 0 crashes and leaves a dump.
 pub fn crashed(lab: &mut Lab) -> Result<()> {
     at_prompt(lab, &Settings::none().on_crash("destroy"))?;
     let mark = lab.command(GUEST, "crash null")?;
@@ -198,7 +200,7 @@ fn published_early(lab: &mut Lab) -> Result<()> {
         }
     };
     ensure!(read.starts_with("ok xs read ") && read.ends_with("=hello"), "{read}");
-    // Nobody else may.
+    // No other domain may read it.
     create(lab, mapper, PLAIN, &Settings::none())?;
     let words = lab.refused(mapper, &command)?;
     ensure!(words.starts_with("EACCES "), "another domain: {words}");

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The pvh tier: the same image as PVH guests, with the demo, the self-test, every crash, and what xl
+//! The pvh tier: the same image as PVH guests: the demo, the self-test, every crash, and what xl
 //! does to a guest.
 //!
-//! xl has no place for a PVH guest alone, so all of it is in a lab. The other tiers have `--pvh`.
+//! A PVH guest can't run in dom0's place, so all of it runs in a lab. Other tiers have `--pvh`.
 
-mod errs; // what a builder or a Xen that errs leaves the guest to find
+mod errs; // what a faulty domain builder or Xen leaves behind
 
 use anyhow::{Error, Result, ensure};
 
@@ -20,14 +20,14 @@ use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, Mode};
 
-/// What a debug Xen says besides what it says of a pair.
+/// What a debug Xen logs about it.
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::READ_ONLY, "the demo maps a read-only page"),
     Expected::debug(said::ENDED, "the demo's mapper is destroyed while it maps"),
     Expected::debug(said::NO_DOMAIN, "the self-test maps from a domain that is not there"),
 ];
 
-/// The whole tier, in full five times.
+/// Runs the tier once, or in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
     let run = &Run { extent: run.extent, xen: run.xen.clone(), mode: Mode::Pvh };
     let dom0 = run.dom0(&[image::files()?, pair::more_files()?, errs::files()?].concat())?;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Boots and crashes that must go right, without any other guest.
+//! Boots and crashes of one guest in dom0's place.
 //!
-//! One boot runs the self-test; each way to crash gets a boot of its own. Two boots run at a time.
-//! Each check that was made counts as one test; a boot that could not be made counts as one that
-//! failed.
+//! One boot runs the self-test, and another one does so on a later Xen; each way to crash gets a
+//! boot of its own. Two boots run at a time. A boot that fails to start counts as one failed check.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,32 +22,32 @@ use crate::lab::alone::{Boot, Machine};
 use crate::lab::apt::Release;
 use crate::lab::{debian, qemu};
 
-/// The script of the main run.
+/// The commands of the self-test's boot.
 const SCRIPT: &str = "-- selftest; status; counters; reboot";
-/// A boot takes about a second; this is for a loaded machine.
+/// A boot takes about a second; this is enough for a loaded machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What Xen says of a guest that asks for a reboot.
+/// What Xen logs about a guest that asks for a reboot.
 const REBOOTED: Expected = Expected {
     line: "Hardware Dom0 shutdown: rebooting machine",
     seen: Seen::Always,
     why: "the guest reboots",
 };
-/// What it says in the self-test: a read-only grant mapped writable, references and domains that
-/// are none, a 129th mapping.
+/// What it logs during the self-test: a read-only grant mapped writable, a reference and a domain
+/// that don't exist, a 129th mapping.
 const REFUSED: [Expected; 4] = [
     refused("common/grant_table.c:*:d0v0 Attempt to write-pin a r/o grant entry"),
     refused("common/grant_table.c:*:d0v0 Bad ref 0x7fffffff for d0"),
     refused("common/grant_table.c:*:d0v0 Could not find domain 32736"),
     refused("common/grant_table.c:*:d0v0 Bad domain (0 != 0), or risk of counter overflow *"),
 ];
-/// What it says of a guest that crashes.
+/// What it logs about a guest that crashes.
 const CRASHED: Expected = Expected {
     line: "Hardware Dom0 crashed: rebooting machine in 5 seconds.",
     seen: Seen::Always,
     why: "the guest crashes",
 };
-/// What it says of one that it has to end, because it has no stack.
+/// What it logs about a guest that it has to end because its stack is gone.
 const ENDED: [Expected; 2] = [
     Expected { line: "Domain 0 (vcpu#0) crashed on cpu#0:", ..CRASHED },
     Expected { line: "RFLAGS: * CONTEXT: pv guest (d0v0)", ..CRASHED },
@@ -58,7 +57,7 @@ const fn refused(line: &'static str) -> Expected {
     Expected { line, seen: Seen::Debug, why: "the self-test asks for what must be refused" }
 }
 
-/// One check's name, and what was wrong.
+/// A check's name and result.
 type Check = (String, Result<(), String>);
 
 /// One boot: the self-test, or a crash.
@@ -68,10 +67,10 @@ struct Job<'a> {
     crash: Option<&'static Crash>,
 }
 
-/// All boots, with a built image.
+/// Runs all boots, with a built image.
 pub fn run(run: &Run) -> Result<Tally> {
     let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
-    // Where no other Xen is asked for, the self-test runs on a later one, too.
+    // Unless a Xen is given, the self-test also runs on a later one.
     let later = match run.xen {
         None => Some(step("prepare Debian 13's Xen", || debian::xen(Release::named("trixie")))?),
         Some(_) => None,
@@ -112,7 +111,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One boot, its checks and the end of its console.
+/// Boots once, and returns the checks and the end of the console.
 fn boot(job: &Job) -> Result<(Vec<Check>, String)> {
     let &Job { name, xen, crash } = job;
     let script = crash.map_or(SCRIPT.to_owned(), |crash| format!("-- crash {}", crash.word));
@@ -147,7 +146,7 @@ fn boot(job: &Job) -> Result<(Vec<Check>, String)> {
     Ok((checks, machine.excerpt()))
 }
 
-/// Tells how each check went, and shows the console if one failed.
+/// Prints and counts each check's result, and shows the console if one failed.
 fn report(checks: Vec<Check>, excerpt: &str, tally: &mut Tally) {
     for (name, result) in &checks {
         match result {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The xl tier: what a toolstack asks of one guest, word by word, and what else it does to it.
+//! The xl tier: every request that a toolstack makes of a guest, and what else it does to it.
 //!
-//! One lab. What the guest can't do it says in a line, and goes on; what ends it ends it as asked.
+//! Everything runs in one lab. The guest declines what it can't do with one line, and carries on;
+//! requests to end must end it in the way asked.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use crate::judge::tally::Tally;
 use crate::judge::witness::Expected;
 use crate::lab::{Lab, PATIENCE};
 
-/// A name, and what is done.
+/// A check: its name, and what it does.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 
 const CHECKS: [Check; 10] = [
@@ -33,14 +34,14 @@ const CHECKS: [Check; 10] = [
     ("a size that cannot be is declined", not_resized),
 ];
 
-/// The sizes of a guest whose size changes, in MiB: from its start, and at most.
+/// The memory of a guest that is resized, in MiB: at the start, and at most.
 const MEMORY: [u64; 2] = [32, 64];
 
-/// What Xen says of it.
+/// What Xen logs about it.
 const EXPECTED: &[Expected] =
     &[Expected::perhaps("d*v0 Unhandled: vec 2, NMI[*", "xl trigger nmi, which has no handler")];
 
-/// The whole tier.
+/// Runs the tier.
 pub fn run(run: &Run) -> Result<Tally> {
     let dom0 = run.dom0(&image::files()?)?;
     let mut tally = Tally::default();
@@ -59,7 +60,7 @@ pub fn run(run: &Run) -> Result<Tally> {
 
 fn features(lab: &mut Lab) -> Result<()> {
     let domid = at_prompt(lab, &Settings::none())?;
-    // Written before anything is obeyed.
+    // These are written before the guest obeys anything.
     for (feature, value) in [("suspend", "0"), ("poweroff", "1"), ("reboot", "1")] {
         let said = lab.node(&control(domid, &format!("feature-{feature}")))?;
         ensure!(said == value, "feature-{feature} is `{said}`");
@@ -71,7 +72,7 @@ fn control(domid: u32, node: &str) -> String {
     format!("/local/domain/{domid}/control/{node}")
 }
 
-/// A guest at its prompt that listens to xl; its domid.
+/// Creates a guest, waits until it listens to xl, and returns its domid.
 fn listening(lab: &mut Lab, settings: &Settings) -> Result<u32> {
     let domid = at_prompt(lab, settings)?;
     lab.node(&format!("/local/domain/{domid}/data/grantkit/state"))?;
@@ -95,7 +96,7 @@ fn crashed(lab: &mut Lab) -> Result<()> {
     crash::dumped("panic", &lab.lines_from(GUEST, mark)).map_err(anyhow::Error::msg)
 }
 
-/// A word in control/shutdown is answered with a line, and acknowledged.
+/// Checks that a word in control/shutdown is declined with a line, and acknowledged.
 fn declined(lab: &mut Lab, word: &str, words: &str) -> Result<()> {
     let domid = listening(lab, &Settings::none())?;
     let mark = lab.said(GUEST).len();
@@ -115,7 +116,7 @@ fn keys(lab: &mut Lab) -> Result<()> {
     unharmed(lab)
 }
 
-/// The guest has acknowledged what was in a node.
+/// Waits until the guest has acknowledged a node's value by emptying it.
 fn emptied(lab: &mut Lab, node: &str) -> Result<()> {
     let end = Instant::now() + PATIENCE;
     while !lab.node_now(node)?.is_empty() {
@@ -124,7 +125,7 @@ fn emptied(lab: &mut Lab, node: &str) -> Result<()> {
     Ok(())
 }
 
-/// The guest still does what it does, and hears xl.
+/// Checks that the guest still works, and obeys xl.
 fn unharmed(lab: &mut Lab) -> Result<()> {
     lab.ask(GUEST, "selftest")?;
     lab.xl(&["shutdown", "-w", GUEST])?;
@@ -134,7 +135,7 @@ fn unharmed(lab: &mut Lab) -> Result<()> {
 fn pushed(lab: &mut Lab) -> Result<()> {
     listening(lab, &Settings::none())?;
     for words in [&["trigger", GUEST, "nmi"][..], &["vcpu-set", GUEST, "2"]] {
-        // Xen or xl may refuse these for such a guest, which is harmless, too.
+        // Xen or xl may refuse these for such a guest, which is harmless as well.
         let program = lab.start(&[&["xl"], words].concat())?;
         let _ = lab.finish(program);
     }
@@ -161,7 +162,7 @@ fn paused(lab: &mut Lab, time: Duration) -> Result<()> {
     unharmed(lab)
 }
 
-/// A guest that may grow.
+/// Creates a guest that can grow, and returns its domid.
 fn growing(lab: &mut Lab) -> Result<u32> {
     let [memory, maxmem] = MEMORY;
     listening(lab, &Settings::none().memory(memory).number("maxmem", maxmem))
@@ -189,7 +190,7 @@ fn resized(lab: &mut Lab) -> Result<()> {
         ensure!(listed == mib, "xl list shows {listed} MiB, not {mib}");
         now = mib;
     }
-    // What came is used, and shared.
+    // The self-test uses and shares the new memory.
     let free = lab.counts(GUEST)?;
     lab.ask(GUEST, "selftest").with_context(|| format!("{free:?}"))?;
     unharmed(lab)
@@ -197,7 +198,8 @@ fn resized(lab: &mut Lab) -> Result<()> {
 
 fn not_resized(lab: &mut Lab) -> Result<()> {
     let domid = growing(lab)?;
-    // xl itself refuses some, and lowers Xen's limit for others: the guest is asked either way.
+    // xl refuses some sizes itself, and lowers Xen's limit for others, so the guest is also asked
+    // directly below.
     for mib in ["0", "100000"] {
         let program = lab.start(&["xl", "mem-set", GUEST, mib])?;
         let _ = lab.finish(program);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bytes both ways, and what a read-only grant forbids.
+//! Checks that bytes arrive in both directions, and that read-only grants are enforced.
 
 use anyhow::{Result, ensure};
 
@@ -8,7 +8,7 @@ use crate::guests::life::GUEST;
 use crate::judge::reply::{number, value};
 use crate::lab::PATIENCE;
 
-/// The checksum of 64 pages that were filled from seed 42, as documented.
+/// The checksum of 64 pages filled from seed 42, as documented.
 pub const CRC_42: &str = "95539f90";
 
 pub const CHECKS: &[Check] = &[
@@ -46,7 +46,7 @@ fn both_ways(sides: &mut Sides<'_>, pages: Pages) -> Result<()> {
         ensure!(crc == CRC_42, "{writer:?} filled from 42 and got {crc}");
         sides.cross(pages, writer, 7)?;
     }
-    // In the last page, up to its end.
+    // The last bytes of the last page.
     let (last, text) = (64 * 4096 - 5, "hello");
     sides.ask(Side::Guest, &format!("write {} {last} {text}", guests(pages)))?;
     let id = if pages.granter == Side::Linux { pages.share } else { pages.map };
@@ -69,7 +69,7 @@ fn ours_read_only(sides: &mut Sides<'_>) -> Result<()> {
     sides.refused(Side::Linux, &format!("map {} {refs}", sides.domid), "EINVAL")?;
     sides.state(share, "idle*2")?;
     freed(sides, share)?;
-    // The refusal has not touched what is mapped.
+    // The refusal has not affected the existing mapping.
     sides.cross(pages, Side::Guest, 43)?;
     sides.part(pages)
 }
@@ -101,8 +101,8 @@ fn linuxs_read_only(sides: &mut Sides<'_>) -> Result<()> {
     sides.ask(Side::Linux, &format!("unshare {share}")).map(drop)
 }
 
-/// Linux counts what a mapper still holds against its limit: had any check left a page behind, this
-/// would be refused.
+/// Shares all pages that Linux allows. Its limit includes pages that mappers still hold: had any
+/// check left a page behind, this would be refused.
 fn all_of_linux(sides: &mut Sides<'_>) -> Result<()> {
     let pages = sides.pages(Side::Linux, 1024, "", "")?;
     sides.cross(pages, Side::Linux, 1)?;
@@ -110,7 +110,7 @@ fn all_of_linux(sides: &mut Sides<'_>) -> Result<()> {
     sides.part(pages)
 }
 
-/// The guest lets go of a share that nobody maps.
+/// Has the guest free a share that nobody maps.
 pub fn freed(sides: &mut Sides<'_>, share: u64) -> Result<()> {
     let ended = sides.ask(Side::Guest, &format!("unshare {share}"))?;
     ensure!(value(&ended, "state")? == "freed", "not freed: {ended}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One side ends while the other still shares or maps: the survivor is clean, and the next peer is
-//! served.
+//! Checks the end of one side while the other still shares or maps: the survivor must be clean, and
+//! serve the next peer.
 
 use anyhow::{Result, ensure};
 
@@ -53,7 +53,7 @@ fn mapper(sides: &mut Sides<'_>, leave: Leave) -> Result<()> {
     sides.leave(leave)?;
     let waited = sides.lab.answer(GUEST, mark, PATIENCE)?;
     ensure!(waited.starts_with("ok wait "), "the guest answered: {waited}");
-    // What it wrote last is there.
+    // Its last writes are there.
     let sum = sides.ask(Side::Guest, &format!("sum {}", pages.share))?;
     ensure!(value(&sum, "crc32")? == CRC_42, "the guest sees: {sum}");
     sides.state(pages.share, "idle*64")?;
@@ -65,7 +65,8 @@ fn granter(sides: &mut Sides<'_>, leave: Leave) -> Result<()> {
     let pages = sides.pages(Side::Linux, 64, "", "")?;
     sides.cross(pages, Side::Linux, 42)?;
     sides.leave(leave)?;
-    // Linux keeps pages that are mapped, whoever has shared them: they are ours until we unmap.
+    // Linux keeps mapped pages even after the program that shared them has ended: they are ours
+    // until we unmap.
     let sum = sides.ask(Side::Guest, &format!("sum {}", pages.map))?;
     ensure!(value(&sum, "crc32")? == CRC_42, "the guest sees: {sum}");
     sides.ask(Side::Guest, &format!("fill {} 9", pages.map))?;
@@ -130,13 +131,13 @@ fn destroy(sides: &mut Sides<'_>) -> Result<()> {
     life::gone(sides.lab, GUEST)
 }
 
-/// A new guest shares and maps with a new program.
+/// Checks that a new guest can share with a new program, both ways.
 fn next_guest(lab: &mut Lab) -> Result<()> {
     lab.forget(GUEST);
     at_prompt(lab, &Settings::none())?;
     let mut sides = Sides::meet(lab)?;
     sides.served()?;
-    // All that Linux may share: nothing is left of what it shared with the last guest.
+    // All pages that Linux may share: none is left over from the last guest.
     let pages = sides.pages(Side::Linux, 1024, "", "")?;
     sides.part(pages)?;
     sides.close_linux()
@@ -183,7 +184,8 @@ fn crashed_and_kept(lab: &mut Lab) -> Result<()> {
     crashed(lab, "preserve")
 }
 
-/// Linux maps a page of ours and we map one of Linux's, each with a byte that says that we live.
+/// Crashes the guest while each side maps pages of the other's, with a byte in each mapping that
+/// says that the guest is alive.
 fn crashed(lab: &mut Lab, policy: &str) -> Result<()> {
     at_prompt(lab, &Settings::none().on_crash(policy))?;
     let mut sides = Sides::meet(lab)?;

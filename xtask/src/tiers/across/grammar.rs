@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a result line looks like, word for word: programs drive the guest by it.
+//! Checks the exact format of result lines, which programs that drive the guest rely on.
 //!
-//! `ok <command>` is followed by the command's keys, all of them and in their order, one blank
-//! apart; `error <command>` by `errno=<NAME>`, `status=<name>` and words. Values are decimal but
-//! for those that are listed here.
+//! `ok <command>` is followed by all of the command's keys, in order, separated by single blanks;
+//! `error <command>` by `errno=<NAME>`, `status=<name>` and words. Values are decimal except those
+//! listed here.
 
 use anyhow::{Result, bail, ensure};
 
-/// The commands that are used across the two, with their keys. dom0's program has them, too.
+/// The commands and their keys. dom0's program has the same commands.
 const KEYS: [(&str, &[&str]); 22] = [
     ("share", &["id", "domid", "pages", "access", "refs"]),
     ("map", &["id", "domid", "pages", "access", "va"]),
@@ -49,10 +49,10 @@ const KEYS: [(&str, &[&str]); 22] = [
     ),
     ("counters", &["hypercalls", "events_in", "events_out", "zeroed", "copied", "allocations"]),
 ];
-/// A key that Linux cannot fill.
+/// A key that only the guest can fill.
 const GUESTS_ALONE: &str = "va";
 
-/// Is this a result line as it has to be?
+/// Checks that a line is a well-formed result line.
 pub fn check(line: &str) -> Result<()> {
     let Some((word, rest)) = line.split_once(' ') else { bail!("no result line: `{line}`") };
     match word {
@@ -75,7 +75,7 @@ fn check_keys(rest: &str) -> Result<()> {
             }
             bail!("`{key}` is not where it belongs: `ok {rest}`");
         };
-        // The last word of a read may hold blanks.
+        // The text of a `read`, its last value, may contain blanks.
         let end = if *key == "text" { value.len() } else { value.find(' ').unwrap_or(value.len()) };
         let (value, next) = value.split_at(end);
         ensure!(is_value(key, value), "`{value}` is no {key}: `ok {rest}`");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn result_lines_as_they_are_documented_pass() {
+    fn documented_result_lines_pass() {
         for line in [
             "ok share id=1 domid=0 pages=2 access=rw refs=8,9",
             "ok map id=1 domid=0 pages=2 access=ro va=ffff8000",
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_missing_moved_doubled_or_odd_does_not() {
+    fn lines_with_missing_moved_doubled_or_odd_keys_fail() {
         for line in [
             "ok",
             "okay share",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who lets go clears a byte and sends an event, if that was asked for: when it lets go by itself,
-//! and when it ends.
+//! Checks notifications: the side that lets go clears a byte and sends an event, whether it lets go
+//! by itself or ends.
 
 use anyhow::{Result, ensure};
 
@@ -8,7 +8,7 @@ use super::data::freed;
 use super::sides::{Channel, Check, Leave, Side, Sides};
 use crate::judge::reply::{number, value};
 
-/// The byte that is to be cleared.
+/// The offset of the byte to be cleared.
 const BYTE: u32 = 77;
 
 pub const CHECKS: &[Check] = &[
@@ -46,7 +46,7 @@ fn linux_granter_is_killed(sides: &mut Sides<'_>) -> Result<()> {
     linux_granter(sides, Leave::Killed)
 }
 
-/// Our page, Linux's map with a notification.
+/// Checks Linux's notification for its mapping of our page.
 fn linux_mapper(sides: &mut Sides<'_>, leave: Leave) -> Result<()> {
     let channel = sides.channel()?;
     let shared = sides.ask(Side::Guest, "share 0 1")?;
@@ -61,7 +61,7 @@ fn linux_mapper(sides: &mut Sides<'_>, leave: Leave) -> Result<()> {
     freed(sides, share)
 }
 
-/// Linux's page with a notification, our map.
+/// Checks Linux's notification for its own page, which we map.
 fn linux_granter(sides: &mut Sides<'_>, leave: Leave) -> Result<()> {
     let channel = sides.channel()?;
     let command = format!("share {} 1 byte={BYTE} event={}", sides.domid, channel.linux);
@@ -76,7 +76,7 @@ fn linux_granter(sides: &mut Sides<'_>, leave: Leave) -> Result<()> {
     sides.served()
 }
 
-/// Nothing has happened yet.
+/// Checks that nothing has happened yet.
 fn before(sides: &mut Sides<'_>, side: Side, id: u64, channel: Channel) -> Result<()> {
     let byte = sides.byte(side, id, BYTE)?;
     ensure!(byte == "21", "the byte is {byte} before the end");
@@ -89,7 +89,8 @@ fn before(sides: &mut Sides<'_>, side: Side, id: u64, channel: Channel) -> Resul
     }
 }
 
-/// Linux has let go: our port rang, the byte was cleared by then, and no other event comes.
+/// Checks that Linux has let go: our port rang, the byte was cleared before that, and no other
+/// event comes.
 fn after_linux(sides: &mut Sides<'_>, id: u64, channel: Channel) -> Result<()> {
     sides.ask(Side::Guest, &format!("port wait {} 10000", channel.guest))?;
     let byte = sides.byte(Side::Guest, id, BYTE)?;
@@ -101,7 +102,7 @@ fn after_linux(sides: &mut Sides<'_>, id: u64, channel: Channel) -> Result<()> {
 fn we_unmap(sides: &mut Sides<'_>) -> Result<()> {
     let channel = sides.channel()?;
     let pages = sides.pages(Side::Linux, 3, "", "")?;
-    // In the second page: the offset counts from the first.
+    // In the second page: offsets count from the start of the first.
     let byte = 4096 + BYTE;
     sides.ask(Side::Linux, &format!("write {} {byte} !", pages.share))?;
     let command = format!("notify {} byte={byte} event={}", pages.map, channel.guest);

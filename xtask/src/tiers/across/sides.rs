@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The two sides: a guest of ours at its prompt, and dom0's program on Linux's devices.
+//! The two sides: our guest at its prompt, and dom0's program that uses Linux's devices.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use crate::judge::counts::Counts;
 use crate::judge::reply::{Reply, number, same_bytes, value};
 use crate::lab::{Lab, PATIENCE};
 
-/// A name, and what is done with a guest that is as before at the end.
+/// A check with a shared guest, which must be as before at the end: its name, and what it does.
 pub type Check = (&'static str, fn(&mut Sides<'_>) -> Result<()>);
-/// A name, and what is done with guests of its own.
+/// A check with guests of its own: its name, and what it does.
 pub type Last = (&'static str, fn(&mut Lab) -> Result<()>);
 
-/// The longest line. Typed with blanks at its end, it's also all that the shell remembers of its
-/// history, without which the heap could not be compared.
+/// The length of the longest line. A command padded to it with blanks also fills the shell's whole
+/// history, so that the heap can be compared.
 pub const LINE: usize = 8192;
 
 /// A side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Ours.
+    /// Our guest.
     Guest,
-    /// Linux's.
+    /// Linux's program.
     Linux,
 }
 
-/// Pages that one side shares and the other maps: the number that each has for them.
+/// Pages that one side shares and the other maps, by each one's id for them.
 #[derive(Clone, Copy, Debug)]
 pub struct Pages {
     pub granter: Side,
@@ -40,11 +40,11 @@ pub struct Pages {
 /// How Linux's program lets go of pages.
 #[derive(Clone, Copy, Debug)]
 pub enum Leave {
-    /// By this command.
+    /// It runs this command.
     By(&'static str),
     /// It ends with everything open, mapped and shared.
     Ends,
-    /// It's killed.
+    /// It is killed.
     Killed,
 }
 
@@ -55,32 +55,32 @@ pub struct Channel {
     pub linux: u64,
 }
 
-/// A guest and a program of dom0's.
+/// A guest and a program in dom0.
 pub struct Sides<'a> {
     pub lab: &'a mut Lab,
-    /// The guest's number.
+    /// The guest's domid.
     pub domid: u32,
     program: u32,
-    /// How many commands the program was given.
+    /// How many commands the program has been given.
     asked: usize,
 }
 
 impl Sides<'_> {
-    /// The guest that is there, and a new program.
+    /// Pairs the existing guest with a new program.
     pub fn meet(lab: &mut Lab) -> Result<Sides<'_>> {
         let domid = lab.domid(GUEST)?.context("there is no guest")?;
         let program = lab.start_with_libraries("./peer")?;
         Ok(Sides { lab, domid, program, asked: 0 })
     }
 
-    /// Gives one side a command; its `ok` line.
+    /// Gives one side a command, and returns its `ok` line.
     pub fn ask(&mut self, side: Side, command: &str) -> Result<String> {
         let line = self.answer(side, command)?;
         ensure!(line.starts_with("ok "), "{side:?} answered `{command}` with: {line}");
         Ok(line)
     }
 
-    /// Gives one side a command that it must refuse; its `error` line.
+    /// Gives one side a command that it must refuse, and returns its `error` line.
     pub fn refused(&mut self, side: Side, command: &str, errno: &str) -> Result<String> {
         let line = self.answer(side, command)?;
         let refused = line.starts_with("error ") && value(&line, "errno")? == errno;
@@ -107,7 +107,7 @@ impl Sides<'_> {
         Ok(line)
     }
 
-    /// What the guest answered to so many commands typed since `mark`.
+    /// Waits for the guest's answers to `count` commands typed since `mark`.
     pub fn answers(&mut self, mark: usize, count: usize) -> Result<Vec<String>> {
         let answers = |lab: &Lab| {
             let lines = lab.lines_from(GUEST, mark).into_iter();
@@ -121,7 +121,8 @@ impl Sides<'_> {
         Ok(answers)
     }
 
-    /// One side shares, the other maps; `share` and `map` are more words for the commands.
+    /// Has one side share pages and the other map them; `share` and `map` are appended to the
+    /// commands.
     pub fn pages(&mut self, granter: Side, pages: u32, share: &str, map: &str) -> Result<Pages> {
         let (mapper, to, from) = match granter {
             Side::Guest => (Side::Linux, 0, self.domid),
@@ -134,7 +135,8 @@ impl Sides<'_> {
         Ok(Pages { granter, share: number(&shared, "id")?, map: number(&mapped, "id")? })
     }
 
-    /// One side fills the pages from `seed`, and the other must see them; the checksum.
+    /// Has one side fill the pages from `seed`, checks that the other sees the bytes, and returns
+    /// their checksum.
     pub fn cross(&mut self, pages: Pages, writer: Side, seed: u64) -> Result<String> {
         let id = |side| if side == pages.granter { pages.share } else { pages.map };
         let reader = other(writer);
@@ -144,7 +146,7 @@ impl Sides<'_> {
         Ok(value(&filled, "crc32")?.to_owned())
     }
 
-    /// Both let go, the mapper first.
+    /// Has the mapper unmap the pages, and then the granter free them.
     pub fn part(&mut self, pages: Pages) -> Result<()> {
         self.ask(other(pages.granter), &format!("unmap {}", pages.map))?;
         let ended = self.ask(pages.granter, &format!("unshare {}", pages.share))?;
@@ -152,41 +154,41 @@ impl Sides<'_> {
         Ok(())
     }
 
-    /// A channel between the two, on which nothing is pending.
+    /// Opens a channel between the two, on which nothing is pending.
     pub fn channel(&mut self) -> Result<Channel> {
         let linux = number(&self.ask(Side::Linux, &format!("port offer {}", self.domid))?, "port")?;
         let bound = self.ask(Side::Guest, &format!("port bind 0 {linux}"))?;
         let guest = number(&bound, "port")?;
-        // Xen rings once when a port is bound.
+        // Xen sends an event when a port is bound.
         self.ask(Side::Guest, &format!("port wait {guest} 5000"))?;
         Ok(Channel { guest, linux })
     }
 
-    /// Nothing rang on the guest's port.
+    /// Checks that no event arrived on the guest's port.
     pub fn silent(&mut self, channel: Channel) -> Result<()> {
         self.refused(Side::Guest, &format!("port wait {} 1", channel.guest), "ETIMEDOUT").map(drop)
     }
 
-    /// The byte at an offset, as one side sees it.
+    /// Reads the byte at an offset, as one side sees it.
     pub fn byte(&mut self, side: Side, id: u64, offset: u32) -> Result<String> {
         let read = self.ask(side, &format!("read {id} {offset} 1"))?;
         Ok(value(&read, "hex")?.to_owned())
     }
 
-    /// The guest says that its share is in this state, page by page.
+    /// Checks the state of the guest's share, page by page, as the guest reports it.
     pub fn state(&mut self, share: u64, states: &str) -> Result<()> {
         let line = self.ask(Side::Guest, &format!("state {share}"))?;
         ensure!(value(&line, "states")? == states, "not {states}: {line}");
         Ok(())
     }
 
-    /// Linux's program ends with everything open, mapped and shared.
+    /// Has Linux's program end with everything open, mapped and shared.
     pub fn close_linux(&mut self) -> Result<()> {
         self.lab.feed(self.program, b"quit\n")?;
         self.lab.finish(self.program).map(drop)
     }
 
-    /// Linux's program lets go; if that is its end, another one is started.
+    /// Has Linux's program let go; if that ends it, starts another one.
     pub fn leave(&mut self, how: Leave) -> Result<()> {
         match how {
             Leave::By(command) => return self.ask(Side::Linux, command).map(drop),
@@ -197,7 +199,7 @@ impl Sides<'_> {
         Ok(())
     }
 
-    /// A new program is served, as granter and as mapper.
+    /// Checks that the program can share with the guest, as granter and as mapper.
     pub fn served(&mut self) -> Result<()> {
         for granter in [Side::Guest, Side::Linux] {
             let pages = self.pages(granter, 4, "", "")?;
@@ -208,12 +210,12 @@ impl Sides<'_> {
         Ok(())
     }
 
-    /// What the guest counts.
+    /// The guest's counts.
     pub fn counts(&mut self) -> Result<Counts> {
         Counts::of(&self.ask(Side::Guest, &format!("{:LINE$}", "status"))?)
     }
 
-    /// A wait of the guest's ends soon.
+    /// Checks that the guest's wait for the end of the mapping ends soon.
     pub fn wait(&mut self, share: u64) -> Result<()> {
         let mark = self.lab.command(GUEST, &format!("wait {share} 10000"))?;
         let line = self.lab.answer(GUEST, mark, Duration::from_secs(15))?;

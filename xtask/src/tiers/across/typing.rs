@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A program at the guest's console: long lines, lines typed ahead, Ctrl-C, and every refusal by
-//! its name.
+//! Checks the guest's console as a program uses it: long lines, lines typed ahead, Ctrl-C, and the
+//! errno of every refusal.
 
 use anyhow::{Result, ensure};
 
@@ -9,7 +9,7 @@ use super::sides::{Check, LINE, Side, Sides};
 use crate::guests::life::GUEST;
 use crate::judge::reply::{number, value};
 
-/// A Ctrl-C.
+/// Ctrl-C.
 const CTRL_C: &[u8] = b"\x03";
 
 pub const CHECKS: &[Check] = &[
@@ -34,7 +34,7 @@ fn long_lines(sides: &mut Sides<'_>) -> Result<()> {
 
 fn typed_ahead(sides: &mut Sides<'_>) -> Result<()> {
     let pages = sides.pages(Side::Guest, 64, "", "")?;
-    // In one piece, and more than the ring and any buffer on the way hold.
+    // Sent at once, and more than the ring and all buffers on the way can hold.
     let seeds = 1..=60;
     let fill = |seed| format!("fill {} {seed}{:100}\rsum {}\r", pages.share, "", pages.share);
     let lines: String = seeds.clone().map(fill).collect();
@@ -57,7 +57,7 @@ fn interrupted(sides: &mut Sides<'_>) -> Result<()> {
     let pages = sides.pages(Side::Guest, 64, "", "")?;
     for wait in [format!("wait {}", pages.share), format!("port wait {}", channel.guest)] {
         let mark = sides.lab.said(GUEST).len();
-        // A whole line stays; the unfinished one in front of the Ctrl-C goes with it.
+        // Ctrl-C leaves complete lines alone, and discards the unfinished one before it.
         let typed = format!("{wait}\rstate {}\rpowero", pages.share);
         sides.lab.type_on(GUEST, &[typed.as_bytes(), CTRL_C].concat())?;
         let answers = sides.answers(mark, 2)?;

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two transcripts, and what may differ: a pure function.
+//! Compares two transcripts, given the expected differences: a pure function.
 //!
-//! A line is known by its scenario and step. Both systems make the same calls, so that only results
+//! A line is identified by its scenario and step. Both systems make the same calls, so only results
 //! can differ.
 
 use std::collections::BTreeMap;
 
 use ::conformance::differences::Difference;
 
-/// What came of a comparison.
+/// The outcome of a comparison.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Lines that are the same.
+    /// The number of equal lines.
     pub equal: usize,
-    /// Differences that were expected, and appeared.
+    /// The number of expected differences that appeared.
     pub expected: usize,
-    /// All else, for a person.
+    /// Everything else, for display.
     pub problems: Vec<String>,
 }
 
-/// The lines of a transcript before its last one, if that one is there and counts them.
+/// The lines of a transcript without its last one, if that is there and states their number.
 pub fn whole(lines: &[String]) -> Option<&[String]> {
     let end = lines.iter().position(|line| line.starts_with("end scenarios="))?;
     (::conformance::lines_told(&lines[end]) == Some(end)).then_some(&lines[..end])
@@ -66,7 +66,7 @@ pub fn compare(linux: &[String], ours: &[String], expected: &[Difference]) -> Ou
     outcome
 }
 
-/// A line taken apart.
+/// A parsed line.
 struct Line<'a> {
     /// Scenario and step.
     key: &'a str,
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unexplained_difference_is_told() {
+    fn an_unexplained_difference_is_reported() {
         let problems = compare(&lines(THEIRS), &lines(OURS), &[]).problems;
         assert_eq!(problems, ["a 2 MAP gntdev []: Linux ok A, Grantkit EINVAL"]);
     }

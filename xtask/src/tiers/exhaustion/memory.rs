@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest whose memory is used up by what is typed at its prompt, and a peer that maps and unmaps
-//! pages of it meanwhile.
+//! Uses up a guest's memory by commands at its prompt, while a peer maps and unmaps its pages.
 //!
-//! Each command that wants memory is typed until it is refused as ENOMEM: maps, shares, ports. Then
-//! the guest must still answer, let go of a page, and power off; its peer must have noticed
-//! nothing.
+//! Each command that needs memory (maps, shares, ports) is typed until it is refused with ENOMEM.
+//! Then the guest must still answer, free a page, and power off, and its peer must not have noticed
+//! anything.
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -15,12 +14,12 @@ use crate::lab::{Lab, PATIENCE};
 
 /// The peer's name.
 const PEER: &str = "granter";
-/// Pages that the peer maps.
+/// The number of pages that the peer maps.
 const PAGES: u32 = 8;
-/// Far more than it takes until nothing is left.
+/// Far more tries than are needed to use everything up.
 const TRIES: usize = 10_000;
 
-/// The whole check; what was used up, in words.
+/// Runs the check, and returns what was used up, in words.
 pub fn check(lab: &mut Lab) -> Result<String> {
     let peer = life::create(lab, PEER, PLAIN, &Settings::none().memory(4))?;
     lab.node(&format!("/local/domain/{peer}/data/grantkit/state"))?;
@@ -35,9 +34,10 @@ pub fn check(lab: &mut Lab) -> Result<String> {
     let before = lab.counts(PEER)?.but_heap();
 
     let spare = number(&lab.ask(GUEST, &format!("share {domid} 1"))?, "id")?;
-    // Pages for itself, which it maps as often as there is memory for; all other pages; and ports,
-    // of which Xen gives more than the heap has room for. Xen counts a page's maps up to 127, which
-    // the heap has room for: so the first pages are mapped less often than that, and others then.
+    // Uses up memory with pages that the guest shares with itself and maps as often as there is
+    // memory for, with all other pages, and with ports, of which Xen allows more than the heap has
+    // room for. Xen counts up to 127 maps of a page, for which the heap has room: so the first
+    // pages are mapped less often than that, and then others.
     let mut own = || -> Result<String> {
         let shared = lab.ask(GUEST, &format!("share {domid} 64"))?;
         Ok(format!("map {domid} {}", value(&shared, "refs")?))
@@ -67,7 +67,7 @@ pub fn check(lab: &mut Lab) -> Result<String> {
     ))
 }
 
-/// The peer, which maps, reads and unmaps.
+/// The peer, which maps, reads and unmaps the guest's pages.
 struct Peer {
     map: String,
     crc: String,
@@ -86,15 +86,15 @@ impl Peer {
     }
 }
 
-/// Types a command until it is refused for lack of memory, so many at once, and what the peer does
-/// meanwhile; how often it was not refused.
+/// Types a command repeatedly, so many at once, until it is refused for lack of memory, while the
+/// peer does its rounds. Returns how often it succeeded.
 fn until_refused(lab: &mut Lab, command: (&str, usize), peer: &mut Peer) -> Result<usize> {
     let done = typed(lab, command, TRIES, peer)?;
     ensure!(done < TRIES, "`{}` is never refused", command.0);
     Ok(done)
 }
 
-/// The same, but no more than `most` times.
+/// Like [`until_refused`], but stops after about `most` successes.
 fn typed(
     lab: &mut Lab,
     (command, at_once): (&str, usize),

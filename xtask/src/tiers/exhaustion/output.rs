@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest that prints 1 MiB at once and then sleeps, without anyone in it who reads input: all of
-//! it must come, in order, by itself.
+//! Checks that all output of a guest arrives, in order: it prints 1 MiB at once and then sleeps,
+//! and no task in it reads input.
 //!
-//! A program in dom0 listens (lab/dom0/src/bin/listen.rs): the way out of dom0 is far slower.
+//! A program in dom0 listens (lab/dom0/src/bin/listen.rs), because the way out of dom0 is far
+//! slower.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,12 +16,12 @@ use crate::guests::life;
 use crate::judge::reply::number;
 use crate::lab::{Lab, PATIENCE, dom0};
 
-/// The kernel and its configuration: lab/trials/src/bin/talk.rs.
+/// The name of the kernel and its configuration; the source is lab/trials/src/bin/talk.rs.
 const KIND: &str = "talk";
-/// Lines, of 64 bytes each.
+/// The number of lines, of 64 bytes each.
 const LINES: u64 = 16_384;
 const BYTES: u64 = LINES * 64;
-/// What all of it may take: ten times what it takes on a busy machine.
+/// How long all of it may take: ten times what it takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The guest's files, and the program that listens.
@@ -31,7 +32,7 @@ pub fn files() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The whole check; how long it took, in words.
+/// Runs the check, and returns how long it took, in words.
 pub fn check(lab: &mut Lab) -> Result<String> {
     let guest = format!("{MUTE}{KIND}");
     let listener = lab.start(&["./listen", &guest, &LINES.to_string()])?;
@@ -48,7 +49,7 @@ pub fn check(lab: &mut Lab) -> Result<String> {
     Ok(format!("{bytes} bytes in {LINES} lines within {} ms", took.as_millis()))
 }
 
-/// What the listener says in the end.
+/// Waits for the listener's last line.
 fn finish(lab: &mut Lab, listener: u32) -> Result<String> {
     let line = |lab: &Lab| {
         let said = lab.written(listener);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! False peers in the demo, each of which costs its victim one line.
+//! False peers in the demo, each of which makes its victim print one line.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::victims::{Attack, HOSTILE, Victims, honest, parked};
 use crate::judge::demo;
 use crate::lab::{Lab, PATIENCE};
 
-/// Granters, in the order of running.
+/// False granters, in the order in which they run.
 pub const LURES: &[Attack] = &[
     ("a granter that offers a reference that is none", |lab, _| lure(lab, "refs")),
     ("a granter that offers a port that is none", |lab, _| lure(lab, "port")),
@@ -22,7 +22,7 @@ pub const LURES: &[Attack] = &[
     ("a granter whose ring has a wild index", |lab, _| lure(lab, "ring")),
     ("a granter's node full of nonsense", nonsense::granters),
 ];
-/// Mappers. A granter holds its peace after eight lines, until a whole run.
+/// False mappers. After eight complaints the granter prints no more until a whole run.
 pub const CALLS: &[Attack] = &[
     ("a mapper that calls and does not come", |lab, v| call(lab, v, "absent")),
     ("a mapper whose letter has a wild number", |lab, v| call(lab, v, "number")),
@@ -33,10 +33,11 @@ pub const CALLS: &[Attack] = &[
     ("a mapper's node full of nonsense", nonsense::mappers),
 ];
 
-/// Pages that a mapper is shown until the first answer: the control page and those of step 1.
+/// The number of pages shared with a mapper before its first answer: the control page and those of
+/// step 1.
 pub const SHOWN: u64 = 65;
 
-/// The hostile guest offers itself to the mapper, which looks there first.
+/// Has the hostile guest offer itself as granter to the mapper, which looks at it first.
 fn lure(lab: &mut Lab, how: &str) -> Result<String> {
     let (line, ends) = match how {
         "refs" => ("bad_gntref", false),
@@ -53,7 +54,7 @@ fn lure(lab: &mut Lab, how: &str) -> Result<String> {
     let mark = lab.command("mapper", "demo mapper")?;
     let said = lab.says("mapper", mark, line)?;
     if !ends {
-        // It goes on by itself, to the honest one.
+        // The mapper goes on by itself, to the honest granter.
         let shared = |lab: &Lab| demo::told(1, &lab.lines_from("mapper", mark)).then_some(());
         lab.until(PATIENCE, shared).context("the honest granter is not found")?;
         lab.type_on("mapper", b"\x03")?;
@@ -66,15 +67,15 @@ fn lure(lab: &mut Lab, how: &str) -> Result<String> {
     Ok(format!("the mapper: `{said}`"))
 }
 
-/// The hostile guest offers itself, and a mapper that looks from now on sees it; the mark behind
-/// which its answer lies.
+/// Has the hostile guest offer itself, and waits until a mapper can find it; returns the mark after
+/// which its answer comes.
 fn put_out(lab: &mut Lab, how: &str) -> Result<usize> {
     let mark = lab.command(HOSTILE, &format!("lure {how}"))?;
     lab.says(HOSTILE, mark, "lure: free")?;
     Ok(mark)
 }
 
-/// The hostile guest calls the granter.
+/// Has the hostile guest call the granter as mapper.
 fn call(lab: &mut Lab, victims: &Victims, how: &str) -> Result<String> {
     let line = match how {
         "absent" => "called and did not come",

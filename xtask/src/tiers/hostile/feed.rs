@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A granter that fills the ring of the demo as fast as its reader takes from it, for 4 GiB: the
-//! reader must hear `xl shutdown` all the same.
+//! A granter fills the demo's ring as fast as its reader empties it, for 4 GiB: the reader must
+//! obey `xl shutdown` all the same.
 //!
-//! Only while both run at the same time is the granter always ahead, so they have a processor each.
+//! The granter is always ahead only if both run at the same time, so each has a processor.
 
 use std::time::{Duration, Instant};
 
@@ -20,12 +20,12 @@ use crate::lab::{Lab, PATIENCE};
 
 /// The reader.
 const MAPPER: &str = "mapper";
-/// How soon it must have ended once xl has written its word. Both clocks are Xen's.
+/// How soon it must have ended once xl has asked it to. Both clocks are Xen's.
 const OBEYED: Duration = Duration::from_secs(1);
-/// How long it is fed before.
+/// How long it is fed before that.
 const FED: Duration = Duration::from_secs(1);
 
-/// A lab with two processors, and so many shutdowns in it.
+/// Boots a lab with two processors, and shuts the reader down `times` times.
 pub fn run(dom0: &Dom0, times: u32, expected: &[Expected]) -> Result<Tally> {
     let hardware = Hardware { processors: 2, ..Hardware::default() };
     let mut lab = step("boot a lab with two processors", || {
@@ -35,7 +35,7 @@ pub fn run(dom0: &Dom0, times: u32, expected: &[Expected]) -> Result<Tally> {
     for _ in 0..times {
         let name = "a granter that fills a ring for ever; xl shutdown";
         tally.told(&mut lab, name, |lab| {
-            // A new one each time: what the last one published would be there to be found.
+            // A new one each time: what the last one published would still be found.
             bring_hostile(lab)?;
             let obeyed = fed(lab);
             life::remove(lab, MAPPER)?;
@@ -55,7 +55,7 @@ fn fed(lab: &mut Lab) -> Result<String> {
     while Instant::now() < enough {
         lab.step(enough)?;
     }
-    // Only a talkative xl tells when it comes to the domain itself.
+    // Only with -vvv does xl say when it turns to the domain itself.
     let xl = lab.start(&["xl", "-vvv", "shutdown", MAPPER])?;
     let asked = |lab: &Lab| lab.output(xl).contains("Shutting down domain").then_some(());
     lab.until(PATIENCE, asked).context("xl asks for nothing")?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Attacks by references, grant entries and mappings.
+//! Attacks with references, grant entries and mappings.
 
 use anyhow::{Context, Result, ensure};
 
@@ -8,7 +8,7 @@ use crate::guests::sharing::Sharing;
 use crate::judge::reply::{number, same_bytes, value};
 use crate::lab::{Lab, PATIENCE};
 
-/// In the order of running.
+/// The attacks, in the order in which they run.
 pub const ATTACKS: &[Attack] = &[
     ("guesses references", guesses),
     ("maps more than it was offered", maps_more),
@@ -19,12 +19,12 @@ pub const ATTACKS: &[Attack] = &[
     ("rewrites its entries while they are being mapped", rewrites_meanwhile),
 ];
 
-/// All references there can be in a table of one frame, and some beyond it.
+/// How many references are guessed: all that a table of one frame can have, and some beyond it.
 const GUESSED: u32 = 600;
 /// How long entries are rewritten while the victim maps.
 const REWRITE_MS: u32 = 3000;
 
-/// Pages that the granter shares with the hostile guest: its id for them, and the references.
+/// Has the granter share pages with the hostile guest; returns its id for them, and the references.
 fn offered(lab: &mut Lab, victims: &Victims, pages: &str) -> Result<(u64, String)> {
     let shared = lab.ask("granter", &format!("share {} {pages}", victims.hostile))?;
     Ok((number(&shared, "id")?, value(&shared, "refs")?.to_owned()))
@@ -47,13 +47,13 @@ fn guesses(lab: &mut Lab, victims: &Victims) -> Result<String> {
 
 fn maps_more(lab: &mut Lab, victims: &Victims) -> Result<String> {
     let (share, refs) = offered(lab, victims, "4")?;
-    // References come in any order: one beyond all of them was not offered.
+    // References come in any order, but one beyond the greatest was not offered.
     let offered = refs.split(',').map(str::parse::<u32>).collect::<Result<Vec<_>, _>>()?;
     let next = offered.iter().max().context("nothing is offered")? + 1;
     let words = lab.refused(HOSTILE, &format!("map {} {refs},{next} rw", victims.granter))?;
     let state = lab.ask("granter", &format!("state {share}"))?;
     ensure!(value(&state, "states")? == "idle*4", "{state}");
-    // What it was offered it may have.
+    // It may map what it was offered.
     lab.ask(HOSTILE, &format!("map {} {refs} rw", victims.granter))?;
     let ended = lab.ask("granter", &format!("unshare {share}"))?;
     ensure!(value(&ended, "state")? == "freed", "{ended}");

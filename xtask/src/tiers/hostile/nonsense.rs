@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Nonsense in the demo's nodes of xenstore: each value costs the victim that reads it one line.
+//! Nonsense in the demo's xenstore nodes: each value makes the victim that reads it print one line.
 
 use anyhow::{Context, Result, ensure};
 
@@ -9,18 +9,18 @@ use crate::lab::{Lab, PATIENCE};
 const GRANTER: &str = "data/grantkit/demo/granter";
 const MAPPER: &str = "data/grantkit/demo/mapper";
 
-/// What no node of the demo's says; a newline of the guest's console ends the command, so there is
-/// none in here.
+/// Values that no demo node ever has. None contains a newline, which would end the command on the
+/// guest's console.
 const NONSENSE: [&[u8]; 6] =
     [b"", b"nonsense", b"1", b"1 18446744073709551616 1", b"1 -3 +1", b"1 2 \xff\xfe\x80"];
-/// What means others, or nobody: it is passed over without a word.
+/// Values that address other domains, or none: they are ignored silently.
 const OTHERS: [&[u8]; 3] = [b"1 65535 1", b"1 4294967295 4294967295", b"1 0 0"];
 
-/// A mapper's node.
+/// Writes nonsense to a mapper's node.
 pub fn mappers(lab: &mut Lab, victims: &Victims) -> Result<String> {
     write(lab, "publish", MAPPER, b"1 0 0")?;
-    // So that the granter talks again, and has looked at all that came before: a look at a node
-    // that changed twice meanwhile is a second look at the same value.
+    // After a whole run the granter complains again, and has seen everything before: if it came
+    // late to a node that has changed twice, it would read the same value twice.
     whole_run(lab)?;
     let mark = lab.said("granter").len();
     let complaint = format!("demo: domain {} publishes nonsense in {MAPPER}", victims.hostile);
@@ -49,7 +49,7 @@ pub fn mappers(lab: &mut Lab, victims: &Victims) -> Result<String> {
     Ok(format!("{told} values, one line each: `{complaint}`; a call to nobody is passed over"))
 }
 
-/// A granter's node.
+/// Writes nonsense to a granter's node.
 pub fn granters(lab: &mut Lab, victims: &Victims) -> Result<String> {
     let long = [b'9'; 2000];
     let complaint = format!("demo: domain {} publishes nonsense in {GRANTER}", victims.hostile);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Floods of events and of watches, and a hostile guest that ends at the worst moment.
+//! Floods of events and watches, and a hostile guest that ends at the worst moment.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use super::victims::{Attack, HOSTILE, Lent, Victims, honest, parked, whole_run};
 use crate::judge::reply::value;
 use crate::lab::Lab;
 
-/// In the order of running.
+/// The floods, in the order in which they run.
 pub const ATTACKS: &[Attack] =
     &[("sends events at full rate", events), ("makes every watch fire, over and over", watches)];
-/// After each of these the hostile guest is gone.
+/// Attacks that end the hostile guest.
 pub const ENDS: &[Attack] = &[
     ("vanishes while it maps the granter's pages", vanishing_mapper),
     ("vanishes while the mapper maps its pages", vanishing_granter),
 ];
 
-/// How long events are sent, and what that and the rewriting of a node may take.
+/// How long events are sent, and the time limit for the floods.
 const EVENTS_MS: u32 = 4000;
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -46,7 +46,7 @@ fn watches(lab: &mut Lab, victims: &Victims) -> Result<String> {
         lab.command(HOSTILE, &format!("churn data/grantkit/demo/mapper {}", victims.firings))?;
     whole_run(lab)?;
     ensure!(lab.lines_from(HOSTILE, churn).is_empty(), "no whole run while the watches fired");
-    // They fire until a key is typed, however long the run took.
+    // The watches fire until a key is typed, however long the run takes.
     lab.type_on(HOSTILE, b"\r")?;
     lab.answer(HOSTILE, churn, LIMIT)?;
     let lines = lab.lines_from("granter", mark);
@@ -76,7 +76,7 @@ fn vanishing_granter(lab: &mut Lab, victims: &Victims) -> Result<String> {
     Ok(format!("a crash while 16 pages were mapped: {states}, readable until unmapped"))
 }
 
-/// The hostile guest crashes, and its toolstack destroys it.
+/// Crashes the hostile guest, and waits until its toolstack has destroyed it.
 fn end(lab: &mut Lab) -> Result<()> {
     lab.type_on(HOSTILE, b"crash\r")?;
     lab.until(LIMIT, |lab| lab.ended(HOSTILE).then_some(()))?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The hostile guest and its victims: what these were before, and that they serve each other.
+//! The hostile guest and its victims: the victims' state before, and their service to each other.
 
 use std::time::{Duration, Instant};
 
@@ -14,32 +14,33 @@ use crate::judge::reply::{number, same_bytes, value};
 use crate::lab::view::{self, Active};
 use crate::lab::{Lab, PATIENCE};
 
-/// The hostile guest.
+/// The hostile guest's name.
 pub const HOSTILE: &str = "hostile";
-/// How soon the victims must be what they were.
+/// How soon the victims must be as before.
 const CLEAN: Duration = Duration::from_secs(3);
-/// What a whole run of the demo may take.
+/// How long a whole run of the demo may take.
 const RUN: Duration = Duration::from_secs(90);
-/// Pages that the victims share with each other.
+/// The number of pages that the victims share with each other.
 const PAGES: u32 = 8;
 
-/// A name, and the attack; what was said to it, in words.
+/// An attack: its name, and a function that runs it and returns the answer, in words.
 pub type Attack = (&'static str, fn(&mut Lab, &Victims) -> Result<String>);
 
-/// The three domains, and what the victims were before.
+/// The three domains, and the victims' state before.
 pub struct Victims {
-    /// Their domids. The hostile one's is the nearest to the mapper's, which looks there first.
+    /// The domids. The hostile guest's is the nearest to the mapper's, so the mapper looks at it
+    /// first.
     pub hostile: u32,
     pub mapper: u32,
     pub granter: u32,
-    /// How often every watch is made to fire.
+    /// How often each watch is made to fire.
     pub firings: u32,
-    /// Xen's entries that are not the hostile guest's.
+    /// Xen's active grant entries before, except the hostile guest's.
     pub entries: Vec<Active>,
     counts: [Counts; 2],
 }
 
-/// Creates the hostile guest; its domid.
+/// Creates the hostile guest, and returns its domid.
 pub fn bring_hostile(lab: &mut Lab) -> Result<u32> {
     let domid = life::create(lab, HOSTILE, HOSTILE, &Settings::none())?;
     lab.says(HOSTILE, 0, "hostile: ready")?;
@@ -47,23 +48,24 @@ pub fn bring_hostile(lab: &mut Lab) -> Result<u32> {
 }
 
 impl Victims {
-    /// Creates all three; the victims make a whole run, so that what is done only once is done.
+    /// Creates all three domains, and has the victims make a whole run, so that everything that is
+    /// done only once has been done.
     pub fn bring(lab: &mut Lab, firings: u32) -> Result<Victims> {
         let hostile = bring_hostile(lab)?;
         let mapper = life::create(lab, "mapper", "mapper", &Settings::none().extra(""))?;
         let granter = life::create(lab, "granter", "granter", &Settings::none())?;
-        // The shell's handle comes first: it is open for good, and every later one has the same
+        // Opens the shell's handle first: it stays open for good, and every later one gets the same
         // place beside it.
         lab.refused("mapper", &format!("map {hostile} 8"))?;
         let first = lab.command("mapper", "demo mapper")?;
         lab.answer("mapper", first, RUN)?;
-        lab.answer("granter", 0, RUN)?; // it ends by its own line, a little later
+        lab.answer("granter", 0, RUN)?; // its run ends a little later
         honest(lab)?;
         let (counts, entries) = (counts(lab)?, grants(lab, hostile)?);
         Ok(Victims { hostile, mapper, granter, firings, entries, counts })
     }
 
-    /// Waits until both victims' counts are what they were.
+    /// Waits until both victims' counts are as before.
     pub fn unharmed(&self, lab: &mut Lab) -> Result<()> {
         let end = Instant::now() + CLEAN;
         loop {
@@ -76,7 +78,7 @@ impl Victims {
         }
     }
 
-    /// Xen's entries that are not the hostile guest's.
+    /// Xen's active grant entries, except the hostile guest's.
     pub fn grants(&self, lab: &mut Lab) -> Result<Vec<Active>> {
         grants(lab, self.hostile)
     }
@@ -84,7 +86,7 @@ impl Victims {
 
 /// Pages that the hostile guest granted to the mapper, which has mapped and filled them.
 pub struct Lent {
-    /// Their references.
+    /// The references.
     pub refs: String,
     /// The mapper's id for them.
     pub map: u64,
@@ -92,7 +94,7 @@ pub struct Lent {
 }
 
 impl Lent {
-    /// Grants, maps and fills them.
+    /// Has the hostile guest grant the pages, and the mapper map and fill them.
     pub fn to_the_mapper(lab: &mut Lab, victims: &Victims, pages: u32) -> Result<Lent> {
         let granted = lab.ask(HOSTILE, &format!("grant {} {pages}", victims.mapper))?;
         let refs = value(&granted, "refs")?.to_owned();
@@ -102,20 +104,20 @@ impl Lent {
         Ok(Lent { refs, map, filled })
     }
 
-    /// The mapper reads what it wrote.
+    /// Checks that the mapper reads what it wrote.
     pub fn readable(&self, lab: &mut Lab) -> Result<()> {
         same_bytes(&self.filled, &lab.ask("mapper", &format!("sum {}", self.map))?)
     }
 }
 
-/// The victims share with each other, with what is typed at their prompts.
+/// Has the victims share pages with each other, by commands at their prompts.
 pub fn honest(lab: &mut Lab) -> Result<()> {
     let sharing = Sharing::start(lab, PAGES)?;
     sharing.both_ways(lab)?;
     sharing.end(lab)
 }
 
-/// The victims make a whole run of the demo with each other.
+/// Has the victims make a whole run of the demo with each other.
 pub fn whole_run(lab: &mut Lab) -> Result<()> {
     let mark = lab.said("granter").len();
     let first = lab.command("mapper", "demo mapper")?;
@@ -125,7 +127,7 @@ pub fn whole_run(lab: &mut Lab) -> Result<()> {
     lab.until(PATIENCE, clean).context("the granter does not end its run")
 }
 
-/// Waits until so many pages of the granter's are parked.
+/// Waits until `pages` pages of the granter are parked.
 pub fn parked(lab: &mut Lab, pages: u64) -> Result<()> {
     let end = Instant::now() + CLEAN;
     loop {

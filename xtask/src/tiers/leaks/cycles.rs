@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Thousands of cycles of sharing in one guest, whose own counts, Xen's grant tables and `xl list`
-//! must all be as before.
+//! Runs thousands of cycles of sharing in one guest, after which its own counts, Xen's grant tables
+//! and `xl list` must be as before.
 //!
-//! So that equal views mean something, the guest then maps three pages of its own for good, and Xen
-//! must show them.
+//! To prove that the views would show a leak, the guest then maps three of its own pages for good,
+//! and Xen must show them.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, view};
 
 const GUEST: &str = "cycles";
-/// What all cycles may take.
+/// How long all cycles may take.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// Boots a lab, and runs the cycles in it.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How and when a victim is ended.
+//! How and when a victim is killed.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -12,43 +12,43 @@ use crate::host::random::Draw;
 use crate::judge::demo;
 use crate::lab::{Lab, PATIENCE};
 
-/// What the steps up to one may take.
+/// How long the steps before a kill may take.
 const STEPS: Duration = Duration::from_secs(90);
-/// A step, 0 for none, and at most how many milliseconds behind it a victim is ended: about what
-/// the next step takes.
+/// A step (0 for none), and at most how many milliseconds after it a victim is killed: about as
+/// long as the next step takes.
 const MOMENTS: [(u32, u64); 7] =
     [(0, 1200), (1, 100), (2, 3000), (3, 3000), (4, 150), (5, 150), (6, 300)];
 
-/// What ends it.
+/// How a victim is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
     /// `xl destroy`.
     Destroy,
-    /// It crashes at a key, which lab/trials/src/bin/mortal.rs waits for beside the demo;
-    /// `on_crash` destroys it then.
+    /// It crashes when a key is typed, for which lab/trials/src/bin/mortal.rs waits while it runs
+    /// the demo; then `on_crash` destroys it.
     Crash,
-    /// `xl pause`, until the survivor gives it up, and then `xl destroy`.
+    /// `xl pause` until the survivor gives it up, and then `xl destroy`.
     Pause,
 }
 
-/// The first five kills are of these means, and so on.
+/// The means of the first five kills, and of every five after them.
 const MEANS: [Means; 5] =
     [Means::Destroy, Means::Crash, Means::Destroy, Means::Pause, Means::Destroy];
 
 /// One kill.
 pub struct Kill {
-    /// What ends it.
+    /// How the victim is killed.
     pub means: Means,
-    /// The step that it has told of before; 0 for none.
+    /// The step that the victim has reported before; 0 for none.
     step: u32,
-    /// The time since.
+    /// The time after that step.
     delay: Duration,
-    /// A mapper that survives is not interrupted, and finds the next by itself.
+    /// Whether a surviving mapper is not interrupted, and finds the next granter by itself.
     pub looks_on: bool,
 }
 
 impl Kill {
-    /// The kill with this number.
+    /// Draws kill number `number`.
     pub fn draw(number: u32, draw: &mut Draw) -> Kill {
         let (step, delay) = MOMENTS[draw.below(MOMENTS.len() as u64) as usize];
         Kill {
@@ -59,7 +59,7 @@ impl Kill {
         }
     }
 
-    /// Waits for its moment. Whether the victim was in the middle of a run then.
+    /// Waits for its moment, and returns whether the victim was then in the middle of a run.
     pub fn wait(&self, lab: &mut Lab, victim: &str) -> Result<bool> {
         let told = |lab: &Lab| {
             let lines = lab.lines(victim);
@@ -74,14 +74,14 @@ impl Kill {
         Ok(demo::told(1, &lines) && !demo::over(&lines))
     }
 
-    /// Ends it; the moment is when its toolstack began to destroy the domain.
+    /// Kills the victim; the time of its end is when its toolstack began to destroy the domain.
     pub fn end(&self, lab: &mut Lab, victim: &str) -> Result<Ended> {
         if self.means == Means::Crash {
             lab.type_on(victim, b"x")?;
             life::crashed(lab, victim)?;
             return Ok(Ended { at: Instant::now(), program: None });
         }
-        // Only a talkative xl tells when it comes to the domain itself.
+        // Only with -vvv does xl say when it turns to the domain itself.
         let program = lab.start(&["xl", "-vvv", "destroy", victim])?;
         let begun = |lab: &Lab| lab.output(program).contains("for destroy of domain").then_some(());
         lab.until(PATIENCE, begun).context("xl destroys nothing")?;
@@ -104,9 +104,9 @@ impl fmt::Display for Kill {
     }
 }
 
-/// An end that has begun.
+/// A kill in progress.
 pub struct Ended {
-    /// When.
+    /// When it began.
     pub at: Instant,
     program: Option<u32>,
 }
@@ -118,7 +118,7 @@ impl Ended {
     }
 }
 
-/// Creates a victim; its domid.
+/// Creates a victim, and returns its domid.
 pub fn create(lab: &mut Lab, victim: &str, means: Means) -> Result<u32> {
     match means {
         Means::Crash => {

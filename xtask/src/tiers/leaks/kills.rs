@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One of the demo's two guests stays, the other is ended again and again at a random moment.
+//! One of the demo's two guests survives while the other is killed again and again at random
+//! moments.
 //!
-//! After each end the survivor must be what it was; after a few it must make a whole run with a new
+//! After each kill the survivor must be as before; after a few it must make a whole run with a new
 //! peer.
 
 use anyhow::{Result, ensure};
@@ -18,11 +19,11 @@ use crate::judge::tally::Tally;
 use crate::judge::witness::{Expected, said};
 use crate::lab::{Lab, view};
 
-/// How many ends lie between two whole runs: the survivor tells of so many that are gone, and then
-/// holds its peace.
+/// The number of kills between two whole runs: the survivor reports about that many lost peers and
+/// then falls silent.
 const IN_A_ROW: u32 = 7;
 
-/// What a debug Xen says of it.
+/// What a debug Xen logs about it.
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::READ_ONLY, "the demo maps a read-only page writable"),
     Expected::perhaps(said::ENDED, "a mapper ends while it maps"),
@@ -32,7 +33,7 @@ const EXPECTED: &[Expected] = &[
     Expected::perhaps(said::NO_PORT, "a granter is gone before its mapper has bound"),
 ];
 
-/// Boots a lab, and ends peers in each role.
+/// Boots a lab, and kills peers in each role.
 pub fn run(run: &Run, draw: &mut Draw) -> Result<Tally> {
     let kills = run.extent.of(5, 100);
     let mut files = image::files()?;
@@ -55,7 +56,7 @@ pub fn run(run: &Run, draw: &mut Draw) -> Result<Tally> {
                 survivor.outlive(lab, &kill)
             })?;
             if tally.failed > before {
-                break; // what comes after it would say nothing new
+                break; // further kills would tell nothing new
             }
             if number % IN_A_ROW == IN_A_ROW - 1 || number + 1 == kills {
                 tally.check(&mut lab, &format!("{name}: a whole run after"), |lab| {

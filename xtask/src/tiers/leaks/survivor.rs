@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The one of the demo's two guests that stays, whatever becomes of its peers.
+//! The one of the demo's two guests that survives its peers.
 //!
-//! It must notice each end within a second, hold nothing, and be what it was. It is asked for its
-//! counts, and so are Xen and `xl list`.
+//! It must notice each peer's end within a second, hold nothing afterwards, and be as before, by
+//! its own counts, Xen's grant tables and `xl list`.
 
 use std::time::{Duration, Instant};
 
@@ -17,32 +17,33 @@ use crate::lab::view::{self, Active};
 use crate::lab::{Lab, PATIENCE};
 
 const GRANTER: &str = "granter";
-/// What a whole run may take.
+/// How long a whole run may take.
 const RUN: Duration = Duration::from_secs(90);
-/// How soon after the end of its peer the survivor must have noticed.
+/// How soon after its peer's end the survivor must have noticed.
 const NOTICED: Duration = Duration::from_secs(1);
-/// How soon it must be clean again: a second to notice, and as long for a peer that called and did
+/// How soon it must be clean again: a second to notice, and another for a peer that called and did
 /// not come.
 const CLEAN: Duration = Duration::from_secs(2);
 
 /// A survivor.
 pub struct Survivor {
-    /// Its name, and that of its victims.
+    /// Its own name, and its victims'.
     name: &'static str,
     victim: &'static str,
     domid: u32,
-    /// Whether a mapper looks for a granter now.
+    /// Whether it is a mapper that is now looking for a granter.
     looking: bool,
-    /// Its counts before the first victim, and its part in Xen's grants.
+    /// Its counts before the first victim, and Xen's grant entries that involve it.
     counts: Counts,
     grants: Vec<Active>,
-    /// How long it took to notice, and to be clean.
+    /// How long it took to notice each end, and to be clean again.
     noticed: Vec<Duration>,
     clean: Vec<Duration>,
 }
 
 impl Survivor {
-    /// Starts one, and has it make a whole run: what is done only the first time is done then.
+    /// Starts a survivor, and has it make a whole run, so that everything that is done only once
+    /// has been done.
     pub fn start(lab: &mut Lab, name: &'static str, victim: &'static str) -> Result<Survivor> {
         let domid = life::create(lab, name, name, &Settings::none())?;
         whole_run(lab, [name, victim], 0)?;
@@ -51,7 +52,7 @@ impl Survivor {
         Ok(Survivor { name, victim, domid, looking: false, counts, grants, noticed, clean })
     }
 
-    /// A whole run with a new peer, after which all is as it was.
+    /// Has it make a whole run with a new peer, after which all must be as before.
     pub fn serve(&mut self, lab: &mut Lab) -> Result<()> {
         let mark = self.look_out(lab)?;
         whole_run(lab, [self.name, self.victim], mark)?;
@@ -59,8 +60,8 @@ impl Survivor {
         self.until_clean(lab)
     }
 
-    /// A mapper is told to look for a granter, unless it does; a granter always serves. From where
-    /// on it is heard.
+    /// Tells a mapper to look for a granter, unless it already does; a granter always serves.
+    /// Returns the mark from which its output counts.
     fn look_out(&mut self, lab: &mut Lab) -> Result<usize> {
         if self.name == GRANTER || self.looking {
             return Ok(lab.said(self.name).len());
@@ -69,7 +70,7 @@ impl Survivor {
         lab.command(self.name, "demo mapper")
     }
 
-    /// One victim comes, and is ended.
+    /// Creates a victim and kills it.
     pub fn outlive(&mut self, lab: &mut Lab, kill: &Kill) -> Result<()> {
         let mark = self.look_out(lab)?;
         let domid = kill::create(lab, self.victim, kill.means)?;
@@ -106,7 +107,7 @@ impl Survivor {
         life::forget(lab, self.victim)
     }
 
-    /// What the survivor says of a victim; nothing, if their run came to its end before.
+    /// Waits for what the survivor says about a victim; `None` if their run ended before.
     fn hear_of(&self, lab: &mut Lab, mark: usize, victim: u32) -> Result<Option<String>> {
         let start = format!("demo: domain {victim} ");
         let name = self.name;
@@ -121,7 +122,7 @@ impl Survivor {
         lab.until(PATIENCE, heard).with_context(|| format!("{name} notices nothing"))
     }
 
-    /// Waits until it is what it was: by Xen's word, and by its own if it is at its prompt.
+    /// Waits until it is as before, according to Xen, and also to itself if it is at its prompt.
     fn until_clean(&self, lab: &mut Lab) -> Result<()> {
         let end = Instant::now() + CLEAN;
         loop {
@@ -136,7 +137,7 @@ impl Survivor {
         }
     }
 
-    /// How long things took, in words.
+    /// How long it took to notice and to be clean, in words.
     pub fn times(&self) -> String {
         let longest = |times: &[Duration]| times.iter().max().map_or(0, Duration::as_millis);
         let (noticed, clean) = (&self.noticed, &self.clean);
@@ -151,8 +152,8 @@ impl Survivor {
     }
 }
 
-/// A whole run of a survivor with a new peer, which is destroyed afterwards; what the survivor says
-/// begins at `mark`.
+/// Has a survivor make a whole run with a new peer, which is then destroyed; the survivor's output
+/// counts from `mark` on.
 fn whole_run(lab: &mut Lab, [name, victim]: [&str; 2], mark: usize) -> Result<()> {
     let domid = kill::create(lab, victim, Means::Destroy)?;
     let over = |lab: &Lab| {
@@ -172,13 +173,14 @@ fn whole_run(lab: &mut Lab, [name, victim]: [&str; 2], mark: usize) -> Result<()
     life::forget(lab, victim)
 }
 
-/// Its own counts. The heap is a granter's only: what is typed at a mapper stays in its history.
+/// A survivor's own counts. The heap is compared only for a granter: a mapper's contains the
+/// history of typed lines.
 fn counts(lab: &mut Lab, name: &str) -> Result<Counts> {
     let counts = lab.counts(name)?;
     Ok(if name == GRANTER { counts } else { counts.but_heap() })
 }
 
-/// What Xen says of its grants and its mappings.
+/// Xen's grant entries in which it is granter or mapper.
 fn grants(lab: &mut Lab, domid: u32) -> Result<Vec<Active>> {
     let mut grants = view::grants(lab)?;
     grants.retain(|active| [active.granter, active.mapper].contains(&domid));

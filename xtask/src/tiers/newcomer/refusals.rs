@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a newcomer gets wrong: each is one line that says what, and what to do.
+//! A new user's mistakes: each is answered in one line that says what is wrong, and what to do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::host::alone::WITHIN;
 use crate::host::paths;
 use crate::host::steps::logged;
 
-/// A mistake, and whether it's answered.
+/// A mistake: its name, and a check that it is answered.
 type Refusal = (&'static str, &'static dyn Fn(&Home) -> Result<()>);
 
 pub(super) const ALL: [Refusal; 10] = [
@@ -53,7 +53,7 @@ pub(super) const ALL: [Refusal; 10] = [
         let panics = format!("{entry}\n    if true {{ panic!(\"no cake\") }}");
         with(&main, entry, &panics, || {
             refused(home.run_sh(&["run", NAME]))?;
-            // The dump is longer than the end that a failure shows.
+            // The dump is longer than the end of the log that a failure shows.
             let said = fs::read_to_string(paths::lab().join("newcomer-run.log"))?;
             says(&said, "error: first-guest: the guest crashed")?;
             says(&said, "no cake")
@@ -76,8 +76,8 @@ pub(super) const ALL: [Refusal; 10] = [
     }),
 ];
 
-/// What this machine may be like. Each is provoked in a namespace of its own, where there may be
-/// one; the folder is named by the variable `at`.
+/// Problems of the machine: a name, shell commands that provoke it in a namespace of its own, if
+/// the machine allows one, and the expected error.
 pub(super) const MACHINES: [(&str, &str, &str); 3] = [
     (
         "a full disk is told before anything is built",
@@ -99,13 +99,14 @@ pub(super) const MACHINES: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Whether this machine lets us have namespaces.
+/// Whether this machine allows us namespaces.
 pub(super) fn has_namespaces(home: &Home) -> bool {
     let mut command = home.typed(&home.0, "unshare", &["-rmn", "true"]);
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|end| end.success())
 }
 
-/// Runs lines of a shell in namespaces of their own, without a network; they fail and say `words`.
+/// Runs shell commands in namespaces of their own, without a network, and checks that they fail
+/// with `words`.
 pub(super) fn provoked(home: &Home, lines: &str, words: &str) -> Result<()> {
     let mut command = home.typed(&home.0, "unshare", &["-rmn", "sh", "-c", lines]);
     let rustup = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
@@ -119,7 +120,7 @@ fn run_sh() -> String {
     paths::root().join("run.sh").to_string_lossy().into_owned()
 }
 
-/// A command fails, and says `words` in one line.
+/// Checks that a command fails, with `words` in one line.
 fn told(home: &Home, typed: &[&str], words: &str) -> Result<()> {
     one_line(&refused(home.run_sh(typed))?, words)
 }
@@ -130,18 +131,18 @@ fn told_by(command: Command, words: &str) -> Result<()> {
 
 fn one_line(said: &str, words: &str) -> Result<()> {
     says(said, words)?;
-    // Cargo's own words may come before.
+    // Cargo's own output may come before.
     let last = said.lines().rfind(|line| line.trim_start().starts_with("error: "));
     ensure!(last.is_some_and(|line| line.contains(words)), "it's not the last error: {said}");
     Ok(())
 }
 
-/// Makes a check while `part` is left out of a file, which is then as before.
+/// Runs a check while `part` is left out of a file, and then restores the file.
 fn with_out(file: &Path, part: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
     with(file, part, "", check)
 }
 
-/// The same with something else in its place.
+/// Runs a check with `part` of a file replaced by `other`, and then restores the file.
 fn with(file: &Path, part: &str, other: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
     let whole = fs::read_to_string(file)?;
     ensure!(whole.contains(part), "{} has no {part}", paths::shown(file));
@@ -151,7 +152,7 @@ fn with(file: &Path, part: &str, other: &str, check: impl FnOnce() -> Result<()>
     checked
 }
 
-/// What a command says that must fail.
+/// Returns the error of a command that must fail.
 fn refused(said: Result<String>) -> Result<String> {
     match said {
         Ok(_) => bail!("it was not refused"),

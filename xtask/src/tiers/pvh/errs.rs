@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A PVH guest that is told what can't be: one line, and a clean stop.
+//! Checks that a PVH guest that is given impossible data stops cleanly, with one line.
 //!
-//! A stub before the entry point plays the builder that errs, or takes a ring's port from the guest,
-//! which Xen lets it do. A hypercall that Xen lacks is what only FakeXen can show.
+//! A stub before the entry point plays a faulty domain builder, or takes a ring's port away from
+//! the guest, which Xen allows. A missing hypercall can only be tested on FakeXen.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::guests::stub;
 use crate::judge::tally::Tally;
 use crate::lab::Lab;
 
-/// A name, the stub's code, and what the guest must say behind its own name.
+/// A fault: its name, the stub's code, and what the guest must print after its own name.
 struct Err {
     name: &'static str,
     code: &'static [u8],
@@ -52,7 +52,8 @@ const ERRS: [Err; 7] = [
     Err { name: "no console", code: &without(18), words: "console: ENODEV" },
 ];
 
-/// HVMOP_set_param of this domain: parameter `param`, a port, is 0. The structure is put at 2 MiB.
+/// Code that sets this domain's parameter `param`, a port, to 0 with HVMOP_set_param. The argument
+/// structure is at 2 MiB.
 const fn without(param: u8) -> [u8; 39] {
     [
         0xc7, 0x05, 0x00, 0x00, 0x20, 0x00, 0xf0, 0x7f, 0, 0, // mov dword [2 MiB], DOMID_SELF
@@ -66,7 +67,7 @@ const fn without(param: u8) -> [u8; 39] {
     ]
 }
 
-/// The image with each of the stubs.
+/// Writes the image with each of the stubs, and returns the files.
 pub fn files() -> Result<Vec<PathBuf>> {
     ERRS.iter().enumerate().map(|(at, err)| stub::image(&file(at), err.code)).collect()
 }
@@ -75,7 +76,7 @@ fn file(at: usize) -> String {
     format!("grantkit-errs-{at}")
 }
 
-/// Each stops with its line.
+/// Checks that each stops with its line.
 pub fn check(lab: &mut Lab, tally: &mut Tally) -> Result<()> {
     for (at, err) in ERRS.iter().enumerate() {
         tally.check(lab, err.name, |lab| stops(lab, &file(at), err.words))?;
@@ -92,7 +93,7 @@ fn stops(lab: &mut Lab, kernel: &str, words: &str) -> Result<()> {
     lab.xl(&command)?;
     gone(lab, GUEST)?;
     ensure!(!lab.crashed(GUEST), "it crashed");
-    // Without a console the line goes to Xen's log.
+    // Without a console the line goes to Xen's log instead.
     let log = String::from_utf8_lossy(&lab.xen_log()?[mark..]).into_owned();
     let lines = lab.lines(GUEST);
     let said = lines.iter().map(String::as_str).chain(log.lines());
