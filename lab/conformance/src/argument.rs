@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An ioctl's argument as bytes.
+//! The bytes of an ioctl's argument.
 //!
-//! Little-endian, as the only machine that both systems run on. What lies where, `xen-sys` says.
+//! Little-endian, as on the only architecture that both systems run on. The layouts are in
+//! `xen-sys`.
 
 use alloc::vec::Vec;
 
-/// A structure that grows field by field.
+/// A structure, built field by field.
 #[derive(Debug, Default)]
 pub(crate) struct Argument(pub(crate) Vec<u8>);
 
@@ -25,7 +26,7 @@ impl Argument {
         self
     }
 
-    /// Zeroes up to `len` bytes.
+    /// Pads with zeroes up to `len` bytes.
     pub(crate) fn padded(mut self, len: usize) -> Self {
         self.0.resize(len.max(self.0.len()), 0);
         self

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where Linux and Grantkit differ, line by line, and why.
 //!
-//! One line of `differences.txt` is one of a transcript:
-//! `<scenario> <step> | <Linux's result> | <row>`, where the row is one of docs/contract.md that is
-//! marked so. What Grantkit does is no part of it: a golden file of its tests has that.
+//! Each line of `differences.txt` is about one line of a transcript: `<scenario> <step> | <Linux's
+//! result> | <row>`, where the row names a marked row of docs/contract.md. It doesn't say what
+//! Grantkit does: that is in the golden file of its tests.
 
 use alloc::vec::Vec;
 
@@ -12,25 +12,25 @@ use alloc::vec::Vec;
 pub struct Difference<'a> {
     /// Scenario and step.
     pub line: &'a str,
-    /// What comes after `->` on Linux; where its versions differ, each, with `/` between.
+    /// What follows `->` on Linux. Where Linux's versions differ, all results, separated by `/`.
     pub linux: &'a str,
-    /// The row of the contract.
+    /// The contract's row.
     pub row: &'a str,
 }
 
 impl Difference<'_> {
-    /// Whether Linux may say this.
+    /// Whether Linux may give this result.
     pub fn allows(&self, result: &str) -> bool {
         self.linux.split('/').any(|one| one == result)
     }
 }
 
-/// All expected differences.
+/// Returns all expected differences.
 pub fn expected() -> Vec<Difference<'static>> {
     read(include_str!("differences.txt"))
 }
 
-/// Reads a list; what is no difference, such as a comment, is skipped.
+/// Parses a list. Skips comments and other lines that are not differences.
 pub fn read(list: &str) -> Vec<Difference<'_>> {
     let difference = |line| {
         let mut fields = str::split(line, " | ").map(str::trim);

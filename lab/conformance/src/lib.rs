@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Scenarios on the two grant devices, written once and run on Linux's and on ours.
+//! Scenarios for the two grant devices, written once and run on Linux's and on Grantkit's.
 //!
 //! A [`Scenario`] makes calls and prints one line for each: `<scenario> <step> <call> -> <result>`.
-//! It sees a [`System`], which has the shape of Linux's system calls: in dom0 that is Linux, in a
-//! guest of ours the ioctl face of the services, on the host the same on a fake Xen. All grants are
-//! to the own domain, so that one domain is enough.
+//! It runs on a [`System`], which has the shape of Linux's system calls: Linux itself in dom0, the
+//! ioctl API of the services in a Grantkit guest, and the same on FakeXen on the host. All grants
+//! are to the domain itself, so that one domain is enough.
 //!
-//! Two systems that behave alike print the same lines: indices, references, addresses and ports are
-//! named by the order in which they were seen. What may differ, and how, is in [`differences`]; who
-//! compares is not in here. The crate takes numbers and layouts from `xen-sys` and knows of neither
-//! system.
+//! Two systems that behave alike print the same lines: indices, grefs, addresses and ports are
+//! named in the order in which they appear. [`differences`] lists what may differ, and how; the
+//! comparison itself is made elsewhere. The crate takes numbers and layouts from `xen-sys` and
+//! depends on neither system.
 //!
 //! ```
 //! // A transcript ends in a line that says how long it was.
@@ -23,8 +23,8 @@
 //!
 //! # Map
 //!
-//! [`all`] scenarios, each a [`Scenario`] that writes its lines by a [`Script`] on a [`System`];
-//! [`differences`] is what is expected to differ.
+//! [`all`] returns the scenarios. Each is a [`Scenario`], which writes its lines with a [`Script`]
+//! on a [`System`]. [`differences`] lists what is expected to differ.
 #![no_std]
 
 extern crate alloc;
@@ -47,33 +47,35 @@ pub use self::system::{Errno, GrantDevice, System};
 /// Bytes of a page.
 const PAGE: u64 = 4096;
 
-/// What is tried, under a name.
+/// A named series of calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
-    /// Words joined by hyphens; no two have the same.
+    /// Words joined by hyphens. Unique.
     pub name: &'static str,
     run: fn(&mut Script<'_>),
 }
 
-/// All scenarios, in the order in which they run.
+/// Returns all scenarios, in the order in which they run.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
     scenarios::TOPICS.iter().copied().flatten()
 }
 
 impl Scenario {
-    /// Runs it, and leaves nothing behind. `say` gets each line.
+    /// Runs the scenario and leaves nothing behind. Calls `say` with each line.
     pub fn run(&self, system: &mut dyn System, say: &mut dyn FnMut(&str)) {
         (self.run)(&mut Script::new(self.name, system, say));
         system.finish();
     }
 }
 
-/// The last line of a transcript: without it, or with other numbers, it's not whole.
+/// Returns the last line of a transcript. A transcript without it, or with other numbers in it, is
+/// incomplete.
 pub fn last_line(lines: usize) -> String {
     format!("end scenarios={} lines={lines}", all().count())
 }
 
-/// How many lines a transcript's last line says there were before it.
+/// Returns the number of preceding lines that a transcript's last line states; `None` if it isn't
+/// such a line, or the number of scenarios is wrong.
 pub fn lines_told(last: &str) -> Option<usize> {
     let (scenarios, lines) = last.strip_prefix("end scenarios=")?.split_once(" lines=")?;
     (scenarios.parse() == Ok(all().count())).then_some(())?;
@@ -92,7 +94,7 @@ mod tests {
         for scenario in all() {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(scenario.name.chars().all(plain), "{}", scenario.name);
-            assert!(seen.insert(scenario.name), "{} is there twice", scenario.name);
+            assert!(seen.insert(scenario.name), "{} appears twice", scenario.name);
         }
     }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What scenarios hold: files, indices, references and addresses, under names that don't depend on
-//! the system.
+//! What scenarios hold: files, indices, grefs and addresses, under names that don't depend on the
+//! system.
 //!
-//! Each remembers its real value and shows its name. What a call failed to make has no value; calls
-//! on it are skipped.
+//! Each keeps its real value and displays its name. The result of a failed call has no value, and
+//! calls on it are skipped.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -15,19 +15,19 @@ use crate::{GrantDevice, PAGE};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct File {
     pub(crate) device: GrantDevice,
-    /// Which one of its device in this scenario, from 1.
+    /// Its number among this scenario's files of the same device, from 1.
     pub(crate) ordinal: u32,
     pub(crate) number: Option<u32>,
 }
 
-/// A place that was named: a letter, and so many bytes further on.
+/// The name of a place: a letter, and an offset in bytes.
 #[derive(Clone, Copy, Debug)]
 struct Name {
     letter: char,
     bytes: u64,
 }
 
-/// A place of some kind, with its name and its real value.
+/// An index or an address, with its name and its real value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spot<Kind> {
     name: Option<Name>,
@@ -43,13 +43,13 @@ pub(crate) enum Indices {}
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Memory {}
 
-/// An index of a device's.
+/// An index in a device's index space.
 pub(crate) type Index = Spot<Indices>;
 
 /// An address in a mapping.
 pub(crate) type Place = Spot<Memory>;
 
-/// A reference, and who grants it.
+/// A gref and its granter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grant {
     pub(crate) domid: u32,
@@ -57,7 +57,7 @@ pub(crate) struct Grant {
     name: Option<(char, u32)>,
 }
 
-/// What an allocation made.
+/// The result of an allocation.
 #[derive(Clone, Debug)]
 pub(crate) struct Allocation {
     pub(crate) file: File,
@@ -65,7 +65,7 @@ pub(crate) struct Allocation {
     pub(crate) grants: Vec<Grant>,
 }
 
-/// Pages that are shared with the own domain, and mapped.
+/// Pages that the domain shares with itself and has mapped.
 #[derive(Clone, Debug)]
 pub(crate) struct Mapped {
     /// The gntdev that maps them.
@@ -76,7 +76,7 @@ pub(crate) struct Mapped {
     pub(crate) at: Place,
 }
 
-/// An event channel: the port to send through, and the one that rings.
+/// An event channel: the port that sends, and the one that receives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Channel {
     pub(crate) sends: u32,
@@ -84,7 +84,7 @@ pub(crate) struct Channel {
 }
 
 impl<Kind> Spot<Kind> {
-    /// One that was not given out.
+    /// A value that no call returned.
     pub(crate) fn raw(value: u64) -> Self {
         Self { name: None, value: Some(value), kind: PhantomData }
     }
@@ -93,12 +93,12 @@ impl<Kind> Spot<Kind> {
         Self { name: Some(Name { letter, bytes: 0 }), value, kind: PhantomData }
     }
 
-    /// So many pages further on.
+    /// Returns the place `pages` pages further on.
     pub(crate) fn page(self, pages: u64) -> Self {
         self.byte(pages * PAGE)
     }
 
-    /// So many bytes further on.
+    /// Returns the place `bytes` bytes further on.
     pub(crate) fn byte(self, bytes: u64) -> Self {
         let name = self.name.map(|name| Name { bytes: name.bytes + bytes, ..name });
         let value = self.value.map(|value| value.wrapping_add(bytes));
@@ -111,7 +111,7 @@ impl Grant {
         Self { domid: domid.into(), gref, name: Some((letter, page)) }
     }
 
-    /// Somebody else's, or nobody's.
+    /// A grant that no call returned: another domain's, or a nonexistent one.
     pub(crate) fn raw(domid: u32, gref: u32) -> Self {
         Self { domid, gref, name: None }
     }
@@ -135,7 +135,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The name, or the number of what has none.
+/// The name, or else the value.
 impl<Kind> fmt::Display for Spot<Kind> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name {

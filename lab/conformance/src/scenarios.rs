@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The scenarios, by topic. They avoid only what would bring Linux down.
+//! The scenarios, by topic. They avoid only what would crash Linux.
 
 mod alloc;
 mod close;
@@ -46,15 +46,15 @@ const fn scenario(name: &'static str, run: fn(&mut Script<'_>)) -> Scenario {
     Scenario { name, run }
 }
 
-/// Action of a notification: the byte at its index becomes 0.
+/// A notification's action: clear the byte at its index.
 const CLEAR_BYTE: u32 = UnmapNotifyAction::CLEAR_BYTE.bits();
-/// Action of a notification: an event is sent.
+/// A notification's action: send an event.
 const SEND_EVENT: u32 = UnmapNotifyAction::SEND_EVENT.bits();
 
-/// A number that no port has.
+/// A port number that is not in use.
 const NO_PORT: u32 = 3_000;
 
-/// A reference of the own domain that was never given out.
+/// Returns a gref of the domain's own that was never allocated.
 fn unused(s: &Script<'_>) -> Grant {
     Grant::raw(s.domid().into(), 30_000)
 }

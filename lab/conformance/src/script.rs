@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What one scenario does: its calls, each with a line of the transcript, and the names it has
-//! given.
+//! What a scenario acts through: calls, each of which writes a line of the transcript, and the
+//! names given so far.
 //!
-//! The calls of one device each are in `gntdev` and `gntalloc`, copies in `copy`, memory in
-//! `memory`.
+//! The modules `gntdev` and `gntalloc` have the calls of one device each, `copy` has copies,
+//! `memory` has memory.
 
 mod copy;
 mod gntalloc;
@@ -21,7 +21,7 @@ use crate::names::{Channel, File, Index};
 use crate::{Errno, GrantDevice, PAGE, System};
 use xen_sys::linux::mman::{MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE};
 
-/// How something is mapped.
+/// A mapping's protection and flags.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct How {
     prot: u32,
@@ -29,23 +29,23 @@ pub(crate) struct How {
     shown: &'static str,
 }
 
-/// Shared, to read and to write.
+/// Shared, for reading and writing.
 pub(crate) const RW: How = How { prot: PROT_READ | PROT_WRITE, flags: MAP_SHARED, shown: "rw" };
-/// Shared, to read.
+/// Shared, for reading.
 pub(crate) const RO: How = How { prot: PROT_READ, flags: MAP_SHARED, shown: "ro" };
-/// Private, to read and to write.
+/// Private, for reading and writing.
 pub(crate) const PRIVATE_RW: How = How { flags: MAP_PRIVATE, shown: "private-rw", ..RW };
-/// Private, to read.
+/// Private, for reading.
 pub(crate) const PRIVATE_RO: How = How { flags: MAP_PRIVATE, shown: "private-ro", ..RO };
 
-/// What a scenario acts on.
+/// One run of a scenario on a system.
 pub struct Script<'a> {
     scenario: &'static str,
     system: &'a mut dyn System,
     say: &'a mut dyn FnMut(&str),
     step: u32,
     opened: [u32; 2],
-    /// By letter: the index and the pages.
+    /// The index and number of pages behind each letter.
     indices: Vec<(u64, u64)>,
     places: u8,
 }
@@ -70,7 +70,7 @@ impl<'a> Script<'a> {
         (self.say)(&format!("{} {} {call} -> {result}", self.scenario, self.step));
     }
 
-    /// The own domain's number.
+    /// Returns the domain's own domid.
     pub(crate) fn domid(&self) -> u16 {
         self.system.domid()
     }
@@ -97,15 +97,15 @@ impl<'a> Script<'a> {
         self.line(format_args!("close {file}"), ended(closed));
     }
 
-    /// An ioctl with an argument as it stands.
+    /// Makes an ioctl with the given argument.
     pub(crate) fn ioctl(&mut self, file: File, words: &str, command: u32, argument: &mut [u8]) {
         let done = self.call(file, command, argument);
         self.line(format_args!("{words} {file}"), ended(done));
     }
 
-    /// The call alone; `None` without a file.
+    /// Makes the call without writing a line; `None` without a file.
     fn call(&mut self, file: File, command: u32, argument: &mut [u8]) -> Option<Result<(), Errno>> {
-        // Both devices return 0, and nothing else, for success.
+        // Both devices return only 0 for success.
         let odd = Errno(0);
         let done = |number| match self.system.ioctl(number, command, argument) {
             Ok(0) => Ok(()),
@@ -115,8 +115,8 @@ impl<'a> Script<'a> {
         file.number.map(done)
     }
 
-    /// The call alone, with an argument that is an index and two more numbers; `None` without a
-    /// file or an index.
+    /// Makes the call without writing a line, with an argument that is an index and two more
+    /// numbers; `None` without a file or an index.
     fn call_at(
         &mut self,
         file: File,
@@ -128,15 +128,16 @@ impl<'a> Script<'a> {
         self.call(file, command, &mut argument)
     }
 
-    /// The next letter for an index, which stands for so many pages if it was given out. A refused
-    /// call takes a letter too: the next calls are to read the same wherever it's refused.
+    /// Gives the next letter to the index and pages that a call returned. A refused call uses up a
+    /// letter too, so that later lines are the same on a system that refuses it and one that
+    /// doesn't.
     fn name_index(&mut self, given: Option<(u64, u64)>) -> Index {
         let letter = char::from(b'A' + self.indices.len() as u8);
         self.indices.push(given.unwrap_or_default());
         Index::named(letter, given.map(|(index, _)| index))
     }
 
-    /// The name of an index that was given out: the latest, if there are several.
+    /// Returns the name of an index: the latest, if it has several.
     fn find_index(&self, index: u64) -> String {
         let named = self.indices.iter().enumerate().rev().find_map(|(number, (first, pages))| {
             let bytes = index.checked_sub(*first).filter(|bytes| *bytes < pages * PAGE)?;
@@ -146,12 +147,12 @@ impl<'a> Script<'a> {
         named.unwrap_or_else(|| "nowhere".to_string())
     }
 
-    /// An event channel from this domain to itself. One that can't be had rings nowhere.
+    /// Opens an event channel from this domain to itself. If that fails, its ports are invalid.
     pub(crate) fn channel(&mut self) -> Channel {
         let channel = self.system.channel();
         self.line("channel", shown(channel.map(drop)));
         let (sends, rings) = channel.unwrap_or((u32::MAX, u32::MAX));
-        // Binding a port rings it.
+        // A newly bound port has an event pending.
         self.system.rang(rings);
         Channel { sends, rings }
     }
@@ -162,7 +163,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// Linux's, and not in Xen's list.
+/// An errno of Linux's that is not in Xen's list.
 const ENOTTY: Errno = Errno(25);
 
 fn shown(result: Result<(), Errno>) -> String {
@@ -173,12 +174,12 @@ fn shown(result: Result<(), Errno>) -> String {
     }
 }
 
-/// How a call ended, or that it was not made.
+/// Formats the result of a call; `skipped` if it was not made.
 fn ended(result: Option<Result<(), Errno>>) -> String {
     result.map_or_else(|| "skipped".to_string(), shown)
 }
 
-/// Things in brackets.
+/// Formats a list in brackets.
 fn list<T: Display>(things: impl IntoIterator<Item = T>) -> String {
     let mut shown = String::from("[");
     for (number, thing) in things.into_iter().enumerate() {

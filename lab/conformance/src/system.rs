@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a scenario sees: system calls of Linux's shape, and what is needed to watch their effects.
+//! What a scenario runs on: calls in the shape of Linux's system calls, and what is needed to
+//! observe their effects.
 
-/// An error number, positive. Xen's list has Linux's numbers, and but for ENOTTY all that the two
-/// devices answer with.
+/// A positive error number. Xen's list has the same numbers as Linux's, and every one that the two
+/// devices return except ENOTTY.
 pub use xen_sys::errno::Errno;
 
-/// One of the two devices.
+/// One of the two grant devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantDevice {
-    /// `/dev/xen/gntdev`, which maps what others grant.
+    /// `/dev/xen/gntdev`, which maps grants.
     Gntdev,
-    /// `/dev/xen/gntalloc`, which grants.
+    /// `/dev/xen/gntalloc`, which makes grants.
     Gntalloc,
 }
 
@@ -24,9 +25,9 @@ impl GrantDevice {
     }
 }
 
-/// A system with both devices. Files and addresses are its own to number.
+/// A system with both devices. It chooses file numbers and addresses.
 pub trait System {
-    /// The number of the domain that it runs in.
+    /// Returns the domid of the domain that it runs in.
     fn domid(&self) -> u16;
 
     /// `open`.
@@ -35,19 +36,19 @@ pub trait System {
     /// As the device says.
     fn open(&mut self, device: GrantDevice) -> Result<u32, Errno>;
 
-    /// `close`. What the file has mapped stays so.
+    /// `close`. The file's mappings stay.
     ///
     /// # Errors
     /// As the device says.
     fn close(&mut self, file: u32) -> Result<(), Errno>;
 
-    /// `ioctl`, with an argument behind whose end nothing can be read or written.
+    /// `ioctl`. Nothing beyond the argument's end can be read or written.
     ///
     /// # Errors
     /// As the device says.
     fn ioctl(&mut self, file: u32, command: u32, argument: &mut [u8]) -> Result<u32, Errno>;
 
-    /// `mmap` where the system likes; the address.
+    /// `mmap` at an address that the system chooses. Returns the address.
     ///
     /// # Errors
     /// As the device says.
@@ -60,7 +61,7 @@ pub trait System {
         offset: u64,
     ) -> Result<u64, Errno>;
 
-    /// `munmap`, of what `mmap` returned.
+    /// `munmap` of what `mmap` returned.
     ///
     /// # Errors
     /// As the device says.
@@ -78,16 +79,16 @@ pub trait System {
     /// EFAULT where that faults.
     fn store(&mut self, addr: u64, value: u8) -> Result<(), Errno>;
 
-    /// An event channel from this domain to itself: the port to send through, and the one that
-    /// rings.
+    /// Opens an event channel from this domain to itself. Returns the port that sends and the one
+    /// that receives.
     ///
     /// # Errors
     /// Xen's.
     fn channel(&mut self) -> Result<(u32, u32), Errno>;
 
-    /// Whether a port rang since the last time that this was asked.
+    /// Whether a port has had an event since the last call of this.
     fn rang(&mut self, port: u32) -> bool;
 
-    /// Unmaps and closes all that is left, event channels too.
+    /// Unmaps and closes everything that is left, including event channels.
     fn finish(&mut self);
 }

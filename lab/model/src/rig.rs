@@ -250,7 +250,7 @@ impl<S: Stage> Rig<S> {
         self.guest(id).devs.get_mut(&number).expect("opened before")
     }
 
-    /// Closes the file in one case of eight, and drops it in four of eight: a closed file is of little use.
+    /// In one case of eight closes the file, in four drops it: a closed file is of little use.
     fn close_alloc(&mut self, id: DomainId, file: usize, how: usize) {
         if how.is_multiple_of(8) {
             self.file(id, file);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! ALLOC_GREF: what it checks, and what the peer gets.
+//! ALLOC_GREF: its checks, and what the peer gets.
 
 use super::scenario;
 use crate::Scenario;
@@ -28,7 +28,7 @@ pub(super) const ALL: &[Scenario] = &[
         let file = s.gntalloc();
         let none = s.alloc(file, 0);
         let one = s.alloc(file, 1);
-        // The same index, if none was taken.
+        // If `none` used up no index, `one` has the same one.
         s.mmap(file, none.index, 1, RW);
         s.mmap(file, one.index, 1, RW);
     }),

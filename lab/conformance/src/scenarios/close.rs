@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! close: of files with and without mappings, and calls on what is closed.
+//! close: files with and without mappings, and calls on closed files.
 
 use super::{CLEAR_BYTE, scenario};
 use crate::Scenario;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! GRANT_COPY: what it copies, and the status of each segment.
 //!
-//! Segments lie in the first of some mapped pages, local bytes in the second.
+//! The segments are in the first of several mapped pages, the local bytes in the second.
 
 use super::{scenario, unused};
 use crate::Scenario;
 use crate::names::{Allocation, File, Grant, Mapped, Place};
 use crate::script::{CopySegment, Operand, RW, Script};
 
-/// Two mapped pages: one for segments, one for bytes.
+/// Maps two pages: one for segments, one for bytes.
 pub(super) fn memory(s: &mut Script<'_>) -> (File, Place, Place) {
     let Mapped { dev, at, .. } = s.mapped(3, RW);
     (dev, at, at.page(1))
 }
 
-/// A granted page, and its own mapping of the granter's.
+/// Grants a page. Returns it and the granter's own mapping of it.
 pub(super) fn target(s: &mut Script<'_>) -> (Allocation, Place) {
     let page = s.share(1);
     let local = s.mmap(page.file, page.index, 1, RW);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! GRANT_COPY: what ends the call, and what has happened by then.
+//! GRANT_COPY: what ends the call, and what it has done by then.
 
 use super::copy::{memory, target};
 use super::scenario;
@@ -71,7 +71,7 @@ pub(super) const ALL: &[Scenario] = &[
         let (dev, page) = (s.gntdev(), s.share(2));
         let run = s.reserve(dev, &page.grants[..1]);
         let at = s.mmap(dev, run, 1, RO);
-        // Zeroes are a segment without a grant.
+        // A segment of zeroes has no grant.
         s.copy_at(dev, at, 1);
     }),
     scenario("copy-to-a-readonly-mapping", |s| {

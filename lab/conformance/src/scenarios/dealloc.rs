@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! DEALLOC_GREF: of what is free, mapped here, mapped by the peer.
+//! DEALLOC_GREF: of pages that are free, mapped locally, or mapped by the peer.
 
 use super::scenario;
 use crate::Scenario;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Limits: of gntalloc over all files, of a reference, of an index space.
+//! Limits: of gntalloc over all files, of mappings of one gref, of an index space.
 
 use super::scenario;
 use crate::Scenario;
 use crate::names::Mapped;
 use crate::script::{RO, RW};
 
-/// Pages that gntalloc grants at once.
+/// The most pages that gntalloc grants at a time.
 const LIMIT: u32 = 1024;
 
 pub(super) const ALL: &[Scenario] = &[

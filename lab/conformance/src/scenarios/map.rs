@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! MAP_GRANT_REF: what it checks, and what it leaves to mmap.
+//! MAP_GRANT_REF: its checks, and what it leaves to mmap.
 
 use super::{scenario, unused};
 use crate::Scenario;

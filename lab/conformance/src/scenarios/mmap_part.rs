@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! mmap of parts, of several reservations, and of the same again; munmap of parts.
+//! mmap of part of a reservation, of several, and of the same one again; munmap of parts.
 
 use super::scenario;
 use crate::Scenario;

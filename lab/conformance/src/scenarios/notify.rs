@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! SET_UNMAP_NOTIFY of gntdev: a byte when its page is unmapped, an event when the reservation is
-//! gone.
+//! SET_UNMAP_NOTIFY of gntdev: the byte is cleared when its page is unmapped, the event is sent
+//! when the reservation is gone.
 //!
-//! A byte is never asked for before a read-only map: Linux would clear it through a read-only
-//! mapping of its own.
+//! No scenario asks for a byte to be cleared before a read-only map: Linux would clear it through
+//! its own read-only mapping.
 
 use super::{CLEAR_BYTE, SEND_EVENT, scenario};
 use crate::Scenario;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! SET_UNMAP_NOTIFY of gntdev: what is refused, and in which order that is found.
+//! SET_UNMAP_NOTIFY of gntdev: what it refuses, and the order of its checks.
 
 use super::{CLEAR_BYTE, NO_PORT, SEND_EVENT, scenario};
 use crate::Scenario;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! SET_UNMAP_NOTIFY of gntalloc: when the last local user lets go of a page.
+//! SET_UNMAP_NOTIFY of gntalloc: it takes effect when the last local user releases a page.
 
 use super::{CLEAR_BYTE, NO_PORT, SEND_EVENT, scenario};
 use crate::Scenario;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! GRANT_COPY, with its segments in memory that is mapped.
+//! GRANT_COPY, with its segments in mapped memory.
 //!
-//! A status is poisoned before the call, so that one that was not written shows as `-`.
+//! Each status is poisoned before the call, and shows as `-` if the call didn't write it.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -15,29 +15,29 @@ use crate::names::{File, Grant, Place};
 use xen_sys::grant_table::Gntcopy;
 use xen_sys::linux::gntdev::{GntdevGrantCopySegment, IOCTL_GNTDEV_GRANT_COPY};
 
-/// Bytes of a segment, and where its status is.
+/// The size of a segment in bytes, and the offset of its status.
 const SIZE: u64 = size_of::<GntdevGrantCopySegment>() as u64;
 const STATUS: u64 = offset_of!(GntdevGrantCopySegment, status) as u64;
-/// No status of Xen's.
+/// Not a status of Xen's.
 const POISON: u16 = 0x7777;
 
-/// Where a copy takes its bytes from, or where it puts them.
+/// A copy's source or destination.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Operand {
-    /// A granted page, and an offset in it.
+    /// A granted page and an offset in it.
     Granted(Grant, u16),
-    /// Memory of the caller's.
+    /// The caller's memory.
     At(Place),
 }
 
-/// One copy.
+/// One segment of a copy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CopySegment(pub(crate) Operand, pub(crate) Operand, pub(crate) u16);
 
 impl Operand {
     fn word(self) -> u64 {
         match self {
-            // A domain's number has 16 bits here.
+            // The domid has 16 bits here.
             Self::Granted(grant, offset) => {
                 u64::from(grant.gref) | (u64::from(offset) << 32) | (u64::from(grant.domid) << 48)
             }
@@ -80,7 +80,7 @@ impl fmt::Display for CopySegment {
 }
 
 impl Script<'_> {
-    /// GRANT_COPY of segments that are written to `at` first.
+    /// GRANT_COPY of `segments`, which it first writes to `at`.
     pub(crate) fn copy(&mut self, file: File, at: Place, segments: &[CopySegment]) {
         for (number, segment) in (0..).zip(segments) {
             self.poke(at.byte(number * SIZE), &segment.bytes());
@@ -98,7 +98,7 @@ impl Script<'_> {
         self.line(format_args!("COPY {file} {copies}"), result);
     }
 
-    /// GRANT_COPY of `count` segments, whatever is at `at`.
+    /// GRANT_COPY of `count` segments at `at`, whatever is there.
     pub(crate) fn copy_at(&mut self, file: File, at: Place, count: u32) {
         let done = at.value.and_then(|addr| self.copy_call(file, addr, count));
         self.line(format_args!("COPY {file} {count} at {at}"), ended(done));
@@ -109,11 +109,11 @@ impl Script<'_> {
         self.call(file, IOCTL_GNTDEV_GRANT_COPY, &mut argument)
     }
 
-    /// Writes bytes without a line.
+    /// Writes bytes without a line in the transcript.
     pub(crate) fn poke(&mut self, place: Place, bytes: &[u8]) {
         let Some(addr) = place.value else { return };
         for (at, byte) in (addr..).zip(bytes) {
-            // What can't be written shows when it's read.
+            // A failed write shows when the bytes are read.
             let _ = self.system.store(at, *byte);
         }
     }

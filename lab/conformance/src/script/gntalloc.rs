@@ -13,23 +13,23 @@ use xen_sys::linux::gntalloc::{
     GntallocFlag, IOCTL_GNTALLOC_ALLOC_GREF, IOCTL_GNTALLOC_DEALLOC_GREF, IoctlGntallocAllocGref,
 };
 
-/// Where the references lie in the structure.
+/// The offset of the grefs in the structure.
 const REFERENCES: usize = offset_of!(IoctlGntallocAllocGref, gref_ids);
 
 impl Script<'_> {
-    /// Opens gntalloc and shares `count` pages with the own domain.
+    /// Opens gntalloc and shares `count` writable pages with the domain itself.
     pub(crate) fn share(&mut self, count: u32) -> Allocation {
         let file = self.gntalloc();
         self.alloc(file, count)
     }
 
-    /// The same, for the peer to read only.
+    /// Like `share`, with pages that are read-only for the peer.
     pub(crate) fn share_readonly(&mut self, count: u32) -> Allocation {
         let file = self.gntalloc();
         self.alloc_for(file, self.domid(), 0, count)
     }
 
-    /// ALLOC_GREF of writable pages, for the own domain.
+    /// ALLOC_GREF of writable pages for the domain itself.
     pub(crate) fn alloc(&mut self, file: File, count: u32) -> Allocation {
         self.alloc_for(file, self.domid(), GntallocFlag::WRITABLE.bits(), count)
     }
@@ -63,7 +63,7 @@ impl Script<'_> {
         Allocation { file, index, grants }
     }
 
-    /// ALLOC_GREF of as many pages as the header says, with room for fewer references behind it.
+    /// ALLOC_GREF with a header that says `count`, in an argument of only `bytes` bytes.
     pub(crate) fn alloc_cut(&mut self, file: File, count: u32, bytes: usize) {
         let own = self.domid();
         let mut argument = Argument::default().u16(own).u16(0).u32(count).padded(bytes).0;

@@ -14,7 +14,7 @@ use xen_sys::linux::gntdev::{
 };
 
 impl Script<'_> {
-    /// Opens both devices, shares `count` pages with the own domain, reserves and maps them.
+    /// Opens both devices, shares `count` pages with the domain itself, and reserves and maps them.
     pub(crate) fn mapped(&mut self, count: u32, how: How) -> Mapped {
         let (dev, pages) = (self.gntdev(), self.share(count));
         let run = self.reserve(dev, &pages.grants);
@@ -41,7 +41,7 @@ impl Script<'_> {
         index
     }
 
-    /// MAP_GRANT_REF of as many references as its header says, with fewer behind it.
+    /// MAP_GRANT_REF with a header that says `count`, in an argument of only `bytes` bytes.
     pub(crate) fn reserve_cut(&mut self, file: File, count: u32, bytes: usize) {
         let mut argument = Argument::default().u32(count).padded(bytes).0;
         let words = format!("MAP({count} in {bytes}B)");
@@ -79,7 +79,7 @@ impl Script<'_> {
         self.line(format_args!("SET_MAX {file} {count}"), ended(done));
     }
 
-    /// SET_UNMAP_NOTIFY, of either device. `port`: one that was not opened shows as its number.
+    /// SET_UNMAP_NOTIFY of either device.
     pub(crate) fn notify(&mut self, file: File, index: Index, action: u32, port: u32) {
         let done = self.call_at(file, IOCTL_GNTDEV_SET_UNMAP_NOTIFY, index, [action, port]);
         self.line(format_args!("NOTIFY {file} {index} action={action}"), ended(done));

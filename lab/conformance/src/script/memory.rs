@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory: mmap and munmap of either device, and bytes that are read and written there.
+//! Memory: mmap and munmap on either device, and reads and writes of bytes.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -50,7 +50,7 @@ impl Script<'_> {
     }
 }
 
-/// A length, in pages where it is one.
+/// Formats a length, in pages if it's a whole number of them.
 fn size(length: u64) -> String {
     if length.is_multiple_of(PAGE) { (length / PAGE).to_string() } else { format!("{length}B") }
 }
