@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Frames: what travels on the serial line between the lab's dom0 and whoever drives it.
+//! Frames: the format of the serial line between the lab's dom0 and its driver.
 //!
-//! A frame is one line, `<channel> <bytes>`: the channel has no blank, and of the bytes those that
-//! are no printable ASCII character, and the backslash, are written `\xx` in hexadecimal. A damaged
-//! line is no frame at all.
+//! A frame is one line, `<channel> <bytes>`. The channel contains no blank. In the bytes,
+//! backslashes and everything but printable ASCII are written `\xx`, in hexadecimal. A damaged line
+//! is not a frame.
 //!
 //! | to dom0 | |
 //! |---|---|
 //! | `run.<id>` | run a program; the words are separated by NUL |
-//! | `feed.<id>` | hand these bytes to the program's input; none: close it |
+//! | `feed.<id>` | write these bytes to the program's input; if empty, close it |
 //! | `kill.<id>` | end the program with SIGKILL |
 //! | `type.<guest>` | type these bytes on the guest's console |
-//! | `domid.<guest>` | ask for its domain number |
-//! | `node.<path>` | ask for the value of a xenstore node, as soon as there is one |
+//! | `domid.<guest>` | ask for its domid |
+//! | `node.<path>` | ask for the value of a xenstore node, once there is one |
 //!
 //! | from dom0 | |
 //! |---|---|
 //! | `ready` | dom0 is up; the words are the versions of Xen and Linux |
 //! | `console.<guest>` | the guest wrote this on its console |
 //! | `log.<name>` | a daemon wrote this to its log |
-//! | `out.<id>`, `done.<id>` | a program wrote this; it ended with this status |
-//! | `domid.<guest>` | its number, or nothing if there is no such guest |
+//! | `out.<id>`, `done.<id>` | a program wrote this; a program ended with this status |
+//! | `domid.<guest>` | its domid, or nothing if there is no such guest |
 //! | `node.<path>` | the node's value |
-//! | `trouble` | what the agent could not do |
+//! | `trouble` | an error of the agent's |
 
 use std::fmt::Write;
 
-/// One frame as a line, with its line end.
+/// Encodes a frame as a line, including its line end.
 pub fn encode(channel: &str, bytes: &[u8]) -> String {
     let mut line = format!("{channel} ");
     for &byte in bytes {
@@ -40,7 +40,7 @@ pub fn encode(channel: &str, bytes: &[u8]) -> String {
     line
 }
 
-/// The channel and the bytes of a line; `None` if it is no whole frame.
+/// Decodes a line into its channel and bytes; `None` if it isn't a whole frame.
 pub fn decode(line: &[u8]) -> Option<(&str, Vec<u8>)> {
     let line = str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line)).ok()?;
     let (channel, text) = line.split_once(' ')?;

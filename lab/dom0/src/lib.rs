@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The Linux side of Grantkit: programs that run in dom0, and what their callers share with them.
+//! The Linux side of Grantkit: programs that run in dom0, and the code that they share with their
+//! callers.
 //!
-//! `agent` is the first process of the lab's dom0: it brings Xen's daemons up, runs `xl` and
-//! carries the guests' consoles to whoever drives the lab. [`frame`] is the language between the
-//! two. `listen` reads the console of a guest that writes too much for that way; `plug` is the far
-//! end of a socket that a channel is carried to. `c/channel.c` is a program as anybody writes one
-//! on libxenvchan. `peer` and `costs` stand on Xen's other libraries, [`libxen`].
+//! `agent` is the first process of the lab's dom0. It starts Xen's daemons, runs `xl` and forwards
+//! the guests' consoles to the lab's driver; the two communicate in [`frame`]s. `listen` reads the
+//! console of a guest that writes too much for that. `plug` is the far end of a socket that is
+//! forwarded over a vchan. `c/channel.c` is an ordinary program on libxenvchan. `peer` and `costs`
+//! use Xen's other libraries, through [`libxen`].
 //!
 //! ```
 //! use dom0::frame::{decode, encode};
@@ -17,8 +18,8 @@
 //!
 //! # Map
 //!
-//! [`frame`] is the line's language; [`libxen`] and [`region`] are for programs on Xen's libraries.
-//! Each program is in `src/bin/`.
+//! [`frame`] is the serial line's format; [`libxen`] and [`region`] are for programs on Xen's
+//! libraries. The programs are in `src/bin/`.
 
 pub mod frame;
 pub mod libxen;
@@ -26,5 +27,5 @@ pub mod region;
 
 /// Where the console daemon and xl keep their logs.
 pub const LOGS: &str = "/var/log/xen";
-/// What a guest's name begins with whose console stays in dom0.
+/// The name prefix of guests whose console is not forwarded by the agent.
 pub const MUTE: &str = "mute-";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xen's own libraries, as any program in dom0 uses them: libxengnttab, which has xengntshr too,
-//! and libxenevtchn.
+//! Xen's own libraries, used as any program in dom0 uses them: libxengnttab, which includes
+//! xengntshr, and libxenevtchn.
 //!
-//! They are opened by name, so that building needs no package of Xen's. What the libraries refuse
-//! comes back as the errno that they left. A port's event is kept until it's waited for.
+//! They are loaded by name at run time, so that the build needs no Xen packages. If a library call
+//! fails, its errno is returned. A port's event is kept until somebody waits for it.
 #![expect(unsafe_code, reason = "functions of C libraries")]
 
 use std::collections::BTreeSet;
@@ -22,13 +22,13 @@ use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::region::Region;
 
-/// What the libraries take for no byte and no port.
+/// The libraries' value for no byte and no port.
 const NONE: u32 = u32::MAX;
 
-/// What is to happen when pages are let go of.
+/// What the library does when pages are unmapped or unshared.
 #[derive(Clone, Copy, Debug)]
 pub struct AtUnmap {
-    /// The byte to be cleared, counted from the first.
+    /// The offset of the byte to clear.
     pub byte: Option<u32>,
     /// The port to send an event to.
     pub event: Option<u32>,
@@ -42,9 +42,9 @@ macro_rules! library {
 
         impl $library {
             fn open() -> Result<Self> {
-                // SAFETY: Xen's libraries run nothing when they are loaded.
+                // SAFETY: Xen's libraries run no code when they are loaded.
                 let library = unsafe { Library::new($file) }.context($file)?;
-                // Its functions are used until the program ends.
+                // Its functions are in use until the program ends.
                 let library: &'static Library = Box::leak(Box::new(library));
                 Ok(Self { $(
                     // SAFETY: the library's header declares the function with these types.
@@ -89,16 +89,16 @@ pub struct Libxen {
     maps: *mut c_void,
     shares: *mut c_void,
     events: *mut c_void,
-    /// Ports that rang and were not waited for yet.
+    /// Ports with an event that nobody has waited for yet.
     rang: BTreeSet<u32>,
 }
 
-/// A null pointer is a failure.
+/// Turns a null pointer into the errno.
 fn pointer(returned: *mut c_void) -> Result<*mut c_void, Errno> {
     if returned.is_null() { Err(Errno::last()) } else { Ok(returned) }
 }
 
-/// A negative number is a failure.
+/// Turns a negative number into the errno.
 fn number(returned: c_int) -> Result<u32, Errno> {
     u32::try_from(returned).map_err(|_| Errno::last())
 }
@@ -107,10 +107,10 @@ impl Libxen {
     /// Opens everything.
     ///
     /// # Errors
-    /// The library or the device that can't be opened.
+    /// If a library or a device can't be opened; the error names it.
     pub fn open() -> Result<Libxen> {
         let (gnttab, evtchn) = (GnttabLibrary::open()?, EvtchnLibrary::open()?);
-        // SAFETY: without a logger the library makes one of its own.
+        // SAFETY: given no logger, the library creates its own.
         let maps = pointer(unsafe { (gnttab.xengnttab_open)(ptr::null_mut(), 0) });
         // SAFETY: the same.
         let shares = pointer(unsafe { (gnttab.xengntshr_open)(ptr::null_mut(), 0) });
@@ -126,7 +126,7 @@ impl Libxen {
         })
     }
 
-    /// Closes everything; what is mapped stays so until the process ends.
+    /// Closes everything. Mappings stay until the process ends.
     pub fn close(self) {
         // SAFETY: an open handle, which is used by nobody afterwards.
         unsafe { (self.gnttab.xengnttab_close)(self.maps) };
@@ -136,7 +136,7 @@ impl Libxen {
         unsafe { (self.evtchn.xenevtchn_close)(self.events) };
     }
 
-    /// Maps a domain's pages; with a notification it's one page.
+    /// Maps a domain's pages: a single page if there is a notification.
     ///
     /// # Errors
     /// The errno that the library left.
@@ -155,7 +155,7 @@ impl Libxen {
         let map_one = self.gnttab.xengnttab_map_grant_ref_notify;
         let (handle, count) = (self.maps, refs.len());
         let mapped = match (notify, &*refs) {
-            // SAFETY: an open handle, and an array of `count` references.
+            // SAFETY: an open handle, and an array of `count` grefs.
             (None, _) => unsafe { map(handle, count as u32, domid, refs.as_mut_ptr(), protection) },
             (Some(AtUnmap { byte, event }), &[gref]) => {
                 let (byte, event) = (byte.unwrap_or(NONE), event.unwrap_or(NONE));
@@ -164,7 +164,7 @@ impl Libxen {
             }
             _ => return Err(Errno::EINVAL),
         };
-        // SAFETY: the library has mapped so many pages, and they stay until `unmap` takes the
+        // SAFETY: the library has mapped `count` pages, and they stay until `unmap` consumes the
         // region.
         Ok(unsafe { Region::new(pointer(mapped)?, count * PAGE_SIZE, access) })
     }
@@ -175,11 +175,11 @@ impl Libxen {
     /// The errno that the library left.
     pub fn unmap(&self, region: Region) -> Result<(), Errno> {
         let (address, pages) = (region.address(), region.pages());
-        // SAFETY: as mapped by this handle; with the region its last user is gone.
+        // SAFETY: mapped by this handle; the region was its last user.
         number(unsafe { (self.gnttab.xengnttab_unmap)(self.maps, address, pages) }).map(drop)
     }
 
-    /// Shares new pages with a domain; with a notification it's one page.
+    /// Shares new pages with a domain: a single page if there is a notification.
     ///
     /// # Errors
     /// The errno that the library left.
@@ -197,32 +197,32 @@ impl Libxen {
         let share_one = self.gnttab.xengntshr_share_page_notify;
         let handle = self.shares;
         let shared = match notify {
-            // SAFETY: an open handle, and room for `count` references.
+            // SAFETY: an open handle, and room for `count` grefs.
             None => unsafe { share(handle, domid, count, refs.as_mut_ptr(), writable) },
             Some(AtUnmap { byte, event }) if pages == 1 => {
                 let (byte, event) = (byte.unwrap_or(NONE), event.unwrap_or(NONE));
-                // SAFETY: an open handle, and room for one reference.
+                // SAFETY: an open handle, and room for one gref.
                 unsafe { share_one(handle, domid, refs.as_mut_ptr(), writable, byte, event) }
             }
             _ => return Err(Errno::EINVAL),
         };
         let (shared, len) = (pointer(shared)?, refs.len() * PAGE_SIZE);
-        // SAFETY: the library has mapped so many pages, and they stay until `unshare` takes the
-        // region. The owner may write, whatever the other domain may.
+        // SAFETY: the library has mapped these pages, and they stay until `unshare` consumes the
+        // region. The owner may write, whatever the other domain may do.
         Ok((refs, unsafe { Region::new(shared, len, Access::ReadWrite) }))
     }
 
-    /// Lets go of what `share` returned.
+    /// Releases what `share` returned.
     ///
     /// # Errors
     /// The errno that the library left.
     pub fn unshare(&self, region: Region) -> Result<(), Errno> {
         let (address, pages) = (region.address(), region.pages());
-        // SAFETY: as shared by this handle; with the region its last user is gone.
+        // SAFETY: shared by this handle; the region was its last user.
         number(unsafe { (self.gnttab.xengntshr_unshare)(self.shares, address, pages) }).map(drop)
     }
 
-    /// A new port that a domain may bind.
+    /// Allocates a port that a domain may bind.
     ///
     /// # Errors
     /// The errno that the library left.
@@ -231,7 +231,7 @@ impl Libxen {
         number(unsafe { (self.evtchn.xenevtchn_bind_unbound_port)(self.events, domid) })
     }
 
-    /// A new port, bound to one that a domain offers.
+    /// Allocates a port, bound to one that a domain offers.
     ///
     /// # Errors
     /// The errno that the library left.
@@ -259,7 +259,7 @@ impl Libxen {
         number(unsafe { (self.evtchn.xenevtchn_unbind)(self.events, port) }).map(drop)
     }
 
-    /// Waits for a port's event, no longer than `limit`.
+    /// Waits for a port's event, for at most `limit`.
     ///
     /// # Errors
     /// ETIMEDOUT, or the errno that the library left.
@@ -269,13 +269,13 @@ impl Libxen {
             let left = end.saturating_duration_since(Instant::now()).as_millis();
             // SAFETY: an open handle.
             let fd = unsafe { (self.evtchn.xenevtchn_fd)(self.events) };
-            // SAFETY: the handle's file, which is open as long as the handle.
+            // SAFETY: the handle's file, which stays open as long as the handle.
             let fd = unsafe { BorrowedFd::borrow_raw(fd) };
             let mut files = [PollFd::new(fd, PollFlags::POLLIN)];
             if poll(&mut files, u16::try_from(left).unwrap_or(u16::MAX))? == 0 {
                 return Err(Errno::ETIMEDOUT);
             }
-            // SAFETY: an open handle, which has an event to tell of.
+            // SAFETY: an open handle, with an event pending.
             let rang = number(unsafe { (self.evtchn.xenevtchn_pending)(self.events) })?;
             // SAFETY: an open handle.
             number(unsafe { (self.evtchn.xenevtchn_unmask)(self.events, rang) })?;

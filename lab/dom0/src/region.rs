@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pages that another domain shares: every access is atomic, since it may write at any time.
+//! Pages shared with another domain. Every access is atomic, since the other domain may write at
+//! any time.
 #![expect(unsafe_code, reason = "memory that a library has mapped")]
 
 use std::ffi::c_void;
@@ -19,34 +20,35 @@ pub struct Region {
 
 impl Region {
     /// # Safety
-    /// `len` bytes from `start` on, whole pages, are mapped and stay so while this exists; they may
-    /// be written if `access` says so, and this program accesses them through this only.
+    /// `len` bytes from `start` on, in whole pages, are mapped and stay mapped while this exists.
+    /// They are writable if `access` says so, and this program accesses them only through this
+    /// value.
     pub unsafe fn new(start: *mut c_void, len: usize, access: Access) -> Region {
         Region { start: start.cast(), len, access }
     }
 
-    /// Where it lies.
+    /// Returns its address.
     pub fn address(&self) -> *mut c_void {
         self.start.cast()
     }
 
-    /// How many pages it has.
+    /// Returns its length in pages.
     pub fn pages(&self) -> u32 {
         (self.len / PAGE_SIZE) as u32
     }
 
-    /// The region to write, if that is allowed.
+    /// Returns the region for writing, if that is allowed.
     pub fn writable(&self) -> Option<&dyn SharedMut> {
         (self.access == Access::ReadWrite).then_some(self)
     }
 
     fn byte(&self, offset: usize) -> &AtomicU8 {
         debug_assert!(offset < self.len, "{offset} is outside");
-        // SAFETY: callers have checked that `offset` is inside, and `new` was promised that this is
-        // mapped.
+        // SAFETY: callers have checked that `offset` is inside, and the caller of `new` promised
+        // that the region is mapped.
         let at = unsafe { self.start.add(offset) };
-        // SAFETY: it's mapped while `self` exists, and accessed by atomics only. A load asks for no
-        // more than reading.
+        // SAFETY: it's mapped while `self` exists, and accessed only by atomics. A load needs only
+        // read access.
         unsafe { AtomicU8::from_ptr(at) }
     }
 
@@ -56,7 +58,7 @@ impl Region {
             return Err(Error::Local(Errno::EINVAL, "the offset is no multiple of 4"));
         }
         let at = self.byte(offset).as_ptr().cast();
-        // SAFETY: four bytes that are mapped, at a multiple of 4 from the start of a page.
+        // SAFETY: four mapped bytes, at a multiple of 4 from the start of a page.
         Ok(unsafe { AtomicU32::from_ptr(at) })
     }
 }

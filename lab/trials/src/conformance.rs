@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The scenarios of the `conformance` crate, run on our devices through the face that speaks
+//! Runs the scenarios of the `conformance` crate on Grantkit's devices, through the API with
 //! Linux's ABI.
 //!
-//! Memory is reached through the files that mapped it; what no file mapped is EFAULT. A guest has
-//! no system calls, so the numbers of files are counted here, and addresses of gntalloc's files,
-//! which each file counts for itself, get the file's number on top.
+//! Memory is accessed through the file that mapped it, and what no file mapped is EFAULT. A guest
+//! has no system calls, so files are numbered here. Each gntalloc file has addresses of its own, so
+//! the file's number is added to them as their top bits.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,18 +15,18 @@ use drivers::memory::Platform;
 use drivers::{Error, Services};
 use linux::ioctl::{GntallocFile, GntdevFile};
 
-/// The bit at which the number of a gntalloc file begins in its addresses.
+/// The bit at which a gntalloc file's number begins in its addresses.
 const FILE_SHIFT: u32 = 40;
 
-/// Our devices, as a scenario sees them.
+/// Grantkit's devices, as a scenario sees them.
 #[derive(Debug)]
 struct Face<'a, X: Platform> {
     services: &'a Services<X>,
     files: Vec<OpenFile<X>>,
-    /// Every mapping that was made: its address and the file.
+    /// The address and the file of every mapping that was made.
     mapped: Vec<(u64, usize)>,
     ports: Vec<Port<X>>,
-    /// By port: how often it had rung when it was last asked about.
+    /// How many events each port had had when last asked about.
     heard: Vec<(u32, u64)>,
 }
 
@@ -36,7 +36,7 @@ enum OpenFile<X: Platform> {
     Gntalloc(GntallocFile<X>),
 }
 
-/// Runs a scenario; its lines.
+/// Runs a scenario. Returns its lines.
 pub fn run<X: Platform>(scenario: &Scenario, services: &Services<X>) -> Vec<String> {
     let mut lines = Vec::new();
     let mut face = Face {
@@ -55,7 +55,7 @@ impl<X: Platform> Face<'_, X> {
         self.files.get_mut(number as usize).ok_or(Errno(9))
     }
 
-    /// The file that maps an address, or mapped it last, and the address as the file has it.
+    /// Returns the file that maps an address, or mapped it last, and the file's own address for it.
     fn at(&mut self, addr: u64) -> Result<(&mut OpenFile<X>, usize), Errno> {
         let mut known = self.mapped.iter().rev();
         let before = known.find(|(start, _)| (*start..*start + (1 << 30)).contains(&addr));
@@ -159,7 +159,7 @@ impl<X: Platform> System for Face<'_, X> {
     }
 
     fn rang(&mut self, port: u32) -> bool {
-        // Usually the idle loop does this between tasks; a scenario is a single task.
+        // In a guest the idle loop does this between tasks, but a scenario is a single task.
         self.services.events.dispatch();
         let Some(rings) = self.ports.iter().find(|open| open.number().0 == port) else {
             return false;
@@ -180,7 +180,7 @@ impl<X: Platform> System for Face<'_, X> {
         self.mapped.clear();
         self.ports.clear();
         self.heard.clear();
-        // What a scenario's peer held to the end must not count in the next one.
+        // Pages that the scenario's mapper held until the end must not count in the next scenario.
         self.services.gntalloc.reap(u32::MAX);
     }
 }

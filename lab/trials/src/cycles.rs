@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sets sharing up and takes it down thousands of times; each time all is exactly as before.
+//! Sets up sharing and tears it down thousands of times, and checks that everything is exactly as
+//! before each time.
 //!
 //! One domain grants to itself. A cycle opens both devices and an event channel, shares 1 to 64
-//! pages, uses them from both sides, and lets go in either order, with or without notification;
-//! what it does is drawn from a seed. After it no count may be more *or less* than before the
-//! first one: grants, parked pages, mappings, reservations, ports, frames, bytes of the heap.
+//! pages, uses them from both sides, and releases them in either order, with or without
+//! notification. A seed determines the choices. After each cycle every count must be the same as
+//! before the first one, neither more *nor less*: grants, parked pages, mappings, reservations,
+//! ports, frames, bytes of the heap.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -23,14 +25,14 @@ use tasks::pattern::SplitMix64;
 use tasks::text::Text;
 use tasks::verdict::{InUse, Verdict, Why, equal};
 
-/// Most pages of a cycle.
+/// The most pages of a cycle.
 const PAGES: u32 = 64;
-/// Pages of the first cycle, which isn't counted: more than twice as many, so that no table grows
-/// later.
+/// The pages of the first cycle, which isn't counted: more than twice `PAGES`, so that no table
+/// grows later.
 const FIRST: u32 = 160;
 /// How long an event may take: 1 s.
 const PATIENCE_NS: u64 = 1_000_000_000;
-/// The value of the byte that is to be cleared.
+/// The initial value of the byte to clear.
 const MARK: u8 = 0xa5;
 
 /// What was done in all cycles, for the result line.
@@ -43,7 +45,7 @@ struct Sums {
     events: u32,
 }
 
-/// Runs so many cycles once `start` completes; returns a result line like the shell's. `heap`
+/// Runs `cycles` cycles once `start` completes. Returns a result line like the shell's. `heap`
 /// returns the bytes of the heap in use.
 pub async fn run<X: Platform>(
     services: &Services<X>,
@@ -71,7 +73,7 @@ pub async fn run<X: Platform>(
     }
     let mut line = Text::new();
     let Sums { pages, writable, parked, bytes, events } = sums;
-    // Without memory for the line there is none, and whoever waits for it times out.
+    // Without memory the line is empty, and the test that waits for it times out.
     let _ = match ended {
         Ok(()) => write!(
             line,
@@ -93,12 +95,12 @@ struct NoticeKind {
 }
 
 impl NoticeKind {
-    /// One of the four kinds, by the low bits of `number`.
+    /// Returns one of the four kinds, by the low bits of `number`.
     fn numbered(number: u64) -> Self {
         Self { clears: number & 1 != 0, rings: number & 2 != 0 }
     }
 
-    /// The notification, for the byte at `offset` and this port.
+    /// Returns the notification for the byte at `offset` and this port.
     fn at<X: Platform>(self, offset: usize, port: &Port<X>) -> UnmapNotify {
         let byte = if self.clears { UnmapNotify::clear_byte(offset) } else { UnmapNotify::NONE };
         if self.rings { byte.and_event(port) } else { byte }
@@ -110,15 +112,15 @@ impl NoticeKind {
 struct Shape {
     pages: u32,
     access: Access,
-    /// The granter lets go while the mapper still maps.
+    /// Whether the granter releases the pages while the mapper still maps them.
     parks: bool,
-    /// The mapper's and the granter's notification.
+    /// The mapper's notification, then the granter's.
     mapper: NoticeKind,
     granter: NoticeKind,
-    /// The page and the byte in it that are used.
+    /// The page that is used, and the offset of the byte in it.
     page: u32,
     byte: usize,
-    /// What is written.
+    /// What is written to the pages.
     stamp: u64,
 }
 
@@ -143,7 +145,7 @@ impl Shape {
         }
     }
 
-    /// Where the byte to clear is.
+    /// Returns the offset of the byte to clear.
     fn offset(&self) -> usize {
         self.page as usize * PAGE_SIZE + self.byte
     }
@@ -165,10 +167,10 @@ async fn cycle_as<X: Platform, A: MapAccess>(
     sums: &mut Sums,
 ) -> Verdict {
     let (gntalloc, gntdev) = (services.gntalloc.open(), services.gntdev.open()?);
-    // What the mapper sends arrives at the granter's port, and the other way round.
+    // The mapper's events arrive at the granter's port, and vice versa.
     let granters = services.events.alloc_unbound(services.domid)?;
     let mappers = services.events.bind_interdomain(services.domid, granters.number())?;
-    mappers.wait().await; // binding rings once
+    mappers.wait().await; // a bound port has an event
     let mut export = gntalloc.alloc(services.domid, Pages(shape.pages), shape.access)?;
     stamp(&export, shape)?;
     let mut grants = Vec::new();
@@ -202,7 +204,7 @@ async fn cycle_as<X: Platform, A: MapAccess>(
     Ok(())
 }
 
-/// The honest order: the mapper unmaps, then the granter ends.
+/// Releases in the usual order: the mapper unmaps, then the granter ends the export.
 fn unmap_first<X: Platform, A: MapAccess>(
     shape: &Shape,
     export: Export<X>,
@@ -213,7 +215,7 @@ fn unmap_first<X: Platform, A: MapAccess>(
     Ok(export.end()?)
 }
 
-/// The other order: the pages are parked until the mapper unmaps.
+/// Releases in the other order: the pages are parked until the mapper unmaps.
 fn let_go_first<X: Platform, A: MapAccess>(
     services: &Services<X>,
     shape: &Shape,
@@ -228,7 +230,7 @@ fn let_go_first<X: Platform, A: MapAccess>(
     equal("the number of parked pages", services.gntalloc.parked(), before)
 }
 
-/// Writes a stamp to each page, so that a page in the wrong place is noticed.
+/// Writes a stamp to each page, to detect a page in the wrong place.
 fn stamp(export: &dyn SharedMut, shape: &Shape) -> Result<(), Error> {
     (0..shape.pages).try_for_each(|page| {
         let stamp = shape.stamp.wrapping_add(page.into()).to_le_bytes();
@@ -250,12 +252,12 @@ fn byte(range: &dyn Shared, shape: &Shape) -> Result<u8, Error> {
     Ok(byte[0])
 }
 
-/// What the byte holds once a notification has fired.
+/// Returns the byte's value once a notification has taken effect.
 fn left_by(notice: NoticeKind) -> u8 {
     if notice.clears { 0 } else { MARK }
 }
 
-/// Fails unless as many events arrived since `mark` as the other side's notification sends.
+/// Fails unless the number of events since `mark` is what the other side's notification sends.
 async fn heard<X: Platform>(
     services: &Services<X>,
     port: &Port<X>,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The last grant, the last mapping and the last event channel: each gives the error that the
-//! contract says, everything else goes on working meanwhile, and one that is freed serves again.
+//! Uses up grants, mappings and event channels. One too many must give the contract's error,
+//! everything else must keep working meanwhile, and a freed one must be usable again.
 //!
-//! For a domain with small tables of its own; it maps its own grants. Every round uses up each of
-//! the three by itself and then all at once, and leaves every count as it was.
+//! For a domain with small tables, which maps its own grants. Every round uses up each of the three
+//! alone and then all at once, and leaves every count as it was.
 
 mod devices;
 mod others;
@@ -22,12 +22,12 @@ use self::devices::Devices;
 use self::others::Others;
 use self::scarce::{MORE, Scarce, Supplies, refused, use_up};
 
-/// Writable mappings that Xen counts for one reference.
+/// The most writable mappings that Xen allows of one gref.
 const PINS: usize = 128;
 
-/// Runs so many rounds, after a first one that isn't counted because it makes what is made only
-/// once. In that one `full` is awaited while nothing is left of anything. Returns a result line
-/// like the shell's. `heap` returns the bytes of the heap in use.
+/// Runs `rounds` rounds, after a first one that isn't counted because it makes what is made only
+/// once. The first one awaits `full` while all three are used up. Returns a result line like the
+/// shell's. `heap` returns the bytes of the heap in use.
 pub async fn run<X: Platform>(
     services: &Services<X>,
     heap: &dyn Fn() -> u64,
@@ -49,7 +49,7 @@ async fn all<X: Platform>(
     let start = InUse::of(services);
     let counts = round(services, full).await?;
     let before = (InUse::of(services), heap());
-    // Page tables are kept, and so are tables that have grown.
+    // Page tables and grown tables are kept.
     equal("what is in use but frames", InUse { frames: start.frames, ..before.0 }, start)?;
     for number in 1..=rounds {
         let of_round = |why: Why| Why::new(format_args!("round {number}: {why}"));
@@ -78,7 +78,7 @@ async fn round<X: Platform>(
     Ok(counts)
 }
 
-/// The last grant.
+/// Uses up the grants.
 async fn last_grant<X: Platform>(
     devices: &Devices<'_, X>,
     others: &Others<'_, X>,
@@ -86,7 +86,7 @@ async fn last_grant<X: Platform>(
     let mut exports = use_up(Scarce::Grants, |_| devices.grant(1))?;
     let count = Supplies::of(devices.services).grants;
     others.go_on(&[Scarce::Grants]).await?;
-    // Two pages where one is free: none is granted.
+    // With one grant left, a call for two pages grants neither.
     exports.pop();
     let two = devices.grant(2);
     refused(Scarce::Grants, &two)?;
@@ -94,7 +94,7 @@ async fn last_grant<X: Platform>(
     Ok(count)
 }
 
-/// The last mapping.
+/// Uses up the mappings.
 async fn last_mapping<X: Platform>(
     devices: &Devices<'_, X>,
     others: &Others<'_, X>,
@@ -106,7 +106,7 @@ async fn last_mapping<X: Platform>(
     let mut mappings = use_up(Scarce::Mappings, |number| devices.map(&exports, number))?;
     let count = Supplies::of(devices.services).mappings;
     others.go_on(&[Scarce::Mappings]).await?;
-    // What was refused stays reserved, and maps as soon as it can.
+    // A refused map leaves its reservation, which can be mapped once there is a mapping left.
     let Err(failed) = devices.reserve(&exports[0], 0)?.map::<ReadWrite>() else {
         return Err(Why::new(format_args!("one mapping too many was made")));
     };
@@ -117,7 +117,7 @@ async fn last_mapping<X: Platform>(
     Ok(count)
 }
 
-/// The last event channel.
+/// Uses up the event channels.
 async fn last_port<X: Platform>(
     devices: &Devices<'_, X>,
     others: &Others<'_, X>,
@@ -126,7 +126,7 @@ async fn last_port<X: Platform>(
     let mut ports = use_up(Scarce::Ports, |_| devices.port())?;
     let count = Supplies::of(devices.services).ports;
     others.go_on(&[Scarce::Ports]).await?;
-    // Binding takes a port, too; a failed bind leaves the offer as it is.
+    // Binding needs a port, too. A failed bind leaves the offered port as it is.
     let events = &devices.services.events;
     let bind = || events.bind_interdomain(devices.services.domid, offered.number());
     refused(Scarce::Ports, &bind())?;
@@ -135,7 +135,7 @@ async fn last_port<X: Platform>(
     Ok(count)
 }
 
-/// All three at once.
+/// Uses up all three at once.
 async fn all_at_once<X: Platform>(
     devices: &Devices<'_, X>,
     others: &Others<'_, X>,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Peers in the demo that keep to the protocol up to a point, and then don't.
+//! Peers in the demo that follow the protocol up to a point and then violate it.
 //!
-//! [`lure`] is a granter and [`call`] a mapper; `how` names what they do wrong. Both go on until
+//! [`lure`] is a granter and [`call`] a mapper. `how` names what they do wrong. Both continue until
 //! the other side has let go of them, as it must.
 
 use alloc::format;
@@ -22,20 +22,20 @@ use tasks::demo::letter::{BOXES, Letter, WORDS_AT, kind};
 use tasks::demo::link::{Link, is_bound};
 use tasks::demo::{RING, Stop};
 
-/// How long the other side may take to let go: 20 s; it is looked at every 20 ms.
+/// How long the other side may take to let go: 20 s, checked every 20 ms.
 const LIMIT_NS: u64 = 20_000_000_000;
 const LOOK_NS: u64 = 20_000_000;
 /// How long a peer that does nothing stays: 2 s.
 const NOTHING_NS: u64 = 2_000_000_000;
-/// Where in a ring's first page the indices and the reader's mark are.
+/// The offsets of the indices and the reader's mark in a ring's first page.
 const PROD: usize = 0;
 const CONS: usize = 64;
 const RECEIVER_WAITS: usize = 192;
-/// How often a ring is filled between two looks at its reader, and after how many bytes it counts
-/// as one that reads.
+/// How often a ring is refilled between two checks of its reader, and how many bytes it must take
+/// to count as reading.
 const BURST: u32 = 4096;
 const MUCH: u64 = 1 << 20;
-/// A reference that nobody grants, and a port that nobody has.
+/// A gref that nobody grants, and a port that nobody has.
 const NOWHERE: u32 = u32::MAX;
 
 /// Offers itself as a granter to the first mapper that calls.
@@ -43,7 +43,7 @@ pub(crate) async fn lure<X: Platform>(services: &Services<X>, how: &str) -> Resu
     let mut lookout = Lookout::new(services, MAPPER).await?;
     let mut post = Post::new(services, GRANTER);
     post.say(format_args!("{VERSION} free")).await?;
-    // A mapper that looks before this goes to somebody else.
+    // Until now, a mapper that looks goes to somebody else.
     services.console.print(b"lure: free\n").await;
     let (peer, call) = loop {
         let peer = news(&mut lookout, services).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn lure<X: Platform>(services: &Services<X>, how: &str) -> Resu
     Ok(format!("how={how} peer={peer}"))
 }
 
-/// What a lying granter does once the mapper has come.
+/// Does what a lying granter does once the mapper has come.
 async fn lie<X: Platform>(
     services: &Services<X>,
     how: &str,
@@ -109,20 +109,20 @@ async fn lie<X: Platform>(
         "feed" => {
             let pages = Pages(1 + RING);
             let ring = services.gntalloc.open().alloc(peer, pages, Access::ReadWrite)?;
-            // A letter can ask for no more: 4 GiB.
+            // The most that a letter can ask for: 4 GiB.
             link.ask(Letter::of(kind::RING, &[u32::MAX, 0], &ring)).await.map_err(stop)?;
             return feed(services, peer, &ring, port).await;
         }
         _ => return Err(UNKNOWN),
     };
-    // The mapper refuses, and prints why when it is asked to.
+    // The mapper refuses, and prints the reason when asked to.
     let _ = link.ask(Letter::of_words(words)).await;
     let _ = link.ask(Letter::new(kind::TELL, &[1, 1])).await;
     Ok(())
 }
 
-/// Fills a ring again each time that the reader has taken something, until the reader lets go: the
-/// index alone is moved, so that no reader is faster.
+/// Refills a ring whenever the reader has taken something, until the reader lets go. It only moves
+/// the index, so that no reader can be faster.
 async fn feed<X: Platform>(
     services: &Services<X>,
     peer: DomId,
@@ -193,7 +193,7 @@ pub(crate) async fn call<X: Platform>(
         "number" => letter(&page, BOXES[1], 12_345, &[])?,
         "kind" => letter(&page, BOXES[1], 1, &[77, 0, 0, 0])?,
         "sum" => letter(&page, BOXES[1], 1, &[kind::SHARE, 0, NOWHERE, NOWHERE])?,
-        // Answers that it can't, and keeps everything mapped.
+        // Answers that it can't, but keeps everything mapped.
         "keep" => {
             held.push(map(&grants[..count])?);
             letter(&page, BOXES[1], 1, &[kind::FAILED, 0, 0, 0])?;
@@ -205,7 +205,7 @@ pub(crate) async fn call<X: Platform>(
         return Ok(held);
     }
     port.send()?;
-    // The granter asks to print the failed step, and gets no answer.
+    // The granter asks it to print the failed step, and gets no answer.
     let _ = link.question().await;
     drop(port);
     if how == "keep" {
@@ -214,7 +214,7 @@ pub(crate) async fn call<X: Platform>(
     Ok(held)
 }
 
-/// Writes a letter of any content into a box, with no regard for the protocol.
+/// Writes an arbitrary letter into a box, regardless of the protocol.
 fn letter(page: &dyn SharedMut, at: usize, number: u32, words: &[u32]) -> Result<(), Error> {
     for (place, word) in words.iter().enumerate() {
         page.store_u32(at + WORDS_AT + 4 * place, *word)?;
@@ -238,7 +238,7 @@ async fn until_let_go<X: Platform>(
     Ok(())
 }
 
-/// The next domain whose node changes.
+/// Waits for the next domain whose node changes.
 async fn news<X: Platform>(
     lookout: &mut Lookout<'_, X>,
     services: &Services<X>,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A hostile guest, which is told at its console what to do.
+//! A hostile guest, controlled from its console.
 //!
 //! It does what honest code never does: rewrites grant entries behind the grant table's back,
-//! guesses references, maps read-only grants writable, sends events without pause, and fills
-//! xenstore with nonsense. It needs no more rights than any guest has. Every command ends in a
-//! result line, as in the shell. What the guest holds, it holds until it ends.
+//! guesses grefs, maps read-only grants writable, sends events without pause, and fills xenstore
+//! with nonsense. It needs no more rights than any other guest. Every command ends in a result
+//! line, as in the shell. The guest keeps what it holds until it ends.
 
 mod entries;
 
@@ -26,10 +26,10 @@ use tasks::text;
 
 use crate::false_peer;
 
-/// How often something is done between two looks at the clock.
+/// How often something is done between two checks of the clock.
 const BURST: u32 = 256;
 
-/// Obeys the commands that are typed at the console, for ever.
+/// Obeys the commands typed at the console, for ever.
 ///
 /// `xen` is the raw Xen below the services, for rewriting grant entries. `crash` ends the guest.
 pub async fn run<X: Platform>(services: &Services<X>, xen: &X, crash: &dyn Fn()) {
@@ -56,7 +56,7 @@ pub async fn run<X: Platform>(services: &Services<X>, xen: &X, crash: &dyn Fn())
     }
 }
 
-/// What it holds.
+/// The guest and what it holds.
 struct Hostile<'a, X: Platform> {
     services: &'a Services<X>,
     xen: &'a X,
@@ -101,7 +101,7 @@ impl<X: Platform> Hostile<'_, X> {
         }
     }
 
-    /// Maps each reference of a range by itself, writable or else read-only.
+    /// Maps each gref of a range separately, writable or else read-only.
     fn guess(&self, domid: DomId, range: core::ops::Range<u32>) -> Result<String, Error> {
         let gntdev = self.services.gntdev.open()?;
         let (mut tried, mut mapped) = (0, 0);
@@ -127,24 +127,24 @@ impl<X: Platform> Hostile<'_, X> {
         let mut said = format!("tried={tried} mapped={mapped} statuses=");
         let each =
             |(status, times): &(GrantStatus, u32)| format!("{}*{times}", status_name(*status));
-        // A `String` takes everything.
+        // Writing to a `String` can't fail.
         let _ = text::list(&mut said, statuses.iter().map(each));
         Ok(said)
     }
 
-    /// Maps a list of references at once, and unmaps them.
+    /// Maps a list of grefs at once, and unmaps them.
     fn map<A: MapAccess>(&self, domid: DomId, refs: &str) -> Result<String, Error> {
         let mapping = self.mapping::<A>(domid, refs)?;
         Ok(format!("pages={}", mapping.pages()))
     }
 
-    /// The same, but keeps them mapped.
+    /// Maps a list of grefs at once, and keeps them mapped.
     fn hold(&mut self, domid: DomId, refs: &str) -> Result<String, Error> {
         self.maps.push(self.mapping(domid, refs)?);
         Ok(format!("maps={}", self.maps.len()))
     }
 
-    /// Maps references read-only, and tries to write all the same.
+    /// Maps grefs read-only, and tries to write to them anyway.
     fn probe(&self, domid: DomId, refs: &str) -> Result<String, Error> {
         let stored = self.mapping::<ReadOnly>(domid, refs)?.probe_write(0, 0xee)?;
         Ok(format!("stored={stored}"))
@@ -165,7 +165,7 @@ impl<X: Platform> Hostile<'_, X> {
         Ok(said)
     }
 
-    /// Rewrites every field of its entries, over and over, and restores them.
+    /// Rewrites the fields of its entries over and over, then restores them.
     async fn rewrite(&self, ms: u32) -> Result<String, Error> {
         let system = &self.services.system;
         let (end, mut writes) = (system.now() + u64::from(ms) * 1_000_000, 0_u64);
@@ -197,7 +197,7 @@ impl<X: Platform> Hostile<'_, X> {
         Ok(format!("sent={sent}"))
     }
 
-    /// Writes a node of its own, and lets all read it.
+    /// Writes a node of its own, and lets everybody read it if `open`.
     async fn publish(&self, path: &str, value: &[u8], open: bool) -> Result<String, Error> {
         let store = self.services.xenstore.as_ref().ok_or(USAGE)?;
         store.write(path, value).await?;
@@ -208,7 +208,7 @@ impl<X: Platform> Hostile<'_, X> {
         Ok(format!("bytes={}", value.len()))
     }
 
-    /// Makes every watch on the node fire so many times at least, and on until a key is typed.
+    /// Makes every watch on the node fire at least `times` times, and on until a key is typed.
     async fn churn(&self, path: &str, times: u32) -> Result<String, Error> {
         let store = self.services.xenstore.as_ref().ok_or(USAGE)?;
         let mut writes = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests that test. What each does is in this library, which the host tests on FakeXen; the small
+//! Test guests. What each does is in this library, which the host's tests run on FakeXen; the small
 //! programs in `bin/` boot it on a real Xen.
 //!
-//! Nothing of it is in the guest that people run.
+//! None of it is part of the guest that people run.
 //!
 //! ```
 //! use fake_xen::{Config, World};
@@ -17,11 +17,11 @@
 //!
 //! # Map
 //!
-//! * [`conformance`]: Linux's system calls on our devices. [`model`]: random calls, compared with
-//!   the reference model.
-//! * [`exhaust`]: the last of everything. [`cycles`]: sharing, thousands of times.
-//! * [`hostile`]: a hostile guest, and peers of the demo's that keep to its protocol up to
-//!   a point.
+//! * [`conformance`]: Linux's system calls on Grantkit's devices. [`model`]: random calls, compared
+//!   with the reference model.
+//! * [`exhaust`]: grants, mappings and event channels, used up. [`cycles`]: sharing, thousands of
+//!   times.
+//! * [`hostile`]: a hostile guest, and peers in the demo that violate its protocol.
 //! * [`bench`](mod@bench): what each operation costs.
 #![no_std]
 

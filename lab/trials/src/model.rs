@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Random calls of a guest that grants to itself, compared with the reference model after each.
+//! Random calls by a guest that grants to itself, compared with the reference model after each
+//! call.
 //!
-//! For an image of its own, on a real Xen that allows one frame of grant entries and one of
-//! mappings: only then do the calls meet both limits. What was in use before is in use after each
-//! sequence, to the byte. A difference in the calls themselves is a panic; [`Progress`] says where.
+//! For an image of its own, on a real Xen that allows one frame of grant entries and one maptrack
+//! frame: only then do the calls meet both limits. After each sequence exactly as much must be in
+//! use as before, to the byte. A difference in the calls themselves panics; [`Progress`] says
+//! where.
 
 mod room;
 
@@ -20,12 +22,12 @@ use tasks::cmdline::CommandLine;
 use tasks::shell;
 use tasks::verdict::{InUse, Verdict, Why, equal};
 
-/// Operations of one sequence, as many as on the host.
+/// The number of operations in a sequence, as on the host.
 const LENGTH: usize = 2000;
-/// Seed and length of a sequence before the others, which does everything that is done only once.
+/// Seed and length of the sequence before the others, which does what is done only once.
 const FIRST: (u64, usize) = (1, 500);
 
-/// Where a run is, to be printed if the guest crashes.
+/// How far a run has got, to be printed if the guest crashes.
 #[derive(Debug, Default)]
 pub struct Progress {
     seed: AtomicU64,
@@ -33,7 +35,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// At the start.
+    /// Returns the progress at the start of a run.
     pub const fn new() -> Self {
         Self { seed: AtomicU64::new(0), step: AtomicU64::new(0) }
     }
@@ -55,7 +57,7 @@ impl fmt::Display for Progress {
     }
 }
 
-/// What the command line asks for.
+/// The command line's options.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     seed: u64,
@@ -84,9 +86,8 @@ impl Plan {
     }
 }
 
-/// Runs what `line` asks for, and prints one line for each sequence and a last one: `ok model` with
-/// what was done and what is in use, or `error model`. `heap` tells how many bytes of the heap are
-/// in use.
+/// Runs the sequences that `line` asks for. Prints a line for each, and a last one: `ok model` with
+/// what was done and what is in use, or `error model`. `heap` returns the bytes of the heap in use.
 pub async fn run<X: Platform>(
     services: &Services<X>,
     line: &str,
@@ -114,7 +115,7 @@ async fn sequences<X: Platform>(
         let ops = ::model::sequence(seed, length);
         let before = |step| progress.step.store(step as u64, Ordering::Relaxed);
         let met = ::model::run(LoopBack::new(services, room), &ops, before);
-        // Events that it sent to itself are still pending.
+        // Events that the guest sent to itself are still pending.
         services.events.dispatch();
         met
     };

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The scenarios on FakeXen: each leaves nothing behind, and says what it has always said.
+//! The scenarios on FakeXen: each leaves nothing behind and prints exactly the golden file's lines.
 //!
-//! `BLESS=1` writes the golden file anew, for a change that is meant.
+//! `BLESS=1` rewrites the golden file, for intended changes.
 
 use std::path::Path;
 
 use fake_xen::{Config, World};
 
-/// Beside the scenarios; another run of them is compared with it line by line.
+/// The golden file. It's beside the scenarios, since runs on other systems are compared with it,
+/// too.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../conformance/golden.txt");
 
 #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Thousands of cycles leave nothing; and what is left behind by a Xen that fails is told.
+//! Thousands of cycles leave nothing behind, and what a failing Xen leaves behind is reported.
 
 #[path = "../../../tasks/tests/common/mod.rs"]
 mod common;
@@ -11,7 +11,7 @@ use drivers::{Call, Errno};
 use fake_xen::Task;
 use trials::cycles;
 
-/// The line of so many cycles in a domain of its own, to which `prepare` was done.
+/// Runs `cycles` cycles in a new domain, after `prepare`. Returns the result line.
 fn line(seed: u64, cycles: u32, heap: &dyn Fn() -> u64, prepare: impl Fn(&ShellGuest)) -> String {
     let guest = ShellGuest::alone();
     let said = RefCell::new(String::new());

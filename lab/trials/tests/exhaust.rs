@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is scarce is used up and given back; a Xen that says otherwise than it must, and a count
-//! that drifts, are told.
+//! Limited resources are used up and given back. A wrong answer of Xen's and a drifting count are
+//! reported.
 
 #[path = "../../../tasks/tests/common/mod.rs"]
 mod common;
@@ -12,7 +12,7 @@ use drivers::{Call, Errno};
 use fake_xen::{Config, Fault, Mode, Task};
 use trials::exhaust;
 
-/// What xl gives the guest of this test.
+/// The guest's configuration under xl.
 const SMALL: Config = Config {
     pages: 1024,
     max_pages: 1024,
@@ -25,7 +25,7 @@ const SMALL: Config = Config {
     mode: Mode::Pv,
 };
 
-/// The line of two rounds; `prepare` is done while nothing is left.
+/// Runs two rounds, with `prepare` while everything is used up. Returns the result line.
 fn line(config: Config, heap: &dyn Fn() -> u64, prepare: impl Fn(&ShellGuest)) -> String {
     let guest = ShellGuest::alone_with(1, config);
     let said = RefCell::new(String::new());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The hostile guest does what it says: an attack that is none would prove nothing.
+//! The hostile guest really does what it says: a sham attack would prove nothing.
 
 #[path = "../../../tasks/tests/common/mod.rs"]
 mod common;
@@ -11,7 +11,7 @@ use embassy_futures::select::select;
 use fake_xen::{Task, World};
 use trials::hostile;
 
-/// A victim, domain 1, and the hostile guest, domain 2, beside whom `user` types.
+/// Runs a victim, domain 1, beside the hostile guest, domain 2, while `user` types.
 fn beside(world: &World, victim: &ShellGuest, enemy: &ShellGuest, user: impl AsyncFn()) {
     let attack = async {
         let never = || unreachable!("nobody typed `crash`");

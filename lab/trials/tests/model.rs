@@ -9,7 +9,7 @@ use common::value;
 use fake_xen::{Config, ConsoleKind, Guest, Mode, Task, World};
 use trials::model::{self, Progress};
 
-/// What a Xen with one frame of grant entries and one of mappings gives.
+/// A domain with one grant frame and one maptrack frame.
 const ONE_FRAME: Config = Config {
     pages: 1024,
     max_pages: 1024,

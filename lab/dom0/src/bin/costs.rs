@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Linux's grant devices cost through Xen's own libraries, in instructions: this domain shares
-//! with itself and maps, as `lab/trials/src/bench` does on ours.
+//! What Linux's grant devices cost through Xen's own libraries, in instructions. This domain shares
+//! pages with itself and maps them, as `lab/trials/src/bench` does in a Grantkit guest.
 //!
-//! Wants QEMU's `-icount shift=0,sleep=off`, under which the time stamp counter counts instructions
-//! of Xen, Linux and the program. One line for each row, the least of several warm calls:
-//! `linux op=map n=512 calls=7 instr=3704.125`, per page. A call that fails ends it without the
-//! last line, so that half a table is none.
+//! It needs QEMU's `-icount shift=0,sleep=off`, which makes the time stamp counter count the
+//! instructions of Xen, Linux and the program. Each row is one line, with the minimum of several
+//! warm calls, per page: `linux op=map n=512 calls=7 instr=3704.125`. A failed call ends the
+//! program before it prints its last line, so that a partial table can't pass for a complete one.
 #![expect(unsafe_code, reason = "the time stamp counter")]
 
 use std::arch::x86_64::{_mm_lfence, _rdtsc};
@@ -18,20 +18,21 @@ use dom0::libxen::Libxen;
 use dom0::region::Region;
 use drivers::Access;
 
-/// Pages in a call: those of the bench's guest. No more than 1,024 may be shared at once.
+/// The numbers of pages per call, as in the bench's guest. At most 1,024 pages can be shared at
+/// once.
 const SIZES: [u32; 8] = [1, 2, 8, 32, 33, 128, 512, 1024];
-/// The most pages that are mapped a page a call.
+/// The most pages that are also mapped one page per call.
 const SINGLE: u32 = 33;
-/// Calls, of which the least counts; one more goes before.
+/// How many calls are measured, after one to warm up. The minimum counts.
 const CALLS: u32 = 7;
 /// This domain.
 const DOM0: u32 = 0;
 
-/// The least of each operation, in calls of `n` pages.
+/// The minimum cost of each operation, in calls for `n` pages.
 #[derive(Default)]
 struct Costs {
     n: u32,
-    /// What looking at the clock twice takes.
+    /// The cost of reading the clock twice.
     empty: u64,
     least: BTreeMap<&'static str, u64>,
 }
@@ -53,7 +54,7 @@ impl Costs {
         result
     }
 
-    /// Says all of it, and how many rows that is.
+    /// Prints all rows. Returns how many.
     fn tell(&self) -> usize {
         for (op, ticks) in &self.least {
             let each = *ticks as f64 / f64::from(self.n);
@@ -84,7 +85,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A grant's life, in one call for all pages.
+/// Measures a grant's life, with one call for all pages.
 fn one_call(libxen: &Libxen, costs: &mut Costs) -> Result<()> {
     let n = costs.n;
     let (mut refs, shared) = costs
@@ -102,7 +103,7 @@ fn one_call(libxen: &Libxen, costs: &mut Costs) -> Result<()> {
     Ok(())
 }
 
-/// A page a call; of many it's the same for each.
+/// Measures maps and unmaps of one page per call.
 fn single(libxen: &Libxen, costs: &mut Costs) -> Result<()> {
     let shared = libxen.share(DOM0, costs.n, Access::ReadWrite, None);
     let (refs, shared) = shared.context("cannot share")?;
@@ -116,13 +117,13 @@ fn single(libxen: &Libxen, costs: &mut Costs) -> Result<()> {
     libxen.unshare(shared).context("cannot end")
 }
 
-/// An event to ourselves. Linux takes it before the call returns, and masks the port until somebody
-/// has waited for it: the next one stays pending, and comes then.
+/// Measures an event to this domain itself. Linux receives it before the call returns, and masks
+/// the port until somebody has waited for it. A second event stays pending until then.
 fn events(libxen: &mut Libxen) -> Result<Costs> {
     let mut costs = Costs::new(1);
     let offered = libxen.offer(DOM0).context("cannot offer a port")?;
     let bound = libxen.bind(DOM0, offered).context("cannot bind a port")?;
-    // Xen rings once when a port is bound.
+    // Xen sends one event when a port is bound.
     libxen.wait(bound, Duration::from_secs(1)).context("no event came")?;
     for _ in 0..CALLS {
         costs.time("send", || libxen.send(bound)).context("cannot send")?;

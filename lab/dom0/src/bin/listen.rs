@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Listens to a guest of lab/trials/src/bin/talk.rs: `listen <guest> <lines>`. All lines must come,
-//! whole and in order.
+//! Listens to a guest that runs lab/trials/src/bin/talk.rs: `listen <guest> <lines>`. All lines
+//! must arrive, whole and in order.
 //!
-//! It reads the console daemon's log, in which every byte is from the guest's first to its last,
-//! and ends with the last line, or with the first that is wrong.
+//! It reads the console daemon's log, which has every byte that the guest writes, and ends with the
+//! last line, or with the first that is wrong.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -19,7 +19,7 @@ fn main() -> Result<()> {
     let changes = Inotify::init(InitFlags::empty())?;
     changes.add_watch(LOGS, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MODIFY)?;
     let path = format!("{LOGS}/guest-{guest}.log");
-    // What an earlier guest of its name said proves nothing.
+    // An earlier guest of the same name may have left a log.
     if fs::exists(&path)? {
         fs::remove_file(&path)?;
     }
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line = String::from_utf8_lossy(&rest[..end]);
             let line = line.trim_end_matches('\r');
-            // The kernel may speak before the guest does.
+            // The kernel may print something before the guest does.
             if heard > 0 || line.starts_with("0000000000 ") {
                 ensure!(line == expected(heard), "line {heard} is `{line}`");
                 heard += 1;
@@ -54,7 +54,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The line with a number, as the guest makes it.
+/// Returns line `number`, as the guest prints it.
 fn expected(number: usize) -> String {
     let letter = char::from(b'a' + (number % 26) as u8);
     format!("{number:010} {}", letter.to_string().repeat(52))

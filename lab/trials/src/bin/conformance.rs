@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs the conformance scenarios on our devices and prints their transcript, as dom0's program
-//! does on Linux's.
+//! Runs the conformance scenarios on Grantkit's devices and prints their transcript, as dom0's
+//! program does for Linux's.
 #![no_std]
 #![no_main]
 
@@ -17,7 +17,7 @@ async fn main(guest: Guest) {
     let mut lines = 0;
     for scenario in conformance::all() {
         for line in trials::conformance::run(scenario, services) {
-            // Waits for room in the console: a line that got lost would be a difference.
+            // Waits for room in the console: a lost line would count as a difference.
             services.console.print(format!("{line}\n").as_bytes()).await;
             lines += 1;
         }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Shares with itself so many times (`seed=1 cycles=1000`), and then shares three pages for good.
+//! Shares pages with itself many times (`seed=1 cycles=1000`), and then shares three pages for
+//! good.
 //!
-//! It begins at the first key and ends with the second, so that whoever presses them can look at
-//! the domain before, after, and at the end, when there must be something to see.
+//! It starts at the first key, and shares the three pages at the second, so that whoever presses
+//! them can inspect the domain before and after the cycles, and at the end, when there must be
+//! something to see.
 #![no_std]
 #![no_main]
 
@@ -43,7 +45,7 @@ async fn main(guest: Guest) {
     }
 }
 
-/// Three pages, shared by this domain with itself.
+/// Shares three pages with this domain itself, and maps them.
 fn hold(services: &Services<Xen>) -> Result<(Export<Xen>, Mapping<Xen, ReadWrite>), Error> {
     let domid = services.domid;
     let export = services.gntalloc.open().alloc(domid, Pages(3), Access::ReadWrite)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Publishes a node for the domain whose domid is the next after its own, which need not be there
-//! yet, and sleeps for ever.
+//! Publishes a node for the domain with the next domid after its own, which need not exist yet, and
+//! sleeps for ever.
 #![no_std]
 #![no_main]
 

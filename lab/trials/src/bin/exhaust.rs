@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Uses up grants, mappings and event channels so many times (`rounds=10`), and sees that all else
-//! goes on working.
+//! Uses up grants, mappings and event channels several times (`rounds=10`), and checks that
+//! everything else keeps working.
 //!
 //! For a domU with `max_grant_frames = 1`, `max_maptrack_frames = 1` and few event channels. It
-//! begins at the first key, stays full until the second, and ends with the third, so that whoever
-//! presses them can look at the domain.
+//! starts at the first key, stays full until the second, and ends at the third, so that whoever
+//! presses them can inspect the domain.
 #![no_std]
 #![no_main]
 

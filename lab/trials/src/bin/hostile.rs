@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The hostile guest: does what it is told at its console, and nothing that an honest one would do.
+//! The hostile guest: obeys commands from its console, all of which are attacks.
 #![no_std]
 #![no_main]
 #![expect(unsafe_code, reason = "a hostile guest has the raw Xen")]
@@ -10,8 +10,8 @@ use trials::hostile;
 grantkit::entry!(main);
 
 async fn main(guest: Guest) {
-    // SAFETY: it is used for grant entries of this guest's own alone. Those are rewritten with
-    // frames that may be in use, which harms this guest: it is run to be thrown away.
+    // SAFETY: it is used only for this guest's own grant entries. Those are rewritten with frames
+    // that may be in use, which can only harm this guest, and this guest is disposable.
     let xen = unsafe { grantkit::raw::xen() };
     hostile::run(guest.services(), &xen, &|| grantkit::crash(Crash::Null)).await;
 }

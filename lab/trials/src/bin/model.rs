@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Makes random calls, a guest that grants to itself, and compares Xen and the services with the
+//! A guest that grants to itself: makes random calls, and compares Xen and the services with the
 //! model after each.
 //!
-//! Options: `seed=1 operations=2000`. Wants a Xen with `gnttab_max_frames=1
+//! Options: `seed=1 operations=2000`. Needs a Xen with `gnttab_max_frames=1
 //! gnttab_max_maptrack_frames=1`.
 #![no_std]
 #![no_main]

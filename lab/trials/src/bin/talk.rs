@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Prints so many numbered lines (`lines=16384`) as fast as the console takes them, and then sleeps
-//! for ever. Nobody in it reads input.
+//! Prints numbered lines (`lines=16384`) as fast as the console takes them, and then sleeps for
+//! ever. It never reads input.
 #![no_std]
 #![no_main]
 
@@ -18,7 +18,7 @@ async fn main(guest: Guest) {
     let lines = CommandLine::parse(&line).options().flatten().find(|(key, _)| *key == "lines");
     let lines: u32 = lines.and_then(|(_, value)| value.parse().ok()).unwrap_or_default();
     for number in 0..lines {
-        // 64 bytes with the line end; lab/dom0/src/bin/listen.rs knows them.
+        // 64 bytes including the line end. lab/dom0/src/bin/listen.rs expects exactly these.
         let mut line = format!("{number:010} ");
         line.extend([char::from(b'a' + (number % 26) as u8); 52]);
         line.push('\n');

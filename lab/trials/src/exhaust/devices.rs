@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Making one more grant, mapping or port, in a domain that maps its own grants.
+//! Makes grants, mappings and ports one by one, in a domain that maps its own grants.
 
 use drivers::events::Port;
 use drivers::gntalloc::{self, Export};
@@ -30,7 +30,7 @@ impl<'a, X: Platform> Devices<'a, X> {
         self.gntdev.reserve(grant.as_slice())
     }
 
-    /// Maps the page of one of `exports`, each in turn.
+    /// Maps the page of one of `exports`, in turn by `number`.
     pub(super) fn map(
         &self,
         exports: &[Export<X>],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What must go on working while something else is used up: what exists already, and new ones of
+//! What must keep working while something is used up: whatever exists already, and new ones of
 //! everything else.
 
 use drivers::Services;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a domain has only so many of, using it up, and the error of one too many.
+//! What a domain has a limited number of: how to use it up, and the error for one too many.
 
 use alloc::vec::Vec;
 
@@ -7,10 +7,10 @@ use drivers::memory::Platform;
 use drivers::{Errno, Error, GrantStatus, Services};
 use tasks::verdict::{Verdict, Why, equal};
 
-/// More than a domain with small tables has of anything.
+/// More than a domain with small tables has of any of them.
 pub(super) const MORE: usize = 512;
 
-/// How many there are of each, including those in use before.
+/// The number of each, including those in use before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Supplies {
     pub(super) grants: u32,
@@ -18,7 +18,7 @@ pub(super) struct Supplies {
     pub(super) ports: u32,
 }
 
-/// One thing that a domain has only so many of.
+/// One kind of thing that a domain has a limited number of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scarce {
     Grants,
@@ -29,7 +29,7 @@ pub(super) enum Scarce {
 impl Scarce {
     pub(super) const ALL: &[Self] = &[Self::Grants, Self::Mappings, Self::Ports];
 
-    /// The error for one too many.
+    /// Returns the error for one too many.
     fn refusal(self) -> (Errno, Option<GrantStatus>) {
         match self {
             Self::Grants | Self::Ports => (Errno::ENOSPC, None),
@@ -39,7 +39,7 @@ impl Scarce {
 }
 
 impl Supplies {
-    /// How many there are now.
+    /// Returns how many are in use now.
     pub(super) fn of<X: Platform>(services: &Services<X>) -> Self {
         Self {
             grants: services.gntalloc.in_use(),

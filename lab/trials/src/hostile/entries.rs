@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The grant entries of its own pages, written behind the grant table's back.
+//! Writes the hostile guest's own grant entries, behind the grant table's back.
 //!
 //! Nothing else in this crate needs the raw Xen.
 #![expect(unsafe_code, reason = "a grant entry is an order to Xen, and these are wrong on purpose")]
@@ -22,15 +22,15 @@ struct Fields<'a> {
     frame: &'a AtomicU32,
 }
 
-/// Calls `act` for the entry of every granted page; how many there are.
+/// Calls `act` for the entry of every granted page. Returns how many there are.
 fn each<X: Platform>(
     xen: &X,
     exports: &[Export<X>],
     mut act: impl FnMut(&Export<X>, Fields<'_>),
 ) -> usize {
-    // SAFETY: only entries of our own are written. The other half of the duty is broken by
-    // `rewrite`: a frame that it makes up may be one that this guest uses, and then the peer can
-    // write there. Whoever runs a hostile guest throws it away.
+    // SAFETY: only this guest's own entries are written. The other half of the duty, to name only
+    // frames of held pages, `rewrite` violates on purpose: a frame that it makes up may be in use
+    // by this guest, and then the peer can write there. A hostile guest is disposable.
     let entries = unsafe { xen.grant_entries() };
     let mut count = 0;
     for export in exports {
@@ -49,7 +49,7 @@ pub(super) fn revoke<X: Platform>(xen: &X, exports: &[Export<X>]) -> usize {
     each(xen, exports, |_, entry| entry.flags.store(0, Ordering::Relaxed))
 }
 
-/// Makes every entry grant again what it did, whatever the peer does with it meanwhile.
+/// Makes every entry grant again what it did before, whatever the peer does with it meanwhile.
 pub(super) fn restore<X: Platform>(xen: &X, exports: &[Export<X>]) -> usize {
     each(xen, exports, |export, entry| {
         entry.domid.store(export.peer().get(), Ordering::Relaxed);
@@ -57,14 +57,14 @@ pub(super) fn restore<X: Platform>(xen: &X, exports: &[Export<X>]) -> usize {
     })
 }
 
-/// The frame of every entry.
+/// Returns the frame of every entry.
 pub(super) fn frames<X: Platform>(xen: &X, exports: &[Export<X>]) -> Vec<u32> {
     let mut frames = Vec::new();
     each(xen, exports, |_, entry| frames.push(entry.frame.load(Ordering::Relaxed)));
     frames
 }
 
-/// Writes them back.
+/// Writes the frames of `frames` back.
 pub(super) fn set_frames<X: Platform>(xen: &X, exports: &[Export<X>], frames: &[u32]) {
     let mut frames = frames.iter().copied();
     each(xen, exports, |_, entry| {
@@ -72,7 +72,7 @@ pub(super) fn set_frames<X: Platform>(xen: &X, exports: &[Export<X>], frames: &[
     });
 }
 
-/// Writes one field of every entry, or restores the entry; how many entries there are.
+/// Writes one field of every entry, or restores the entry. Returns how many entries there are.
 pub(super) fn rewrite<X: Platform>(
     xen: &X,
     exports: &[Export<X>],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What this Xen has room for, measured by using all of it; and making beforehand what is made only
+//! Measures what this Xen has room for, by using all of it; and makes beforehand what is made only
 //! once.
 
 use alloc::vec;
@@ -12,13 +12,13 @@ use drivers::{Access, Errno, GrantRef, GrantStatus, Limits, Pages, Services};
 
 use tasks::verdict::Why;
 
-/// More than one frame of grant entries has, and of mappings.
+/// More than one grant frame or one maptrack frame has room for.
 const MORE: u32 = 512;
-/// Devices by index that are open at a time.
+/// The most indexed devices that are open at a time.
 const DEVICES: u32 = 16;
 
-/// Uses up the grant table and the mappings, and gives everything back: how many there were of
-/// each.
+/// Uses up the grant table and the mappings, and gives everything back. Returns how many there were
+/// of each.
 pub(super) fn measure<X: Platform>(services: &Services<X>) -> Result<Room, Why> {
     services.gntalloc.set_limit(2 * MORE);
     services.gntdev.set_limit(MORE)?;
@@ -64,7 +64,7 @@ fn too_much(what: &str) -> Why {
     ))
 }
 
-/// Makes the page tables for all mappings of a run. They stay once they are made.
+/// Makes the page tables for all mappings of a run. They are never freed.
 pub(super) fn settle<X: Platform>(services: &Services<X>) -> Result<(), Why> {
     services.gntdev.set_limit(LoopBack::<X>::INDICES)?;
     let settled = reserve_all(services);
@@ -72,11 +72,11 @@ pub(super) fn settle<X: Platform>(services: &Services<X>) -> Result<(), Why> {
     settled
 }
 
-/// Reserves as much as all devices of a run together ever do, and lets go of it.
+/// Reserves as much as all devices of a run together ever do, and releases it.
 fn reserve_all<X: Platform>(services: &Services<X>) -> Result<(), Why> {
-    // Reserving asks Xen for nothing: any reference will do.
+    // Reserving doesn't involve Xen: any gref will do.
     let claims = vec![services.domid.grant(GrantRef(0)); LoopBack::<X>::INDICES as usize];
-    // Typed devices share one range of addresses; each device by index has its own.
+    // Typed devices share one range of addresses; each indexed device has its own.
     let _typed = services.gntdev.open()?.reserve(&claims)?;
     let mut indexed = Vec::new();
     for _ in 0..DEVICES {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From a bare kernel to Xen's daemons: mounts, modules, xenstored, dom0's own entry, the console
-//! daemon.
+//! Gets from a bare kernel to running Xen daemons: mounts, modules, xenstored, dom0's own entry,
+//! the console daemon.
 //!
 //! The kernel's command line may name another xenstore daemon (`xenstore=oxenstored`): the kernel
-//! hands words that it doesn't know to the first process as its environment.
+//! passes options that it doesn't know to the first process as environment variables.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -18,7 +18,7 @@ use nix::mount::{MsFlags, mount};
 
 use crate::xenstore::Xenstore;
 
-/// Kind, place.
+/// File system type and mount point.
 const MOUNTS: [(&str, &str); 5] = [
     ("proc", "/proc"),
     ("sysfs", "/sys"),
@@ -28,10 +28,10 @@ const MOUNTS: [(&str, &str); 5] = [
 ];
 /// In the order of loading.
 const MODULES: [&str; 5] = ["xen-privcmd", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xenfs"];
-/// How long xenstored may take to listen.
+/// How long xenstored may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Brings everything up, and says with what.
+/// Starts everything. Returns the versions of Xen and Linux.
 pub fn boot() -> Result<String> {
     for (kind, place) in MOUNTS {
         mount_at(kind, place)?;
@@ -62,12 +62,12 @@ fn mount_at(kind: &str, place: &str) -> Result<()> {
         .with_context(|| format!("cannot mount {place}"))
 }
 
-/// Nothing tells that a socket listens but a connection that is made.
+/// Starts xenstored and waits until it accepts a connection, the only sign that it listens.
 fn start_xenstored(program: &str) -> Result<()> {
     let mut command = Command::new(program);
     command.arg("--no-fork");
     if program == "oxenstored" {
-        command.arg("--no-access-log"); // all logs travel over the serial line
+        command.arg("--no-access-log"); // all logs go over the serial line
     }
     let mut daemon = command.spawn().with_context(|| format!("no {program}"))?;
     let limit = Instant::now() + PATIENCE;

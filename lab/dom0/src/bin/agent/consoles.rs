@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guests' consoles: what they write, from the console daemon's logs; what is typed, to their
+//! The guests' consoles: output is read from the console daemon's logs, input is written to their
 //! terminals.
 //!
-//! The logs hold every byte from a guest's first to its last, however soon it ends; its terminal
-//! would not.
+//! The logs have every byte that a guest writes, however soon it ends; its terminal doesn't.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -20,7 +19,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use crate::line;
 use crate::xenstore::Xenstore;
 
-/// The logs, watched from when this is made.
+/// The logs, watched for changes.
 pub struct Logs(Inotify);
 
 impl Logs {
@@ -30,7 +29,7 @@ impl Logs {
         Ok(Logs(changes))
     }
 
-    /// Sends all that is written to them, as it comes.
+    /// Sends everything that is written to the logs, as it arrives.
     pub fn follow(self) -> Result<()> {
         let mut logs = HashMap::new();
         loop {
@@ -39,7 +38,7 @@ impl Logs {
                 let name = name.to_string_lossy().into_owned();
                 let Some(channel) = channel(&name) else { continue };
                 if event.mask.contains(AddWatchFlags::IN_CREATE) {
-                    logs.remove(&name); // xl gives its old log another name
+                    logs.remove(&name); // xl has renamed its old log
                 }
                 let log = match logs.entry(name.clone()) {
                     Entry::Occupied(known) => known.into_mut(),
@@ -55,7 +54,8 @@ impl Logs {
     }
 }
 
-/// `guest-a.log` is guest a's console, if it is to leave dom0; the rest are daemons' logs.
+/// Returns the channel for a log file: `guest-a.log` is guest a's console, others are daemons'
+/// logs. `None` for a console that stays in dom0.
 fn channel(file: &str) -> Option<String> {
     let name = file.strip_suffix(".log").unwrap_or(file);
     match name.strip_prefix("guest-") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The serial line to whoever drives the lab.
+//! The serial line to the lab's driver.
 //!
-//! Whole frames only: a sender holds the line until its frame is written.
+//! Frames are never interleaved: a sender locks the line until its frame is written.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};

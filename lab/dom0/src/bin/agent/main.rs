@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The first process of the lab's dom0: brings Xen's daemons up, runs programs, carries the guests'
+//! The first process of the lab's dom0: starts Xen's daemons, runs programs, forwards the guests'
 //! consoles.
 //!
-//! It is driven by frames on the second serial line (the first is Xen's). When it ends, the kernel
-//! panics and the machine resets, which its driver notices: so it ends on whatever keeps it from
-//! serving, and on nothing else.
+//! The lab's driver sends it frames on the second serial line (the first is Xen's). When it ends,
+//! the kernel panics and the machine resets, which the driver notices. So it ends only on errors
+//! that keep it from serving.
 
 mod boot; // from a bare kernel to Xen's daemons
 mod consoles; // what guests write, and what is typed
 mod line; // the serial line
-mod programs; // what is run for the driver
-mod xenstore; // the little of it that is asked for
+mod programs; // programs run for the driver
+mod xenstore; // the few requests that are needed
 
 use std::io::BufRead;
 use std::thread;
@@ -57,7 +57,7 @@ fn obey(channel: &str, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// What goes wrong is told, and does not end the agent.
+/// Reports an error, without ending the agent.
 fn tell(result: Result<()>) {
     if let Err(error) = result {
         let _ = line::send("trouble", format!("{error:#}").as_bytes());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs that are run for the driver, each with its output and its end reported as they come.
+//! Programs run for the driver. Their output and their ends are reported as they happen.
 //!
-//! Output and errors come through one pipe, in the order of writing. A program that leaves a daemon
-//! behind, as `xl create` does, has ended all the same.
+//! Output and errors share one pipe, so they arrive in order. A program counts as ended even if it
+//! leaves a daemon behind, as `xl create` does.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader, Read, Write};
@@ -19,10 +19,10 @@ use nix::unistd::Pid;
 
 use crate::line;
 
-/// Where the guests' files lie; names in commands are relative to it.
+/// Where the guests' files are. File names in commands are relative to it.
 const GUESTS: &str = "/guests";
 
-/// Starts the program whose words are separated by NUL. From here on it can be fed and killed.
+/// Starts a program, given as words separated by NUL. From now on it can be fed and killed.
 pub fn start(id: String, words: &[u8]) -> Result<()> {
     let (mut child, output) = match spawn(&String::from_utf8_lossy(words)) {
         Ok(started) => started,
@@ -40,14 +40,14 @@ pub fn start(id: String, words: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A program that runs.
+/// A running program.
 struct Running {
     process: Pid,
-    /// Until it's closed.
+    /// `None` once it's closed.
     input: Option<ChildStdin>,
 }
 
-/// Hands bytes to a program that runs; none close its input.
+/// Writes bytes to a running program's input; closes it if `bytes` is empty.
 pub fn feed(id: &str, bytes: &[u8]) -> Result<()> {
     let mut running = running();
     let program = running.get_mut(id).with_context(|| not_running(id))?;
@@ -58,7 +58,7 @@ pub fn feed(id: &str, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Ends a program that runs as nothing can refuse to be ended.
+/// Kills a running program with SIGKILL.
 pub fn kill(id: &str) -> Result<()> {
     let running = running();
     let program = running.get(id).with_context(|| not_running(id))?;
@@ -85,7 +85,7 @@ fn spawn(words: &str) -> Result<(Child, PipeReader)> {
     Ok((child, output))
 }
 
-/// Passes on what a program writes until it ends; its status.
+/// Forwards a program's output until it ends. Returns its status.
 fn follow(id: &str, process: Pid, mut child: Child, mut output: PipeReader) -> Result<i32> {
     let channel = format!("out.{id}");
     let copier = thread::spawn(move || {
@@ -96,13 +96,14 @@ fn follow(id: &str, process: Pid, mut child: Child, mut output: PipeReader) -> R
             }
         }
     });
-    // Not reaped before it is off the list: its number is nobody else's as long as it's there.
+    // Removes it from the list before reaping it, so that the list never has a process number that
+    // may have been reused.
     while waitid(Id::Pid(process), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR)
     {
     }
     running().remove(id);
     let status = child.wait()?;
     let _ = copier.join();
-    // As shells say it.
+    // As shells report it.
     Ok(status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(128))
 }

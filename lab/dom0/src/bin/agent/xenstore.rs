@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The little of xenstore that the agent asks for, over the daemon's socket.
+//! The few xenstore requests that the agent needs, over the daemon's socket.
 //!
 //! Every wait is bounded by the socket's timeout.
 
@@ -23,10 +23,10 @@ impl Xenstore {
         Ok(Xenstore(socket))
     }
 
-    /// The number of the domain that is called `name`.
+    /// Returns the domid of the domain called `name`.
     pub fn domid(&mut self, name: &str) -> Result<Option<u32>> {
         for domid in self.ask(XsMessageType::DIRECTORY, "/local/domain\0")?.split_terminator('\0') {
-            // A domain may be gone by now.
+            // The domain may be gone by now.
             if self
                 .ask(XsMessageType::READ, &format!("/local/domain/{domid}/name\0"))
                 .is_ok_and(|n| n == name)
@@ -37,7 +37,7 @@ impl Xenstore {
         Ok(None)
     }
 
-    /// The value of a node, as soon as there is one.
+    /// Waits until a node has a value, and returns it.
     pub fn wait(&mut self, path: &str) -> Result<String> {
         self.ask(XsMessageType::WATCH, &format!("{path}\0agent\0"))?;
         loop {
@@ -50,7 +50,7 @@ impl Xenstore {
         }
     }
 
-    /// The value of a node, which has to be there.
+    /// Returns the value of an existing node.
     pub fn read(&mut self, path: &str) -> Result<String> {
         self.ask(XsMessageType::READ, &format!("{path}\0"))
     }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Linux's devices, by the system calls that a scenario names.
+//! Linux's devices, through the system calls that a scenario names.
 //!
-//! No address is dereferenced here: a byte is read and written by the kernel, through a pipe, which
-//! answers EFAULT where the memory would have faulted. An ioctl's argument ends where a page begins
-//! that nobody may touch.
+//! No address is dereferenced here: the kernel reads or writes the byte, through a pipe, and
+//! answers EFAULT where an access would fault. An ioctl's argument ends right before a guard page.
 #![expect(unsafe_code, reason = "system calls that name addresses")]
 
 use std::fs::{File, OpenOptions};
@@ -30,23 +29,23 @@ const ROOM: usize = 2 << 20;
 pub struct Linux {
     domid: u16,
     files: Vec<Option<File>>,
-    /// What is mapped, with a page on either side: address and length.
+    /// Address and length of each reserved range: a mapping with a guard page on either side.
     reserved: Vec<(u64, usize)>,
-    /// Event channels, from the first one of a scenario on.
+    /// The event channel device, once a scenario has opened a channel.
     events: Option<File>,
-    /// Ports that rang.
+    /// Ports that had an event.
     rang: Vec<u32>,
     reader: File,
     writer: File,
-    /// Where arguments lie: [`ROOM`] bytes, and a page of no use behind them.
+    /// The address of the arguments: [`ROOM`] bytes, with a guard page behind them.
     arguments: usize,
 }
 
 impl Linux {
-    /// Finds out where it runs.
+    /// Checks that it runs in dom0, and sets up memory for arguments.
     pub fn new() -> Result<Linux> {
         let (reader, writer): (OwnedFd, OwnedFd) = pipe()?;
-        // SAFETY: a new mapping takes nobody's memory.
+        // SAFETY: a new mapping replaces no other.
         let arguments = unsafe {
             libc::mmap(
                 ptr::null_mut(),
@@ -59,7 +58,7 @@ impl Linux {
         };
         ensure!(arguments != libc::MAP_FAILED, "no memory: {}", Error::last_os_error());
         let arguments = arguments as usize;
-        // SAFETY: the last page of the mapping, which nothing lies in.
+        // SAFETY: the last page of the mapping, which is unused.
         let guarded =
             unsafe { libc::mprotect((arguments + ROOM) as *mut _, PAGE_SIZE, libc::PROT_NONE) };
         ensure!(guarded == 0, "no guard page: {}", Error::last_os_error());
@@ -80,17 +79,17 @@ impl Linux {
         file.map(AsRawFd::as_raw_fd).ok_or(Errno(libc::EBADF))
     }
 
-    /// A command that binds a port; the port.
+    /// Makes an ioctl that binds a port. Returns the port.
     fn bind<T>(&self, command: u32, argument: &T) -> Result<u32, Errno> {
         let events = self.events.as_ref().ok_or(Errno(libc::EBADF))?;
         assert_eq!(command >> 16, size_of::<T>() as u32, "the argument is not the command's");
-        // SAFETY: a command of evtchn reads as many bytes as it names, which `argument` has.
+        // SAFETY: an evtchn command encodes how many bytes it reads, and `argument` has that many.
         let port = unsafe { libc::ioctl(events.as_raw_fd(), command as _, &raw const *argument) };
         check(port.into()).map(|port| port as u32)
     }
 }
 
-/// dom0 is 0; what runs elsewhere has it in xenstore, which is not asked for here.
+/// Returns 0 for dom0, and fails elsewhere: other domains would have to ask xenstore.
 fn own_domid() -> Result<u16> {
     let uuid = std::fs::read_to_string("/sys/hypervisor/uuid").context("this is no Xen")?;
     let dom0 = uuid.trim().bytes().all(|byte| matches!(byte, b'0' | b'-'));
@@ -98,15 +97,15 @@ fn own_domid() -> Result<u16> {
     Ok(0)
 }
 
-/// Addresses without memory.
+/// Reserves addresses without memory.
 fn reserve(length: usize) -> Result<u64, Errno> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: without MAP_FIXED a new mapping takes nobody's memory.
+    // SAFETY: without MAP_FIXED a new mapping replaces no other.
     let addr = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0) };
     if addr == libc::MAP_FAILED { check(-1) } else { Ok(addr as u64) }
 }
 
-/// What a system call returned.
+/// Converts a system call's result.
 fn check(returned: i64) -> Result<u64, Errno> {
     let errno = || Errno(Error::last_os_error().raw_os_error().unwrap_or(0));
     u64::try_from(returned).map_err(|_| errno())
@@ -134,15 +133,15 @@ impl System for Linux {
         let len = argument.len();
         assert!(len <= ROOM, "an argument of {len} bytes");
         let place = (self.arguments + ROOM - len) as *mut u8;
-        // SAFETY: `len` bytes at the end of our own mapping, which nothing else refers to.
+        // SAFETY: `len` bytes at the end of this program's mapping, which nothing else refers to.
         let bytes = unsafe { std::slice::from_raw_parts_mut(place, len) };
         bytes.copy_from_slice(argument);
-        // SAFETY: the kernel writes to the argument and no further: behind it no page can be
-        // written to. A copy goes to addresses that the scenario got from mmap, or to none that is
+        // SAFETY: the kernel writes only to the argument: the guard page behind it can't be
+        // written. A copy goes to addresses that the scenario got from mmap, or that are not
         // mapped.
         let done = unsafe { libc::ioctl(fd, command as _, place) };
         let done = check(done.into());
-        // SAFETY: the same bytes; the kernel is done with them.
+        // SAFETY: the same bytes, which the kernel no longer uses.
         argument.copy_from_slice(unsafe { std::slice::from_raw_parts(place, len) });
         done.map(|value| value as u32)
     }
@@ -156,12 +155,12 @@ impl System for Linux {
         offset: u64,
     ) -> Result<u64, Errno> {
         let fd = self.fd(file)?;
-        // Nothing is to lie beside it: what a scenario reads beyond the end has to fault.
+        // Leave guard pages around it: a scenario's access beyond the end must fault.
         let room = length.next_multiple_of(PAGE_SIZE as u64) as usize + 2 * PAGE_SIZE;
         let around = reserve(room)?;
         let place = (around as usize + PAGE_SIZE) as *mut _;
         let (prot, flags) = (prot as i32, flags as i32 | libc::MAP_FIXED);
-        // SAFETY: it takes the place of what was just reserved and has no memory.
+        // SAFETY: it replaces part of the range just reserved, which has no memory.
         let addr = unsafe { libc::mmap(place, length as usize, prot, flags, fd, offset as i64) };
         let mapped = if addr == libc::MAP_FAILED { check(-1) } else { Ok(addr as u64) };
         self.reserved.push((around, room));
@@ -169,14 +168,14 @@ impl System for Linux {
     }
 
     fn munmap(&mut self, addr: u64, length: u64) -> Result<(), Errno> {
-        // SAFETY: scenarios unmap what mmap returned, or that again at once, before anybody else
-        // maps there.
+        // SAFETY: scenarios unmap what mmap returned, or the same again right afterwards, before
+        // anything else is mapped there.
         check(unsafe { libc::munmap(addr as *mut _, length as usize) }.into()).map(drop)
     }
 
     fn load(&mut self, addr: u64) -> Result<u8, Errno> {
         let fd = self.writer.as_raw_fd();
-        // SAFETY: the kernel reads the byte, or says EFAULT.
+        // SAFETY: the kernel reads the byte, or returns EFAULT.
         check(unsafe { libc::write(fd, addr as *const _, 1) } as i64)?;
         let mut byte = [0];
         self.reader.read_exact(&mut byte).map_err(|_| Errno(libc::EIO))?;
@@ -186,11 +185,11 @@ impl System for Linux {
     fn store(&mut self, addr: u64, value: u8) -> Result<(), Errno> {
         self.writer.write_all(&[value]).map_err(|_| Errno(libc::EIO))?;
         let fd = self.reader.as_raw_fd();
-        // SAFETY: scenarios store to what mmap returned, or to where nothing of this program is; no
-        // reference to it exists.
+        // SAFETY: scenarios store to what mmap returned, or where this program has nothing mapped;
+        // no reference to it exists.
         let stored = check(unsafe { libc::read(fd, addr as *mut _, 1) } as i64);
         if stored.is_err() {
-            // The byte is in the pipe still.
+            // The byte is still in the pipe.
             self.reader.read_exact(&mut [0]).map_err(|_| Errno(libc::EIO))?;
         }
         stored.map(drop)
@@ -215,11 +214,11 @@ impl System for Linux {
     fn rang(&mut self, port: u32) -> bool {
         let mut bytes = [0; 256];
         if let Some(events) = &mut self.events {
-            // Nothing to read is no event.
+            // Nothing to read means no event.
             let read = events.read(&mut bytes).unwrap_or(0);
             let (ports, _) = bytes[..read].as_chunks();
             self.rang.extend(ports.iter().map(|port| u32::from_le_bytes(*port)));
-            // A port is masked until it's written back.
+            // A port stays masked until it's written back.
             let _ = events.write(&bytes[..read]);
         }
         let before = self.rang.len();
@@ -229,9 +228,9 @@ impl System for Linux {
 
     fn finish(&mut self) {
         for (addr, length) in self.reserved.drain(..) {
-            // SAFETY: what was reserved in this scenario, with what was mapped into it. Where a
-            // scenario left a hole in it, nobody else has mapped: between a scenario's calls this
-            // program maps nothing.
+            // SAFETY: the ranges reserved in this scenario, with the mappings in them. A hole that
+            // the scenario left in one is still a hole: this program maps nothing between a
+            // scenario's calls.
             unsafe { libc::munmap(addr as *mut _, length) };
         }
         self.files.clear();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The scenarios of the `conformance` crate on Linux's own devices, with grants to this domain
+//! Runs the scenarios of the `conformance` crate on Linux's own devices, with grants to this domain
 //! itself.
 //!
-//! Prints the transcript and its last line. Words, if there are any, choose scenarios by a part of
-//! their names.
+//! Prints the transcript and its last line. Arguments, if any, select the scenarios whose names
+//! contain one of them.
 
-mod linux; // the devices, by system calls
+mod linux; // the devices, through system calls
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     for scenario in conformance::all().filter(|scenario| wanted(scenario.name)) {
         scenario.run(&mut linux, &mut |line| {
             lines += 1;
-            // A reader who has gone away misses the last line, too.
+            // If the reader has gone away, it misses the last line, too.
             let _ = writeln!(out, "{line}");
         });
         let _ = out.flush();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A command's arguments, and why one fails.
+//! A command's arguments and errors.
 
 use dom0::libxen::AtUnmap;
 use drivers::Access;
 use nix::errno::Errno;
 use tasks::shell::{first_word, number};
 
-/// Why a command failed: an errno's name, and words.
+/// Why a command failed: an errno's name, and a text.
 #[derive(Debug)]
 pub struct CommandError(pub String, pub String);
 
@@ -22,28 +22,28 @@ impl From<drivers::Error> for CommandError {
     }
 }
 
-/// An argument that can't be used.
+/// Returns the error for an invalid argument.
 pub fn invalid(words: impl Into<String>) -> CommandError {
     CommandError("EINVAL".into(), words.into())
 }
 
-/// The arguments that are left.
+/// The remaining arguments.
 pub struct Arguments<'a>(pub &'a str);
 
 impl<'a> Arguments<'a> {
-    /// The next one.
+    /// Takes the next argument.
     pub fn word(&mut self) -> Result<&'a str, CommandError> {
         let (word, rest) = first_word(self.0);
         self.0 = rest;
         if word.is_empty() { Err(invalid("an argument is missing")) } else { Ok(word) }
     }
 
-    /// The next one, a number.
+    /// Takes the next argument, a number.
     pub fn number<T: TryFrom<u64>>(&mut self) -> Result<T, CommandError> {
         self.word().and_then(parse)
     }
 
-    /// The words behind the others: read-only or not, and what is to happen at the end.
+    /// Takes the options at the end: the access, and the notification.
     pub fn manner(&mut self) -> Result<(Access, Option<AtUnmap>), CommandError> {
         let (mut access, mut notify) = (Access::ReadWrite, AtUnmap { byte: None, event: None });
         while !self.0.is_empty() {
@@ -60,7 +60,7 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// A word that is a number.
+/// Parses a word as a number.
 pub fn parse<T: TryFrom<u64>>(word: &str) -> Result<T, CommandError> {
     let number = number(word).and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| invalid(format!("{word:?} is no number")))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each command does.
+//! The commands.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,12 +14,12 @@ use tasks::shell::first_word;
 
 use crate::arguments::{Arguments, CommandError, invalid, parse};
 
-/// How long `port wait` waits if it isn't told.
+/// How long `port wait` waits by default.
 const PATIENCE_MS: u64 = 10_000;
-/// Bytes that `read` shows at most.
+/// The most bytes that `read` shows.
 const READ: usize = 256;
 
-/// Pages in use.
+/// Pages shared or mapped.
 #[derive(Debug)]
 enum Pages {
     Share(Region),
@@ -34,7 +34,7 @@ impl Pages {
     }
 }
 
-/// The libraries, and what is shared and mapped by id.
+/// The libraries, and what is shared and mapped, by id.
 #[derive(Debug)]
 pub struct Peer {
     libxen: Libxen,
@@ -53,7 +53,7 @@ impl Peer {
         self.libxen.close();
     }
 
-    /// Does what a line says; the line that it ends with.
+    /// Carries out a command line. Returns the result line.
     pub fn answer(&mut self, line: &str) -> String {
         let (first, rest) = first_word(line);
         let (command, rest) = match first {
@@ -126,7 +126,7 @@ impl Peer {
         self.get(id)?.read(offset, bytes)?;
         let mut keys = format!("id={id} offset={offset} len={len} hex=");
         for byte in &*bytes {
-            let _ = write!(keys, "{byte:02x}"); // a String takes everything
+            let _ = write!(keys, "{byte:02x}"); // writing to a String can't fail
         }
         let text = bytes.iter().map(|byte| match byte {
             b' '..=b'~' => char::from(*byte),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The other side of a guest's shares and maps, in dom0: Linux's devices through Xen's own
+//! The peer of a guest's shares and maps, in dom0: uses Linux's devices through Xen's own
 //! libraries.
 //!
-//! It reads commands on its input and answers each with one line in the style of the guest's shell,
-//! `ok <command> key=value ...` or `error <command> errno=<NAME> status=- <words>`. It ends at
-//! `quit` or with its input, and then closes its handles and unmaps nothing by itself: that is left
-//! to Linux, as when a program is killed.
+//! It reads commands from its input and answers each with one line in the style of the guest's
+//! shell, `ok <command> key=value ...` or `error <command> errno=<NAME> status=- <words>`. It ends
+//! at `quit` or at the end of its input. Then it closes its handles without unmapping anything:
+//! that is left to Linux, as when a program is killed.
 //!
 //! | command | keys of the ok line |
 //! |---|---|
@@ -13,10 +13,10 @@
 //! | `map <domid> <ref,ref,...> [ro] [byte=<offset>] [event=<port>]` | id domid pages access |
 //! | `read`, `write`, `fill`, `sum`, `unmap`, `unshare`, `port ...` | as the guest's shell |
 //!
-//! `byte` and `event` are the library's notification, which takes a single page.
+//! `byte` and `event` request the library's notification, which is for a single page.
 
-mod arguments; // what follows a command
-mod commands; // what each does
+mod arguments; // a command's arguments
+mod commands; // the commands
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         if line == "quit" {
             break;
         }
-        // Whoever asked may have gone away.
+        // The caller may have gone away.
         let _ = writeln!(std::io::stdout(), "{}", peer.answer(&line));
     }
     peer.close();
