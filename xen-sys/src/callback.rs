@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `callback.h`: where Xen enters the guest, other than by a trap.
+//! `callback.h`: where Xen enters the guest, other than for exceptions.
 
 use bitflags::bitflags;
 
@@ -9,13 +9,13 @@ c_enum! {
     pub struct CallbackOp(u32) {
         /// Takes a [`CallbackRegister`].
         REGISTER = 0,
-        /// Forgets a callback. Not used.
+        /// Unregisters a callback. Not used.
         UNREGISTER = 1,
     }
 }
 
 c_enum! {
-    /// `CALLBACKTYPE_*`: the occasion.
+    /// `CALLBACKTYPE_*`: when Xen enters the guest.
     #[derive(PartialOrd, Ord, Default)]
     pub struct CallbackType(u16) {
         /// An event channel is pending and the upcall isn't masked.
@@ -40,7 +40,7 @@ bitflags! {
     #[repr(transparent)]
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Callbackf: u16 {
-        /// Mask the upcall on entry. For [`CallbackType::EVENT`] Xen does so in any case.
+        /// Mask the upcall on entry. For [`CallbackType::EVENT`] Xen always does.
         const MASK_EVENTS = 1 << 0;
         const _ = !0;
     }
@@ -51,7 +51,7 @@ bitflags! {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallbackRegister {
-    /// In: the occasion. The C header's `type`.
+    /// In: when to enter. The C header's `type`.
     #[doc(alias = "type")]
     pub type_: CallbackType,
     /// In: how to enter.

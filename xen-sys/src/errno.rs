@@ -4,10 +4,10 @@
 c_enum! {
     /// `XEN_E*`: Xen's error numbers, positive as in the header.
     ///
-    /// A failing hypercall returns the negated number in `rax`. The numbers are those of Linux on
-    /// x86, but this is Xen's own list: `ENOTTY` and `EPIPE` aren't in it. Some hypercalls return a
-    /// count or a value on success, so only a negative result is an error, and an unknown number is
-    /// an error like any other.
+    /// A failing hypercall returns the negated number in `rax`. The numbers are Linux's on x86, but
+    /// this is Xen's own list: it lacks `ENOTTY` and `EPIPE`. Some hypercalls return a count or a
+    /// value on success, so only a negative result is an error. An unknown number is an error like
+    /// any other.
     #[derive(PartialOrd, Ord, Default)]
     pub struct Errno(i32) {
         /// Not permitted.
@@ -18,7 +18,7 @@ c_enum! {
         ESRCH = 3,
         /// Interrupted; internal to Xen, never returned to a guest.
         EINTR = 4,
-        /// Input or output failed.
+        /// I/O error.
         EIO = 5,
         /// No such device or address.
         ENXIO = 6,
@@ -28,7 +28,7 @@ c_enum! {
         ENOEXEC = 8,
         /// Bad file number.
         EBADF = 9,
-        /// No child.
+        /// No child process.
         ECHILD = 10,
         /// Try again. The header's `EWOULDBLOCK` is the same number.
         EAGAIN = 11,
@@ -40,19 +40,19 @@ c_enum! {
         EFAULT = 14,
         /// In use.
         EBUSY = 16,
-        /// Exists already.
+        /// Already exists.
         EEXIST = 17,
-        /// Crosses devices.
+        /// Cross-device link.
         EXDEV = 18,
         /// No such device.
         ENODEV = 19,
         /// Not a directory.
         ENOTDIR = 20,
-        /// A directory.
+        /// Is a directory.
         EISDIR = 21,
         /// Bad argument.
         EINVAL = 22,
-        /// Too many open files in all.
+        /// Too many open files in the system.
         ENFILE = 23,
         /// Too many open files.
         EMFILE = 24,
@@ -78,15 +78,15 @@ c_enum! {
         ENOTEMPTY = 39,
         /// No data.
         ENODATA = 61,
-        /// The time has passed.
+        /// The time has already passed.
         ETIME = 62,
         /// Not a message.
         EBADMSG = 74,
         /// Value too large for its type.
         EOVERFLOW = 75,
-        /// Illegal sequence of bytes.
+        /// Illegal byte sequence.
         EILSEQ = 84,
-        /// To be started again; internal to Xen, never returned to a guest.
+        /// Restart the call; internal to Xen, never returned to a guest.
         ERESTART = 85,
         /// Not a socket.
         ENOTSOCK = 88,
@@ -98,9 +98,9 @@ c_enum! {
         EADDRINUSE = 98,
         /// Address not available.
         EADDRNOTAVAIL = 99,
-        /// No buffer left.
+        /// No buffer space left.
         ENOBUFS = 105,
-        /// Connected already; xenstore says so of a domain that is introduced.
+        /// Already connected. xenstore's answer for a domain that is already introduced.
         EISCONN = 106,
         /// Not connected.
         ENOTCONN = 107,

@@ -3,7 +3,7 @@
 //!
 //! A port is the local number of one end of a channel. 0 is never a port.
 
-/// Ports of the two-level layout: 0 to this, exclusive. One bit each in `SharedInfo`.
+/// The number of ports in the two-level layout, 0 included. Each has a bit in `SharedInfo`.
 pub const EVTCHN_2L_NR_CHANNELS: u32 = 4096;
 
 c_enum! {
@@ -24,7 +24,7 @@ c_enum! {
         STATUS = 5,
         /// Takes an [`EvtchnAllocUnbound`].
         ALLOC_UNBOUND = 6,
-        /// Binds a port to interrupt one's own VCPUs. Not used.
+        /// Binds a port for interrupts between the domain's own VCPUs. Not used.
         BIND_IPI = 7,
         /// Chooses the VCPU that a port notifies. Not used.
         BIND_VCPU = 8,
@@ -42,21 +42,21 @@ c_enum! {
 }
 
 c_enum! {
-    /// `EVTCHNSTAT_*`: what a port is.
+    /// `EVTCHNSTAT_*`: a port's state.
     #[derive(PartialOrd, Ord, Default)]
     pub struct EvtchnState(u32) {
         /// Not in use.
         CLOSED = 0,
-        /// Waits for the remote domain to bind. A bound port falls back to this, without an event,
-        /// when the other end closes or its domain dies.
+        /// Waits for the remote domain to bind. A bound port returns to this state, without an
+        /// event, when the other end is closed or its domain dies.
         UNBOUND = 1,
-        /// Connected to another port, of our own domain or another one.
+        /// Connected to another port, of the same or another domain.
         INTERDOMAIN = 2,
         /// A physical interrupt.
         PIRQ = 3,
         /// A virtual interrupt.
         VIRQ = 4,
-        /// For interrupts among one's own VCPUs.
+        /// For interrupts between the domain's own VCPUs.
         IPI = 5,
     }
 }
@@ -66,7 +66,7 @@ c_enum! {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvtchnAllocUnbound {
-    /// In: whose port; an ordinary guest says `DOMID_SELF`.
+    /// In: whose port; an ordinary guest passes `DOMID_SELF`.
     pub dom: u16,
     /// In: who may bind to it; `DOMID_SELF` for a loop.
     pub remote_dom: u16,
@@ -77,7 +77,7 @@ layout!(EvtchnAllocUnbound: 8 { dom: 0, remote_dom: 2, port: 4 });
 
 /// Connects a new port to a remote domain's unbound port.
 ///
-/// The new port becomes pending at once: one event without a cause is to be expected.
+/// The new port becomes pending at once: expect one event without a cause.
 #[doc(alias = "evtchn_bind_interdomain")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub struct EvtchnBindVirq {
 }
 layout!(EvtchnBindVirq: 12 { virq: 0, vcpu: 4, port: 8 });
 
-/// Closes a port. The other end falls back to [`EvtchnState::UNBOUND`] and gets no event.
+/// Closes a port. The other end returns to [`EvtchnState::UNBOUND`] without an event.
 #[doc(alias = "evtchn_close")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,7 +117,7 @@ pub struct EvtchnClose {
 }
 layout!(EvtchnClose: 4 { port: 0 });
 
-/// Makes the other end of a channel pending. On an unbound port: succeeds, and nothing happens.
+/// Makes the other end of a channel pending. On an unbound port it succeeds without effect.
 #[doc(alias = "evtchn_send")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,9 +127,10 @@ pub struct EvtchnSend {
 }
 layout!(EvtchnSend: 4 { port: 0 });
 
-/// Asks what a port is.
+/// Queries a port's state.
 ///
-/// The last three fields are the C header's union, flattened. Xen writes only what the state has:
+/// The last three fields are the C header's union, flattened. Xen writes only those that the state
+/// uses:
 ///
 /// | `status`      | `u_dom`           | `u_high`    | `u_port`        |
 /// |---------------|-------------------|-------------|-----------------|
@@ -140,7 +141,7 @@ layout!(EvtchnSend: 4 { port: 0 });
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvtchnStatus {
-    /// In: whose port; an ordinary guest says `DOMID_SELF`.
+    /// In: whose port; an ordinary guest passes `DOMID_SELF`.
     pub dom: u16,
     /// Zero.
     pub _pad: u16,
@@ -151,7 +152,7 @@ pub struct EvtchnStatus {
     /// Out: the VCPU it notifies.
     pub vcpu: u32,
     /// Out: `u.unbound.dom`, `u.interdomain.dom`, or the low half of `u.virq` and `u.pirq`. Domains
-    /// are reported by number, never as `DOMID_SELF`.
+    /// are reported by their domid, never as `DOMID_SELF`.
     pub u_dom: u16,
     /// Out: the high half of `u.virq` and `u.pirq`.
     pub u_high: u16,
@@ -172,12 +173,12 @@ pub struct EvtchnUnmask {
 }
 layout!(EvtchnUnmask: 4 { port: 0 });
 
-/// Closes all ports of a domain, those of console and xenstore included.
+/// Closes all ports of a domain, including the console's and xenstore's.
 #[doc(alias = "evtchn_reset")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvtchnReset {
-    /// In: whose ports; an ordinary guest says `DOMID_SELF`.
+    /// In: whose ports; an ordinary guest passes `DOMID_SELF`.
     pub dom: u16,
 }
 layout!(EvtchnReset: 2 { dom: 0 });

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `grant_table.h`: the grant table (version 1) and the operations on it.
 //!
-//! The words of this file: the *granter* lets another domain use a frame and writes a grant entry;
-//! the *mapper* names that entry by its reference and gets a handle for each mapping.
+//! In this file, the *granter* writes a grant entry, which lets another domain use a frame. The
+//! *mapper* names that entry by its grant reference (gref) and gets a handle for each mapping.
 
 mod ops;
 
@@ -14,19 +14,20 @@ pub use ops::{
 use bitflags::bitflags;
 use core::sync::atomic::{AtomicU16, AtomicU32};
 
-/// Entries at the start of the table that survive a change of version; ours start here.
+/// Reserved entries at the start of the table, which survive a change of version. A guest's own
+/// entries start at this number.
 pub const GNTTAB_NR_RESERVED_ENTRIES: u32 = 8;
-/// Reference that the toolstack fills for the console ring. Never reuse it.
+/// The gref that the toolstack fills in for the console ring. Never reuse it.
 pub const GNTTAB_RESERVED_CONSOLE: u32 = 0;
-/// Reference that the toolstack fills for the xenstore ring. Never reuse it.
+/// The gref that the toolstack fills in for the xenstore ring. Never reuse it.
 pub const GNTTAB_RESERVED_XENSTORE: u32 = 1;
 
 /// One entry of a version 1 table, in memory that Xen reads and writes at any time.
 ///
-/// To grant: write `frame`, then `domid`, then `flags` with a store of release order, because Xen
-/// may use the entry as soon as its type is set. To end a grant: a 16-bit compare-exchange on
-/// `flags` from a value without [`Gtf::READING`] and [`Gtf::WRITING`] to 0. A plain store of 0 into
-/// an entry in use revokes nothing and destroys the bits that would tell.
+/// To grant, write `frame`, then `domid`, then `flags` with a release store: Xen may use the entry
+/// as soon as its type is set. To end a grant, use a 16-bit compare-exchange on `flags`, from a
+/// value without [`Gtf::READING`] and [`Gtf::WRITING`] to 0. A plain store of 0 into an entry in
+/// use revokes nothing, and destroys the bits that show its use.
 #[doc(alias = "grant_entry_v1")]
 #[repr(C)]
 #[derive(Debug, Default)]
@@ -41,7 +42,7 @@ pub struct GrantEntryV1 {
 layout!(GrantEntryV1: 8 { flags: 0, domid: 2, frame: 4 });
 
 impl GrantEntryV1 {
-    /// Entries in a frame of the table.
+    /// Entries per frame of the table.
     pub const PER_FRAME: u32 = (4096 / size_of::<Self>()) as u32;
 
     /// An invalid entry: all zero.
@@ -53,8 +54,8 @@ impl GrantEntryV1 {
 bitflags! {
     /// `GTF_*`: the flags of a grant entry.
     ///
-    /// Bits 0 and 1 are the entry's type, a number and not flags: compare
-    /// `flags & Gtf::TYPE_MASK` with one of the constants, never use `contains`.
+    /// Bits 0 and 1 are not flags but a number, the entry's type: compare `flags & Gtf::TYPE_MASK`
+    /// with one of the constants, and never use `contains`.
     #[repr(transparent)]
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Gtf: u16 {
@@ -70,7 +71,7 @@ bitflags! {
         const PCD = 1 << 6;
         /// The PAT cache attribute for mappings of this grant.
         const PAT = 1 << 7;
-        /// Only a part of the page is granted (version 2 only).
+        /// Only part of the page is granted (version 2 only).
         const SUB_PAGE = 1 << 8;
         const _ = !0;
     }
@@ -83,9 +84,9 @@ impl Gtf {
     pub const INVALID: Self = Self::from_bits_retain(0);
     /// Type: the domain may map the frame, and copy from and to it.
     pub const PERMIT_ACCESS: Self = Self::from_bits_retain(1);
-    /// Type: the domain may transfer a frame to us.
+    /// Type: the other domain may transfer a frame to this one.
     pub const ACCEPT_TRANSFER: Self = Self::from_bits_retain(2);
-    /// Type: the domain may use another domain's grant through us (version 2 only).
+    /// Type: the other domain may use a third domain's grant through this one (version 2 only).
     pub const TRANSITIVE: Self = Self::from_bits_retain(3);
 }
 
@@ -107,7 +108,7 @@ c_enum! {
         COPY = 5,
         /// Takes one [`GnttabQuerySize`].
         QUERY_SIZE = 6,
-        /// Unmaps and puts another page's mapping there. Not used.
+        /// Unmaps, and replaces the mapping with that of another page. Not used.
         UNMAP_AND_REPLACE = 7,
         /// Takes one [`GnttabSetVersion`].
         SET_VERSION = 8,
@@ -123,20 +124,21 @@ c_enum! {
 }
 
 c_enum! {
-    /// `GNTST_*`: the outcome of one operation of a batch; the hypercall's own result is separate.
+    /// `GNTST_*`: the status of one operation of a batch. The hypercall's own result is separate.
     ///
-    /// Compare with [`GrantStatus::OKAY`] and nothing else, never by `< 0`: Xen has returned
-    /// positive values for failures (XSA-316), and a new version may return what isn't listed here.
-    /// So this type has no order, and its default is [`GrantStatus::GENERAL_ERROR`], not `OKAY`: an
-    /// operation that Xen never reached must not look like a success.
+    /// Only compare it with [`GrantStatus::OKAY`], never by `< 0`: Xen has returned positive values
+    /// for failures (XSA-316), and a new version may return values that aren't listed here. So this
+    /// type has no order. Its default is [`GrantStatus::GENERAL_ERROR`], not `OKAY`: an operation
+    /// that Xen never reached must not look like a success.
     pub struct GrantStatus(i16) {
         /// Done.
         OKAY = 0,
-        /// Any failure without its own number; also what a refused access gives.
+        /// Any failure without a number of its own, and also a refused access.
         GENERAL_ERROR = -1,
-        /// No such domain. `DOMID_SELF` is not translated when mapping and ends here.
+        /// No such domain. Also the answer to a map of `DOMID_SELF`, which Xen doesn't resolve
+        /// there.
         BAD_DOMAIN = -2,
-        /// The reference lies outside of the granter's table, or can't be used so.
+        /// The gref lies outside the granter's table, or can't be used in this way.
         BAD_GNTREF = -3,
         /// Unknown mapping handle, or another domain's.
         BAD_HANDLE = -4,
@@ -156,7 +158,7 @@ c_enum! {
         ADDRESS_TOO_BIG = -11,
         /// The frame is paged out or shared: try again later.
         EAGAIN = -12,
-        /// The mapper's table of mappings is full.
+        /// The mapper has no mapping left: its maptrack is full.
         NO_SPACE = -13,
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The headers below `io/`: rings that a guest shares with the daemons of the control domain, and
-//! with other guests.
+//! The headers below `io/`: rings that a guest shares with the control domain's daemons and with
+//! other guests.
 
 pub mod console;
 pub mod libxenvchan;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Linux's public headers for its Xen devices: what `ioctl` and `mmap` on them take.
+//! Linux's public headers for its Xen devices: the arguments of `ioctl` and `mmap` on them.
 //!
-//! No hypercall takes any of this. It is here for whoever speaks Linux's ABI, on either side.
+//! No hypercall uses any of this. It is for code that uses or implements Linux's ABI.
 
 pub mod evtchn;
 pub mod gntalloc;

@@ -7,7 +7,7 @@ macro_rules! layout {
         const _: () = {
             assert!(size_of::<$type>() == $size);
             $(assert!(core::mem::offset_of!($type, $field) == $offset);)+
-            // A field that is missing here, or implicit padding, makes the sum too small.
+            // A missing field or implicit padding makes the sum too small.
             assert!(0 $(+ $crate::macros::size_of_field(|it: &$type| &it.$field))+ == $size);
         };
     };
@@ -41,7 +41,7 @@ macro_rules! c_enum {
     };
 }
 
-/// The size of the field that the projection names.
+/// Returns the size of the field that the projection selects.
 pub(crate) const fn size_of_field<T, F>(_: fn(&T) -> &F) -> usize {
     size_of::<F>()
 }

@@ -5,9 +5,9 @@ c_enum! {
     /// `SCHEDOP_*`: first argument of `sched_op`.
     #[derive(PartialOrd, Ord, Default)]
     pub struct SchedOp(u32) {
-        /// Lets others run; no argument.
+        /// Lets other VCPUs run; no argument.
         YIELD = 0,
-        /// Unmasks the upcall and sleeps until an event is pending, in one step; no argument.
+        /// Unmasks the upcall and sleeps until an event is pending, atomically; no argument.
         BLOCK = 1,
         /// Takes a [`SchedShutdown`].
         SHUTDOWN = 2,
@@ -25,20 +25,20 @@ c_enum! {
 }
 
 c_enum! {
-    /// `SHUTDOWN_*`: why a domain ends; the toolstack acts on it.
+    /// `SHUTDOWN_*`: why a domain ends. The toolstack acts on it.
     #[derive(PartialOrd, Ord, Default)]
     pub struct ShutdownReason(u32) {
-        /// Done; `on_poweroff`.
+        /// The guest is done; `on_poweroff`.
         POWEROFF = 0,
-        /// Start again; `on_reboot`.
+        /// Restart; `on_reboot`.
         REBOOT = 1,
-        /// Save. Takes the `start_info` frame in the third hypercall argument.
+        /// Save the domain. Takes the `start_info` frame in the third hypercall argument.
         SUSPEND = 2,
-        /// Something is wrong; `on_crash`.
+        /// The guest has crashed; `on_crash`.
         CRASH = 3,
         /// A watchdog fired; `on_watchdog`.
         WATCHDOG = 4,
-        /// Start again, memory kept; `on_soft_reset`.
+        /// Restart, but keep the memory; `on_soft_reset`.
         SOFT_RESET = 5,
     }
 }
@@ -53,9 +53,9 @@ pub struct SchedShutdown {
 }
 layout!(SchedShutdown: 4 { reason: 0 });
 
-/// Sleeps until one of the ports is pending or the time has come, with the upcall masked.
+/// Sleeps until one of the ports is pending or the timeout has passed, with the upcall masked.
 ///
-/// Returns early for no reason, too. A port that is pending already makes it return at once.
+/// It may also return early without a reason. If a port is already pending, it returns at once.
 #[doc(alias = "sched_poll")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

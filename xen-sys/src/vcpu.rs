@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `vcpu.h`: operations on one's own virtual CPUs, the timers among them.
+//! `vcpu.h`: operations on the domain's own virtual CPUs, including timers.
 
 use bitflags::bitflags;
 
@@ -13,7 +13,7 @@ c_enum! {
         UP = 1,
         /// Stops a VCPU. Not used.
         DOWN = 2,
-        /// Asks whether a VCPU runs: the result is 1 or 0.
+        /// Queries whether a VCPU is up: the result is 1 or 0.
         IS_UP = 3,
         /// Takes a [`VcpuRunstateInfo`].
         GET_RUNSTATE_INFO = 4,
@@ -31,7 +31,7 @@ c_enum! {
         REGISTER_VCPU_INFO = 10,
         /// Sends an NMI. Not used.
         SEND_NMI = 11,
-        /// Asks for the physical CPU; privileged.
+        /// Queries the physical CPU's id; privileged.
         GET_PHYSID = 12,
         /// Registers memory for time information. Not used.
         REGISTER_VCPU_TIME_MEMORY_AREA = 13,
@@ -44,7 +44,7 @@ c_enum! {
     pub struct Runstate(u32) {
         /// On a CPU.
         RUNNING = 0,
-        /// Could run, but no CPU is free: what other guests call stolen time.
+        /// Could run, but no CPU is free: what other systems call stolen time.
         RUNNABLE = 1,
         /// Sleeps.
         BLOCKED = 2,
@@ -53,12 +53,13 @@ c_enum! {
     }
 }
 
-/// Where a VCPU's time went, as [`VcpuOp::GET_RUNSTATE_INFO`] returns it (a snapshot: not atomic).
+/// How a VCPU has spent its time, as returned by [`VcpuOp::GET_RUNSTATE_INFO`] (a snapshot, so not
+/// atomic).
 #[doc(alias = "vcpu_runstate_info")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VcpuRunstateInfo {
-    /// Out: what it does now.
+    /// Out: its current state.
     pub state: Runstate,
     /// Zero.
     pub _pad: u32,
@@ -70,24 +71,25 @@ pub struct VcpuRunstateInfo {
 layout!(VcpuRunstateInfo: 48 { state: 0, _pad: 4, state_entry_time: 8, time: 16 });
 
 bitflags! {
-    /// `VCPU_SSHOTTMR_*`: how to treat a time that has passed.
+    /// `VCPU_SSHOTTMR_*`: what to do about a time in the past.
     #[repr(transparent)]
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct VcpuSshottmr: u32 {
-        /// Refuse it with `ETIME`, in place of firing at once.
+        /// Refuse it with `ETIME` instead of firing at once.
         const FUTURE = 1 << 0;
         const _ = !0;
     }
 }
 
-/// Arms the one-shot timer: one `VIRQ_TIMER` at that time. Replaces what was armed.
+/// Arms the one-shot timer, which sends one `VIRQ_TIMER` at the given time. Replaces an earlier
+/// one.
 #[doc(alias = "vcpu_set_singleshot_timer")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VcpuSetSingleshotTimer {
     /// In: absolute system time in nanoseconds.
     pub timeout_abs_ns: u64,
-    /// In: what to do if that has passed.
+    /// In: what to do if that is in the past.
     pub flags: VcpuSshottmr,
     /// Zero.
     pub _pad: u32,

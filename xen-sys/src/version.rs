@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `version.h`: which Xen this is and what it can do.
 
-/// Bytes of the answer to [`XenVersionOp::EXTRAVERSION`], a C string.
+/// Length in bytes of the answer to [`XenVersionOp::EXTRAVERSION`], a C string.
 pub const XEN_EXTRAVERSION_LEN: usize = 16;
-/// Bytes of the answer to [`XenVersionOp::CAPABILITIES`], a C string.
+/// Length in bytes of the answer to [`XenVersionOp::CAPABILITIES`], a C string.
 pub const XEN_CAPABILITIES_INFO_LEN: usize = 1024;
 
 c_enum! {
     /// `XENVER_*`: first argument of `xen_version`.
     #[derive(PartialOrd, Ord, Default)]
     pub struct XenVersionOp(u32) {
-        /// No argument. The result is `major << 16 | minor`. Any event may be delivered on the way
-        /// out: the cheapest way to have pending upcalls taken.
-        VERSION = 0,
+        /// No argument. The result is `major << 16 | minor`. Events may be delivered on the way out,
+    /// which makes this the cheapest way to take pending upcalls.
+    VERSION = 0,
         /// Takes a byte array of [`XEN_EXTRAVERSION_LEN`].
         EXTRAVERSION = 1,
         /// How Xen was compiled. Not used.
@@ -36,7 +36,7 @@ c_enum! {
     }
 }
 
-/// Asks for 32 feature bits.
+/// Queries 32 feature bits.
 #[doc(alias = "xen_feature_info")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

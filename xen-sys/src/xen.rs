@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `xen.h`: hypercall numbers, page tables, virtual interrupts, and the pages a guest starts with.
 //!
-//! The header is long, so its structs stand in three files below this one; all is re-exported here.
+//! The header is long, so most of its structs are in three files below this one, and re-exported
+//! here.
 
 mod mmu;
 mod shared_info;
@@ -13,9 +14,9 @@ pub use shared_info::{
 };
 pub use start_info::{MAX_GUEST_CMDLINE, Sif, StartInfo};
 
-/// Domain numbers from here on aren't ordinary domains.
+/// Domids from here on aren't ordinary domains'.
 pub const DOMID_FIRST_RESERVED: u16 = 0x7ff0;
-/// The calling domain, where an operation says that it accepts this.
+/// The calling domain, in operations that are documented to accept this.
 pub const DOMID_SELF: u16 = 0x7ff0;
 /// The owner of I/O memory.
 pub const DOMID_IO: u16 = 0x7ff1;
@@ -31,13 +32,13 @@ pub const DOMID_IDLE: u16 = 0x7fff;
 c_enum! {
     /// `__HYPERVISOR_*`: hypercall numbers, in `rax`.
     ///
-    /// Arguments go in `rdi`, `rsi`, `rdx`, `r10`, `r8`; the result comes in `rax`; `rcx` and `r11`
-    /// are lost, and the argument registers may be.
+    /// Arguments are in `rdi`, `rsi`, `rdx`, `r10`, `r8`; the result is in `rax`. `rcx` and `r11`
+    /// are clobbered, and the argument registers may be.
     #[derive(PartialOrd, Ord, Default)]
     pub struct Hypercall(u64) {
         /// (table): sets the exception handlers from an array of `TrapInfo`.
         SET_TRAP_TABLE = 0,
-        /// (array of [`MmuUpdate`], count, done, domain): writes page table entries.
+        /// (array of [`MmuUpdate`], count, done, domain): writes page-table entries.
         MMU_UPDATE = 1,
         /// (frames, entries): sets the GDT.
         SET_GDT = 2,
@@ -57,7 +58,7 @@ c_enum! {
         MEMORY_OP = 12,
         /// (array of [`MulticallEntry`], count): several hypercalls in one.
         MULTICALL = 13,
-        /// (address, entry, [`Uvmf`]): writes the page table entry that maps an address.
+        /// (address, entry, [`Uvmf`]): writes the page-table entry that maps an address.
         UPDATE_VA_MAPPING = 14,
         /// (time): one `VIRQ_TIMER` at that system time in nanoseconds; 0 disarms.
         SET_TIMER_OP = 15,
@@ -144,9 +145,9 @@ c_enum! {
     /// `VMASST_CMD_*`: first argument of `vm_assist`.
     #[derive(PartialOrd, Ord, Default)]
     pub struct VmasstCmd(u32) {
-        /// Switches it on.
+        /// Switches an assistance on.
         ENABLE = 0,
-        /// Switches it off.
+        /// Switches an assistance off.
         DISABLE = 1,
     }
 }
@@ -157,13 +158,13 @@ c_enum! {
     pub struct VmasstType(u32) {
         /// Segments of 4 GiB (32 bits).
         FOUR_GB_SEGMENTS = 0,
-        /// Tells when the former was needed (32 bits).
+        /// Notifies the guest when the former was needed (32 bits).
         FOUR_GB_SEGMENTS_NOTIFY = 1,
         /// Xen emulates stores to page tables.
         WRITABLE_PAGETABLES = 2,
-        /// CR3 of 32 bits with PAE.
+        /// 32-bit CR3 with PAE.
         PAE_EXTENDED_CR3 = 3,
-        /// IOPL as on hardware, in place of that of the hypercall.
+        /// IOPL as on hardware, instead of by hypercall.
         ARCHITECTURAL_IOPL = 4,
         /// Marks `state_entry_time` while a registered runstate area is written.
         RUNSTATE_UPDATE_FLAG = 5,
@@ -177,7 +178,7 @@ c_enum! {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MulticallEntry {
-    /// In: which.
+    /// In: which hypercall.
     pub op: Hypercall,
     /// Out: its result; as `i64`, negative for an error.
     pub result: u64,

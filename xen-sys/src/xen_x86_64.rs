@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `arch-x86/xen-x86_64.h` and `arch-x86/xen.h`: what is particular to a 64-bit x86 guest.
+//! `arch-x86/xen-x86_64.h` and `arch-x86/xen.h`: what is specific to 64-bit x86 guests.
 
 use core::sync::atomic::AtomicU64;
 
-/// First virtual address that belongs to Xen.
+/// The first virtual address that belongs to Xen.
 pub const HYPERVISOR_VIRT_START: u64 = 0xffff_8000_0000_0000;
-/// End (exclusive) of the virtual addresses that belong to Xen.
+/// The end (exclusive) of the virtual addresses that belong to Xen.
 pub const HYPERVISOR_VIRT_END: u64 = 0xffff_8800_0000_0000;
-/// Where the read-only table of `u64` lies that gives each machine frame's guest frame.
+/// The address of the read-only `u64` table that gives each machine frame's guest frame.
 pub const MACH2PHYS_VIRT_START: u64 = 0xffff_8000_0000_0000;
-/// End (exclusive) of that table. Not all of it is mapped.
+/// The end (exclusive) of that table. Not all of it is mapped.
 pub const MACH2PHYS_VIRT_END: u64 = 0xffff_8040_0000_0000;
-/// Entries for which that table has room.
+/// The number of entries that table has room for.
 pub const MACH2PHYS_NR_ENTRIES: u64 = 0x8_0000_0000;
 
 /// Code segment selector of 64-bit code in ring 3; a 64-bit PV kernel runs in ring 3.
@@ -27,9 +27,9 @@ pub const FLAT_KERNEL_DS: u16 = FLAT_RING3_DS64;
 /// Stack segment selector of the kernel.
 pub const FLAT_KERNEL_SS: u16 = FLAT_RING3_SS64;
 
-/// First entry of the GDT that belongs to Xen: a guest's own GDT has fewer entries.
+/// The first GDT entry that belongs to Xen: a guest's own GDT has fewer entries.
 pub const FIRST_RESERVED_GDT_ENTRY: u32 = 7168;
-/// VCPUs that have their `VcpuInfo` in the shared page.
+/// The number of VCPUs whose `VcpuInfo` is in the shared info page.
 pub const XEN_LEGACY_MAX_VCPUS: usize = 32;
 
 c_enum! {
@@ -47,11 +47,11 @@ c_enum! {
     }
 }
 
-/// Bit of [`IretContext::flags`]: return as from `syscall`, `rcx` and `r11` not restored.
+/// Bit of [`IretContext::flags`]: return as from `syscall`, without restoring `rcx` and `r11`.
 #[doc(alias = "VGCF_in_syscall")]
 pub const VGCF_IN_SYSCALL: u64 = 1 << 8;
 
-/// What lies on the stack, lowest address first, when the `iret` hypercall is made.
+/// What the `iret` hypercall expects on the stack, lowest address first.
 #[doc(alias = "iret_context")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,9 +64,9 @@ pub struct IretContext {
     pub rcx: u64,
     /// 0 or [`VGCF_IN_SYSCALL`].
     pub flags: u64,
-    /// Where to go on.
+    /// Where to continue.
     pub rip: u64,
-    /// Selector. Its privilege bits choose: 3 goes to user mode, else it stays in the kernel.
+    /// Selector. If its privilege bits are 3, it returns to user mode, else it stays in the kernel.
     pub cs: u64,
     /// Flags. The interrupt flag, inverted, becomes the upcall mask.
     pub rflags: u64,
@@ -86,7 +86,7 @@ layout!(IretContext: 72 {
 pub struct TrapInfo {
     /// Exception number, 0 to 255.
     pub vector: u8,
-    /// Bits 0 and 1: from which ring `int` may raise it. Bit 2: mask the upcall on entry.
+    /// Bits 0 and 1: the ring from which `int` may raise it. Bit 2: mask the upcall on entry.
     pub flags: u8,
     /// Code segment selector of the handler.
     pub cs: u16,
@@ -104,7 +104,7 @@ layout!(TrapInfo: 16 { vector: 0, flags: 1, cs: 2, _pad: 4, address: 8 });
 pub struct ArchVcpuInfo {
     /// The address of the last page fault. Read it before anything else can fault.
     pub cr2: AtomicU64,
-    /// Nothing.
+    /// Padding.
     pub _pad: AtomicU64,
 }
 layout!(ArchVcpuInfo: 16 { cr2: 0, _pad: 8 });
@@ -116,20 +116,20 @@ impl ArchVcpuInfo {
     }
 }
 
-/// The x86 part of `SharedInfo`, mostly for the toolstack: what a guest must tell to be saved.
+/// The x86 part of `SharedInfo`, mostly for the toolstack: what a guest must provide to be saved.
 #[doc(alias = "arch_shared_info")]
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct ArchSharedInfo {
-    /// Number of entries of the list of frames.
+    /// The number of entries of the list of frames.
     pub max_pfn: AtomicU64,
-    /// Machine frame of the root of the list of frames, or 0.
+    /// The machine frame of the root of the list of frames, or 0.
     pub pfn_to_mfn_frame_list_list: AtomicU64,
-    /// Why the last NMI came; written by Xen.
+    /// The reason for the last NMI; written by Xen.
     pub nmi_reason: AtomicU64,
-    /// Value of CR3 under which `p2m_vaddr` is valid.
+    /// The value of CR3 under which `p2m_vaddr` is valid.
     pub p2m_cr3: AtomicU64,
-    /// Virtual address of the list of frames.
+    /// The virtual address of the list of frames.
     pub p2m_vaddr: AtomicU64,
     /// Odd while the list is being changed.
     pub p2m_generation: AtomicU64,

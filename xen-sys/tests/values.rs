@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the types promise beyond their layout.
+//! Promises of the types beyond their layout.
 
 use xen_sys::errno::Errno;
 use xen_sys::grant_table::{GnttabMapGrantRef, GrantStatus, Gtf};

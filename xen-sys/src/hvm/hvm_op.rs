@@ -19,13 +19,13 @@ c_enum! {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct XenHvmParam {
-    /// In: whose.
+    /// In: the domain's domid.
     pub domid: u16,
     /// Zero.
     pub _pad: u16,
-    /// In: which.
+    /// In: which parameter.
     pub index: HvmParam,
-    /// In for setting, out for getting: its value.
+    /// The value: in for a set, out for a get.
     pub value: u64,
 }
 layout!(XenHvmParam: 16 { domid: 0, _pad: 2, index: 4, value: 8 });

@@ -5,18 +5,18 @@ c_enum! {
     /// `HVM_PARAM_*`: which parameter.
     #[derive(PartialOrd, Ord, Default)]
     pub struct HvmParam(u32) {
-        /// How an event reaches the guest: a type in bits 56 to 63, and what it needs below.
+        /// How events reach the guest: a type in bits 56 to 63, and its argument in the lower bits.
         CALLBACK_IRQ = 0,
-        /// The guest frame of xenstore's ring.
+        /// The guest frame of the xenstore ring.
         STORE_PFN = 1,
-        /// The port of xenstore.
+        /// The xenstore port.
         STORE_EVTCHN = 2,
-        /// The guest frame of the console's ring.
+        /// The guest frame of the console ring.
         CONSOLE_PFN = 17,
-        /// The port of the console.
+        /// The console port.
         CONSOLE_EVTCHN = 18,
     }
 }
 
-/// Type of [`HvmParam::CALLBACK_IRQ`]: an interrupt of the vector in bits 0 to 7, on any VCPU.
+/// Type of [`HvmParam::CALLBACK_IRQ`]: an interrupt with the vector in bits 0 to 7, on any VCPU.
 pub const HVM_PARAM_CALLBACK_TYPE_VECTOR: u64 = 2;

@@ -3,7 +3,7 @@
 
 use crate::xen::Sif;
 
-/// What [`HvmStartInfo::magic`] holds.
+/// The value of [`HvmStartInfo::magic`].
 pub const XEN_HVM_START_MAGIC_VALUE: u32 = 0x336e_c578;
 
 c_enum! {
@@ -12,17 +12,17 @@ c_enum! {
     pub struct MemmapType(u32) {
         /// Memory.
         RAM = 1,
-        /// Not the guest's to use.
+        /// Not for use by the guest.
         RESERVED = 2,
-        /// Tables of ACPI, of use once they have been read.
+        /// ACPI tables. Usable as memory once they have been read.
         ACPI = 3,
-        /// Tables of ACPI that must stay.
+        /// ACPI tables that must be preserved.
         NVS = 4,
         /// Broken memory.
         UNUSABLE = 5,
-        /// Memory that is off.
+        /// Disabled memory.
         DISABLED = 6,
-        /// Memory that keeps its content.
+        /// Persistent memory.
         PMEM = 7,
     }
 }
@@ -34,7 +34,7 @@ c_enum! {
 pub struct HvmStartInfo {
     /// [`XEN_HVM_START_MAGIC_VALUE`].
     pub magic: u32,
-    /// 1 or later if there is a memory map.
+    /// Has a memory map from version 1 on.
     pub version: u32,
     /// What kind of domain this is.
     pub flags: Sif,

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32};
 /// The console's two rings.
 ///
 /// Indices run freely over 32 bits; the position is the index modulo the ring's size. A producer
-/// writes the bytes first and then its index; what the other side claims is to be checked.
+/// writes the bytes first and then its index. Check the other side's indices before use.
 #[doc(alias = "xencons_interface")]
 #[repr(C)]
 #[derive(Debug)]
@@ -17,13 +17,13 @@ pub struct XenconsInterface {
     /// Bytes from the guest. The C header's `out`.
     #[doc(alias = "out")]
     pub output: [AtomicU8; 2048],
-    /// Bytes of `input` taken, in all; written by the guest.
+    /// The total bytes taken from `input`; written by the guest.
     pub in_cons: AtomicU32,
-    /// Bytes of `input` put, in all; written by the daemon.
+    /// The total bytes put into `input`; written by the daemon.
     pub in_prod: AtomicU32,
-    /// Bytes of `output` taken, in all; written by the daemon.
+    /// The total bytes taken from `output`; written by the daemon.
     pub out_cons: AtomicU32,
-    /// Bytes of `output` put, in all; written by the guest.
+    /// The total bytes put into `output`; written by the guest.
     pub out_prod: AtomicU32,
 }
 layout!(XenconsInterface: 3088 {
@@ -31,7 +31,7 @@ layout!(XenconsInterface: 3088 {
 });
 
 impl XenconsInterface {
-    /// Empty rings: all zero.
+    /// Returns empty rings: all zero.
     pub const fn new() -> Self {
         Self {
             input: [const { AtomicU8::new(0) }; 1024],

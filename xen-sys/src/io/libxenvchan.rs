@@ -6,14 +6,15 @@
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RingShared {
-    /// Bytes taken, in all; written by who reads.
+    /// The total bytes taken; written by the reader.
     pub cons: u32,
-    /// Bytes put, in all; written by who writes.
+    /// The total bytes put; written by the writer.
     pub prod: u32,
 }
 layout!(RingShared: 8 { cons: 0, prod: 4 });
 
-/// The page's beginning; behind it a reference for each page of the left ring, then of the right.
+/// The start of the page. It is followed by a gref for each page of the left ring, then of the
+/// right.
 #[doc(alias = "vchan_interface")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,18 +23,18 @@ pub struct VchanInterface {
     pub left: RingShared,
     /// The ring that the server writes and the client reads.
     pub right: RingShared,
-    /// The left ring's size: 10 is at offset 1024 of the page, 11 at 2048, 12 and more have pages
-    /// of their own.
+    /// The left ring's size as a power of 2. A ring of order 10 is at offset 1024 of the page, one
+    /// of order 11 at 2048; 12 and more have pages of their own.
     pub left_order: u16,
-    /// The right ring's size.
+    /// The right ring's size, likewise.
     pub right_order: u16,
-    /// 0: the client has gone; 1: it's there; 2: it has not come yet.
+    /// 0: the client has gone; 1: it's connected; 2: it has not connected yet.
     pub cli_live: u8,
-    /// The same of the server.
+    /// The same for the server.
     pub srv_live: u8,
     /// `VCHAN_NOTIFY_*` bits that the server sets and the client clears.
     pub cli_notify: u8,
-    /// Those that the client sets and the server clears.
+    /// `VCHAN_NOTIFY_*` bits that the client sets and the server clears.
     pub srv_notify: u8,
 }
 layout!(VchanInterface: 24 {
@@ -41,7 +42,7 @@ layout!(VchanInterface: 24 {
     srv_notify: 23,
 });
 
-/// Ring when you have written.
+/// Send an event when you have written.
 pub const VCHAN_NOTIFY_WRITE: u8 = 1;
-/// Ring when you have read.
+/// Send an event when you have read.
 pub const VCHAN_NOTIFY_READ: u8 = 2;

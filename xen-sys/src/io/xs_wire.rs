@@ -4,13 +4,14 @@
 use crate::errno::Errno;
 use core::sync::atomic::{AtomicU8, AtomicU32};
 
-/// Bytes of each of the two rings.
+/// The size of each of the two rings in bytes.
 pub const XENSTORE_RING_SIZE: usize = 1024;
-/// Bytes of a message's payload, at most. The daemon stops serving a domain that sends more.
+/// The maximum payload of a message in bytes. The daemon stops serving a domain that sends more.
 pub const XENSTORE_PAYLOAD_MAX: usize = 4096;
-/// Bytes of an absolute path, at most. A longer one is answered by an error.
+/// The maximum length of an absolute path in bytes. The daemon answers a longer one with an error.
 pub const XENSTORE_ABS_PATH_MAX: usize = 3072;
-/// Bytes of a path relative to the domain's own, at most. A longer one is answered by an error.
+/// The maximum length of a path relative to the domain's own, in bytes. The daemon answers a longer
+/// one with an error.
 pub const XENSTORE_REL_PATH_MAX: usize = 2048;
 
 /// Bit of `server_features`: the guest may ask for a reconnection.
@@ -20,16 +21,16 @@ pub const XENSTORE_SERVER_FEATURE_ERROR: u32 = 2;
 
 /// Value of `connection`: the rings work.
 pub const XENSTORE_CONNECTED: u32 = 0;
-/// Value of `connection`: a reconnection is under way; the guest must leave the rings alone.
+/// Value of `connection`: a reconnection is in progress; the guest must leave the rings alone.
 pub const XENSTORE_RECONNECT: u32 = 1;
 
 /// Value of `error`: none.
 pub const XENSTORE_ERROR_NONE: u32 = 0;
 /// Value of `error`: the daemon can't talk to the guest.
 pub const XENSTORE_ERROR_COMM: u32 = 1;
-/// Value of `error`: ring indices that can't be.
+/// Value of `error`: impossible ring indices.
 pub const XENSTORE_ERROR_RINGIDX: u32 = 2;
-/// Value of `error`: a message that can't be.
+/// Value of `error`: an invalid message.
 pub const XENSTORE_ERROR_PROTO: u32 = 3;
 
 /// First string of a [`XsMessageType::WATCH_EVENT`]: the path that changed.
@@ -38,7 +39,7 @@ pub const XS_WATCH_PATH: usize = 0;
 pub const XS_WATCH_TOKEN: usize = 1;
 
 c_enum! {
-    /// `XS_*`, `enum xsd_sockmsg_type`: what a message is. An answer has its request's type, or
+    /// `XS_*`, `enum xsd_sockmsg_type`: a message's type. An answer has its request's type, or
     /// [`XsMessageType::ERROR`].
     #[derive(PartialOrd, Ord, Default)]
     pub struct XsMessageType(u32) {
@@ -50,15 +51,16 @@ c_enum! {
         READ = 2,
         /// Reads a node's permissions.
         GET_PERMS = 3,
-        /// Sets a watch. It fires once at once.
+        /// Sets a watch, which fires once immediately.
         WATCH = 4,
         /// Removes a watch.
         UNWATCH = 5,
-        /// Starts a transaction; the answer is its number in decimal.
+        /// Starts a transaction. The answer is its number in decimal.
         TRANSACTION_START = 6,
-        /// Ends a transaction: `T` commits, `F` gives up. `EAGAIN`: do all of it again.
+        /// Ends a transaction: `T` commits, `F` aborts. After `EAGAIN`, retry the whole
+        /// transaction.
         TRANSACTION_END = 7,
-        /// Tells the daemon of a domain; privileged.
+        /// Introduces a domain to the daemon; privileged.
         INTRODUCE = 8,
         /// Tells the daemon that a domain is gone; privileged.
         RELEASE = 9,
@@ -68,30 +70,30 @@ c_enum! {
         WRITE = 11,
         /// Creates a node with an empty value.
         MKDIR = 12,
-        /// Removes a node and all below.
+        /// Removes a node and everything below it.
         RM = 13,
         /// Sets a node's permissions.
         SET_PERMS = 14,
-        /// From the daemon, unasked: a watch fired. Path, NUL, token, NUL.
+        /// From the daemon, unsolicited: a watch fired. Path, NUL, token, NUL.
         WATCH_EVENT = 15,
         /// From the daemon: the request failed. One of the names in [`XSD_ERRORS`] and a NUL.
         ERROR = 16,
         /// Asks whether a domain, given in decimal, is known; privileged.
         IS_DOMAIN_INTRODUCED = 17,
-        /// Tells the daemon that a domain runs on; privileged.
+        /// Tells the daemon that a domain has resumed; privileged.
         RESUME = 18,
         /// Lets a domain act for another one; privileged.
         SET_TARGET = 19,
         /// Removes all watches and transactions of this connection.
         RESET_WATCHES = 21,
-        /// Lists a part of a node's children.
+        /// Lists some of a node's children.
         DIRECTORY_PART = 22,
         /// No message has this type.
         INVALID = 0xffff,
     }
 }
 
-/// `xsd_errors`: the names that the payload of a [`XsMessageType::ERROR`] may have.
+/// `xsd_errors`: the names that the payload of an [`XsMessageType::ERROR`] may have.
 pub const XSD_ERRORS: [(Errno, &str); 16] = [
     (Errno::EINVAL, "EINVAL"),
     (Errno::EACCES, "EACCES"),
@@ -111,24 +113,24 @@ pub const XSD_ERRORS: [(Errno, &str); 16] = [
     (Errno::EPERM, "EPERM"),
 ];
 
-/// The header of every message; `len` bytes of payload follow.
+/// The header of every message, followed by `len` bytes of payload.
 #[doc(alias = "xsd_sockmsg")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct XsdSockmsg {
-    /// What the message is. The C header's `type`.
+    /// The message's type. The C header's `type`.
     #[doc(alias = "type")]
     pub type_: XsMessageType,
     /// Chosen by the guest, repeated in the answer; 0 in a watch event.
     pub req_id: u32,
     /// The transaction's number, or 0 for none.
     pub tx_id: u32,
-    /// Bytes that follow, at most [`XENSTORE_PAYLOAD_MAX`].
+    /// The length of the payload in bytes, at most [`XENSTORE_PAYLOAD_MAX`].
     pub len: u32,
 }
 layout!(XsdSockmsg: 16 { type_: 0, req_id: 4, tx_id: 8, len: 12 });
 
-/// The two rings of xenstore.
+/// xenstore's two rings.
 ///
 /// Indices run freely over 32 bits; the position is the index modulo [`XENSTORE_RING_SIZE`]. A
 /// producer writes the bytes first and then its index. A message may be longer than the ring.
@@ -140,13 +142,13 @@ pub struct XenstoreDomainInterface {
     pub req: [AtomicU8; XENSTORE_RING_SIZE],
     /// Answers and watch events, to the guest.
     pub rsp: [AtomicU8; XENSTORE_RING_SIZE],
-    /// Bytes of `req` taken, in all; written by the daemon.
+    /// The total bytes taken from `req`; written by the daemon.
     pub req_cons: AtomicU32,
-    /// Bytes of `req` put, in all; written by the guest.
+    /// The total bytes put into `req`; written by the guest.
     pub req_prod: AtomicU32,
-    /// Bytes of `rsp` taken, in all; written by the guest.
+    /// The total bytes taken from `rsp`; written by the guest.
     pub rsp_cons: AtomicU32,
-    /// Bytes of `rsp` put, in all; written by the daemon.
+    /// The total bytes put into `rsp`; written by the daemon.
     pub rsp_prod: AtomicU32,
     /// `XENSTORE_SERVER_FEATURE_*`; written by the daemon.
     pub server_features: AtomicU32,
@@ -161,7 +163,7 @@ layout!(XenstoreDomainInterface: 2076 {
 });
 
 impl XenstoreDomainInterface {
-    /// Empty rings, connected: all zero.
+    /// Returns empty rings, connected: all zero.
     pub const fn new() -> Self {
         Self {
             req: [const { AtomicU8::new(0) }; XENSTORE_RING_SIZE],

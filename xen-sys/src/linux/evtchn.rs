@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `xen/evtchn.h`: commands of `/dev/xen/evtchn`. Each that binds a port returns its number.
+//! `xen/evtchn.h`: commands of `/dev/xen/evtchn`. Each binds a port and returns its number.
 
 use super::ioc;
 
 /// Binds a new port to another domain's. Takes an [`IoctlEvtchnBindInterdomain`].
 pub const IOCTL_EVTCHN_BIND_INTERDOMAIN: u32 =
     ioc(b'E', 1, size_of::<IoctlEvtchnBindInterdomain>());
-/// Makes a new port that another domain may bind. Takes an [`IoctlEvtchnBindUnboundPort`].
+/// Allocates a port that another domain may bind. Takes an [`IoctlEvtchnBindUnboundPort`].
 pub const IOCTL_EVTCHN_BIND_UNBOUND_PORT: u32 =
     ioc(b'E', 2, size_of::<IoctlEvtchnBindUnboundPort>());
 
@@ -15,7 +15,7 @@ pub const IOCTL_EVTCHN_BIND_UNBOUND_PORT: u32 =
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlEvtchnBindInterdomain {
-    /// In: the other domain's number.
+    /// In: the other domain's domid.
     pub remote_domain: u32,
     /// In: its port.
     pub remote_port: u32,
@@ -27,7 +27,7 @@ layout!(IoctlEvtchnBindInterdomain: 8 { remote_domain: 0, remote_port: 4 });
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlEvtchnBindUnboundPort {
-    /// In: the number of the domain that may bind the port.
+    /// In: the domid of the domain that may bind the port.
     pub remote_domain: u32,
 }
 layout!(IoctlEvtchnBindUnboundPort: 4 { remote_domain: 0 });

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `xen/gntalloc.h`: commands of `/dev/xen/gntalloc`, the device that grants.
+//! `xen/gntalloc.h`: commands of `/dev/xen/gntalloc`, the device that makes grants.
 //!
-//! An index counts bytes in a file's own space, a multiple of 4096 for each page; `mmap` takes it
-//! as its offset. The header's `UNMAP_NOTIFY_*` are [`super::gntdev::UnmapNotifyAction`].
+//! An index is a byte offset in a file's own index space, where each page has a multiple of 4096.
+//! `mmap` takes it as its offset. The header's `UNMAP_NOTIFY_*` are
+//! [`super::gntdev::UnmapNotifyAction`].
 
 use super::gntdev::UnmapNotifyAction;
 use super::ioc;
 use bitflags::bitflags;
 
-/// Makes pages and grants them. Takes an [`IoctlGntallocAllocGref`].
+/// Allocates pages and grants them. Takes an [`IoctlGntallocAllocGref`].
 pub const IOCTL_GNTALLOC_ALLOC_GREF: u32 = ioc(b'G', 5, size_of::<IoctlGntallocAllocGref>());
-/// Lets go of pages. Takes an [`IoctlGntallocDeallocGref`].
+/// Releases pages. Takes an [`IoctlGntallocDeallocGref`].
 pub const IOCTL_GNTALLOC_DEALLOC_GREF: u32 = ioc(b'G', 6, size_of::<IoctlGntallocDeallocGref>());
-/// Sets what happens when a page is let go of. Takes an [`IoctlGntallocUnmapNotify`]. The same
+/// Sets what happens when a page is released. Takes an [`IoctlGntallocUnmapNotify`]. The same
 /// number as gntdev's.
 pub const IOCTL_GNTALLOC_SET_UNMAP_NOTIFY: u32 =
     ioc(b'G', 7, size_of::<IoctlGntallocUnmapNotify>());
@@ -28,23 +29,23 @@ bitflags! {
     }
 }
 
-/// Argument of [`IOCTL_GNTALLOC_ALLOC_GREF`]. It is as long as `count` says: the struct ends with
-/// the first reference, the others follow.
+/// Argument of [`IOCTL_GNTALLOC_ALLOC_GREF`]. Its length depends on `count`: the struct ends with
+/// the first gref, and the others follow it.
 #[doc(alias = "ioctl_gntalloc_alloc_gref")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlGntallocAllocGref {
-    /// In: number of the domain that may map the pages.
+    /// In: the domid of the domain that may map the pages.
     pub domid: u16,
-    /// In: how.
+    /// In: how to grant them.
     pub flags: GntallocFlag,
     /// In: pages.
     pub count: u32,
-    /// Out: the first page's index; the others' follow.
+    /// Out: the first page's index. The others are consecutive.
     pub index: u64,
-    /// Out: `count` grant references.
+    /// Out: `count` grefs.
     pub gref_ids: [u32; 1],
-    /// Not read. The second reference, if there is one.
+    /// Not read. The second gref, if there is one.
     pub _pad: u32,
 }
 layout!(IoctlGntallocAllocGref: 24 {
@@ -70,11 +71,11 @@ layout!(IoctlGntallocDeallocGref: 16 { index: 0, count: 8, _pad: 12 });
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlGntallocUnmapNotify {
-    /// In: index of a byte of the page; the one to clear, if one is to be cleared.
+    /// In: the index of any byte of the page, or of the byte to clear.
     pub index: u64,
-    /// In: what to do; nothing ends the notification.
+    /// In: what to do. No bits cancel the notification.
     pub action: UnmapNotifyAction,
-    /// In: the local port to send an event through. Not read if none is to be sent.
+    /// In: the local port to send the event through. Not read if no event is to be sent.
     pub event_channel_port: u32,
 }
 layout!(IoctlGntallocUnmapNotify: 16 { index: 0, action: 8, event_channel_port: 12 });

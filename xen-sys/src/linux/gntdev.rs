@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `xen/gntdev.h`: commands of `/dev/xen/gntdev`, the device that maps what others grant.
+//! `xen/gntdev.h`: commands of `/dev/xen/gntdev`, the device that maps grants.
 //!
-//! An index counts bytes in a file's own space, 4096 to a grant; `mmap` takes it as its offset.
-//! What makes dma-bufs has its commands here and no structs: nobody in this workspace offers it.
+//! An index is a byte offset in a file's own index space, 4096 per grant. `mmap` takes it as its
+//! offset. The dma-buf commands have no structs here: nobody in this workspace implements them.
 
 use super::ioc;
 use crate::grant_table::{Gntcopy, GrantStatus};
@@ -12,10 +12,10 @@ use bitflags::bitflags;
 pub const IOCTL_GNTDEV_MAP_GRANT_REF: u32 = ioc(b'G', 0, size_of::<IoctlGntdevMapGrantRef>());
 /// Gives indices back. Takes an [`IoctlGntdevUnmapGrantRef`]. Unmaps nothing: `munmap` does.
 pub const IOCTL_GNTDEV_UNMAP_GRANT_REF: u32 = ioc(b'G', 1, size_of::<IoctlGntdevUnmapGrantRef>());
-/// Tells a mapping's index. Takes an [`IoctlGntdevGetOffsetForVaddr`].
+/// Returns a mapping's index. Takes an [`IoctlGntdevGetOffsetForVaddr`].
 pub const IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR: u32 =
     ioc(b'G', 2, size_of::<IoctlGntdevGetOffsetForVaddr>());
-/// Limits the grants of a file. Takes an [`IoctlGntdevSetMaxGrants`]. Linux no longer has it.
+/// Limits a file's grants. Takes an [`IoctlGntdevSetMaxGrants`]. Linux no longer has it.
 pub const IOCTL_GNTDEV_SET_MAX_GRANTS: u32 = ioc(b'G', 3, size_of::<IoctlGntdevSetMaxGrants>());
 /// Sets what happens when a page is unmapped. Takes an [`IoctlGntdevUnmapNotify`].
 pub const IOCTL_GNTDEV_SET_UNMAP_NOTIFY: u32 = ioc(b'G', 7, size_of::<IoctlGntdevUnmapNotify>());
@@ -31,13 +31,13 @@ pub const IOCTL_GNTDEV_DMABUF_IMP_TO_REFS: u32 = ioc(b'G', 11, 20);
 pub const IOCTL_GNTDEV_DMABUF_IMP_RELEASE: u32 = ioc(b'G', 12, 8);
 
 bitflags! {
-    /// `UNMAP_NOTIFY_*`: what is done when a page is unmapped, or let go of by its owner.
+    /// `UNMAP_NOTIFY_*`: what to do when a page is unmapped, or released by its owner.
     #[repr(transparent)]
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct UnmapNotifyAction: u32 {
-        /// The byte at the index becomes 0.
+        /// Clear the byte at the index.
         const CLEAR_BYTE = 1 << 0;
-        /// An event is sent through the port.
+        /// Send an event through the port.
         const SEND_EVENT = 1 << 1;
         const _ = !0;
     }
@@ -48,7 +48,7 @@ bitflags! {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlGntdevGrantRef {
-    /// In: the granter's number.
+    /// In: the granter's domid.
     pub domid: u32,
     /// In: reference in the granter's table. The C header's `ref`.
     #[doc(alias = "ref")]
@@ -56,17 +56,17 @@ pub struct IoctlGntdevGrantRef {
 }
 layout!(IoctlGntdevGrantRef: 8 { domid: 0, ref_: 4 });
 
-/// Argument of [`IOCTL_GNTDEV_MAP_GRANT_REF`]. It is as long as `count` says: the struct ends with
-/// the first grant, the others follow.
+/// Argument of [`IOCTL_GNTDEV_MAP_GRANT_REF`]. Its length depends on `count`: the struct ends with
+/// the first grant, and the others follow it.
 #[doc(alias = "ioctl_gntdev_map_grant_ref")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlGntdevMapGrantRef {
-    /// In: grants; 0 is an error.
+    /// In: the number of grants; 0 is an error.
     pub count: u32,
     /// Not read.
     pub pad: u32,
-    /// Out: the first grant's index; the others' follow.
+    /// Out: the first grant's index. The others are consecutive.
     pub index: u64,
     /// In: `count` grants.
     pub refs: [IoctlGntdevGrantRef; 1],
@@ -78,9 +78,9 @@ layout!(IoctlGntdevMapGrantRef: 24 { count: 0, pad: 4, index: 8, refs: 16 });
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlGntdevUnmapGrantRef {
-    /// In: the first index, as [`IOCTL_GNTDEV_MAP_GRANT_REF`] returned it.
+    /// In: the first index, as returned by [`IOCTL_GNTDEV_MAP_GRANT_REF`].
     pub index: u64,
-    /// In: grants, as many as were reserved with it.
+    /// In: the number of grants, as reserved with it.
     pub count: u32,
     /// Not read.
     pub pad: u32,
@@ -96,7 +96,7 @@ pub struct IoctlGntdevGetOffsetForVaddr {
     pub vaddr: u64,
     /// Out: the index that it was mapped at.
     pub offset: u64,
-    /// Out: grants that were reserved together with that index.
+    /// Out: the number of grants reserved together with that index.
     pub count: u32,
     /// Not read.
     pub pad: u32,
@@ -108,7 +108,7 @@ layout!(IoctlGntdevGetOffsetForVaddr: 24 { vaddr: 0, offset: 8, count: 16, pad: 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlGntdevSetMaxGrants {
-    /// In: grants at most.
+    /// In: the maximum number of grants.
     pub count: u32,
 }
 layout!(IoctlGntdevSetMaxGrants: 4 { count: 0 });
@@ -118,11 +118,11 @@ layout!(IoctlGntdevSetMaxGrants: 4 { count: 0 });
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlGntdevUnmapNotify {
-    /// In: index of a byte of the page; the one to clear, if one is to be cleared.
+    /// In: the index of any byte of the page, or of the byte to clear.
     pub index: u64,
-    /// In: what to do; nothing ends the notification.
+    /// In: what to do. No bits cancel the notification.
     pub action: UnmapNotifyAction,
-    /// In: the local port to send an event through. Not read if none is to be sent.
+    /// In: the local port to send the event through. Not read if no event is to be sent.
     pub event_channel_port: u32,
 }
 layout!(IoctlGntdevUnmapNotify: 16 { index: 0, action: 8, event_channel_port: 12 });
@@ -137,28 +137,28 @@ pub struct GntdevGrantCopyForeign {
     pub ref_: u32,
     /// In: bytes from the start of the page.
     pub offset: u16,
-    /// In: the granter's number.
+    /// In: the granter's domid.
     pub domid: u16,
 }
 layout!(GntdevGrantCopyForeign: 8 { ref_: 0, offset: 4, domid: 6 });
 
 /// One copy.
 ///
-/// `source` and `dest` are the C header's unions: each an address, or the bytes of a
+/// `source` and `dest` are the C header's unions: each is an address, or the bytes of a
 /// [`GntdevGrantCopyForeign`] where `flags` says so. At least one must be a grant.
 #[doc(alias = "gntdev_grant_copy_segment")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GntdevGrantCopySegment {
-    /// In: from where.
+    /// In: the source.
     pub source: u64,
-    /// In: to where.
+    /// In: the destination.
     pub dest: u64,
-    /// In: bytes. A granted side may not cross the end of its page; an address may.
+    /// In: length in bytes. A granted side may not cross the end of its page; an address may.
     pub len: u16,
     /// In: which sides are grants.
     pub flags: Gntcopy,
-    /// Out, only if the command succeeds: the outcome.
+    /// Out, only if the command succeeds: the status.
     pub status: GrantStatus,
     /// Not read.
     pub _pad: u16,
@@ -172,7 +172,7 @@ layout!(GntdevGrantCopySegment: 24 {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoctlGntdevGrantCopy {
-    /// In: segments.
+    /// In: the number of segments.
     pub count: u32,
     /// Not read.
     pub _pad: u32,

@@ -6,7 +6,7 @@ pub const PROT_READ: u32 = 1;
 /// Protection: the memory can be written.
 pub const PROT_WRITE: u32 = 2;
 
-/// Flag: stores reach what is mapped. One of this and [`MAP_PRIVATE`] must be given.
+/// Flag: stores reach what is mapped. Either this or [`MAP_PRIVATE`] must be given.
 pub const MAP_SHARED: u32 = 1;
-/// Flag: stores stay private. gntdev takes it for a read-only mapping, gntalloc never.
+/// Flag: stores stay private. gntdev accepts it for read-only mappings, gntalloc never.
 pub const MAP_PRIVATE: u32 = 2;

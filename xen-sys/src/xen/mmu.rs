@@ -13,12 +13,13 @@ c_enum! {
         MACHPHYS_UPDATE = 1,
         /// Writes the entry, but keeps its accessed and dirty bits.
         PT_UPDATE_PRESERVE_AD = 2,
-        /// As normal, the entry's frame not translated (guests with translation only).
+        /// As normal, without translating the entry's frame (translated guests only).
         PT_UPDATE_NO_TRANSLATE = 3,
     }
 }
 
-/// One page table entry to write. Never one that maps a grant: only unmapping may end that.
+/// One page-table entry to write. Never use it on one that maps a grant: only an unmap may end
+/// that.
 #[doc(alias = "mmu_update")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,9 +87,10 @@ pub struct MmuextOp {
     pub cmd: MmuextCmd,
     /// Zero.
     pub _pad: u32,
-    /// Machine frame number or virtual address, as the command says.
+    /// A machine frame number or virtual address, depending on the command.
     pub arg1: u64,
-    /// Number of entries (32 bits), address, or machine frame number, as the command says.
+    /// A number of entries (32 bits), an address, or a machine frame number, depending on the
+    /// command.
     pub arg2: u64,
 }
 layout!(MmuextOp: 24 { cmd: 0, _pad: 4, arg1: 8, arg2: 16 });
@@ -96,8 +98,8 @@ layout!(MmuextOp: 24 { cmd: 0, _pad: 4, arg1: 8, arg2: 16 });
 bitflags! {
     /// `UVMF_*`: what `update_va_mapping` flushes afterwards.
     ///
-    /// With a flush and without [`Uvmf::ALL`], an address of a VCPU bitmap may be or-ed in; none
-    /// means this VCPU only.
+    /// With a flush and without [`Uvmf::ALL`], the address of a VCPU bitmap may be or-ed in;
+    /// without one, only this VCPU is flushed.
     #[repr(transparent)]
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Uvmf: u64 {

@@ -9,20 +9,20 @@ pub const XEN_PVCLOCK_TSC_STABLE_BIT: u8 = 1 << 0;
 /// Bit of [`VcpuTimeInfo::flags`]: the guest was stopped by its host.
 pub const XEN_PVCLOCK_GUEST_STOPPED: u8 = 1 << 1;
 
-/// How to turn the time stamp counter into time, in memory that Xen writes at any time.
+/// How to convert the time stamp counter to time, in memory that Xen writes at any time.
 ///
 /// System time in nanoseconds is `system_time + ((tsc - tsc_timestamp) << tsc_shift) *
-/// tsc_to_system_mul >> 32`, a negative shift to the right. It holds if `version` was even before
-/// and is the same after reading all fields.
+/// tsc_to_system_mul >> 32`; a negative shift is to the right. The fields are consistent if
+/// `version` is even before reading them and unchanged afterwards.
 #[doc(alias = "vcpu_time_info")]
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct VcpuTimeInfo {
     /// Odd while Xen writes the other fields.
     pub version: AtomicU32,
-    /// Nothing. The C header's `pad0`.
+    /// Padding. The C header's `pad0`.
     pub _pad0: AtomicU32,
-    /// Counter value at `system_time`.
+    /// The counter's value at `system_time`.
     pub tsc_timestamp: AtomicU64,
     /// Nanoseconds since Xen booted, at `tsc_timestamp`.
     pub system_time: AtomicU64,
@@ -32,7 +32,7 @@ pub struct VcpuTimeInfo {
     pub tsc_shift: AtomicI8,
     /// `XEN_PVCLOCK_*`.
     pub flags: AtomicU8,
-    /// Nothing. The C header's `pad1`.
+    /// Padding. The C header's `pad1`.
     pub _pad1: [AtomicU8; 2],
 }
 layout!(VcpuTimeInfo: 32 {
@@ -56,19 +56,20 @@ impl VcpuTimeInfo {
     }
 }
 
-/// What a VCPU and Xen tell each other, in memory that Xen writes at any time.
+/// What a VCPU and Xen exchange, in memory that Xen writes at any time.
 #[doc(alias = "vcpu_info")]
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct VcpuInfo {
     /// Set by Xen when an event is pending. Clear it *before* looking for events.
     pub evtchn_upcall_pending: AtomicU8,
-    /// Non-zero: no upcalls. After clearing it look at `evtchn_upcall_pending`: Xen won't call for
-    /// what became pending while it was set.
+    /// Non-zero: no upcalls. After clearing it, check `evtchn_upcall_pending`: Xen makes no upcall
+    /// for what became pending while it was set.
     pub evtchn_upcall_mask: AtomicU8,
     /// Nothing.
     pub _pad: [AtomicU8; 6],
-    /// Bit *n*: word *n* of [`SharedInfo::evtchn_pending`] may have a bit. Take it by an exchange.
+    /// Bit *n*: word *n* of [`SharedInfo::evtchn_pending`] may have a bit set. Read and clear it
+    /// with an exchange.
     pub evtchn_pending_sel: AtomicU64,
     /// The x86 part.
     pub arch: ArchVcpuInfo,
@@ -99,16 +100,16 @@ impl VcpuInfo {
 #[repr(C)]
 #[derive(Debug)]
 pub struct SharedInfo {
-    /// One for each of the first VCPUs.
+    /// One for each of the first 32 VCPUs.
     pub vcpu_info: [VcpuInfo; XEN_LEGACY_MAX_VCPUS],
     /// Bit `port % 64` of word `port / 64`: the port is pending. The guest clears it.
     pub evtchn_pending: [AtomicU64; 64],
-    /// Likewise: the port is masked. Clearing a bit here doesn't deliver what is pending already;
+    /// Likewise: the port is masked. Clearing a bit here doesn't deliver what is already pending;
     /// `EvtchnOp::UNMASK` does.
     pub evtchn_mask: [AtomicU64; 64],
     /// Odd while Xen writes the wall clock.
     pub wc_version: AtomicU32,
-    /// Seconds since 1970 UTC when Xen booted (system time 0), low half.
+    /// The time at Xen's boot (system time 0), in seconds since 1970 UTC, low half.
     pub wc_sec: AtomicU32,
     /// Nanoseconds, below 1000000000.
     pub wc_nsec: AtomicU32,

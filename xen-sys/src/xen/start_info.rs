@@ -3,7 +3,7 @@
 
 use bitflags::bitflags;
 
-/// Bytes of [`StartInfo::cmd_line`], the final NUL included.
+/// The size of [`StartInfo::cmd_line`] in bytes, including the final NUL.
 pub const MAX_GUEST_CMDLINE: usize = 1024;
 
 bitflags! {
@@ -11,9 +11,9 @@ bitflags! {
     #[repr(transparent)]
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Sif: u32 {
-        /// May do what other domains may not.
+        /// The domain is privileged.
         const PRIVILEGED = 1 << 0;
-        /// The first domain.
+        /// This is the initial domain.
         const INITDOMAIN = 1 << 1;
         /// The module is a list of modules.
         const MULTIBOOT_MOD = 1 << 2;
@@ -32,12 +32,12 @@ impl Sif {
 
 /// The page in `rsi` when a PV guest starts. Nobody writes it while the guest runs.
 ///
-/// The console's two fields are the C header's `console.domU`; the first domain has others there.
+/// The console's two fields are the C header's `console.domU`; the initial domain has others there.
 #[doc(alias = "start_info")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StartInfo {
-    /// `xen-3.0-x86_64` and NULs.
+    /// `xen-3.0-x86_64`, padded with NULs.
     pub magic: [u8; 32],
     /// Pages of 4096 bytes that the domain has.
     pub nr_pages: u64,
@@ -49,33 +49,33 @@ pub struct StartInfo {
     pub _pad0: u32,
     /// Machine frame number of the xenstore page.
     pub store_mfn: u64,
-    /// Port of xenstore.
+    /// The xenstore port.
     pub store_evtchn: u32,
     /// Nothing.
     pub _pad1: u32,
     /// Machine frame number of the console page.
     #[doc(alias = "console.domU.mfn")]
     pub console_mfn: u64,
-    /// Port of the console.
+    /// The console port.
     #[doc(alias = "console.domU.evtchn")]
     pub console_evtchn: u32,
     /// Nothing.
     pub _pad2: u32,
     /// Virtual address of the level 4 page table.
     pub pt_base: u64,
-    /// Pages of page tables.
+    /// The number of page-table pages.
     pub nr_pt_frames: u64,
     /// Virtual address of a `u64` array: the machine frame of each of the `nr_pages` guest frames.
     pub mfn_list: u64,
     /// Virtual address of the module, or its frame with [`Sif::MOD_START_PFN`]; 0 for none.
     pub mod_start: u64,
-    /// Bytes of the module.
+    /// The size of the module in bytes.
     pub mod_len: u64,
     /// The command line, NUL-terminated. The C header's bytes are signed.
     pub cmd_line: [u8; MAX_GUEST_CMDLINE],
-    /// First guest frame of `mfn_list`, if the builder mapped it outside of the first range.
+    /// The first guest frame of `mfn_list`, if the builder mapped it outside the initial range.
     pub first_p2m_pfn: u64,
-    /// Frames of it.
+    /// The number of frames of `mfn_list`.
     pub nr_p2m_frames: u64,
 }
 layout!(StartInfo: 1168 {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How a table names things: once in Rust and once in C, a row for each value.
+//! Macros for the tables, which name everything once in Rust and once in C, with a row for each
+//! value.
 
-/// How a family of constants is spelled in C.
+/// The case of a family of constants in C.
 pub enum Case {
     Lower,
     Upper,
 }
 
 impl Case {
-    /// The C name: the exception if there is one, else the prefix and the Rust name in this case.
+    /// Returns the C name: the exception if there is one, else the prefix and the Rust name in this
+    /// case.
     pub fn spell(self, prefix: &str, rust: &str, exception: &[&str]) -> String {
         match (exception, self) {
             ([exception, ..], _) => (*exception).to_owned(),
@@ -18,12 +20,13 @@ impl Case {
     }
 }
 
-/// The size of the field that the projection names.
+/// Returns the size of the field that the projection selects.
 pub fn size_of_field<T, F>(_: fn(&T) -> &F) -> usize {
     size_of::<F>()
 }
 
-/// A struct's size, and each field's offset and size. A field may have another name in C.
+/// Adds rows for a struct's size, and each field's offset and size. A field may have another name
+/// in C.
 macro_rules! compare_struct {
     ($rows:ident, $type:ident = $c:literal { $($field:ident $(= $c_field:literal)?),+ $(,)? }) => {
         let size = std::mem::size_of::<$type>() as i64;
@@ -46,7 +49,7 @@ macro_rules! compare_struct {
     };
 }
 
-/// Constants without a type of their own.
+/// Adds rows for constants without a type of their own.
 macro_rules! compare_constants {
     ($rows:ident, { $($constant:ident $(= $c:literal)?),+ $(,)? }) => {$(
         $rows.push($crate::Row {
@@ -57,7 +60,7 @@ macro_rules! compare_constants {
     )+};
 }
 
-/// The constants of a newtype (`number`) or of a set of flags (`flags`).
+/// Adds rows for the constants of a newtype (`number`) or of a set of flags (`flags`).
 macro_rules! compare_family {
     ($rows:ident, $kind:ident $type:ident = $case:ident $prefix:literal {
         $($constant:ident $(= $c:literal)?),+ $(,)?

@@ -5,7 +5,7 @@ use crate::Row;
 use crate::compare::{compare_constants, compare_family, compare_struct};
 use xen_sys::linux::{evtchn::*, gntalloc::*, gntdev::*, mman::*};
 
-/// All rows.
+/// Returns all rows.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     mman(&mut rows);
@@ -45,7 +45,7 @@ fn gntdev(rows: &mut Vec<Row>) {
     compare_struct!(rows, IoctlGntdevUnmapNotify = "struct ioctl_gntdev_unmap_notify" {
         index, action, event_channel_port,
     });
-    // The header gives it no name of its own.
+    // The header gives this struct no name.
     compare_struct!(rows, GntdevGrantCopyForeign =
         "__typeof__(((struct gntdev_grant_copy_segment *)0)->source.foreign)" {
         ref_ = "ref", offset, domid,

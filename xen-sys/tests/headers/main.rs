@@ -2,10 +2,10 @@
 //! Compares this crate with Xen's and Linux's C headers, as a C compiler sees them.
 //!
 //! `table` and `linux` name every struct, field and constant once in Rust and once in C. From them
-//! the tests write a C program that prints the C values, and list all that differ from the Rust
-//! values. Needs `cc` and the headers of Debian's linux-libc-dev and libxen-dev; `XEN_HEADERS`
-//! names another directory that contains `xen/xen.h`. Without them the tests fail: a check that is
-//! skipped checks nothing.
+//! the tests generate a C program that prints the C values, and list all that differ from the Rust
+//! values. They need `cc` and the headers of Debian's linux-libc-dev and libxen-dev; `XEN_HEADERS`
+//! names another directory that contains `xen/xen.h`. Without them the tests fail: a skipped check
+//! checks nothing.
 
 mod compare;
 mod linux;
@@ -20,7 +20,7 @@ const INSTALL: &str = "the comparison with the headers needs: \
                        apt-get install gcc libc6-dev linux-libc-dev libxen-dev \
                        (or XEN_HEADERS=<a directory that contains xen/xen.h>)";
 
-/// What the C program needs before it can name things.
+/// The start of the C program.
 const PRELUDE: &str = r#"
 #if !defined(__x86_64__)
 #error "the ABI of this crate is that of x86_64"
@@ -73,7 +73,7 @@ static int xsd_error(const char *name)
 }
 "#;
 
-/// One value that both sides know.
+/// A value that Rust and C both define.
 #[derive(Debug)]
 pub struct Row {
     /// The public item: `CONSTANT`, `Type`, `Type::CONSTANT` or `Type.field`.
@@ -84,7 +84,7 @@ pub struct Row {
     value: i64,
 }
 
-/// The C compiler's value of each row's expression.
+/// Returns the C compiler's value of each row's expression.
 fn ask_c(rows: &[Row], program: &str) -> Vec<i64> {
     let headers = env::var_os("XEN_HEADERS").map(PathBuf::from);
     let directory = headers.as_deref().unwrap_or(Path::new("/usr/include"));
@@ -126,7 +126,7 @@ fn ask_c(rows: &[Row], program: &str) -> Vec<i64> {
         .collect()
 }
 
-/// One line for each row on which the two sides disagree.
+/// Returns a line for each row on which the two sides disagree.
 fn differences(rows: &[Row], program: &str) -> Vec<String> {
     let values = ask_c(rows, program);
     assert_eq!(values.len(), rows.len(), "the C program prints one line per row");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finds the public items in this crate's source, by the shape that rustfmt gives them.
+//! Finds the public items in this crate's source, relying on rustfmt's layout.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// `CONSTANT`, `Type`, `Type::CONSTANT` and `Type.field`, padding left out.
+/// Returns `CONSTANT`, `Type`, `Type::CONSTANT` and `Type.field`, without padding.
 pub fn public_items() -> BTreeSet<String> {
     let mut items = BTreeSet::new();
     scan_directory(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut items);
@@ -55,7 +55,7 @@ fn scan_file(text: &str, items: &mut BTreeSet<String>) {
     }
 }
 
-/// The identifier at the start.
+/// Returns the identifier at the start.
 fn name(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }

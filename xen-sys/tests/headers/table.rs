@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The table of Xen's headers: every struct, field and constant, and what C calls it.
+//! The table of Xen's headers: every struct, field and constant, with its C name.
 
 use crate::Row;
 use crate::compare::{compare_constants, compare_family, compare_struct};
@@ -10,7 +10,7 @@ use xen_sys::{
     io::xs_wire::*, memory::*, sched::*, vcpu::*, version::*, xen::*, xen_x86_64::*,
 };
 
-/// All rows.
+/// Returns all rows.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     xen(&mut rows);
