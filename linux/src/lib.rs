@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Linux's face of the grant devices, and the calls of Xen's libraries, over Grantkit's services.
+//! Linux's API of the grant devices, and that of Xen's libraries, on top of Grantkit's services.
 //!
-//! For code that was written for Linux, and for the comparison with Linux. Thin: it decodes,
-//! calls `drivers`, encodes; every rule is the service's.
+//! For code that was written for Linux, and for comparing Grantkit with Linux. It's a thin layer:
+//! it decodes, calls `drivers` and encodes, and every rule is the service's.
 //!
 //! ```
 //! use drivers::GrantRef;

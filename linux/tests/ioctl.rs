@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The devices as Linux's ABI has them: numbers, layouts, addresses, and what is EFAULT.
+//! The devices as Linux's ABI has them: numbers, layouts, addresses, and what gives EFAULT.
 
 mod common;
 
@@ -106,7 +106,7 @@ fn an_argument_that_ends_before_its_structure_is_efault_and_changes_nothing() {
             assert_eq!(errno(granter.ioctl(command, &mut vec![0; len])), Errno::EFAULT, "{len}");
         }
     }
-    // Fewer references than their count says, up to a count whose size wraps.
+    // Fewer grefs than the count says, up to a count whose size overflows.
     for count in [3, 100, u32::MAX / 8 + 1, u32::MAX] {
         let mut arg = map_arg(&[(1, 8), (1, 9)]).put(0, &count.to_ne_bytes());
         assert_eq!(
@@ -160,7 +160,7 @@ fn a_domid_beyond_16_bits_is_reserved_and_refused_at_mmap() {
     let pair = Pair::new();
     let mapper = open_gntdev(&pair);
     let (_export, refs) = share(&pair, 1);
-    // Truncated, it would be alice's number.
+    // Truncated, it would be alice's domid.
     let mut arg = map_arg(&[(0x1_0000 + u32::from(ALICE), refs[0].1)]);
     mapper.ioctl(IOCTL_GNTDEV_MAP_GRANT_REF, &mut arg.0).unwrap();
     let error = mapper.mmap(PAGE, RW, MAP_SHARED, arg.u64(8)).unwrap_err();
@@ -215,12 +215,12 @@ fn an_address_is_valid_only_inside_what_this_files_mmap_returned() {
     assert_eq!(errno(mapper.write(addr, &[1])), Errno::EFAULT, "mapped read-only");
     assert_eq!(mapper.read(usize::MAX, &mut []), Ok(()), "no byte is nowhere");
     assert_eq!(mapper.write(0, &[]), Ok(()));
-    // Two mappings side by side are one range of addresses.
+    // Two adjacent mappings are one range of addresses.
     let next = mapper.mmap(PAGE, PROT_READ, MAP_SHARED, 3 * PAGE).unwrap();
     assert_eq!(next, addr + 8192);
     mapper.read(next - 4, &mut bytes).unwrap();
     assert_eq!(bytes, [7; 8]);
-    // Another file's, and what was unmapped.
+    // Another file's mapping, and an unmapped one.
     assert_eq!(errno(open_gntdev(&pair).read(addr, &mut bytes)), Errno::EFAULT);
     mapper.munmap(addr, 2 * PAGE).unwrap();
     assert_eq!(errno(mapper.read(addr, &mut bytes)), Errno::EFAULT);
@@ -379,7 +379,7 @@ fn a_page_that_xen_will_not_unmap_is_no_more_accessible_and_is_tried_again() {
     assert_eq!(errno(mapper.munmap(addr, 2 * PAGE)), Errno::EINVAL);
     assert_eq!(errno(mapper.read(addr + 4096, &mut [0])), Errno::EFAULT);
     assert_eq!(errno(mapper.munmap(addr, 2 * PAGE)), Errno::EINVAL, "no mapping any more");
-    // The next call that needs the index tries again.
+    // The next call that needs the index retries.
     mapper.ioctl(IOCTL_GNTDEV_UNMAP_GRANT_REF, &mut run_arg(0, 2).0).unwrap();
     assert!(export.is_idle());
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! GRANT_COPY as an ioctl: segments and memory by address, and what is refused whole.
+//! GRANT_COPY as an ioctl: segments and memory by address, and what is refused as a whole.
 
 mod common;
 
@@ -10,7 +10,7 @@ use fake_xen::Pair;
 use linux::abi::gntdev::*;
 use linux::ioctl::{MAP_SHARED, PROT_READ};
 
-/// A segment, with each side an address or a grant and its offset.
+/// Encodes a segment. Each side is an address, or a grant with its offset.
 fn segment(source: (u64, bool), dest: (u64, bool), len: u16) -> Vec<u8> {
     let flags = u16::from(source.1) | u16::from(dest.1) << 1;
     Arg::new::<GntdevGrantCopySegment>(0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The libraries' calls: all or nothing, side by side, and without the libraries' leaks.
+//! The libraries' calls: all or nothing, contiguous, and without the libraries' leaks.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn gntshr(pair: &Pair) -> Gntshr<FakeXen> {
     Gntshr::open(&pair.alice.gntalloc).unwrap()
 }
 
-/// Pages of alice's, and the references that bob knows them by.
+/// Shares pages of alice's with bob. Returns them and their grefs.
 fn share(pair: &Pair, pages: u32, access: Access) -> (Export<FakeXen>, Vec<u32>) {
     let export = pair.alice.share_as(&pair.bob, pages, access);
     let grefs = export.grefs().map(|gref| gref.0).collect();
@@ -76,7 +76,7 @@ fn a_map_that_xen_refuses_leaves_nothing_reserved() {
     let error = bob.map_domain_grant_refs(ALICE, &grefs, RW).unwrap_err();
     assert_eq!((error.errno(), error.status()), (Errno::EINVAL, Some(GrantStatus::BAD_GNTREF)));
     assert_eq!(pair.bob.gntdev.usage(), Usage::default());
-    // Even if one of the pages can't be unmapped again at once.
+    // Nothing is left even if one of the pages can't be unmapped at once.
     let general = GrantStatus::GENERAL_ERROR;
     pair.bob.xen.inject(Call::GnttabUnmap, Fault::Status { at: 1, status: general });
     bob.map_domain_grant_refs(ALICE, &grefs, RW).unwrap_err();
@@ -161,7 +161,8 @@ fn map_grant_ref_notify_tells_of_its_unmap_and_of_the_end_of_the_process() {
         }
         assert_eq!((byte(16), byte(17), events(&pair, &alice_port)), (1, 0, round));
     }
-    // No port: a byte alone; an offset of a page or more: an event alone.
+    // Without a port only the byte is cleared; with an offset of a page or more only the event is
+    // sent.
     export.write(0, &[1]).unwrap();
     let addr = bob.map_grant_ref_notify(ALICE, grefs[0], RW, 0, None).unwrap();
     bob.unmap(addr, 1).unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An ioctl's argument: bytes that were checked to hold its structure.
+//! An ioctl's argument: bytes, checked to hold its structure.
 
 use drivers::{Errno, Error};
 
@@ -8,7 +8,7 @@ use drivers::{Errno, Error};
 pub(super) struct Arg<'a>(&'a mut [u8]);
 
 impl<'a> Arg<'a> {
-    /// An argument that begins with a `T`.
+    /// Wraps an argument that begins with a `T`.
     ///
     /// # Errors
     /// EFAULT if the bytes end before it does.
@@ -19,7 +19,7 @@ impl<'a> Arg<'a> {
         Ok(Self(bytes))
     }
 
-    /// Whether `count` items of `size` bytes follow from `at` on.
+    /// Checks that `count` items of `size` bytes follow from `at` on.
     ///
     /// # Errors
     /// EFAULT if the bytes end before they do.

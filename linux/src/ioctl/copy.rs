@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! GRANT_COPY as an ioctl: segments, and the memory they name, by address.
 //!
-//! Addresses of a file are those of pages that others own, which Xen copies to and from for
-//! nobody; so the bytes go by way of a page of ours, a segment at a time.
+//! A file's addresses are of pages that other domains own, and Xen accepts only the caller's own
+//! pages as the local side of a copy. So the bytes go through a page of our own, one segment at a
+//! time.
 
 use alloc::vec::Vec;
 use core::mem::offset_of;
@@ -35,24 +36,24 @@ struct Copy {
     len: u16,
 }
 
-/// Carries out `count` segments at address `at`; each one's status is written there.
+/// Carries out `count` segments at address `at`, and writes each one's status there.
 ///
 /// # Errors
 /// EFAULT for segments or memory outside what the file's mmap returned, EINVAL for a segment
-/// without a grant or that leaves its grant's page, ENOMEM; nothing is copied then. Else the
-/// hypercall's own, at the first segment it fails for.
+/// without a grant or one that leaves its grant's page, or ENOMEM; then nothing is copied. Else the
+/// hypercall's own error, at the first segment for which it fails.
 pub(super) fn grant_copy<X: Platform>(
     file: &GntdevFile<X>,
     at: usize,
     count: u32,
 ) -> Result<(), Error> {
-    // Checked for the statuses too, before anything is done.
+    // Check first that the statuses can be written, too.
     let device = file.device()?;
     device.check(at, (count as usize).saturating_mul(SIZE), Access::ReadWrite)?;
     let mut copies = Vec::new();
     copies.try_reserve_exact(count as usize).map_err(|_| Error::NO_MEMORY)?;
     for number in 0..count as usize {
-        // Each is fetched once: the memory is a peer's, who may change it meanwhile.
+        // Fetch each segment once: the memory is a peer's, which may change it at any time.
         let mut bytes = [0; SIZE];
         file.read(at + number * SIZE, &mut bytes)?;
         let copy = Copy::decode(&Arg::new::<GntdevGrantCopySegment>(&mut bytes)?);
@@ -110,7 +111,7 @@ impl Copy {
         Ok(())
     }
 
-    /// Copies by way of `page`; what Xen said.
+    /// Copies through `page`. Returns Xen's status.
     fn run<X: Platform>(
         self,
         file: &GntdevFile<X>,

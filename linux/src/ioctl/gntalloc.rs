@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `/dev/xen/gntalloc` as a file.
 //!
-//! Pages of ours that are shared don't lie side by side, so an address here is a number of the
-//! file's own: its mappings follow each other in a space that [`GntallocFile::read`] and
-//! [`GntallocFile::write`] translate, with a page between them that is never valid.
+//! Our own shared pages aren't contiguous in memory, so each file has an address space of its own,
+//! which [`GntallocFile::read`] and [`GntallocFile::write`] translate. Mappings follow each other
+//! in it, with an invalid page in between.
 
 use alloc::vec::Vec;
 use core::mem::offset_of;
@@ -20,16 +20,16 @@ use xen_sys::linux::gntalloc::{
     IoctlGntallocAllocGref, IoctlGntallocDeallocGref, IoctlGntallocUnmapNotify,
 };
 
-/// Where a file's addresses begin.
+/// The first address of a file.
 const BASE: usize = 1 << 32;
 
-/// An open gntalloc, and what it has mapped.
+/// An open gntalloc file and its mappings.
 #[derive(Debug)]
 pub struct GntallocFile<X: Platform> {
     device: Option<IndexDevice<X>>,
-    /// By address, which only grows. One that was unmapped keeps its place for a while.
+    /// In order of address. An unmapped one keeps its entry for a while.
     mapped: Vec<Mapped<X>>,
-    /// How many are mapped still.
+    /// How many are still mapped.
     live: usize,
     next: usize,
 }
@@ -44,7 +44,7 @@ struct Mapped<X: Platform> {
 }
 
 impl<X: Platform> GntallocFile<X> {
-    /// open.
+    /// Opens gntalloc, as `open` does.
     ///
     /// # Errors
     /// ENOMEM.
@@ -52,7 +52,7 @@ impl<X: Platform> GntallocFile<X> {
         Ok(Self { device: Some(service.open_indexed()?), mapped: Vec::new(), live: 0, next: BASE })
     }
 
-    /// The device that it stands for.
+    /// Returns the device behind the file.
     ///
     /// # Errors
     /// EBADF once it's closed.
@@ -60,11 +60,11 @@ impl<X: Platform> GntallocFile<X> {
         self.device.as_ref().ok_or(CLOSED)
     }
 
-    /// ioctl. `bytes`: the command's structure, in and out.
+    /// Carries out an ioctl. `bytes` is the command's structure, in and out.
     ///
     /// # Errors
     /// EBADF once it's closed, ENOTTY for a command that is not gntalloc's, EFAULT for an argument
-    /// that is too short; else as the service's call says.
+    /// that is too short; else those of the service's call.
     pub fn ioctl(&self, command: u32, bytes: &mut [u8]) -> Result<(), Error> {
         let device = self.device()?;
         match command {
@@ -87,10 +87,10 @@ impl<X: Platform> GntallocFile<X> {
         }
     }
 
-    /// mmap of `length` bytes from index `offset` on. Returns the address.
+    /// Maps `length` bytes from index `offset` on, as `mmap` does. Returns the address.
     ///
     /// # Errors
-    /// EBADF once it's closed; else as [`IndexDevice::mmap`]; ENOMEM.
+    /// EBADF once it's closed, ENOMEM, or as for [`IndexDevice::mmap`].
     pub fn mmap(
         &mut self,
         length: u64,
@@ -102,17 +102,17 @@ impl<X: Platform> GntallocFile<X> {
         let memory = self.device()?.mmap(Index(offset), pages, flags & MAP_SHARED != 0)?;
         self.mapped.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
         let start = self.next;
-        // Never used twice, and a page of distance.
+        // No address is used twice, and mappings are a page apart.
         self.next += pages.bytes() + PAGE_SIZE;
         self.mapped.push(Mapped { start, pages, access: access_of(prot), memory: Some(memory) });
         self.live += 1;
         Ok(start)
     }
 
-    /// munmap of a whole mapping.
+    /// Unmaps a whole mapping, as `munmap` does.
     ///
     /// # Errors
-    /// EINVAL, with nothing changed, if it's not all of one mapping.
+    /// EINVAL, with nothing changed, if the range isn't exactly one mapping.
     pub fn munmap(&mut self, addr: usize, length: u64) -> Result<(), Error> {
         let pages = pages_of(length).ok_or(NOT_A_MAPPING)?;
         let place = self.mapped.binary_search_by_key(&addr, |mapped| mapped.start);
@@ -120,17 +120,17 @@ impl<X: Platform> GntallocFile<X> {
         let memory = mapped.filter(|mapped| mapped.pages == pages).and_then(|m| m.memory.take());
         drop(memory.ok_or(NOT_A_MAPPING)?);
         self.live -= 1;
-        // Places are given up by the half, so that each costs one move.
+        // Compact once half are unmapped, so that each unmap costs one move on average.
         if self.live * 2 < self.mapped.len() {
             self.mapped.retain(|mapped| mapped.memory.is_some());
         }
         Ok(())
     }
 
-    /// A load from memory that mmap returned.
+    /// Reads from memory that `mmap` returned.
     ///
     /// # Errors
-    /// EFAULT if part of the range is none; nothing is read then.
+    /// EFAULT if part of the range isn't mapped; then nothing is read.
     pub fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
         if bytes.is_empty() {
             return Ok(());
@@ -139,10 +139,10 @@ impl<X: Platform> GntallocFile<X> {
         memory.read(offset, bytes).map_err(|_| Error::BAD_ADDRESS)
     }
 
-    /// A store to memory that mmap returned.
+    /// Writes to memory that `mmap` returned.
     ///
     /// # Errors
-    /// EFAULT if part of the range is none, or read-only; nothing is written then.
+    /// EFAULT if part of the range isn't mapped or is read-only; then nothing is written.
     pub fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
         if bytes.is_empty() {
             return Ok(());
@@ -154,15 +154,15 @@ impl<X: Platform> GntallocFile<X> {
         memory.write(offset, bytes).map_err(|_| Error::BAD_ADDRESS)
     }
 
-    /// close. What is mapped stays so until it's unmapped.
+    /// Closes the file, as `close` does. Its mappings stay until they are unmapped.
     ///
     /// # Errors
-    /// EBADF if it is closed already.
+    /// EBADF if it's already closed.
     pub fn close(&mut self) -> Result<(), Error> {
         self.device.take().map(drop).ok_or(CLOSED)
     }
 
-    /// The mapping that an address may lie in, and the offset in it.
+    /// Returns the mapping that an address may be in, and the offset in it.
     fn find(&self, addr: usize) -> Option<(&LocalMapping<X>, Access, usize)> {
         let after = self.mapped.partition_point(|mapped| mapped.start <= addr);
         let mapped = self.mapped.get(after.checked_sub(1)?)?;
@@ -173,7 +173,7 @@ impl<X: Platform> GntallocFile<X> {
 fn alloc_gref<X: Platform>(device: &IndexDevice<X>, mut arg: Arg<'_>) -> Result<(), Error> {
     let count = arg.u32(offset_of!(IoctlGntallocAllocGref, count));
     let at = offset_of!(IoctlGntallocAllocGref, gref_ids);
-    // Before anything is allocated, so that no result can get lost.
+    // Check before allocating anything, so that no result can get lost.
     arg.check_items(at, count, size_of::<u32>())?;
     let mut grefs = Vec::new();
     grefs.try_reserve_exact(count as usize).map_err(|_| Error::NO_MEMORY)?;

@@ -18,7 +18,7 @@ use xen_sys::linux::gntdev::{
     IoctlGntdevUnmapNotify,
 };
 
-/// An open gntdev, and what it has mapped.
+/// An open gntdev file and its mappings.
 #[derive(Debug)]
 pub struct GntdevFile<X: Platform> {
     /// `None` once it's closed and nothing is mapped any more.
@@ -27,7 +27,7 @@ pub struct GntdevFile<X: Platform> {
 }
 
 impl<X: Platform> GntdevFile<X> {
-    /// open.
+    /// Opens gntdev, as `open` does.
     ///
     /// # Errors
     /// ENOMEM.
@@ -35,7 +35,7 @@ impl<X: Platform> GntdevFile<X> {
         Ok(Self { device: Some(service.open_indexed()?), closed: false })
     }
 
-    /// The device that it stands for.
+    /// Returns the device behind the file.
     ///
     /// # Errors
     /// EBADF once it's closed.
@@ -43,16 +43,16 @@ impl<X: Platform> GntdevFile<X> {
         self.device.as_ref().filter(|_| !self.closed).ok_or(CLOSED)
     }
 
-    /// The device of what is mapped still, closed or not.
+    /// Returns the device of what is still mapped, whether the file is closed or not.
     pub(super) fn mapped(&self) -> Result<&IndexDevice<X>, Error> {
         self.device.as_ref().ok_or(Error::BAD_ADDRESS)
     }
 
-    /// ioctl. `bytes`: the command's structure, in and out.
+    /// Carries out an ioctl. `bytes` is the command's structure, in and out.
     ///
     /// # Errors
-    /// EBADF once it's closed, ENOTTY for a command that is not gntdev's (the dma-buf ones
-    /// included), EFAULT for an argument that is too short; else as the service's call says.
+    /// EBADF once it's closed, ENOTTY for a command that is not gntdev's (including the dma-buf
+    /// ones), EFAULT for an argument that is too short; else those of the service's call.
     pub fn ioctl(&self, command: u32, bytes: &mut [u8]) -> Result<(), Error> {
         let device = self.device()?;
         match command {
@@ -90,20 +90,21 @@ impl<X: Platform> GntdevFile<X> {
         }
     }
 
-    /// mmap of `length` bytes from index `offset` on. Returns the address.
+    /// Maps `length` bytes from index `offset` on, as `mmap` does. Returns the address.
     ///
     /// # Errors
-    /// EBADF once it's closed; else as [`IndexDevice::mmap`].
+    /// EBADF once it's closed, or as for [`IndexDevice::mmap`].
     pub fn mmap(&self, length: u64, prot: u32, flags: u32, offset: u64) -> Result<usize, Error> {
         let pages = pages_of(length).unwrap_or(Pages(u32::MAX));
         self.device()?.mmap(Index(offset), pages, flags & MAP_SHARED != 0, access_of(prot))
     }
 
-    /// munmap of a whole mapping.
+    /// Unmaps a whole mapping, as `munmap` does.
     ///
     /// # Errors
-    /// EINVAL, with nothing changed, if it's not all of one mapping; else what Xen says to a page
-    /// that it won't unmap. The addresses are invalid then, and the service tries again.
+    /// EINVAL, with nothing changed, if the range isn't exactly one mapping; else Xen's error for
+    /// the first page that it won't unmap. The addresses are then invalid, and the service will
+    /// retry.
     pub fn munmap(&mut self, addr: usize, length: u64) -> Result<(), Error> {
         let pages = pages_of(length).ok_or(NOT_A_MAPPING)?;
         let unmapped = self.device.as_ref().ok_or(NOT_A_MAPPING)?.munmap(addr, pages);
@@ -111,10 +112,10 @@ impl<X: Platform> GntdevFile<X> {
         unmapped
     }
 
-    /// munmap of a whole mapping, and UNMAP_GRANT_REF of its indices.
+    /// Unmaps a whole mapping, and removes its indices as UNMAP_GRANT_REF does.
     ///
     /// # Errors
-    /// As [`GntdevFile::munmap`].
+    /// As for [`GntdevFile::munmap`].
     pub(crate) fn munmap_and_remove(&mut self, addr: usize, pages: Pages) -> Result<(), Error> {
         let device = self.device.as_ref().ok_or(NOT_A_MAPPING)?;
         let unmapped = device.munmap_and_remove(addr, pages);
@@ -122,26 +123,27 @@ impl<X: Platform> GntdevFile<X> {
         unmapped
     }
 
-    /// A load from memory that mmap returned.
+    /// Reads from memory that `mmap` returned.
     ///
     /// # Errors
-    /// EFAULT if part of the range is none; nothing is read then.
+    /// EFAULT if part of the range isn't mapped; then nothing is read.
     pub fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.mapped()?.read(addr, bytes)
     }
 
-    /// A store to memory that mmap returned.
+    /// Writes to memory that `mmap` returned.
     ///
     /// # Errors
-    /// EFAULT if part of the range is none, or read-only; nothing is written then.
+    /// EFAULT if part of the range isn't mapped or is read-only; then nothing is written.
     pub fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
         self.mapped()?.write(addr, bytes)
     }
 
-    /// close. What is mapped stays so until it's unmapped, and what is reserved as long.
+    /// Closes the file, as `close` does. Its mappings stay until they are unmapped, and its
+    /// reservations as long.
     ///
     /// # Errors
-    /// EBADF if it is closed already.
+    /// EBADF if it's already closed.
     pub fn close(&mut self) -> Result<(), Error> {
         self.device()?;
         self.closed = true;
@@ -149,7 +151,7 @@ impl<X: Platform> GntdevFile<X> {
         Ok(())
     }
 
-    /// Lets go of the device once nobody can use it.
+    /// Drops the device once nobody can use it.
     fn let_go(&mut self) {
         if self.closed && self.device.as_ref().is_some_and(|device| device.usage().mapped == 0) {
             self.device = None;
@@ -172,7 +174,8 @@ fn map_grant_ref<X: Platform>(device: &IndexDevice<X>, mut arg: Arg<'_>) -> Resu
     grants.extend((0..count as usize).map(|i| {
         let entry = at + i * size_of::<IoctlGntdevGrantRef>();
         let domid = arg.u32(entry + offset_of!(IoctlGntdevGrantRef, domid));
-        // A number that no domain has stays one: it's refused at mmap, as any other.
+        // A domid beyond 16 bits becomes another that no domain has, which is refused at mmap like
+        // any other.
         let domid = u16::try_from(domid).unwrap_or(u16::MAX);
         ClaimedGrant::new(domid, arg.u32(entry + offset_of!(IoctlGntdevGrantRef, ref_)))
     }));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! libxengntshr: shares pages of ours.
+//! libxengntshr: shares our own pages.
 
 use super::request_of;
 use crate::ioctl::{GntallocFile, MAP_SHARED, PROT_READ, PROT_WRITE};
@@ -21,19 +21,19 @@ impl<X: Platform> Gntshr<X> {
         GntallocFile::open(device).map(Self)
     }
 
-    /// `xengntshr_close`. What is shared stays so until it's unshared.
+    /// `xengntshr_close`. Shared pages stay shared until they are unshared.
     ///
     /// # Errors
-    /// EBADF if it is closed already.
+    /// EBADF if it's already closed.
     pub fn close(&mut self) -> Result<(), Error> {
         self.0.close()
     }
 
-    /// `xengntshr_share_pages`: zeroed pages, a reference for each place in `grefs`. Returns the
-    /// address.
+    /// `xengntshr_share_pages`: shares a zeroed page for each element of `grefs`, and writes its
+    /// gref there. Returns the address.
     ///
     /// # Errors
-    /// EBADF once it's closed, EINVAL for no pages, and as
+    /// EBADF once it's closed, EINVAL for no pages, or as for
     /// [`drivers::gntalloc::IndexDevice::alloc_gref`]. Nothing is left behind.
     pub fn share_pages(
         &mut self,
@@ -44,12 +44,12 @@ impl<X: Platform> Gntshr<X> {
         self.share(domid, grefs, writable, 0, NotifyRequest::default())
     }
 
-    /// `xengntshr_share_page_notify`: one page; the byte at `notify_offset` (none for a page or
-    /// more) is cleared and `notify_port` rung when it's unshared. Returns the address and the
-    /// reference.
+    /// `xengntshr_share_page_notify`: shares one page. When it's unshared, clears the byte at
+    /// `notify_offset` (none for a page or more) and sends an event through `notify_port`. Returns
+    /// the address and the gref.
     ///
     /// # Errors
-    /// As [`Gntshr::share_pages`], and EINVAL for a port that is not open.
+    /// As for [`Gntshr::share_pages`], and EINVAL for a port that is not open.
     pub fn share_page_notify(
         &mut self,
         domid: u16,
@@ -63,8 +63,8 @@ impl<X: Platform> Gntshr<X> {
         Ok((addr, grefs[0]))
     }
 
-    /// `xengntshr_unshare`: all that one call shared. A page that the peer maps goes once it's
-    /// unmapped there.
+    /// `xengntshr_unshare`: unshares everything that one call shared. A page that the peer maps
+    /// goes once the peer unmaps it.
     ///
     /// # Errors
     /// EINVAL, with nothing changed, if `addr` and `count` are not those of one mapping.
@@ -72,18 +72,18 @@ impl<X: Platform> Gntshr<X> {
         self.0.munmap(addr, Pages(count).bytes() as u64)
     }
 
-    /// A load from memory that is shared.
+    /// Reads from shared memory.
     ///
     /// # Errors
-    /// EFAULT if part of the range is not; nothing is read then.
+    /// EFAULT if part of the range isn't shared; then nothing is read.
     pub fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.0.read(addr, bytes)
     }
 
-    /// A store to memory that is shared.
+    /// Writes to shared memory.
     ///
     /// # Errors
-    /// EFAULT if part of the range is not; nothing is written then.
+    /// EFAULT if part of the range isn't shared; then nothing is written.
     pub fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
         self.0.write(addr, bytes)
     }
@@ -111,7 +111,7 @@ impl<X: Platform> Gntshr<X> {
             // Nothing was mapped, so there is no end to announce.
             device.set_unmap_notify(index, NotifyRequest::default())?;
         }
-        // From here on the mapping alone keeps the pages; without one they go.
+        // From now on only the mapping keeps the pages; if there is none, they go.
         device.dealloc_gref(index, Pages(grefs.len() as u32))?;
         mapped
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! libxengnttab: maps pages that others have granted.
+//! libxengnttab: maps granted pages.
 
 use alloc::vec::Vec;
 
@@ -23,15 +23,15 @@ impl<X: Platform> Gnttab<X> {
         GntdevFile::open(service).map(Self)
     }
 
-    /// `xengnttab_close`. What is mapped stays so until it's unmapped.
+    /// `xengnttab_close`. Mappings stay until they are unmapped.
     ///
     /// # Errors
-    /// EBADF if it is closed already.
+    /// EBADF if it's already closed.
     pub fn close(&mut self) -> Result<(), Error> {
         self.0.close()
     }
 
-    /// `xengnttab_map_grant_ref`. `prot`: [`crate::ioctl::PROT_READ`] and
+    /// `xengnttab_map_grant_ref`. `prot` has the bits [`crate::ioctl::PROT_READ`] and
     /// [`crate::ioctl::PROT_WRITE`]. Returns the address.
     ///
     /// # Errors
@@ -40,12 +40,12 @@ impl<X: Platform> Gnttab<X> {
         self.map_domain_grant_refs(domid, &[gref], prot)
     }
 
-    /// `xengnttab_map_grant_refs`: reference `i` of domain `i`, side by side, all or none. Returns
+    /// `xengnttab_map_grant_refs`: maps gref `i` of domain `i`, contiguously, all or none. Returns
     /// the address of the first.
     ///
     /// # Errors
-    /// EBADF once it's closed; EINVAL for no references or unequal lists, or where Xen refuses;
-    /// ENOMEM. Nothing is left behind.
+    /// EBADF once it's closed; EINVAL for no grefs, for lists of different lengths, or if Xen
+    /// refuses; ENOMEM. Nothing is left behind.
     pub fn map_grant_refs(&self, domids: &[u16], grefs: &[u32], prot: u32) -> Result<usize, Error> {
         if domids.len() != grefs.len() {
             return Err(Error::Local(Errno::EINVAL, "a domain for each reference"));
@@ -54,7 +54,7 @@ impl<X: Platform> Gnttab<X> {
         self.map(grants.map(|(domid, gref)| ClaimedGrant::new(*domid, *gref)), prot)
     }
 
-    /// `xengnttab_map_domain_grant_refs`: the same for references of one domain.
+    /// `xengnttab_map_domain_grant_refs`: the same for grefs of one domain.
     ///
     /// # Errors
     /// As [`Gnttab::map_grant_refs`].
@@ -67,12 +67,12 @@ impl<X: Platform> Gnttab<X> {
         self.map(grefs.iter().map(|gref| ClaimedGrant::new(domid, *gref)), prot)
     }
 
-    /// `xengnttab_map_grant_ref_notify`: clears the byte at `notify_offset` (none for a page or
-    /// more) and rings `notify_port` when it's unmapped.
+    /// `xengnttab_map_grant_ref_notify`: maps one grant. When it's unmapped, clears the byte at
+    /// `notify_offset` (none for a page or more) and sends an event through `notify_port`.
     ///
     /// # Errors
-    /// As [`Gnttab::map_grant_refs`], and EINVAL for a port that is not open, or a byte to clear
-    /// with a read-only mapping. Nobody is notified then.
+    /// As for [`Gnttab::map_grant_refs`], and EINVAL for a port that is not open, or a byte to
+    /// clear with a read-only mapping. Then nobody is notified.
     pub fn map_grant_ref_notify(
         &self,
         domid: u16,
@@ -87,11 +87,11 @@ impl<X: Platform> Gnttab<X> {
         self.0.device()?.map_grants(&grants, access_of(prot), notify)
     }
 
-    /// `xengnttab_unmap`: all that one call mapped.
+    /// `xengnttab_unmap`: unmaps everything that one call mapped.
     ///
     /// # Errors
-    /// EINVAL, with nothing changed, if `addr` and `count` are not those of one mapping; else what
-    /// Xen says to a page that it won't unmap, which the service tries again.
+    /// EINVAL, with nothing changed, if `addr` and `count` are not those of one mapping; else Xen's
+    /// error for a page that it won't unmap, which the service will retry.
     pub fn unmap(&mut self, addr: usize, count: u32) -> Result<(), Error> {
         self.0.munmap_and_remove(addr, Pages(count))
     }
@@ -99,7 +99,7 @@ impl<X: Platform> Gnttab<X> {
     /// `xengnttab_set_max_grants`.
     ///
     /// # Errors
-    /// As [`drivers::gntdev::IndexDevice::set_max_grants`]; EBADF once it's closed.
+    /// EBADF once it's closed, or as for [`drivers::gntdev::IndexDevice::set_max_grants`].
     pub fn set_max_grants(&self, count: u32) -> Result<(), Error> {
         self.0.device()?.set_max_grants(count)
     }
@@ -107,23 +107,23 @@ impl<X: Platform> Gnttab<X> {
     /// `xengnttab_grant_copy`.
     ///
     /// # Errors
-    /// As [`drivers::gntdev::IndexDevice::grant_copy`]; EBADF once it's closed.
+    /// EBADF once it's closed, or as for [`drivers::gntdev::IndexDevice::grant_copy`].
     pub fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
         self.0.device()?.grant_copy(segments)
     }
 
-    /// A load from memory that was mapped.
+    /// Reads from mapped memory.
     ///
     /// # Errors
-    /// EFAULT if part of the range is none; nothing is read then.
+    /// EFAULT if part of the range isn't mapped; then nothing is read.
     pub fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
         self.0.read(addr, bytes)
     }
 
-    /// A store to memory that was mapped.
+    /// Writes to mapped memory.
     ///
     /// # Errors
-    /// EFAULT if part of the range is none, or read-only; nothing is written then.
+    /// EFAULT if part of the range isn't mapped or is read-only; then nothing is written.
     pub fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
         self.0.write(addr, bytes)
     }

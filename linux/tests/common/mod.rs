@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An ioctl's argument, and the files that tests of several files open.
+//! An ioctl's argument, and helpers to open the device files, shared by several test files.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
 #[path = "../../../drivers/tests/common/mod.rs"]
@@ -15,9 +15,9 @@ use linux::ioctl::{GntallocFile, GntdevFile, PROT_READ, PROT_WRITE};
 
 pub use self::guests::*;
 
-/// The size of a page, as lengths are given.
+/// The size of a page, in the type of lengths.
 pub const PAGE: u64 = 4096;
-/// A writable mapping.
+/// The protection of a writable mapping.
 pub const RW: u32 = PROT_READ | PROT_WRITE;
 
 /// A structure in the caller's memory.
@@ -66,7 +66,7 @@ pub fn alloc_arg(domid: u16, flags: u16, count: u32) -> Arg {
         .put(4, &count.to_ne_bytes())
 }
 
-/// Pages of alice's that bob may write, and what an ioctl names them by.
+/// Shares pages of alice's with bob, for writing. Returns them, and the names that an ioctl takes.
 pub fn share(pair: &Pair, pages: u32) -> (Export<FakeXen>, Vec<(u32, u32)>) {
     let export = pair.alice.share(&pair.bob, pages);
     let refs = export.grefs().map(|gref| (ALICE.into(), gref.0)).collect();
