@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The heap: the hot paths ask it for nothing, and what a call costs does not grow with what is
-//! live.
+//! The heap: the hot paths don't allocate, and the cost of a call doesn't grow with the number of
+//! live objects.
 
 mod common;
 
@@ -18,11 +18,11 @@ use fake_xen::{Config, Pair};
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-/// A byte to clear, by its index.
+/// Clears the byte that the index selects.
 const CLEAR: NotifyRequest = NotifyRequest { action: CLEAR_BYTE, port: PortNumber(0) };
 
 #[test]
-fn the_count_counts() {
+fn heap_requests_are_counted() {
     assert_eq!(heap::requests(|| drop(std::hint::black_box(Box::new(1)))), 1);
 }
 
@@ -55,7 +55,7 @@ fn map_unmap_read_write_send_receive_and_end_allocate_nothing() {
 }
 
 #[test]
-fn letting_go_of_anything_asks_the_heap_for_nothing() {
+fn releasing_anything_does_not_allocate() {
     let pair = Pair::new();
     let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let mut export = pair.alice.share(&pair.bob, 9);
@@ -93,7 +93,7 @@ fn letting_go_of_anything_asks_the_heap_for_nothing() {
 
 #[test]
 #[cfg_attr(miri, ignore = "thousands of pages take long")]
-fn shares_that_come_and_go_ask_the_heap_for_the_same_every_time() {
+fn repeated_shares_allocate_the_same_every_time() {
     for pages in [64, 100, 112, 300] {
         let pair = Pair::new();
         let alice = pair.alice.gntalloc.open();
@@ -109,8 +109,7 @@ fn shares_that_come_and_go_ask_the_heap_for_the_same_every_time() {
     }
 }
 
-/// What an operation costs that can be counted: requests to Xen and what they carry, bytes, and
-/// requests to the heap.
+/// Returns an operation's countable costs: hypercalls and their entries, bytes, and allocations.
 fn cost(pair: &Pair, run: impl FnOnce()) -> [u64; 6] {
     let sum = || {
         let (alice, bob) = (pair.alice.system.counters(), pair.bob.system.counters());
@@ -148,7 +147,7 @@ fn what_an_operation_costs_does_not_depend_on_how_much_is_live() {
         pair.alice.gntalloc.set_limit(20_000);
         let alice = pair.alice.gntalloc.open();
         let bob = pair.bob.gntdev.open().unwrap();
-        // Room has been made for all of them once, so that what is counted is not a table's growth.
+        // Make room for all of them first, so that the growth of a table isn't counted.
         drop(bob.reserve(&vec![ClaimedGrant::new(ALICE, 8); 10_500]).unwrap());
         let export = alice.alloc(domid(BOB), Pages(live), Access::ReadWrite).unwrap();
         drop(alice.alloc(domid(BOB), Pages(10_500 - live), Access::ReadWrite).unwrap());
@@ -173,7 +172,7 @@ fn what_an_operation_costs_does_not_depend_on_how_much_is_live() {
 }
 
 #[test]
-fn what_was_let_go_of_keeps_no_memory() {
+fn released_values_keep_no_memory() {
     let pair = Pair::new();
     let cycle = || {
         let device = pair.bob.gntdev.open().unwrap();
@@ -193,7 +192,7 @@ fn what_was_let_go_of_keeps_no_memory() {
 }
 
 #[test]
-fn room_to_park_or_to_get_stuck_is_there_before_it_is_needed() {
+fn room_to_park_or_get_stuck_is_made_in_advance() {
     for live in 1..6 {
         let pair = Pair::new();
         let mut exports: Vec<_> = (0..=live).map(|_| pair.alice.share(&pair.bob, 1)).collect();
@@ -211,7 +210,7 @@ fn room_to_park_or_to_get_stuck_is_there_before_it_is_needed() {
 }
 
 #[test]
-fn to_ask_for_no_notification_asks_the_heap_for_nothing() {
+fn requesting_no_notification_does_not_allocate() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let mut reservation = pair.bob.reserve(&pair.alice.offer(&export));

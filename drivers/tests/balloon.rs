@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The domain's size: whole changes, or none; nothing that is in use goes, nothing leaks, whatever
-//! Xen, the page tables and the heap refuse.
+//! The domain's size: changes are complete or undone, pages in use stay, and nothing leaks,
+//! whatever Xen, the page tables and the heap refuse.
 
 mod common;
 
@@ -18,7 +18,7 @@ static HEAP: Heap = Heap;
 
 const BOOT: u32 = 512;
 const MAX: u32 = 1024;
-/// More than two hypercalls' worth of pages.
+/// More pages than two hypercalls move.
 const SOME: u32 = 130;
 
 fn pair() -> Pair {
@@ -30,13 +30,13 @@ fn resize(guest: &Guest, pages: u32) -> Result<Resized, NotResized> {
     block_on(guest.balloon.resize(Pages(pages)))
 }
 
-/// What Xen, the allocator and the guest say of its size.
+/// Returns the guest's size according to Xen, the allocator and the guest itself.
 fn sizes(guest: &Guest) -> (u32, u32, u32) {
     let frames = guest.system.frames();
     (guest.balloon.pages().0, frames.total, frames.free)
 }
 
-/// Every page that is free can be had, granted and mapped.
+/// Checks that every free page can be allocated, granted and mapped.
 fn assert_usable(pair: &Pair) {
     let free = pair.alice.system.frames().free;
     pair.alice.gntalloc.set_limit(MAX);
@@ -56,7 +56,7 @@ fn assert_usable(pair: &Pair) {
 
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of pages take long")]
-fn a_guest_shrinks_and_grows_up_to_maxmem_and_all_its_pages_serve() {
+fn a_guest_shrinks_and_grows_up_to_maxmem_and_can_use_all_its_pages() {
     let pair = pair();
     assert_eq!(resize(&pair.alice, BOOT), Ok(Resized::Not));
     for (target, done) in [
@@ -86,7 +86,7 @@ fn more_than_maxmem_is_refused_and_changes_nothing() {
 
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of pages take long")]
-fn what_is_in_use_granted_or_mapped_is_never_given_back() {
+fn pages_in_use_granted_or_mapped_are_never_given_back() {
     let pair = pair();
     let export = pair.alice.share(&pair.bob, 300);
     let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
@@ -101,7 +101,7 @@ fn what_is_in_use_granted_or_mapped_is_never_given_back() {
     assert_eq!(resize(&pair.alice, 364), Ok(Resized::Shrunk(Pages(BOOT - 364))));
     mapping.write(0, b"still").unwrap();
     mapped.write(0, b"there").unwrap();
-    // What is left free is enough to go on, and no more is to be had.
+    // Just the 64 kept pages are left.
     let device = pair.alice.gntalloc.open();
     let alloc = |pages| device.alloc(pair.bob.domid, Pages(pages), Access::ReadWrite);
     assert_eq!(errno(alloc(65).map(drop)), Errno::ENOMEM);
@@ -111,7 +111,7 @@ fn what_is_in_use_granted_or_mapped_is_never_given_back() {
     assert_usable(&pair);
 }
 
-/// Everything that can end a batch of Xen's at one of its positions.
+/// Everything that can stop one of Xen's batches, at each position.
 fn faults() -> impl Iterator<Item = (u32, Fault, bool)> {
     (0..SOME).flat_map(|at| {
         let (call, at) = (at / 64, (at % 64) as usize);
@@ -141,7 +141,7 @@ fn whatever_xen_refuses_at_any_extent_is_undone() {
 
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of pages take long")]
-fn a_page_that_cannot_be_unmapped_is_a_change_that_is_undone() {
+fn a_page_that_cannot_be_unmapped_undoes_the_change() {
     let pair = pair();
     for nth in 0..SOME {
         pair.alice.xen.refuse_detach_after(nth);
@@ -163,7 +163,7 @@ fn a_page_that_cannot_be_mapped_waits_for_the_next_change() {
         resize(&pair.alice, BOOT).unwrap();
         assert_eq!(sizes(&pair.alice), (BOOT, BOOT, BOOT), "{nth}");
     }
-    // The same on the way back of what Xen did not take.
+    // The same while frames that Xen didn't take are mapped again.
     pair.alice.xen.inject_after(0, Call::MemoryOp, Fault::Untouched { at: 3 });
     pair.alice.xen.refuse_attach_after(7);
     resize(&pair.alice, BOOT - 20).unwrap_err();
@@ -176,7 +176,7 @@ fn a_page_that_cannot_be_mapped_waits_for_the_next_change() {
 
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of pages take long")]
-fn what_cannot_even_be_undone_is_told() {
+fn a_change_that_cannot_be_undone_is_reported() {
     let pair = pair();
     let refuse =
         |call| pair.alice.xen.inject_after(call, Call::MemoryOp, Fault::Untouched { at: 0 });
@@ -199,7 +199,7 @@ fn what_cannot_even_be_undone_is_told() {
 
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of pages take long")]
-fn without_heap_a_change_is_undone_or_done() {
+fn without_heap_a_change_is_complete_or_undone() {
     for target in [BOOT - SOME, BOOT + SOME] {
         for answered in 0.. {
             let pair = pair();
@@ -216,7 +216,7 @@ fn without_heap_a_change_is_undone_or_done() {
 }
 
 #[test]
-fn kib_are_pages_of_four() {
+fn a_page_is_4_kib() {
     let pages = [0, 3, 4, 4095, 4 << 32].map(pages_of_kib);
     assert_eq!(pages, [None, None, Some(Pages(1)), Some(Pages(1023)), None]);
 }

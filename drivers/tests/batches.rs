@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Batches in which Xen answers late, wrongly or not at all.
+//! Batches to which Xen answers late, wrongly or not at all.
 
 mod common;
 
@@ -11,7 +11,7 @@ use drivers::{Access, Call, Errno, GrantStatus, Pages};
 use fake_xen::{Fault, Pair};
 
 #[test]
-fn a_success_that_maps_nothing_is_none() {
+fn a_success_without_a_handle_is_a_failure() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let claims = pair.alice.offer(&export);
@@ -25,7 +25,7 @@ fn a_success_that_maps_nothing_is_none() {
 }
 
 #[test]
-fn an_answer_that_xen_does_not_give_is_not_that_of_the_last_time() {
+fn a_missing_answer_is_not_mistaken_for_an_earlier_one() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let reservation = pair.bob.reserve(&pair.alice.offer(&export));
@@ -41,7 +41,7 @@ fn an_answer_that_xen_does_not_give_is_not_that_of_the_last_time() {
 }
 
 #[test]
-fn what_was_mapped_read_only_can_be_mapped_writable_afterwards() {
+fn a_page_mapped_read_only_can_be_mapped_writable_afterwards() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let reservation = pair.bob.reserve(&pair.alice.offer(&export));
@@ -52,7 +52,7 @@ fn what_was_mapped_read_only_can_be_mapped_writable_afterwards() {
 }
 
 #[test]
-fn a_reservation_is_mapped_again_after_every_frame_has_another_number() {
+fn a_reservation_is_mapped_again_after_a_restore_renumbers_every_frame() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 9);
     let grants = pair.alice.offer(&export);
@@ -74,19 +74,19 @@ fn a_reservation_is_mapped_again_after_every_frame_has_another_number() {
 }
 
 #[test]
-fn segments_that_a_failed_copy_did_not_come_to_are_no_successes() {
+fn segments_that_a_failed_copy_did_not_reach_are_not_successes() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let claim = pair.alice.offer(&export)[0];
     let buffer = Buffer::new(&pair.bob.system, Pages(2)).unwrap();
     let device = pair.bob.gntdev.open().unwrap();
-    // In one page, and across two: an operation each, and two.
+    // Within one page: one operation per segment. Across two pages: two.
     for (offset, operations) in [(0, 1), (4092, 2)] {
         let new = Segment::new(CopyEnd::Grant(claim, 0), CopyEnd::Buffer(&buffer, offset), 8);
         let mut segments = [new; 40];
         device.grant_copy(&mut segments).unwrap();
         assert!(segments.iter().all(|segment| segment.status == GrantStatus::OKAY));
-        // The same once more: the hypercall fails at the seventeenth operation.
+        // Again, but the hypercall fails at the seventeenth operation.
         let fault = Fault::Hypercall { at: 16, errno: Errno::ENOSYS };
         pair.bob.xen.inject(Call::GnttabCopy, fault);
         assert_eq!(errno(device.grant_copy(&mut segments)), Errno::ENOSYS);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the other end of a channel of bytes does between any two accesses of an end: no byte is
-//! read before it was written or written over before it was read, and nobody waits for ever.
+//! The other end of a byte channel acts between any two accesses of one end: no byte is read before
+//! it is written or overwritten before it is read, and nobody waits forever.
 
 mod common;
 
 use common::channel::{ByteChannel, ReadEnd, SharedRing, Vchan, WriteEnd, byte};
 use fake_xen::{Config, Pair, Task, explore};
 
-/// How much passes in how large pieces.
+/// How many bytes pass, and the sizes of the writes and reads.
 #[derive(Clone, Copy)]
 struct Traffic {
     total: usize,
@@ -21,8 +21,8 @@ enum Watched {
     Reader,
 }
 
-/// Lets one end step in between any two accesses of the other. `waiting`: it waits already when
-/// the other begins. The number of moments there were.
+/// Runs one end between any two accesses of the other, which is `watched`. `waiting`: the first
+/// already waits when the watched one begins. Returns the number of moments tried.
 fn both_ends<C: ByteChannel>(traffic: Traffic, watched: Watched, waiting: bool) -> u64 {
     explore(|steps| {
         let small = Config { pages: 8, max_grant_frames: 1, ..Config::default() };
@@ -57,11 +57,11 @@ fn both_ends<C: ByteChannel>(traffic: Traffic, watched: Watched, waiting: bool) 
         };
         steps.run(&guest.xen, act, || while one.step() {});
         while one.step() | other.step() {}
-        assert!(one.is_done() && other.is_done(), "an end waits for ever");
+        assert!(one.is_done() && other.is_done(), "an end waits forever");
     })
 }
 
-/// All that holds for a channel of bytes.
+/// Checks everything that holds for a byte channel.
 fn all<C: ByteChannel>() {
     for watched in [Watched::Writer, Watched::Reader] {
         for waiting in [false, true] {
@@ -81,21 +81,21 @@ fn all<C: ByteChannel>() {
 }
 
 #[test]
-fn nothing_is_lost_early_or_waited_for_in_vain_whatever_the_other_end_does_and_when() {
+fn a_ring_is_correct_whatever_the_other_end_does_and_when() {
     all::<SharedRing>();
 }
 
 #[test]
-fn it_is_so_for_a_vchan_from_the_server() {
+fn so_is_a_vchan_from_the_server() {
     all::<Vchan<true>>();
 }
 
 #[test]
-fn it_is_so_for_a_vchan_from_the_client() {
+fn so_is_a_vchan_from_the_client() {
     all::<Vchan<false>>();
 }
 
-/// Without waiting: a channel takes what it has room for, and gives what it has.
+/// Without waiting: a channel takes as much as it has room for, and returns what it has.
 fn full_and_empty<C: ByteChannel>() {
     let pair = Pair::new();
     let channel = C::open(&pair);
@@ -115,7 +115,7 @@ fn full_and_empty<C: ByteChannel>() {
 }
 
 #[test]
-fn a_channel_takes_what_fits_and_gives_what_is_there() {
+fn a_channel_takes_what_fits_and_returns_what_is_there() {
     full_and_empty::<SharedRing>();
     full_and_empty::<Vchan<true>>();
     full_and_empty::<Vchan<false>>();

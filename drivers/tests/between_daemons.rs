@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the daemons of the console and of xenstore do between any two accesses to their rings.
+//! The daemons of the console and of xenstore act between any two accesses to their rings.
 
 mod common;
 
@@ -14,13 +14,13 @@ fn guest() -> Guest {
     World::new().guest(1, small)
 }
 
-/// The console daemon looks at its rings once.
+/// Lets the console daemon look at its rings once.
 fn console_daemon(guest: &Guest) {
     guest.xen.console_daemon(true);
     guest.xen.console_daemon(false);
 }
 
-/// What was printed, as far as the guest has published it.
+/// Returns how much printed output the guest has published.
 fn published(guest: &Guest) -> usize {
     let ring = guest.xen.console_ring();
     let (prod, cons) = (ring.out_prod.load(Ordering::SeqCst), ring.out_cons.load(Ordering::SeqCst));
@@ -46,7 +46,7 @@ fn the_console_daemon_reads_what_was_printed_and_nothing_else_whenever_it_looks(
 }
 
 #[test]
-fn what_waits_for_room_goes_out_whenever_the_console_daemon_makes_some() {
+fn waiting_output_goes_out_whenever_the_console_daemon_makes_room() {
     explore(|steps| {
         let guest = guest();
         guest.xen.console_daemon(false);
@@ -59,7 +59,7 @@ fn what_waits_for_room_goes_out_whenever_the_console_daemon_makes_some() {
         };
         steps.run(&guest.xen, || console_daemon(&guest), print);
         while upkeep.step() {}
-        // Once there is room nothing waits, though nobody prints or reads.
+        // Once there is room, nothing waits any more, though nobody prints or reads.
         let whole = before.clone() + "and more";
         let room = guest.xen.console_output().len() + 2048;
         assert_eq!(published(&guest), whole.len().min(room));
@@ -70,7 +70,7 @@ fn what_waits_for_room_goes_out_whenever_the_console_daemon_makes_some() {
     });
 }
 
-/// Reads whatever is typed, so many bytes at a time.
+/// Reads typed input, up to `at_once` bytes at a time.
 async fn read_all(guest: &Guest, at_once: usize, got: &RefCell<Vec<u8>>) {
     loop {
         let mut bytes = vec![0; at_once];
@@ -80,7 +80,7 @@ async fn read_all(guest: &Guest, at_once: usize, got: &RefCell<Vec<u8>>) {
 }
 
 #[test]
-fn what_is_typed_at_any_moment_is_read_whole_and_once() {
+fn input_typed_at_any_moment_is_read_completely_and_once() {
     for at_once in [1, 3] {
         explore(|steps| {
             let guest = guest();
@@ -100,7 +100,7 @@ fn what_is_typed_at_any_moment_is_read_whole_and_once() {
 }
 
 #[test]
-fn a_full_ring_of_input_is_read_whole_and_what_came_while_it_was_full_follows() {
+fn a_full_input_ring_is_read_completely_and_later_input_follows() {
     let guest = guest();
     let got = RefCell::new(Vec::new());
     let typed: Vec<u8> = (0..3000).map(|n| (n % 251) as u8).collect();
@@ -113,7 +113,7 @@ fn a_full_ring_of_input_is_read_whole_and_what_came_while_it_was_full_follows() 
 }
 
 #[test]
-fn a_ring_of_input_is_not_written_over_before_it_was_read() {
+fn input_in_the_ring_is_not_overwritten_before_it_is_read() {
     explore(|steps| {
         let guest = guest();
         let typed: Vec<u8> = (0..1028).map(|n| (n % 251) as u8).collect();
@@ -130,7 +130,7 @@ fn a_ring_of_input_is_not_written_over_before_it_was_read() {
 }
 
 #[test]
-fn who_reads_input_moves_output_on_as_well() {
+fn reading_input_also_moves_output() {
     let guest = guest();
     guest.xen.console_daemon(false);
     let text = "y".repeat(2048 + 100);
@@ -145,12 +145,12 @@ fn who_reads_input_moves_output_on_as_well() {
     assert_eq!(guest.xen.console_output(), text);
 }
 
-/// All the daemons of the world look at their rings once.
+/// Lets all daemons of the world look at their rings once.
 fn xenstore_daemon(pair: &Pair) {
     pair.bob.xen.yield_cpu();
 }
 
-/// Runs a task until it's done, the daemons in turn with it.
+/// Runs a task and the daemons in turn until the task is done.
 fn finish(pair: &Pair, task: &mut Task) {
     for _ in 0..1000 {
         while task.step() {}
@@ -159,12 +159,12 @@ fn finish(pair: &Pair, task: &mut Task) {
         }
         xenstore_daemon(pair);
     }
-    panic!("an answer that nobody was told of");
+    panic!("an answer that nobody noticed");
 }
 
 #[test]
-fn requests_and_answers_pass_whole_whenever_the_xenstore_daemon_looks() {
-    // One that passes the ring's end; in pieces; one that doesn't fit the ring.
+fn requests_and_answers_pass_intact_whenever_the_xenstore_daemon_looks() {
+    // A request that wraps at the ring's end, one in pieces, and one larger than the ring.
     for (before, len, pace) in [(950, 3, 1024), (0, 3, 7), (0, 1050, 1024)] {
         explore(|steps| {
             let small = Config { pages: 8, max_grant_frames: 1, ..Config::default() };
@@ -180,7 +180,7 @@ fn requests_and_answers_pass_whole_whenever_the_xenstore_daemon_looks() {
                 assert_eq!(store.read("domid").await.unwrap(), b"1");
             });
             if len > 1024 {
-                // The first 1024 bytes are not what it is about.
+                // Skip the first 1024 bytes; the rest is what this tests.
                 task.step();
             }
             let run = || finish(&pair, &mut task);
@@ -192,7 +192,7 @@ fn requests_and_answers_pass_whole_whenever_the_xenstore_daemon_looks() {
 }
 
 #[test]
-fn who_takes_an_answer_wakes_who_waits_for_the_room() {
+fn taking_an_answer_wakes_requests_that_wait_for_room() {
     let pair = Pair::new();
     let store = pair.alice.xenstore.clone().unwrap();
     let request = || {
@@ -209,7 +209,8 @@ fn who_takes_an_answer_wakes_who_waits_for_the_room() {
     };
     issue(&mut issued);
     while later.step() {}
-    // All are answered and none is fetched when it looks: there is no room, and no news to come.
+    // When `later` looks, all are answered and none fetched: there is no room, and no event will
+    // come.
     for _ in 0..3 {
         xenstore_daemon(&pair);
     }

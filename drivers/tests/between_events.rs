@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Xen and a peer do between any two accesses to the bits of event channels.
+//! Xen and a peer act between any two accesses to the bits of event channels.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn pair() -> Pair {
     Pair::of(small, small)
 }
 
-/// Whether all that is pending is announced: Xen announces nothing twice.
+/// Whether everything pending is announced, since Xen announces nothing twice.
 fn is_announced(guest: &Guest) -> bool {
     let shared = guest.xen.shared_info();
     let vcpu = &shared.vcpu_info[0];
@@ -33,7 +33,7 @@ fn is_announced(guest: &Guest) -> bool {
     })
 }
 
-/// What the idle loop does before it blocks, which it does only without an upcall pending.
+/// Does what the idle loop does before it blocks, which it does only if no upcall is pending.
 fn idle(guest: &Guest) {
     let upcall = &guest.xen.shared_info().vcpu_info[0].evtchn_upcall_pending;
     while guest.events.dispatch() > 0 || upcall.load(Ordering::SeqCst) != 0 {}
@@ -47,7 +47,8 @@ fn is_masked(guest: &Guest, port: PortNumber) -> bool {
 /// Alice's end and Bob's.
 type Channel = (Port<FakeXen>, Port<FakeXen>);
 
-/// Two channels in one word of Alice's and one in the next, and what is between them.
+/// Opens two channels in one of Alice's words and one in the next, and returns them with the ports
+/// in between.
 fn in_two_words(pair: &Pair) -> (Vec<Port<FakeXen>>, [Channel; 3]) {
     let [first, second] = [(); 2].map(|()| pair.alice.channel(&pair.bob));
     let offer = || pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
@@ -55,7 +56,7 @@ fn in_two_words(pair: &Pair) -> (Vec<Port<FakeXen>>, [Channel; 3]) {
     (between, [first, second, pair.alice.channel(&pair.bob)])
 }
 
-/// Reads what is in the letter box, at the moment of the wake-up.
+/// Reads the letter box at the moment of the wake-up.
 struct Reader(Arc<Mutex<Letters>>);
 
 #[derive(Default)]
@@ -72,8 +73,8 @@ impl Wake for Reader {
 }
 
 #[test]
-fn an_event_that_is_sent_at_any_moment_of_a_dispatch_wakes_who_has_not_heard_of_it() {
-    // Ports that have an event when the dispatch begins, and that have one in the middle of it.
+fn an_event_sent_at_any_moment_of_a_dispatch_wakes_its_waiter() {
+    // Ports that get an event before the dispatch, and ports that get one in the middle of it.
     for (before, during) in [([0, 2], [0, 2]), ([0, 0], [1, 2]), ([2, 2], [0, 1])] {
         let moments = explore(|steps| {
             let pair = pair();
@@ -84,7 +85,7 @@ fn an_event_that_is_sent_at_any_moment_of_a_dispatch_wakes_who_has_not_heard_of_
                 channels[which].1.send().unwrap();
             };
             let marks = [(); 3].map(|()| Cell::new(0));
-            // Who was woken waits for the next event, from the mark that it took when it read.
+            // After a wake-up, wait for the next event, from the mark taken while reading.
             let wait = || {
                 for which in 0..3 {
                     let waker = Waker::from(Arc::new(Reader(letters[which].clone())));
@@ -104,7 +105,7 @@ fn an_event_that_is_sent_at_any_moment_of_a_dispatch_wakes_who_has_not_heard_of_
             idle(&pair.alice);
             for letters in &letters {
                 let letters = letters.lock().unwrap();
-                assert_eq!(letters.read, letters.sent, "a letter that nobody was told of");
+                assert_eq!(letters.read, letters.sent, "an unread letter");
             }
         });
         assert!(moments <= 80, "{moments}: every two moments were tried");
@@ -112,10 +113,10 @@ fn an_event_that_is_sent_at_any_moment_of_a_dispatch_wakes_who_has_not_heard_of_
 }
 
 #[test]
-fn an_event_that_is_sent_while_its_port_is_opened_arrives() {
+fn an_event_sent_while_its_port_is_opened_arrives() {
     explore(|steps| {
         let pair = pair();
-        // Closed once, so that its number is known.
+        // Open and close it once to learn its number.
         let number = pair.alice.events.alloc_unbound(domid(BOB)).unwrap().number();
         let theirs = RefCell::new(None);
         let sent = Cell::new(0);
@@ -139,7 +140,7 @@ fn an_event_that_is_sent_while_its_port_is_opened_arrives() {
 }
 
 #[test]
-fn a_port_that_is_closed_while_its_peer_sends_is_masked_and_leaves_its_number_no_event() {
+fn a_port_closed_while_its_peer_sends_is_masked_and_leaves_no_event() {
     explore(|steps| {
         let pair = pair();
         let (port, theirs) = pair.alice.channel(&pair.bob);
@@ -150,7 +151,7 @@ fn a_port_that_is_closed_while_its_peer_sends_is_masked_and_leaves_its_number_no
         }
         let peer = || {
             theirs.send().unwrap();
-            // Closed: nothing of it is announced any more.
+            // Once it is closed, none of its events may be announced.
             let status = theirs.status().unwrap();
             let open = matches!(status, drivers::events::PortStatus::Interdomain(..));
             assert!(open || is_masked(&pair.alice, number), "closed and not masked");
@@ -161,10 +162,10 @@ fn a_port_that_is_closed_while_its_peer_sends_is_masked_and_leaves_its_number_no
         assert_eq!(again.number(), number);
         idle(&pair.alice);
         assert!(!again.is_pending(), "the events were another channel's");
-        assert_eq!(again.delivered(), 0, "so was their count");
+        assert_eq!(again.delivered(), 0, "and so was their count");
         let mut beyond = pin!(again.wait_beyond(0));
         assert!(poll_once(&mut beyond).is_pending());
-        // And what is its own arrives.
+        // And its own events arrive.
         let peer = pair.bob.events.bind_interdomain(domid(ALICE), number).unwrap();
         peer.send().unwrap();
         idle(&pair.alice);
@@ -188,7 +189,7 @@ fn a_masked_port_is_not_dispatched() {
 }
 
 #[test]
-fn a_wait_takes_what_came_before_it_once() {
+fn a_wait_takes_an_earlier_event_once() {
     let pair = pair();
     let (port, theirs) = pair.alice.channel(&pair.bob);
     for _ in 0..3 {
@@ -197,11 +198,11 @@ fn a_wait_takes_what_came_before_it_once() {
         assert!(port.is_pending());
         assert_eq!(poll_once(port.wait()), Poll::Ready(()), "it came before the wait");
         assert!(!port.is_pending());
-        assert_eq!(poll_once(port.wait()), Poll::Pending, "it was waited for");
+        assert_eq!(poll_once(port.wait()), Poll::Pending, "it was already taken");
     }
 }
 
-/// Closes a port and opens another one in its place.
+/// Closes a port and opens another in its place.
 struct Reopener(Mutex<(Vec<Port<FakeXen>>, drivers::events::Events<FakeXen>)>);
 
 impl Wake for Reopener {
@@ -213,7 +214,7 @@ impl Wake for Reopener {
 }
 
 #[test]
-fn a_port_that_is_reopened_in_the_middle_of_a_dispatch_has_no_event_of_the_channel_before() {
+fn a_port_reopened_during_a_dispatch_has_no_event_of_the_earlier_channel() {
     let pair = pair();
     let (first, to_first) = pair.alice.channel(&pair.bob);
     let (second, to_second) = pair.alice.channel(&pair.bob);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a peer does between any two accesses to a grant entry: it maps what is granted to it, as
-//! it is granted, or nothing.
+//! A peer acts between any two accesses to a grant entry: it maps only what is granted to it, with
+//! the granted access.
 
 mod common;
 
@@ -28,18 +28,18 @@ fn pair() -> Pair {
     Pair::of(small(), small())
 }
 
-/// What a guest gets when it tries a claim: a mapping, or nothing.
+/// Tries to map a claim writable.
 fn attempt(guest: &Guest, claim: ClaimedGrant) -> Option<Mapping<FakeXen, ReadWrite>> {
     guest.reserve(&[claim]).map::<ReadWrite>().ok()
 }
 
 #[test]
-fn a_peer_that_maps_while_a_grant_is_introduced_gets_that_page_and_nobody_else_gets_any() {
+fn a_peer_that_maps_while_a_grant_is_introduced_gets_that_page_and_others_get_none() {
     explore(|steps| {
         let pair = pair();
         let carol = pair.world.guest(CAROL, small());
         let device = pair.alice.gntalloc.open();
-        // The entry has named another page, for another domain, before.
+        // The entry used to name another page, for another domain.
         device.alloc(domid(CAROL), Pages(1), Access::ReadWrite).unwrap().end().unwrap();
         let private = Buffer::new(&pair.alice.system, Pages(1)).unwrap();
         private.write(0, b"secret").unwrap();
@@ -81,7 +81,7 @@ fn a_read_only_grant_is_never_writable_while_it_is_introduced() {
 }
 
 #[test]
-fn ending_succeeds_or_finds_the_mapping_that_a_peer_has_made_meanwhile() {
+fn ending_succeeds_or_finds_the_mapping_that_a_peer_made_meanwhile() {
     for access in [Access::ReadWrite, Access::ReadOnly] {
         let (ended, busy) = (Cell::new(0), Cell::new(0));
         explore(|steps| {
@@ -89,7 +89,7 @@ fn ending_succeeds_or_finds_the_mapping_that_a_peer_has_made_meanwhile() {
             let export = pair.alice.share_as(&pair.bob, 2, access);
             let claims = pair.alice.offer(&export);
             let mapped = RefCell::new(None);
-            // Maps the second page, and the next time lets go of it.
+            // Maps the second page, and unmaps it the next time.
             let peer = || {
                 let old = mapped.borrow_mut().take();
                 if old.is_none() {
@@ -99,9 +99,9 @@ fn ending_succeeds_or_finds_the_mapping_that_a_peer_has_made_meanwhile() {
             };
             match steps.run(&pair.alice.xen, peer, || export.end()) {
                 Ok(()) => {
-                    // FakeXen panics where a page that is mapped is freed.
+                    // FakeXen panics if a mapped page is freed.
                     assert!(mapped.borrow().is_none(), "ended under a mapping");
-                    assert!(attempt(&pair.bob, claims[1]).is_none(), "granted no more");
+                    assert!(attempt(&pair.bob, claims[1]).is_none(), "no longer granted");
                     ended.set(ended.get() + 1);
                 }
                 Err(Busy(export)) => {
@@ -124,7 +124,7 @@ fn ending_succeeds_or_finds_the_mapping_that_a_peer_has_made_meanwhile() {
 }
 
 #[test]
-fn an_export_that_is_dropped_is_gone_or_parked_until_the_peer_lets_go() {
+fn a_dropped_export_is_freed_or_parked_until_the_peer_unmaps_it() {
     explore(|steps| {
         let pair = pair();
         let export = pair.alice.share(&pair.bob, 1);
@@ -148,12 +148,12 @@ fn an_export_that_is_dropped_is_gone_or_parked_until_the_peer_lets_go() {
 }
 
 #[test]
-fn an_exchange_that_fails_though_nobody_maps_is_tried_again() {
+fn an_exchange_that_fails_though_nobody_maps_is_retried() {
     explore(|steps| {
         let pair = pair();
         let export = pair.alice.share(&pair.bob, 1);
         let gref = export.grefs().next().unwrap();
-        // Xen changes a bit that has nothing to do with mapping.
+        // Xen changes a bit that is unrelated to mapping.
         let flags = &pair.alice.xen.grant_entry(gref).flags;
         let xen = || {
             let idle = Gtf::from_bits_retain(flags.load(Ordering::SeqCst));
@@ -168,7 +168,7 @@ fn an_exchange_that_fails_though_nobody_maps_is_tried_again() {
 }
 
 #[test]
-fn who_hears_of_an_unmapping_finds_the_byte_cleared() {
+fn after_the_event_of_an_unmap_the_byte_is_cleared() {
     explore(|steps| {
         let pair = pair();
         let (here, there) = pair.alice.channel(&pair.bob);
@@ -189,7 +189,7 @@ fn who_hears_of_an_unmapping_finds_the_byte_cleared() {
 }
 
 #[test]
-fn who_hears_of_the_end_of_an_export_finds_the_byte_cleared() {
+fn after_the_event_of_an_ended_export_the_byte_is_cleared() {
     explore(|steps| {
         let pair = pair();
         let (here, there) = pair.alice.channel(&pair.bob);
@@ -199,7 +199,7 @@ fn who_hears_of_the_end_of_an_export_finds_the_byte_cleared() {
         export.set_notify(UnmapNotify::clear_byte(7).and_event(&here)).unwrap();
         let mapper = || {
             pair.bob.events.dispatch();
-            // The first event of a bound port has no cause.
+            // A bound port starts with an event of its own.
             let heard = there.delivered() > 1;
             assert!(!heard || bytes(&mapping, 7) == [0], "the byte before the event");
         };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bringing the services up on a Xen that lacks something.
+//! Bringing up the services when Xen lacks something.
 
 use drivers::{Call, Errno, Limits, Services};
 use fake_xen::{Config, ConsoleKind, Fault, World};

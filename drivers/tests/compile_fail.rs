@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the types forbid: none of these compiles.
+//! What the types forbid: none of these programs compiles.
 
 #[test]
 #[cfg_attr(miri, ignore = "runs the compiler")]

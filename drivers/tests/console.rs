@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console: nothing is lost, in both places, whatever the daemon does.
+//! The console, on the ring and on Xen's own: nothing is lost, whatever the daemon does.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn with(console: ConsoleKind) -> Config {
 }
 
 #[test]
-fn what_was_typed_comes_in_and_what_is_printed_goes_out_in_both_places() {
+fn input_comes_in_and_output_goes_out_on_both_devices() {
     for kind in [ConsoleKind::Ring, ConsoleKind::Hypervisor] {
         let world = World::new();
         let guest = world.guest(1, with(kind));
@@ -39,7 +39,7 @@ fn what_was_typed_comes_in_and_what_is_printed_goes_out_in_both_places() {
 }
 
 #[test]
-fn a_line_ends_as_a_raw_terminal_wants_it_behind_the_ring() {
+fn on_the_ring_a_line_ends_as_a_raw_terminal_needs() {
     for (kind, expected) in [(ConsoleKind::Ring, "a\r\nb"), (ConsoleKind::Hypervisor, "a\nb")] {
         let world = World::new();
         let guest = world.guest(1, with(kind));
@@ -60,7 +60,7 @@ fn printing_waits_for_room_and_loses_nothing() {
     let print = async { guest.console.print(text.as_bytes()).await };
     let daemon = async {
         guest.system.sleep_until(1_000_000).await;
-        // From now on it empties the ring whenever it's rung.
+        // From now on the daemon empties the ring whenever it gets an event.
         guest.xen.console_daemon(true);
     };
     world.run([Task::new(&guest.events, print), Task::new(&guest.events, daemon)]);
@@ -70,7 +70,7 @@ fn printing_waits_for_room_and_loses_nothing() {
 }
 
 #[test]
-fn printing_without_awaiting_gives_up_after_two_seconds_and_counts_what_is_lost() {
+fn printing_without_awaiting_gives_up_after_two_seconds_and_counts_lost_bytes() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
@@ -85,7 +85,7 @@ fn printing_without_awaiting_gives_up_after_two_seconds_and_counts_what_is_lost(
 }
 
 #[test]
-fn a_daemon_that_takes_something_every_second_and_a_half_has_all_the_time_it_needs() {
+fn a_daemon_that_takes_something_every_1500_ms_gets_all_the_time_it_needs() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
@@ -104,7 +104,7 @@ fn a_daemon_that_takes_something_every_second_and_a_half_has_all_the_time_it_nee
 }
 
 #[test]
-fn a_text_of_any_length_goes_out_whole() {
+fn text_of_any_length_goes_out_completely() {
     for len in [1, 8191, 8192, 8193, 16_383, 16_384, 16_385] {
         for text in ["x".repeat(len), "\n".repeat(len)] {
             let guest = World::new().guest(1, Config::default());
@@ -117,7 +117,7 @@ fn a_text_of_any_length_goes_out_whole() {
 }
 
 #[test]
-fn the_console_is_busy_while_somebody_writes_and_not_before_or_after() {
+fn the_console_is_busy_only_while_somebody_writes() {
     let guest = World::new().guest(1, Config::default());
     assert!(!guest.console.is_busy());
     let busy = Cell::new(0);
@@ -128,7 +128,7 @@ fn the_console_is_busy_while_somebody_writes_and_not_before_or_after() {
 }
 
 #[test]
-fn a_daemon_that_takes_nothing_is_not_rung_again() {
+fn a_daemon_that_takes_nothing_gets_no_second_event() {
     let guest = World::new().guest(1, Config::default());
     guest.xen.console_daemon(false);
     guest.console.print_now(&[b'x'; 3000]);
@@ -150,7 +150,7 @@ fn the_traits_of_embedded_io_read_and_write_the_same_console() {
         assert_eq!(bytes, *b"ab\0\0\0\0\0\0");
         xen.console_daemon(false);
         assert_eq!(Write::write(&mut io, b"three\n").await, Ok(6));
-        // The ring has it, and nobody has taken it yet.
+        // The byte is in the ring, but nobody has taken it yet.
         assert!(poll_once(Write::flush(&mut io)).is_pending());
         xen.console_daemon(true);
         assert_eq!(Write::flush(&mut io).await, Ok(()));
@@ -173,7 +173,7 @@ fn a_line_of_its_own_starts_on_a_new_line() {
 }
 
 #[test]
-fn indices_that_cannot_be_are_a_full_and_an_empty_ring() {
+fn impossible_indices_count_as_a_full_and_an_empty_ring() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
@@ -193,7 +193,7 @@ fn indices_that_cannot_be_are_a_full_and_an_empty_ring() {
 }
 
 #[test]
-fn a_line_that_fits_is_written_whole_and_no_message_gets_between() {
+fn a_line_that_fits_is_written_in_one_piece() {
     let (line, output) = common::line_that_waits(|guest| {
         guest.console.print_now(b"\na message\n");
         guest.xen.console_daemon(true);
@@ -202,7 +202,7 @@ fn a_line_that_fits_is_written_whole_and_no_message_gets_between() {
 }
 
 #[test]
-fn what_was_printed_goes_out_though_nobody_prints_or_reads_any_more() {
+fn printed_output_goes_out_though_nobody_prints_or_reads_any_more() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
@@ -211,7 +211,7 @@ fn what_was_printed_goes_out_though_nobody_prints_or_reads_any_more() {
         for _ in 0..200 {
             guest.console.print(line.as_bytes()).await;
         }
-        // It takes a ring's worth at a time.
+        // The daemon takes a ring's worth at a time.
         for _ in 0..7 {
             guest.xen.console_daemon(true);
             guest.xen.console_daemon(false);
@@ -234,7 +234,7 @@ async fn slow_daemon(guest: &Guest) {
     }
 }
 
-/// Prints `line` for ever.
+/// Prints `line` forever.
 async fn chatter(guest: &Guest, line: &str) {
     loop {
         guest.console.print(line.as_bytes()).await;
@@ -242,7 +242,7 @@ async fn chatter(guest: &Guest, line: &str) {
 }
 
 #[test]
-fn one_who_prints_much_is_not_kept_waiting_by_those_who_print_little() {
+fn a_task_that_prints_much_is_not_starved_by_those_that_print_little() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
@@ -263,7 +263,7 @@ fn one_who_prints_much_is_not_kept_waiting_by_those_who_print_little() {
 }
 
 #[test]
-fn those_who_wait_for_room_go_on_when_the_one_ahead_gives_up() {
+fn tasks_waiting_for_room_continue_when_the_one_ahead_gives_up() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
@@ -281,7 +281,7 @@ fn those_who_wait_for_room_go_on_when_the_one_ahead_gives_up() {
             guest.system.sleep_until(1_000_000).await;
             drop(ahead);
         };
-        // Nobody takes anything: it's no event of the ring that lets them go on.
+        // The daemon takes nothing, so it isn't an event of the ring that lets them continue.
         join(go_on, give_up).await;
     };
     world.run([Task::new(&guest.events, test)]);
@@ -291,7 +291,7 @@ fn those_who_wait_for_room_go_on_when_the_one_ahead_gives_up() {
 }
 
 #[test]
-fn upkeep_tries_again_to_unmap_what_xen_would_not() {
+fn upkeep_retries_refused_unmaps() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
@@ -313,7 +313,7 @@ fn upkeep_tries_again_to_unmap_what_xen_would_not() {
 }
 
 #[test]
-fn a_line_that_nobody_takes_is_given_up_after_two_seconds_with_its_ends() {
+fn a_line_that_nobody_takes_is_dropped_after_two_seconds_with_its_newlines() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console while the heap refuses: any request once, or all of them. Nothing is lost.
+//! The console while the heap refuses any one allocation, or all of them: nothing is lost.
 
 use std::cell::Cell;
 
@@ -14,8 +14,8 @@ const MS: u64 = 1_000_000;
 const LINE: &[u8] = b"a line of sixty bytes, which the ring has room for 34 times\n";
 const LINES: usize = 400;
 
-/// Two who print, one who reads, and the upkeep, while the daemon takes a ring's worth now and
-/// then. Whether there was a request to refuse.
+/// Runs two printing tasks, a reading one, and the upkeep, while the daemon now and then takes a
+/// ring's worth. Returns whether there was an allocation to refuse.
 fn prints_and_reads_without(answered: u32, console: ConsoleKind) -> bool {
     let world = World::new();
     let Guest { xen, services } = world.guest(1, Config { console, ..Config::default() });
@@ -67,17 +67,17 @@ fn prints_and_reads_without(answered: u32, console: ConsoleKind) -> bool {
 }
 
 #[test]
-fn every_request_of_who_prints_and_reads_may_be_refused_and_nothing_is_lost() {
+fn any_allocation_for_printing_and_reading_may_fail_and_nothing_is_lost() {
     for console in [ConsoleKind::Ring, ConsoleKind::Hypervisor] {
         let refused =
             (0..).take_while(|answered| prints_and_reads_without(*answered, console)).count();
-        // Each has its place among those who wait before it waits.
+        // A task gets its place in the queue before it waits.
         assert!(refused < 20, "{refused}");
     }
 }
 
 #[test]
-fn a_line_that_cannot_wait_asks_the_heap_for_nothing() {
+fn a_line_that_cannot_wait_does_not_allocate() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
     let asked = heap::requests(|| {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! docs/contract.md: its tables are narrow, and each row's tests are named and there.
+//! docs/contract.md: its tables are narrow, and each row names existing tests.
 #![cfg(not(miri))]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the contract is tested.
+/// The crates that test the contract.
 const CRATES: [&str; 4] = ["drivers", "linux", "xen-sys", "lab/model"];
 
-/// The names of all functions in those crates' sources and tests.
+/// Returns the names of all functions in those crates' sources and tests.
 fn functions() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folders = ["src", "tests"];
@@ -35,13 +35,13 @@ fn functions() -> BTreeSet<String> {
 #[derive(Default)]
 struct Table {
     heading: String,
-    /// Its rows, cell by cell.
+    /// Its rows, as cells.
     rows: Vec<Vec<String>>,
-    /// The numbered list below it.
+    /// The numbered list of tests below it.
     tests: Vec<String>,
 }
 
-/// All tables.
+/// Returns all tables.
 fn tables() -> Vec<Table> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/contract.md");
     let text = fs::read_to_string(path).expect("docs/contract.md is there");
@@ -69,7 +69,7 @@ fn tables() -> Vec<Table> {
 }
 
 #[test]
-fn every_row_names_tests_that_are_there_and_nothing_else() {
+fn every_row_names_existing_tests_and_nothing_else() {
     let (functions, mut named, mut rows) = (functions(), BTreeSet::new(), 0);
     for Table { heading, rows: all, tests } in tables() {
         assert_eq!(all.len(), tests.len(), "{heading}: a list of tests for each row");

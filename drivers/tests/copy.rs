@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grant copy: what may be copied where, what each segment's status is, and what is refused whole.
+//! Grant copy: what may be copied where, each segment's status, and what refuses the whole call.
 
 mod common;
 
@@ -16,7 +16,7 @@ use xen_sys::grant_table::GrantStatus;
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-/// Two guests, and what bob copies with.
+/// Two guests, and what Bob copies with.
 struct Copying {
     pair: Pair,
     bob: Device<FakeXen>,
@@ -45,7 +45,7 @@ impl Copying {
 
     fn refused(&self, source: CopyEnd<'_, FakeXen>, dest: CopyEnd<'_, FakeXen>, len: u16) -> Errno {
         let before = self.pair.bob.system.counters().calls(Call::GnttabCopy);
-        // A good segment first: nothing of the call is carried out.
+        // Even the valid first segment isn't copied.
         let mut segments = [Segment::new(source, dest, 0), Segment::new(source, dest, len)];
         let error = self.bob.grant_copy(&mut segments).expect_err("refused whole");
         assert_eq!(self.pair.bob.system.counters().calls(Call::GnttabCopy), before);
@@ -95,7 +95,7 @@ fn local_memory_may_cross_its_pages_and_a_segment_is_split_there() {
 }
 
 #[test]
-fn pages_that_are_shared_themselves_are_local_memory_too() {
+fn exported_pages_are_local_memory_too() {
     let it = copying();
     let (export, grants) = it.export(1, Access::ReadWrite);
     let own = it.pair.bob.gntalloc.open().alloc(domid(9), Pages(2), Access::ReadOnly).unwrap();
@@ -107,7 +107,7 @@ fn pages_that_are_shared_themselves_are_local_memory_too() {
 }
 
 #[test]
-fn segments_on_the_pages_of_two_exports_are_copied_all() {
+fn segments_on_the_pages_of_two_exports_are_all_copied() {
     let it = copying();
     let (export, grants) = it.export(1, Access::ReadWrite);
     let device = it.pair.bob.gntalloc.open();
@@ -146,7 +146,7 @@ fn xens_answer_is_the_segments_status_and_the_others_are_copied() {
         Segment::new(grant(ALICE, 99_999), to(2), 1),
         Segment::new(grant(ALICE, 3), to(3), 1),
         Segment::new(to(0), CopyEnd::Grant(grants[0], 0), 1),
-        // Nothing is looked at for no bytes.
+        // A segment of no bytes isn't checked.
         Segment::new(grant(77, 99_999), to(4), 0),
         Segment::new(CopyEnd::Grant(grants[0], 0), to(5), 1),
     ];
@@ -172,7 +172,7 @@ fn a_split_segments_status_is_that_of_the_first_part_that_failed() {
 }
 
 #[test]
-fn any_number_of_segments_goes_with_one_hypercall() {
+fn any_number_of_segments_takes_one_hypercall() {
     let it = copying();
     let (export, grants) = it.export(1, Access::ReadWrite);
     let numbers: Vec<u8> = (0..100).collect();
@@ -212,7 +212,7 @@ fn an_offset_that_wraps_is_refused() {
 }
 
 #[test]
-fn a_device_by_index_copies_as_the_typed_one_does() {
+fn an_index_device_copies_as_the_typed_one_does() {
     let it = copying();
     let (export, grants) = it.export(1, Access::ReadWrite);
     export.write(5, b"by index").unwrap();
@@ -249,7 +249,7 @@ fn one_domain_copies_with_itself_and_domid_self_means_the_caller() {
 }
 
 #[test]
-fn a_buffer_is_zeroed_and_gives_its_pages_back_without_what_was_in_them() {
+fn a_buffer_starts_zeroed_and_its_pages_are_scrubbed_when_freed() {
     let pair = Pair::of(Config { pages: 2, ..Config::default() }, Config::default());
     for _ in 0..2 {
         let buffer = Buffer::new(&pair.alice.system, Pages(2)).unwrap();
@@ -266,12 +266,12 @@ fn a_buffer_is_zeroed_and_gives_its_pages_back_without_what_was_in_them() {
 }
 
 #[test]
-fn without_memory_for_all_operations_a_copy_goes_four_at_a_time() {
+fn without_memory_for_all_operations_a_copy_makes_four_at_a_time() {
     let it = copying();
     let (_export, grants) = it.export(1, Access::ReadWrite);
     let across = CopyEnd::Buffer(&it.buffer, 4090);
     let within = CopyEnd::Buffer(&it.buffer, 0);
-    // Two operations each; then, with the batch full to the last, one of a single operation.
+    // `two` segments of two operations each, then `one` segments of a single operation.
     let parts = |two: usize, one: usize| {
         let two = std::iter::repeat_n(across, two);
         let ends = two.chain(std::iter::repeat_n(within, one));

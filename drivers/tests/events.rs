@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Event channels: no event is lost, and a peer's end is noticed.
+//! Event channels: no event is lost, and the end of a peer is noticed.
 
 mod common;
 
@@ -25,28 +25,28 @@ fn ten_thousand_round_trips_lose_nothing() {
         }
     };
     let pong = async {
-        // The first event of a bound port has no cause.
+        // A bound port starts with an event of its own.
         bob.wait().await;
         for _ in 0..rounds {
             bob.wait().await;
             bob.send().unwrap();
         }
     };
-    // Alice starts when bob has taken his first event, or the two would be one.
+    // Alice starts after Bob's first event is taken, or the two events would become one.
     pair.bob.events.dispatch();
     pair.world.run([Task::new(&pair.bob.events, pong), Task::new(&pair.alice.events, ping)]);
     assert_eq!(trips.get(), rounds);
 }
 
 #[test]
-fn a_send_between_the_wake_up_and_the_wait_is_seen() {
+fn a_send_between_a_wake_up_and_the_next_wait_is_seen() {
     let pair = Pair::new();
     let (alice, bob) = pair.alice.channel(&pair.bob);
     let test = async {
         for _ in 0..100 {
             bob.send().unwrap();
             alice.wait().await;
-            // Sent while alice runs, before she waits again.
+            // Sent while Alice runs, before she waits again.
             bob.send().unwrap();
             alice.wait().await;
         }
@@ -55,7 +55,7 @@ fn a_send_between_the_wake_up_and_the_wait_is_seen() {
 }
 
 #[test]
-fn several_sends_before_one_look_are_one_event() {
+fn several_sends_before_one_dispatch_are_one_event() {
     let pair = Pair::new();
     let (alice, bob) = pair.alice.channel(&pair.bob);
     for _ in 0..5 {
@@ -67,11 +67,11 @@ fn several_sends_before_one_look_are_one_event() {
 }
 
 #[test]
-fn everybody_who_waits_at_a_port_is_woken() {
+fn all_waiters_at_a_port_are_woken() {
     let pair = Pair::new();
     let (alice, bob) = pair.alice.channel(&pair.bob);
     let woken = Cell::new(0);
-    // More than there is room for without waking somebody early.
+    // More than the entry has room for.
     let waiters = (0..5).map(|_| async {
         alice.wait_beyond(0).await;
         woken.set(woken.get() + 1);
@@ -108,7 +108,7 @@ fn a_selector_bit_that_xen_set_is_never_left_behind() {
 }
 
 #[test]
-fn a_port_that_is_bound_has_its_first_event_at_once_whatever_word_it_is_in() {
+fn a_bound_port_has_its_first_event_at_once_whatever_its_word() {
     let pair = Pair::new();
     let mut ends = Vec::new();
     for _ in 0..130 {
@@ -118,7 +118,7 @@ fn a_port_that_is_bound_has_its_first_event_at_once_whatever_word_it_is_in() {
 }
 
 #[test]
-fn a_peers_end_shows_in_the_status_of_ones_own_port() {
+fn the_end_of_a_peer_shows_in_our_ports_status() {
     let pair = Pair::new();
     let alice = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
     assert_eq!(alice.status(), Ok(PortStatus::Unbound(BOB)));
@@ -134,7 +134,7 @@ fn a_peers_end_shows_in_the_status_of_ones_own_port() {
 }
 
 #[test]
-fn binding_what_is_not_offered_is_refused() {
+fn binding_a_port_that_is_not_offered_is_refused() {
     let pair = Pair::new();
     let alice = pair.alice.events.alloc_unbound(domid(9)).unwrap();
     let bind =
@@ -145,7 +145,7 @@ fn binding_what_is_not_offered_is_refused() {
 }
 
 #[test]
-fn the_last_port_is_enospc_and_a_closed_one_serves_again_without_old_events() {
+fn beyond_the_last_port_is_enospc_and_a_closed_one_is_reused_without_old_events() {
     let config = Config { max_ports: 10, ..Config::default() };
     let pair = Pair::of(config, Config::default());
     let mut ports = Vec::new();
@@ -186,7 +186,7 @@ fn a_port_closes_with_its_last_holder() {
 }
 
 #[test]
-fn a_domain_is_there_from_when_it_is_made_until_it_is_gone() {
+fn a_domain_exists_from_its_creation_until_it_is_destroyed() {
     let pair = Pair::new();
     let events = &pair.alice.events;
     let there = |number| events.domain_exists(domid(number));
@@ -220,7 +220,7 @@ fn a_virtual_interrupt_is_bound_once() {
 }
 
 #[test]
-fn an_event_on_a_port_that_nobody_opened_is_taken_and_forgotten() {
+fn an_event_on_a_port_that_nobody_opened_is_discarded() {
     let pair = Pair::new();
     let shared = pair.alice.xen.shared_info();
     shared.evtchn_mask[63].store(0, Ordering::SeqCst);

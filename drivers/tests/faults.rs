@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Xen may answer besides "okay": nothing leaks, the error names it, the service goes on.
+//! All of Xen's answers other than "okay": nothing leaks, the error names the reference, and the
+//! service goes on.
 
 mod common;
 
@@ -12,10 +13,10 @@ use drivers::{Access, Call, Errno, Index, Pages};
 use fake_xen::{FakeXen, Fault, Pair};
 use xen_sys::grant_table::GrantStatus;
 
-/// Entries of a batch.
+/// Entries in a batch.
 const PAGES: u32 = if cfg!(miri) { 3 } else { 64 };
 
-/// Every failing status, +1, "left untouched", and three errors of the hypercall, at one position.
+/// Every failing status, +1, an untouched status, and three hypercall errors, at one position.
 fn faults(at: usize) -> impl Iterator<Item = Fault> {
     let statuses =
         (-13..=-1).chain([1]).map(move |raw| Fault::Status { at, status: GrantStatus(raw) });
@@ -29,7 +30,7 @@ fn faults_everywhere() -> impl Iterator<Item = (usize, Fault)> {
     (0..PAGES as usize).flat_map(|at| faults(at).map(move |fault| (at, fault)))
 }
 
-/// Xen asks to be asked again, and then has the page.
+/// Whether Xen answers "try again", after which it has the page.
 fn is_eagain(fault: Fault) -> bool {
     matches!(fault, Fault::Status { status: GrantStatus::EAGAIN, .. })
 }
@@ -38,7 +39,7 @@ fn export(pair: &Pair) -> Export<FakeXen> {
     pair.alice.share(&pair.bob, PAGES)
 }
 
-/// Checks that an error of an entry says whose it was.
+/// Checks that an entry's error names its reference.
 fn assert_names(error: drivers::Error, grant: drivers::ClaimedGrant) {
     if error.status().is_some() {
         let gref = grant.gref.to_string();
@@ -46,7 +47,7 @@ fn assert_names(error: drivers::Error, grant: drivers::ClaimedGrant) {
     }
 }
 
-/// Pages that stay mapped when an unmap of all meets a fault.
+/// Returns how many pages stay mapped when an unmap of all meets a fault.
 fn left_by(fault: Fault) -> u32 {
     match fault {
         Fault::Hypercall { at, .. } => PAGES - at as u32,
@@ -88,7 +89,7 @@ fn every_failure_of_a_map_at_every_position_leaves_nothing_mapped() {
 }
 
 #[test]
-fn every_failure_of_an_unmap_at_every_position_is_made_good_later() {
+fn every_failure_of_an_unmap_at_every_position_is_repaired_later() {
     let pair = Pair::new();
     let export = export(&pair);
     let grants = pair.alice.offer(&export);
@@ -96,7 +97,7 @@ fn every_failure_of_an_unmap_at_every_position_is_made_good_later() {
     for (at, fault) in faults_everywhere() {
         let mapping = pair.bob.map::<ReadWrite>(&grants);
         pair.bob.xen.inject(Call::GnttabUnmap, fault);
-        // Letting go of what is left is the second try.
+        // Dropping the rest makes the second try.
         pair.bob.xen.inject_later(Call::GnttabUnmap, at_position(fault, 0));
         let error = mapping.unmap().expect_err("an injected fault");
         assert_names(error, grants[at]);
@@ -111,7 +112,7 @@ fn every_failure_of_an_unmap_at_every_position_is_made_good_later() {
 }
 
 #[test]
-fn an_unmap_that_fails_once_is_made_good_by_letting_go() {
+fn an_unmap_that_fails_once_is_repaired_by_dropping() {
     let pair = Pair::new();
     let export = export(&pair);
     let grants = pair.alice.offer(&export);
@@ -129,7 +130,7 @@ fn an_unmap_that_fails_once_is_made_good_by_letting_go() {
 }
 
 #[test]
-fn every_failure_of_an_unmap_by_index_is_made_good_by_the_next_call() {
+fn every_failure_of_an_unmap_by_index_is_repaired_by_the_next_call() {
     let pair = Pair::new();
     let export = export(&pair);
     let grants = pair.alice.offer(&export);
@@ -159,7 +160,7 @@ fn every_failure_of_a_copy_at_every_position_is_that_segments_status_alone() {
     for page in 0..PAGES as usize {
         export.write(page * 4096, &[page as u8 + 1]).unwrap();
     }
-    // The 64 entries are made by batches of 16: one position in each of them.
+    // The 64 entries take batches of 16: try one position in each.
     for (at, fault) in faults_everywhere() {
         buffer.write(0, &vec![0; buffer.size()]).unwrap();
         let mut segments: Vec<_> = (0..PAGES as usize)
@@ -207,7 +208,7 @@ fn at_position(fault: Fault, at: usize) -> Fault {
 }
 
 #[test]
-fn a_page_on_its_way_back_from_swap_is_asked_for_again_and_alone() {
+fn a_page_on_its_way_back_from_swap_is_retried_alone() {
     let pair = Pair::new();
     let export = export(&pair);
     let grants = pair.alice.offer(&export);
@@ -221,7 +222,7 @@ fn a_page_on_its_way_back_from_swap_is_asked_for_again_and_alone() {
 }
 
 #[test]
-fn a_page_that_never_comes_back_is_given_up_after_16_more_tries() {
+fn a_page_that_never_comes_back_is_given_up_after_16_retries() {
     let pair = Pair::new();
     let export = export(&pair);
     let grants = pair.alice.offer(&export);
@@ -233,7 +234,7 @@ fn a_page_that_never_comes_back_is_given_up_after_16_more_tries() {
     assert_eq!(failed.error.status(), Some(GrantStatus::EAGAIN));
     assert_eq!(failed.error.errno(), Errno::EINVAL);
     assert!(export.is_idle(), "the others are unmapped");
-    // With a refusal beside it there is nothing to wait for.
+    // If another page is refused, it isn't worth waiting.
     let mut grants = grants;
     grants[1].gref.0 = 99_999;
     let maps = calls(Call::GnttabMap);
@@ -242,7 +243,7 @@ fn a_page_that_never_comes_back_is_given_up_after_16_more_tries() {
 }
 
 #[test]
-fn a_copy_of_a_page_on_its_way_back_is_tried_again_too() {
+fn a_copy_of_a_page_on_its_way_back_is_retried_too() {
     let pair = Pair::new();
     let export = export(&pair);
     let grants = pair.alice.offer(&export);
@@ -262,7 +263,7 @@ fn a_copy_of_a_page_on_its_way_back_is_tried_again_too() {
 }
 
 #[test]
-fn an_error_while_asking_again_is_the_hypercalls() {
+fn an_error_of_a_retry_is_the_hypercalls() {
     let pair = Pair::new();
     let export = export(&pair);
     let eagain = Fault::Status { at: 2, status: GrantStatus::EAGAIN };
@@ -274,7 +275,7 @@ fn an_error_while_asking_again_is_the_hypercalls() {
 }
 
 #[test]
-fn a_page_that_could_not_be_unmapped_after_a_failed_map_is_made_good_later() {
+fn a_page_that_could_not_be_unmapped_after_a_failed_map_is_unmapped_later() {
     let pair = Pair::new();
     let export = export(&pair);
     let grants = pair.alice.offer(&export);
@@ -343,7 +344,7 @@ fn address_space_that_xen_will_not_unmap_is_never_given_back() {
 }
 
 #[test]
-fn services_that_go_while_xen_unmaps_nothing_leave_their_addresses_alone() {
+fn services_dropped_while_xen_unmaps_nothing_keep_their_addresses_reserved() {
     let pair = Pair::new();
     let export = export(&pair);
     let grants = pair.alice.offer(&export);
@@ -353,7 +354,7 @@ fn services_that_go_while_xen_unmaps_nothing_leave_their_addresses_alone() {
     indexed.map_grant_ref(&grants).unwrap();
     indexed.mmap(Index(0), Pages(PAGES), true, Access::ReadOnly).unwrap();
     bob.xen.deny(Call::GnttabUnmap, Some(Errno::ENOSYS));
-    // The fake panics if address space is given back with a mapping in it.
+    // FakeXen panics if address space is released with a mapping in it.
     drop((mapping, indexed));
     drop(bob.services);
     assert!(!export.is_idle());

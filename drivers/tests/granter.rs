@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a granter's calls leave: room, notices, references, whatever becomes of them.
+//! What a granter's calls leave behind: room, notices and references, whether they succeed or fail.
 
 mod common;
 
@@ -16,7 +16,7 @@ use fake_xen::{Config, Fault, Pair, World};
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-/// What is parked, by reference.
+/// Returns all references, and whether each is parked.
 fn parked(pair: &Pair) -> Vec<(GrantRef, bool)> {
     let mut all = Vec::new();
     pair.alice.gntalloc.for_each(|info| all.push((info.gref, info.parked)));
@@ -32,7 +32,7 @@ fn an_export_of_no_pages_is_refused() {
 }
 
 #[test]
-fn pages_by_index_that_come_and_go_or_fail_to_come_ask_the_heap_for_the_same_every_time() {
+fn allocating_and_freeing_pages_by_index_allocates_the_same_every_time() {
     let pair = Pair::new();
     let device = pair.alice.gntalloc.open_indexed().unwrap();
     let cycle = || {
@@ -41,11 +41,11 @@ fn pages_by_index_that_come_and_go_or_fail_to_come_ask_the_heap_for_the_same_eve
             device.dealloc_gref(index, Pages(5)).unwrap();
         })
     };
-    // An empty index space has no memory, and an empty parking none.
+    // An empty index space holds no memory, and neither does an empty parking queue.
     let first = cycle();
     assert!(first > 2, "the heap counts");
     assert_eq!([cycle(), cycle()], [first; 2]);
-    // Three pages come, the fourth doesn't.
+    // Allocating the fourth page fails.
     pair.alice.xen.fail_page_after(3);
     let failed = device.alloc_gref(BOB, 1, &mut [GrantRef(0); 5]);
     assert_eq!(errno(failed), Errno::ENOMEM);
@@ -54,7 +54,7 @@ fn pages_by_index_that_come_and_go_or_fail_to_come_ask_the_heap_for_the_same_eve
 }
 
 #[test]
-fn a_page_by_index_that_the_peer_maps_is_shown_as_parked_once_it_is_let_go_of() {
+fn a_page_by_index_that_the_peer_maps_is_listed_as_parked_once_deallocated() {
     let pair = Pair::new();
     let device = pair.alice.gntalloc.open_indexed().unwrap();
     let mut grefs = [GrantRef(0); 2];
@@ -104,7 +104,7 @@ fn closing_a_device_by_index_clears_the_byte_and_sends_the_event_though_the_peer
 }
 
 #[test]
-fn so_many_are_tried_as_are_asked_for_and_each_page_by_index_is_one() {
+fn reaping_tries_the_given_number_of_pages() {
     let pair = Pair::new();
     let device = pair.alice.gntalloc.open_indexed().unwrap();
     let mut grefs = [GrantRef(0); 4];
@@ -117,7 +117,7 @@ fn so_many_are_tried_as_are_asked_for_and_each_page_by_index_is_one() {
     for mapping in &mut mappings[1..] {
         *mapping = None;
     }
-    // The first is mapped still, and its try is one of the two.
+    // The first page is still mapped, and trying it counts as one of the two.
     assert_eq!(pair.alice.gntalloc.reap(2), 1);
     assert_eq!(pair.alice.gntalloc.reap(1), 1);
     assert_eq!(pair.alice.gntalloc.reap(1), 1);
@@ -128,7 +128,7 @@ fn so_many_are_tried_as_are_asked_for_and_each_page_by_index_is_one() {
 }
 
 #[test]
-fn a_notice_that_is_replaced_or_whose_export_ends_lets_go_of_its_port() {
+fn a_notice_that_is_replaced_or_whose_export_ends_releases_its_port() {
     let pair = Pair::new();
     let before = pair.alice.events.open_ports();
     let [first, second] = [(); 2].map(|()| pair.alice.channel(&pair.bob));
@@ -136,18 +136,18 @@ fn a_notice_that_is_replaced_or_whose_export_ends_lets_go_of_its_port() {
     export.set_notify(UnmapNotify::event(&first.0)).unwrap();
     export.set_notify(UnmapNotify::event(&second.0).and_event(&second.0)).unwrap();
     drop((first, second));
-    // Only the port that is still promised is held.
+    // Only the port that is still to be sent through is held.
     assert_eq!(pair.alice.events.open_ports(), before + 1);
     export.end().unwrap();
     assert_eq!(pair.alice.events.open_ports(), before);
-    // Nobody is told anything any more.
+    // No event is sent any more.
     let sent = pair.alice.system.counters().calls(Call::EvtchnSend);
     pair.alice.last_words();
     assert_eq!(pair.alice.system.counters().calls(Call::EvtchnSend), sent);
 }
 
 #[test]
-fn a_grant_table_whose_size_xen_does_not_tell_is_no_grant_table() {
+fn a_grant_table_whose_size_xen_does_not_report_is_refused() {
     let world = World::new();
     let xen = world.domain(1, Config::default());
     xen.inject(Call::GnttabQuerySize, Fault::Untouched { at: 0 });

@@ -15,12 +15,12 @@ fn open(guest: &Guest) -> IndexDevice<FakeXen> {
     guest.gntalloc.open_indexed().unwrap()
 }
 
-/// The index of a page.
+/// Returns a page's index.
 fn at(page: u64) -> Index {
     Index::of_page(page)
 }
 
-/// Allocates so many pages that bob may read.
+/// Allocates pages that Bob may read.
 fn alloc(device: &IndexDevice<FakeXen>, pages: usize) -> Result<Index, Error> {
     device.alloc_gref(BOB, 0, &mut vec![GrantRef(0); pages])
 }
@@ -214,7 +214,7 @@ fn a_mapping_across_allocations_with_another_files_between_touches_its_own_pages
 }
 
 #[test]
-fn a_devices_number_serves_again_and_brings_nothing_along() {
+fn a_devices_number_is_reused_without_anything_of_the_old_device() {
     let pair = Pair::new();
     for _ in 0..3 {
         let device = open(&pair.alice);
@@ -238,7 +238,7 @@ fn a_devices_number_serves_again_and_brings_nothing_along() {
 }
 
 #[test]
-fn a_local_mapping_begins_where_its_own_pages_do() {
+fn a_local_mapping_begins_at_its_own_first_page() {
     let pair = Pair::new();
     let device = open(&pair.alice);
     alloc(&device, 3).unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The grant table grows, or can't: at whatever frame and for whatever reason, what was granted
-//! stays granted, nothing leaks, and the next try is as good as the first.
+//! The grant table grows or fails to: at whatever frame and for whatever reason, existing grants
+//! stay, nothing leaks, and the next try works as the first would have.
 
 mod common;
 
@@ -9,9 +9,9 @@ use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Errno, Error, GrantStatus, Limits, Pages, Services};
 use fake_xen::{Config, Fault, Guest, Pair, World};
 
-/// What one frame of the table has room for.
+/// The grants that the table's first frame has room for.
 const FRAME: u32 = 504;
-/// As many more pages as take two more frames.
+/// Enough more pages to need two more frames.
 const MORE: u32 = 600;
 
 fn pair() -> Pair {
@@ -21,7 +21,7 @@ fn pair() -> Pair {
     pair
 }
 
-/// What refuses a growth from one frame to three, and the error that it is.
+/// What refuses growth from one frame to three, and the resulting error.
 #[derive(Clone, Copy, Debug)]
 enum Refusal {
     Frame(u32, Errno),
@@ -88,7 +88,7 @@ fn a_growth_that_is_refused_changes_nothing_and_the_next_one_is_done() {
 
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of pages take long")]
-fn what_fits_in_the_table_as_it_is_is_granted_while_growth_is_refused() {
+fn pages_that_fit_in_the_table_are_granted_while_growth_is_refused() {
     for refusal in Refusal::all() {
         let pair = pair();
         let most = pair.alice.share(&pair.bob, FRAME - 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Values that go in any order, values that are forgotten, and very many of them.
+//! Values dropped in any order, forgotten values, and very many values.
 
 mod common;
 
@@ -14,7 +14,7 @@ use drivers::shared::SharedMut;
 use drivers::{Access, GrantRef, Index, Pages};
 use fake_xen::{Config, Pair};
 
-/// Every order of the numbers below `n`.
+/// Returns every order of the numbers below `n`.
 fn orders(n: usize) -> Vec<Vec<usize>> {
     if n == 0 {
         return vec![Vec::new()];
@@ -30,7 +30,7 @@ fn orders(n: usize) -> Vec<Vec<usize>> {
 }
 
 #[test]
-fn whatever_goes_first_nothing_is_left() {
+fn values_dropped_in_any_order_leave_nothing() {
     for order in orders(7).into_iter().step_by(if cfg!(miri) { 700 } else { 1 }) {
         let pair = Pair::new();
         let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
@@ -73,7 +73,7 @@ fn whatever_goes_first_nothing_is_left() {
 }
 
 #[test]
-fn services_may_go_before_what_they_made() {
+fn services_may_be_dropped_before_their_values() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let grants = pair.alice.offer(&export);
@@ -93,7 +93,7 @@ fn services_may_go_before_what_they_made() {
 }
 
 #[test]
-fn what_is_forgotten_is_lost_and_nothing_else() {
+fn only_forgotten_values_are_lost() {
     let pair = Pair::new();
     let forgotten = pair.alice.share(&pair.bob, 2);
     let grants = pair.alice.offer(&forgotten);
@@ -158,7 +158,7 @@ fn a_thousand_devices_of_each_kind_are_open_at_once() {
     }
     let all = 2 * DEVICES as u32;
     assert_eq!(pair.bob.gntdev.usage(), Usage { reserved: all, mapped: all, stuck: 0 });
-    // Every other one, from the middle on, and then the rest.
+    // Close every other one, then the rest.
     for half in 0..2 {
         for number in 0..DEVICES {
             let place = (number * 2 + DEVICES / 2 + half) % DEVICES;
@@ -177,7 +177,7 @@ fn a_thousand_devices_of_each_kind_are_open_at_once() {
 }
 
 #[test]
-fn who_is_shown_the_grants_may_call_the_service() {
+fn a_callback_that_lists_the_grants_may_call_the_service() {
     let pair = Pair::new();
     let exports = Mutex::new(Vec::from([3, 2].map(|pages| pair.alice.share(&pair.bob, pages))));
     let mut seen = 0;
@@ -197,7 +197,7 @@ fn who_is_shown_the_grants_may_call_the_service() {
 
 #[test]
 #[cfg_attr(miri, ignore = "takes long")]
-fn threads_that_share_a_guest_find_its_tables_whole() {
+fn threads_that_share_a_guest_find_its_tables_consistent() {
     let config = Config { max_grant_frames: 8, pages: 3000, ..Config::default() };
     let pair = Pair::of(config, Config { max_maptrack_frames: 16, ..Config::default() });
     pair.alice.gntalloc.set_limit(3000);

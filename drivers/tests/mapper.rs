@@ -11,10 +11,10 @@ use drivers::shared::SharedMut;
 use drivers::{Access, Call, Errno, Index, Pages, PeerState, PortNumber};
 use fake_xen::{FakeXen, Fault, Pair, Task};
 
-/// A byte to clear, by its index.
+/// Clears the byte that the index selects.
 const CLEAR: NotifyRequest = NotifyRequest { action: CLEAR_BYTE, port: PortNumber(0) };
 
-/// Bob's device, in which he has reserved the pages of each of Alice's exports.
+/// Opens a device of Bob's and reserves the pages of each of Alice's exports in it.
 fn reserved(pair: &Pair, exports: &[&Export<FakeXen>]) -> IndexDevice<FakeXen> {
     let device = pair.bob.gntdev.open_indexed().unwrap();
     for export in exports {
@@ -23,7 +23,7 @@ fn reserved(pair: &Pair, exports: &[&Export<FakeXen>]) -> IndexDevice<FakeXen> {
     device
 }
 
-/// The index of a byte of a page.
+/// Returns the index of a byte of a page.
 fn at(page: u64, byte: u64) -> Index {
     Index(page * 4096 + byte)
 }
@@ -67,7 +67,7 @@ fn a_byte_waits_for_the_unmap_of_its_own_page() {
 }
 
 #[test]
-fn the_event_of_a_reservation_of_which_a_part_was_removed_before_comes_with_the_rest() {
+fn the_event_of_a_partly_removed_reservation_comes_with_the_rest() {
     let pair = Pair::new();
     let (_alices, port) = pair.alice.channel(&pair.bob);
     let export = pair.alice.share(&pair.bob, 3);
@@ -83,7 +83,7 @@ fn the_event_of_a_reservation_of_which_a_part_was_removed_before_comes_with_the_
 }
 
 #[test]
-fn a_device_that_is_closed_clears_the_bytes_of_what_it_maps() {
+fn closing_a_device_clears_the_bytes_of_its_mappings() {
     let pair = Pair::new();
     let exports = [1, 1].map(|pages| pair.alice.share(&pair.bob, pages));
     let device = reserved(&pair, &[&exports[0], &exports[1]]);
@@ -97,7 +97,7 @@ fn a_device_that_is_closed_clears_the_bytes_of_what_it_maps() {
 }
 
 #[test]
-fn only_all_of_a_mapping_is_unmapped() {
+fn only_a_whole_mapping_is_unmapped() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let device = reserved(&pair, &[&export]);
@@ -111,7 +111,7 @@ fn only_all_of_a_mapping_is_unmapped() {
 }
 
 #[test]
-fn what_is_mapped_read_only_is_not_written_and_a_private_mapping_is_no_other() {
+fn a_read_only_mapping_is_not_written_and_a_private_one_is_no_different() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let device = reserved(&pair, &[&export]);
@@ -125,7 +125,7 @@ fn what_is_mapped_read_only_is_not_written_and_a_private_mapping_is_no_other() {
 }
 
 #[test]
-fn mapping_at_once_what_xen_refuses_reserves_nothing_and_tells_nobody() {
+fn reserving_and_mapping_what_xen_refuses_reserves_and_notifies_nothing() {
     let pair = Pair::new();
     let (_alices, port) = pair.alice.channel(&pair.bob);
     let export = pair.alice.share_as(&pair.bob, 1, Access::ReadOnly);
@@ -140,7 +140,7 @@ fn mapping_at_once_what_xen_refuses_reserves_nothing_and_tells_nobody() {
 }
 
 #[test]
-fn an_index_that_was_stuck_belongs_to_its_reservation_as_before() {
+fn an_index_that_was_stuck_still_belongs_to_its_reservation() {
     let pair = Pair::new();
     let (_alices, port) = pair.alice.channel(&pair.bob);
     let exports = [1, 2].map(|pages| pair.alice.share(&pair.bob, pages));
@@ -157,7 +157,7 @@ fn an_index_that_was_stuck_belongs_to_its_reservation_as_before() {
     assert_eq!(device.usage(), Usage { reserved: 1, mapped: 0, stuck: 0 });
 }
 
-/// Three mappings of a page each, dropped one after the other while Xen unmaps none.
+/// Maps three pages one by one, and drops the mappings while Xen refuses to unmap.
 fn three_stuck(pair: &Pair) -> Export<FakeXen> {
     let export = pair.alice.share(&pair.bob, 3);
     let mappings: Vec<_> =
@@ -169,7 +169,7 @@ fn three_stuck(pair: &Pair) -> Export<FakeXen> {
 }
 
 #[test]
-fn what_is_stuck_longest_is_tried_first_and_each_once() {
+fn the_longest_stuck_page_is_tried_first_and_each_once() {
     let pair = Pair::new();
     let export = three_stuck(&pair);
     pair.bob.xen.inject_after(
@@ -185,7 +185,7 @@ fn what_is_stuck_longest_is_tried_first_and_each_once() {
 }
 
 #[test]
-fn to_map_what_is_reserved_tries_first_what_is_stuck() {
+fn mapping_a_reservation_first_retries_stuck_pages() {
     let pair = Pair::new();
     let other = pair.alice.share(&pair.bob, 1);
     let reservation = pair.bob.reserve(&pair.alice.offer(&other));
@@ -198,10 +198,10 @@ fn to_map_what_is_reserved_tries_first_what_is_stuck() {
 }
 
 #[test]
-fn the_upkeep_that_nothing_else_wakes_hears_of_a_stuck_page() {
+fn a_stuck_page_wakes_a_sleeping_upkeep() {
     let pair = Pair::new();
     let upkeep = async {
-        // Woken by the start, the end, and what it has to do.
+        // It is polled at the start, at the end, and when it has something to do.
         let end = pair.bob.system.sleep_until(10_000_000_000);
         embassy_futures::select::select(pair.bob.upkeep(), end).await;
     };
@@ -211,7 +211,7 @@ fn the_upkeep_that_nothing_else_wakes_hears_of_a_stuck_page() {
         assert_eq!(pair.bob.gntdev.usage().stuck, 3);
         pair.bob.system.sleep_until(1_200_000_000).await;
         assert_eq!(pair.bob.gntdev.usage().stuck, 0);
-        // The same by a device by index that is closed.
+        // The same for a closed index device.
         let export = pair.alice.share(&pair.bob, 2);
         let device = reserved(&pair, &[&export]);
         map(&device, 0, 2);
@@ -226,7 +226,7 @@ fn the_upkeep_that_nothing_else_wakes_hears_of_a_stuck_page() {
 }
 
 #[test]
-fn addresses_for_which_there_is_no_page_table_serve_another_time() {
+fn addresses_that_got_no_page_table_are_reused_later() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let claim = pair.alice.offer(&export);
@@ -239,7 +239,7 @@ fn addresses_for_which_there_is_no_page_table_serve_another_time() {
 }
 
 #[test]
-fn an_action_with_a_bit_that_nobody_knows_asks_for_nothing() {
+fn an_action_with_an_unknown_bit_requests_nothing() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let device = reserved(&pair, &[&export]);

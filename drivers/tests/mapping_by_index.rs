@@ -15,17 +15,17 @@ fn open(guest: &Guest) -> IndexDevice<FakeXen> {
     guest.gntdev.open_indexed().unwrap()
 }
 
-/// The index of a page.
+/// Returns a page's index.
 fn at(page: u64) -> Index {
     Index::of_page(page)
 }
 
-/// Grants that need not exist.
+/// Returns claims of grants that need not exist.
 fn claims<const N: usize>() -> [ClaimedGrant; N] {
     [ClaimedGrant::new(ALICE, 8); N]
 }
 
-/// Maps pages for reading and writing.
+/// Maps pages read-write.
 fn map(device: &IndexDevice<FakeXen>, page: u64, count: u32) -> Result<usize, Error> {
     device.mmap(at(page), Pages(count), true, Access::ReadWrite)
 }
@@ -97,7 +97,7 @@ fn mmap_finds_its_errors_in_the_seeds_order() {
     let first = bob.map_grant_ref(&pair.alice.offer(&export)).unwrap().page();
     let private = |index, count| errno(bob.mmap(index, Pages(count), false, Access::ReadWrite));
     let read_only = |page, count| bob.mmap(at(page), Pages(count), true, Access::ReadOnly);
-    // Length and bounds, even when everything else is wrong too.
+    // First length and bounds, even if everything else is wrong too.
     for (index, count) in [
         (at(first), 0),
         (at(0), 9),
@@ -108,11 +108,11 @@ fn mmap_finds_its_errors_in_the_seeds_order() {
     ] {
         assert_eq!(private(index, count), Errno::ENXIO, "{index:?} {count}");
     }
-    // Then private and writable, even when nothing is reserved there.
+    // Then private and writable, even if nothing is reserved there.
     assert_eq!(private(at(5), 1), Errno::EINVAL);
     let may_be = bob.mmap(at(first), Pages(1), false, Access::ReadOnly);
     bob.munmap(may_be.expect("private and read-only"), Pages(1)).unwrap();
-    // Then what is not reserved, or mapped already.
+    // Then pages that are not reserved, or already mapped.
     assert_eq!(errno(map(&bob, first + 2, 2)), Errno::EINVAL);
     let addr = map(&bob, first + 1, 1).unwrap();
     assert_eq!(errno(read_only(first, 3)), Errno::EINVAL);
@@ -141,7 +141,7 @@ fn any_run_of_reserved_pages_can_be_mapped_part_of_one_reservation_or_across_sev
 }
 
 #[test]
-fn removing_says_what_the_first_page_that_cannot_be_removed_is() {
+fn removing_reports_why_the_first_page_cannot_be_removed() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 4);
     let bob = open(&pair.bob);
@@ -267,7 +267,7 @@ fn the_address_of_a_typed_mapping_means_nothing_to_a_device_by_index() {
 }
 
 #[test]
-fn a_byte_beyond_what_is_reserved_is_einval_and_nothing_is_left() {
+fn a_byte_beyond_the_reservation_is_einval_and_nothing_is_left() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let grants = pair.alice.offer(&export);
@@ -284,7 +284,7 @@ fn a_byte_beyond_what_is_reserved_is_einval_and_nothing_is_left() {
 }
 
 #[test]
-fn an_index_of_a_page_beyond_all_is_no_index() {
+fn the_index_of_a_page_beyond_all_is_refused() {
     let pair = Pair::new();
     let (bob, alice) = (open(&pair.bob), pair.alice.gntalloc.open_indexed().unwrap());
     for page in [1 << 52, u64::MAX] {
@@ -297,7 +297,7 @@ fn an_index_of_a_page_beyond_all_is_no_index() {
 }
 
 #[test]
-fn what_xen_said_to_an_index_is_told_while_it_is_reserved() {
+fn the_status_of_an_index_is_reported_while_it_is_reserved() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let bob = open(&pair.bob);
@@ -315,7 +315,7 @@ fn what_xen_said_to_an_index_is_told_while_it_is_reserved() {
 }
 
 #[test]
-fn indices_up_to_the_limit_are_removed_and_none_beyond() {
+fn indices_are_removed_up_to_the_limit_and_none_beyond() {
     let pair = Pair::new();
     let bob = open(&pair.bob);
     bob.set_max_grants(4).unwrap();
@@ -325,7 +325,7 @@ fn indices_up_to_the_limit_are_removed_and_none_beyond() {
 }
 
 #[test]
-fn what_is_asked_for_with_a_mapping_is_about_its_own_pages() {
+fn a_notification_requested_with_a_mapping_is_about_its_own_pages() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let grants = pair.alice.offer(&export);

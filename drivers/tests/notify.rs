@@ -11,12 +11,12 @@ use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Errno, Index, Pages};
 use fake_xen::{FakeXen, Pair};
 
-/// A byte to clear and an event to send, for a typed device.
+/// Requests a cleared byte and an event, for a typed device.
 fn both(byte: usize, port: &Port<FakeXen>) -> UnmapNotify {
     UnmapNotify::clear_byte(byte).and_event(port)
 }
 
-/// The same for a device by plain indices.
+/// The same for an index device.
 fn request(port: &Port<FakeXen>) -> NotifyRequest {
     NotifyRequest { action: CLEAR_BYTE | SEND_EVENT, port: port.number() }
 }
@@ -29,7 +29,7 @@ fn byte(shared: &impl Shared, offset: usize) -> u8 {
     bytes::<1>(shared, offset)[0]
 }
 
-/// The index `pages` further.
+/// Returns the index `pages` pages further on.
 fn after(index: Index, pages: u64) -> Index {
     Index::of_page(index.page() + pages)
 }
@@ -78,7 +78,7 @@ fn the_event_of_a_reservation_removed_piece_by_piece_comes_with_the_last_piece()
     bob.set_unmap_notify(index, request(&bob_port)).unwrap();
     for page in [1, 0, 3] {
         bob.unmap_grant_ref(after(index, page), Pages(1)).unwrap();
-        // Another reservation in its place is none of its business.
+        // Another reservation in its place doesn't matter.
         bob.map_grant_ref(&grants[..1]).unwrap();
         assert_eq!(events(&pair, &alice_port), 0);
     }
@@ -164,7 +164,7 @@ fn a_byte_asked_for_once_is_not_cleared_by_the_unmap_after_a_read_only_one() {
 
 #[test]
 #[cfg_attr(miri, ignore = "many channels and bytes take long")]
-fn a_byte_can_be_asked_for_anew_after_each_unmap() {
+fn a_byte_can_be_requested_again_after_each_unmap() {
     let pair = Pair::new();
     let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let export = pair.alice.share(&pair.bob, 1);
@@ -251,14 +251,15 @@ fn a_guest_that_crashes_says_its_last_words_on_both_devices() {
 
 #[test]
 #[cfg_attr(miri, ignore = "many channels and bytes take long")]
-fn last_words_are_those_of_every_value_and_index_that_lives_and_of_none_that_is_gone() {
+fn last_words_cover_every_live_value_and_index_and_no_dropped_one() {
     let pair = Pair::new();
     let channels: Vec<_> = (0..5).map(|_| pair.alice.channel(&pair.bob)).collect();
     let port = |number: usize| &channels[number].1;
     let export = pair.alice.share(&pair.bob, 6);
     let grants = pair.alice.offer(&export);
     export.write(0, &[1; 6 * 4096]).unwrap();
-    // Mapped by type, writable and not; reserved and not mapped; by index; and one that is gone.
+    // Mapped through types, writable and read-only; reserved but not mapped; mapped by index; and
+    // one that is gone.
     let mut writable = pair.bob.map::<ReadWrite>(&grants[..2]);
     writable.set_notify(both(4097, port(0))).unwrap();
     let mut read_only = pair.bob.reserve(&grants[2..3]);
@@ -279,8 +280,8 @@ fn last_words_are_those_of_every_value_and_index_that_lives_and_of_none_that_is_
     assert_eq!(rung, [1, 1, 1, 1, 1]);
     pair.bob.last_words();
     let rung: Vec<_> = channels.iter().map(|(alice, _)| events(&pair, alice)).collect();
-    assert_eq!(rung, [2, 2, 2, 2, 1], "whoever lives says it again");
-    // And a guest that was wrong about its end goes on.
+    assert_eq!(rung, [2, 2, 2, 2, 1], "live ones repeat it");
+    // And a guest that doesn't end after all can go on.
     drop((writable, read_only, reserved, bob, channels, export));
     pair.assert_clean();
 }
@@ -296,7 +297,7 @@ fn a_granter_that_crashes_clears_bytes_of_exports_and_indices_and_not_of_parked_
     live.set_notify(both(9, &alice_port)).unwrap();
     parked.set_notify(both(9, &alice_port)).unwrap();
     assert_eq!(parked.release(), Pages(1));
-    assert_eq!(events(&pair, &bob_port), before + 1, "it has said so already");
+    assert_eq!(events(&pair, &bob_port), before + 1, "it was sent at the release");
     mappings.iter().for_each(|mapping| mapping.write(0, &[1; 4096]).unwrap());
     let device = pair.alice.gntalloc.open_indexed().unwrap();
     device.alloc_gref(2, 0, &mut [drivers::GrantRef(0)]).unwrap();
@@ -318,7 +319,7 @@ fn a_byte_to_clear_goes_with_its_index() {
     let next = after(index, 1);
     let clear = NotifyRequest { action: CLEAR_BYTE, ..NotifyRequest::default() };
     bob.set_unmap_notify(next, clear).unwrap();
-    // The second index goes, and comes back for somebody who asked for nothing.
+    // The second index is removed, and then reserved again without a notification.
     bob.unmap_grant_ref(next, Pages(1)).unwrap();
     assert_eq!(bob.map_grant_ref(&grants[1..]), Ok(next));
     export.write(4096, &[1]).unwrap();
@@ -359,7 +360,7 @@ fn a_later_request_for_another_page_of_an_export_replaces_the_first() {
 }
 
 #[test]
-fn an_index_that_was_removed_and_is_somebody_elses_does_not_delay_the_event() {
+fn an_index_that_was_removed_and_reused_does_not_delay_the_event() {
     let pair = Pair::new();
     let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let export = pair.alice.share(&pair.bob, 2);
@@ -369,7 +370,7 @@ fn an_index_that_was_removed_and_is_somebody_elses_does_not_delay_the_event() {
     let next = after(index, 1);
     bob.unmap_grant_ref(next, Pages(1)).unwrap();
     assert_eq!(bob.map_grant_ref(&grants[..1]), Ok(next));
-    // Only now: one index of the two is left to wait for.
+    // Only now, with one index of the two left to wait for.
     bob.set_unmap_notify(index, request(&bob_port)).unwrap();
     bob.unmap_grant_ref(index, Pages(1)).unwrap();
     assert_eq!(events(&pair, &alice_port), 1);

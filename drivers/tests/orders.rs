@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Both sides let go, in every order that there is, and a peer dies between any two steps.
+//! Both sides release their values in every order, and a peer dies between any two steps.
 
 mod common;
 
@@ -13,7 +13,7 @@ use fake_xen::{FakeXen, Guest, Pair};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Alice ends her grants, or leaves it if they are mapped.
+    /// Alice ends her grants, or leaves them if they are mapped.
     AEnds,
     BUnmaps,
     BCloses,
@@ -24,7 +24,7 @@ enum Step {
 
 use Step::*;
 
-/// Every order of some or all steps in which nobody acts after his death.
+/// Returns every order of some or all steps in which nobody acts after dying.
 fn orders() -> Vec<Vec<Step>> {
     let legal = |done: &[Step], next: Step| {
         let dead = match next {
@@ -89,7 +89,7 @@ fn every_order_of_letting_go_leaves_nothing_and_reuses_no_page_that_is_mapped() 
                     alice = None;
                 }
                 BUnmaps => mapping = None,
-                // What is mapped pins it.
+                // A mapping keeps the device open.
                 BCloses => bob = None,
                 ADies => {
                     pair.world.destroy(ALICE);
@@ -101,7 +101,7 @@ fn every_order_of_letting_go_leaves_nothing_and_reuses_no_page_that_is_mapped() 
                 }
             }
             if let Some(mapping) = &mapping {
-                // Whatever alice did, the page is what it was.
+                // Whatever Alice did, the page is unchanged.
                 assert_eq!(bytes(mapping, 100), CANARY, "{order:?}");
             }
             if !order.contains(&ADies) {
@@ -111,7 +111,7 @@ fn every_order_of_letting_go_leaves_nothing_and_reuses_no_page_that_is_mapped() 
                 assert_eq!(pair.alice.gntalloc.parked(), left, "{order:?}");
             }
         }
-        // The last ones who live let go; each has been told of once.
+        // The survivors release their values; each side's notification was sent once.
         drop((export, alice, mapping, bob));
         if !order.contains(&ADies) {
             pair.alice.gntalloc.reap(u32::MAX);
@@ -125,7 +125,7 @@ fn every_order_of_letting_go_leaves_nothing_and_reuses_no_page_that_is_mapped() 
     }
 }
 
-/// What both have in the course of a life.
+/// What both hold in the course of a life.
 #[derive(Default)]
 struct Life {
     alice: Option<gntalloc::Device<FakeXen>>,
@@ -140,7 +140,7 @@ struct Life {
 
 type Act = fn(&mut Life, &Guest) -> Result<(), Error>;
 
-/// The steps of a life: whose each is, and what it does.
+/// The steps of a life: who takes it, and what it does.
 const STEPS: [(u16, Act); 14] = [
     (ALICE, |life, alice| {
         life.alice = Some(alice.gntalloc.open());
@@ -175,7 +175,7 @@ const STEPS: [(u16, Act); 14] = [
         };
         match reservation.map::<ReadWrite>() {
             Ok(mapping) => life.mapping = Some(mapping),
-            // A granter who is gone is bad_domain; the reservation stays.
+            // A granter that is gone is bad_domain; the reservation stays.
             Err(failed) => life.reservation = Some(failed.value),
         }
         Ok(())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory: every call survives the refusal of any request, and leaves nothing.
+//! Memory: every call survives the failure of any one allocation, and leaves nothing.
 
 mod common;
 
@@ -19,13 +19,13 @@ use linux::libxen::{Gntshr, Gnttab};
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-/// A byte to clear, by its index.
+/// Clears the byte that the index selects.
 const CLEAR: NotifyRequest = NotifyRequest { action: CLEAR_BYTE, port: PortNumber(0) };
 /// More pages than the table has room for at first.
 const PAGES: usize = if cfg!(miri) { 4 } else { 600 };
 
-/// Runs `scenario` with its first request to the heap refused, then its second, until it needs no
-/// more; how many that were. After each it must work, and in the end leave nothing.
+/// Runs `scenario` with its first allocation refused, then its second, until it makes no more.
+/// Returns how many it makes. After each failure the scenario must succeed, and leave nothing.
 fn refuse_each(scenario: impl Fn(&Pair) -> Result<(), Error>) -> u32 {
     for refused in 0.. {
         let pair = Pair::new();
@@ -165,7 +165,7 @@ struct Live {
     addr: usize,
 }
 
-/// With more pages than the grant table has entries at first.
+/// Creates one of everything, with more pages than the grant table has entries at first.
 fn one_of_everything(pair: &Pair) -> Result<Live, Error> {
     let (alice_port, bob_port) = {
         let ours = pair.alice.events.alloc_unbound(domid(BOB))?;
@@ -220,7 +220,7 @@ fn without_memory_for_the_second_of_everything_the_first_lives_on() {
 }
 
 #[test]
-fn after_a_reservation_that_found_no_memory_no_address_is_anything() {
+fn after_a_reservation_without_memory_no_address_is_a_mapping() {
     for refused in 0..8 {
         let pair = Pair::new();
         let device = pair.bob.gntdev.open_indexed().unwrap();
@@ -229,7 +229,7 @@ fn after_a_reservation_that_found_no_memory_no_address_is_anything() {
         let many = [ClaimedGrant::new(ALICE, 8); 64];
         let (reserved, was_refused) = heap::refuse(refused, || device.map_grant_ref(&many));
         assert_eq!(reserved.is_err(), was_refused);
-        // A mapping tells where the window lies.
+        // A mapping's address shows where the window lies.
         let page = pair.alice.share(&pair.bob, 1);
         let index = device.map_grant_ref(&pair.alice.offer(&page)).unwrap();
         let addr = device.mmap(index, Pages(1), true, Access::ReadWrite).unwrap();

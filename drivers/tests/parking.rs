@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pages that only the peer holds: tried a few at a time, all of them in turn, and charged until
+//! Pages that only the peer still holds: tried a few at a time, each in turn, and charged until
 //! they are back.
 
 mod common;
@@ -17,7 +17,7 @@ use drivers::{Access, ClaimedGrant, Errno, GrantRef, Pages, PeerState};
 use embassy_futures::select::select;
 use fake_xen::{Config, FakeXen, Pair, Task};
 
-/// Each page mapped by itself.
+/// Maps each page by itself.
 fn map_each(pair: &Pair, grants: &[ClaimedGrant]) -> Vec<Option<Mapping<FakeXen, ReadWrite>>> {
     grants.iter().map(|grant| Some(pair.bob.map(&[*grant]))).collect()
 }
@@ -59,9 +59,9 @@ fn of_an_export_only_the_pages_that_the_peer_maps_are_parked() {
 }
 
 #[test]
-fn whatever_was_tried_before_a_reap_of_all_frees_all_that_can_be() {
+fn a_reap_of_all_frees_every_unmapped_page_whatever_was_tried_before() {
     const PAGES: u32 = 6;
-    // A few tries first, which leave off anywhere; then any pages come free.
+    // A few tries first, which stop anywhere; then any set of pages is unmapped.
     for tried in 0..2 * PAGES {
         for free in 0..1u32 << PAGES {
             if cfg!(miri) && (tried % 4 != 1 || free % 16 != 3) {
@@ -83,9 +83,9 @@ fn whatever_was_tried_before_a_reap_of_all_frees_all_that_can_be() {
 }
 
 #[test]
-fn every_parked_page_gets_its_turn_however_few_are_tried_at_once() {
+fn every_parked_page_gets_its_turn_however_few_are_tried_at_a_time() {
     let pair = Pair::new();
-    // Two runs and two single pages, of which some stay mapped for ever.
+    // Two runs and two single pages, some of which stay mapped forever.
     let exports = [5, 4].map(|pages| pair.alice.share(&pair.bob, pages));
     let device = pair.alice.gntalloc.open_indexed().unwrap();
     let mut singles = [GrantRef(0); 2];
@@ -96,13 +96,13 @@ fn every_parked_page_gets_its_turn_however_few_are_tried_at_once() {
     drop((exports, device));
     assert_eq!(counts(&pair), (11, 11));
     for at_once in [1, 2, 3] {
-        // The last of a run, one in the middle of the other, a single page.
+        // The last of one run, one in the middle of the other, a single page.
         for page in [4, 6, 10] {
             let Some(mapping) = mappings.get_mut(page).and_then(Option::take) else {
                 continue;
             };
             drop(mapping);
-            // Piece by piece in turn, and in each page by page: 4 pieces of at most 5 pages.
+            // Reaping takes the pieces in turn, each page by page: 4 pieces of at most 5 pages.
             let freed: u32 = (0..4 * 5).map(|_| pair.alice.gntalloc.reap(at_once)).sum();
             assert_eq!(freed, 1, "page {page}, {at_once} at once");
             mappings[page] = None;
@@ -114,7 +114,7 @@ fn every_parked_page_gets_its_turn_however_few_are_tried_at_once() {
 }
 
 #[test]
-fn reaping_none_or_with_nothing_parked_does_nothing() {
+fn reaping_zero_pages_or_with_nothing_parked_does_nothing() {
     let pair = Pair::new();
     assert_eq!((pair.alice.gntalloc.reap(0), pair.alice.gntalloc.reap(u32::MAX)), (0, 0));
     let export = pair.alice.share(&pair.bob, 2);
@@ -156,7 +156,7 @@ fn busy_leaves_a_read_only_export_read_only_and_a_writable_one_writable() {
         let (device, last) = (pair.bob.gntdev.open().unwrap(), grants[2]);
         let mapped = Arc::new(Mutex::new(None));
         let slot = mapped.clone();
-        // The first two are made invalid already when the third is mapped.
+        // The first two are already invalid when the third is mapped.
         pair.alice.xen.interrupt(6, move || {
             let reservation = device.reserve(&[last]).unwrap();
             *slot.lock().unwrap() = Some(reservation.map::<ReadOnly>().unwrap());
@@ -177,7 +177,7 @@ fn busy_leaves_a_read_only_export_read_only_and_a_writable_one_writable() {
 }
 
 #[test]
-fn a_busy_export_that_is_dropped_by_a_question_mark_parks() {
+fn a_busy_export_dropped_by_a_question_mark_is_parked() {
     fn end(pair: &Pair) -> Result<(), drivers::Error> {
         let export = pair.alice.share(&pair.bob, 2);
         let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
@@ -195,26 +195,26 @@ fn a_busy_export_that_is_dropped_by_a_question_mark_parks() {
 }
 
 #[test]
-fn what_comes_back_from_parking_is_zeroed_for_the_next() {
+fn a_page_back_from_parking_is_zeroed_for_the_next_user() {
     let pair = Pair::of(Config { pages: 2, ..Config::default() }, Config::default());
     let export = pair.alice.share(&pair.bob, 2);
     let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
     drop(export);
     mapping.write(0, &[7; 8192]).unwrap();
     drop(mapping);
-    // Memory is short, so that this reaps.
+    // Memory is short, so this reaps.
     let export = pair.alice.share(&pair.bob, 2);
     assert_eq!(bytes::<8192>(&export, 0), [0; 8192]);
     assert_eq!(export.size(), 8192);
 }
 
 #[test]
-fn two_who_reap_for_ever_do_not_keep_each_other_awake() {
+fn two_upkeeps_do_not_keep_each_other_awake() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
     let (alice, polls) = (&pair.alice, Cell::new(0));
-    // Counted, so that a run without end is a failure and not a hang.
+    // Counts polls, so that an endless run fails instead of hanging.
     let reaper = || {
         let reaping = async {
             let mut reaping = pin!(alice.upkeep());

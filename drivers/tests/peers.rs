@@ -17,13 +17,13 @@ async fn pause(guest: &Guest, ms: u64) {
     guest.system.sleep_until(guest.system.now() + ms * MS).await;
 }
 
-/// What is said by whom, for one who wants anything.
+/// Accepts any node: returns its owner and value.
 fn anything(domid: DomId, said: &[u8]) -> Option<(DomId, Vec<u8>)> {
     Some((domid, said.to_vec()))
 }
 
 #[test]
-fn who_publishes_is_found_in_either_order() {
+fn a_publisher_is_found_in_either_order() {
     for [early, late] in [[0, 50], [50, 0], [0, 5000]] {
         let Pair { world, alice, bob } = Pair::new();
         let published = async {
@@ -43,7 +43,7 @@ fn who_publishes_is_found_in_either_order() {
 }
 
 #[test]
-fn each_may_name_the_other_and_only_that_one_is_taken() {
+fn each_may_name_the_other_and_takes_only_that_one() {
     let Pair { world, alice, bob } = Pair::new();
     let other = world.guest(3, Config::default());
     let busy = async {
@@ -77,7 +77,7 @@ fn each_may_name_the_other_and_only_that_one_is_taken() {
 }
 
 #[test]
-fn a_node_that_goes_and_comes_again_is_news_and_our_own_is_none() {
+fn a_node_that_goes_and_comes_back_is_news_and_our_own_is_not() {
     let Pair { world, alice, bob } = Pair::new();
     let published = async {
         for _ in 0..2 {
@@ -98,7 +98,7 @@ fn a_node_that_goes_and_comes_again_is_news_and_our_own_is_none() {
         while seen.len() < 4 {
             assert_eq!(lookout.news(None).await.unwrap(), News::At(alice.domid));
             let said = look(&bob, alice.domid, NODE).await.unwrap().is_some();
-            // Making a node and letting others read it are two changes.
+            // Creating a node and permitting others to read it are two changes.
             if seen.last() != Some(&said) {
                 seen.push(said);
             }
@@ -109,7 +109,7 @@ fn a_node_that_goes_and_comes_again_is_news_and_our_own_is_none() {
 }
 
 #[test]
-fn candidates_are_one_domain_after_its_news_and_all_near_ones_otherwise() {
+fn candidates_are_one_domain_after_its_news_and_otherwise_all_near_ones() {
     let Pair { world, alice, bob } = Pair::new();
     let published = async {
         pause(&alice, 100).await;
@@ -130,7 +130,7 @@ fn candidates_are_one_domain_after_its_news_and_all_near_ones_otherwise() {
 }
 
 #[test]
-fn what_may_not_be_read_is_as_if_it_were_not_there() {
+fn an_unreadable_node_looks_absent() {
     let Pair { world, alice, bob } = Pair::new();
     let other = world.guest(3, Config::default());
     let test = async {
@@ -172,7 +172,7 @@ fn a_busy_xenstore_is_asked_five_times_and_one_that_refuses_once() {
 }
 
 #[test]
-fn without_xenstore_each_is_one_error() {
+fn without_xenstore_each_call_fails() {
     let world = World::new();
     let config = Config { console: ConsoleKind::Hypervisor, ..Config::default() };
     let dom0 = world.guest(0, config);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ports: who holds one, and what it begins and ends with.
+//! Ports: their holders, and their state when they open and close.
 
 mod common;
 
@@ -32,7 +32,7 @@ fn a_port_for_which_there_is_no_memory_is_closed_again() {
     let config = Config { max_ports: 16, ..Config::default() };
     let [guest, fresh] = [(); 2].map(|()| World::new().guest(1, config));
     let open = guest.events.open_ports();
-    // The next port is one that there was no room for before.
+    // Use up the room, so that the next port needs more.
     let held = [(); 3].map(|()| guest.events.alloc_unbound(domid(BOB)).unwrap());
     for _ in 0..40 {
         let (port, refused) = heap::refuse(0, || guest.events.alloc_unbound(domid(BOB)));
@@ -49,7 +49,7 @@ fn a_port_for_which_there_is_no_memory_is_closed_again() {
 }
 
 #[test]
-fn what_nobody_has_opened_is_masked() {
+fn ports_that_nobody_has_opened_are_masked() {
     let guest = World::new().guest(1, Config::default());
     let masks = &guest.xen.shared_info().evtchn_mask;
     assert!(masks[1..].iter().all(|word| word.load(Ordering::SeqCst) == u64::MAX));
@@ -62,7 +62,7 @@ fn what_nobody_has_opened_is_masked() {
 }
 
 #[test]
-fn input_that_was_taken_is_told_to_the_daemon() {
+fn the_daemon_is_notified_of_input_taken() {
     let guest = World::new().guest(1, Config::default());
     guest.xen.console_daemon(false);
     guest.xen.console_ring().in_prod.store(3, Ordering::SeqCst);
@@ -74,7 +74,7 @@ fn input_that_was_taken_is_told_to_the_daemon() {
 }
 
 #[test]
-fn a_peer_that_closes_or_dies_is_missed_within_half_a_second() {
+fn a_peer_that_closes_or_dies_is_noticed_within_half_a_second() {
     for dies in [false, true] {
         let Pair { world, alice, bob } = Pair::new();
         let (port, bobs) = alice.channel(&bob);
@@ -99,7 +99,7 @@ fn a_peer_that_closes_or_dies_is_missed_within_half_a_second() {
 }
 
 #[test]
-fn who_never_came_is_gone_and_so_is_one_of_whom_xen_tells_nothing() {
+fn a_peer_that_never_came_counts_as_gone_and_so_does_one_xen_does_not_report() {
     let Pair { world, alice, bob } = Pair::new();
     let unbound = alice.events.alloc_unbound(bob.domid).unwrap();
     let (bound, _bobs) = alice.channel(&bob);

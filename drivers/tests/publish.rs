@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Nodes for one reader, who may come later: he can read them, whichever daemon serves.
+//! Nodes for one reader that may appear later: it can read them, whichever daemon serves.
 
 mod common;
 
@@ -16,7 +16,7 @@ use embassy_futures::yield_now;
 use fake_xen::{Config, FakeXen, Guest, Pair, Task, World};
 
 const MS: u64 = 1_000_000;
-/// One who is not there yet.
+/// A domain that doesn't exist yet.
 const LATE: u16 = 7;
 const NODE: &str = "data/for-you";
 const SEEN: &str = "/local/domain/1/data/for-you";
@@ -29,7 +29,7 @@ async fn pause(guest: &Guest, ms: u64) {
     guest.system.sleep_until(guest.system.now() + ms * MS).await;
 }
 
-/// Runs a test of Alice's, with her upkeep beside it.
+/// Runs a test in Alice, next to her upkeep.
 fn with_upkeep(alice: &Guest, test: impl Future<Output = ()>) {
     let both = async {
         select(test, alice.upkeep()).await;
@@ -37,7 +37,8 @@ fn with_upkeep(alice: &Guest, test: impl Future<Output = ()>) {
     alice.xen.world().run([Task::new(&alice.events, both)]);
 }
 
-/// Two guests under each kind of daemon, and whether it keeps permissions for whom is not there.
+/// Yields two guests under each kind of daemon, and whether the daemon keeps permissions for
+/// domains that don't exist.
 fn each_daemon() -> impl Iterator<Item = (bool, Pair)> {
     [false, true].into_iter().map(|keeps| {
         let pair = Pair::new();
@@ -48,7 +49,7 @@ fn each_daemon() -> impl Iterator<Item = (bool, Pair)> {
     })
 }
 
-/// What a guest without a task of its own reads in Alice's node.
+/// Reads Alice's node for a guest without a task of its own.
 async fn read_by(guest: &Guest) -> Result<Vec<u8>, Error> {
     let mut read = pin!(store(guest).read(SEEN));
     loop {
@@ -65,7 +66,7 @@ fn questions(guest: &Guest) -> u64 {
 }
 
 #[test]
-fn a_permission_for_a_domain_that_is_not_there_is_dropped_by_one_daemon_and_kept_by_the_other() {
+fn one_daemon_drops_a_permission_for_an_absent_domain_and_the_other_keeps_it() {
     for (keeps, Pair { world, alice, .. }) in each_daemon() {
         with_upkeep(&alice, async {
             let xs = store(&alice);
@@ -83,7 +84,7 @@ fn a_permission_for_a_domain_that_is_not_there_is_dropped_by_one_daemon_and_kept
 }
 
 #[test]
-fn a_reader_who_is_there_can_read_at_once_and_nobody_else() {
+fn an_existing_reader_can_read_at_once_and_nobody_else() {
     let Pair { world, alice, bob } = Pair::new();
     let other = world.guest(LATE, Config::default());
     with_upkeep(&alice, async {
@@ -107,7 +108,7 @@ fn a_reader_who_is_there_can_read_at_once_and_nobody_else() {
 }
 
 #[test]
-fn a_reader_who_comes_later_can_read_within_a_second_and_is_asked_for_no_more() {
+fn a_late_reader_can_read_within_a_second_and_is_then_no_longer_awaited() {
     for (_, Pair { world, alice, .. }) in each_daemon() {
         with_upkeep(&alice, async {
             let xs = store(&alice);
@@ -123,7 +124,7 @@ fn a_reader_who_comes_later_can_read_within_a_second_and_is_asked_for_no_more() 
             let before = questions(&alice);
             pause(&alice, 60_000).await;
             assert_eq!(questions(&alice), before);
-            // The next one that is awaited is asked for again.
+            // The next awaited reader is asked for again.
             let reader = Reader::Domain(domid(LATE + 1));
             let node = xs.publish("data/other", b"", reader).await.unwrap();
             pause(&alice, 10_100).await;
@@ -137,7 +138,7 @@ fn a_reader_who_comes_later_can_read_within_a_second_and_is_asked_for_no_more() 
 }
 
 #[test]
-fn a_reader_who_comes_at_any_moment_of_it_can_read() {
+fn a_reader_that_appears_at_any_moment_of_publishing_can_read() {
     let polls = Cell::new(0);
     for moment in 0.. {
         let Pair { world, alice, .. } = Pair::new();
@@ -171,7 +172,7 @@ fn a_reader_who_comes_at_any_moment_of_it_can_read() {
 }
 
 #[test]
-fn a_daemon_that_is_busy_when_the_reader_comes_is_asked_again() {
+fn a_daemon_that_is_busy_when_the_reader_appears_is_asked_again() {
     let Pair { world, alice, .. } = Pair::new();
     with_upkeep(&alice, async {
         let xs = store(&alice);
@@ -188,7 +189,7 @@ fn a_daemon_that_is_busy_when_the_reader_comes_is_asked_again() {
 }
 
 #[test]
-fn a_node_that_can_no_more_be_permitted_is_given_up() {
+fn a_node_that_can_no_longer_be_permitted_is_given_up() {
     let Pair { world, alice, .. } = Pair::new();
     with_upkeep(&alice, async {
         let xs = store(&alice);
@@ -204,7 +205,7 @@ fn a_node_that_can_no_more_be_permitted_is_given_up() {
 }
 
 #[test]
-fn a_publication_given_up_at_any_moment_leaves_no_node() {
+fn a_publication_abandoned_at_any_moment_leaves_no_node() {
     for (pace, polls) in [9, 1024].into_iter().flat_map(|pace| (0..40).map(move |n| (pace, n))) {
         let Pair { world, alice, .. } = Pair::new();
         alice.xen.xenstore_pace(pace);
@@ -229,7 +230,7 @@ fn a_publication_given_up_at_any_moment_leaves_no_node() {
 }
 
 #[test]
-fn a_publication_given_up_before_its_message_went_out_leaves_what_was_there() {
+fn a_publication_abandoned_before_it_is_sent_leaves_the_earlier_node() {
     let Pair { world, alice, .. } = Pair::new();
     with_upkeep(&alice, async {
         let xs = store(&alice);
@@ -252,7 +253,7 @@ fn a_publication_given_up_before_its_message_went_out_leaves_what_was_there() {
 }
 
 #[test]
-fn a_reader_who_goes_before_xenstore_hears_of_him_is_awaited_again() {
+fn a_reader_that_vanishes_before_xenstore_knows_it_is_awaited_again() {
     for (keeps, Pair { world, alice, .. }) in each_daemon() {
         with_upkeep(&alice, async {
             let xs = store(&alice);
@@ -272,12 +273,12 @@ fn a_reader_who_goes_before_xenstore_hears_of_him_is_awaited_again() {
 }
 
 #[test]
-fn a_publication_that_goes_while_its_reader_is_admitted_permits_nothing_later() {
+fn a_publication_dropped_while_its_reader_is_admitted_permits_nothing_later() {
     let Pair { world, alice, .. } = Pair::new();
     with_upkeep(&alice, async {
         let xs = store(&alice);
         let node = xs.publish(NODE, b"hello", Reader::Domain(domid(LATE))).await.unwrap();
-        // The reader comes while there is room for no more requests.
+        // The reader appears while there is no room for more requests.
         world.xenstore_daemon(false);
         let mut reads: Vec<_> = (0..16).map(|_| xs.read("domid")).collect();
         for read in &mut reads {
@@ -298,7 +299,7 @@ fn a_publication_that_goes_while_its_reader_is_admitted_permits_nothing_later() 
 }
 
 #[test]
-fn a_refused_publication_leaves_what_was_there() {
+fn a_refused_publication_leaves_the_earlier_node() {
     let Pair { alice, .. } = Pair::new();
     with_upkeep(&alice, async {
         let xs = store(&alice);
@@ -306,7 +307,7 @@ fn a_refused_publication_leaves_what_was_there() {
         let refused = xs.publish(NODE, &[0; 3000], Reader::Domain(domid(BOB))).await;
         assert_eq!(errno(refused.map(drop)), Errno::ENOSPC);
         assert_eq!(xs.read(NODE).await.unwrap(), b"ours");
-        // It can be tried again, any number of times.
+        // It can be retried any number of times.
         for nth in [1, 1, 2] {
             alice.xen.xenstore_fail(nth, "EAGAIN");
             let refused = xs.publish("data/other", b"1", Reader::Domain(domid(LATE))).await;
@@ -320,19 +321,19 @@ fn a_refused_publication_leaves_what_was_there() {
 }
 
 #[test]
-fn a_xen_that_will_not_say_who_is_there_shuts_nobody_out() {
+fn a_xen_that_does_not_report_domains_shuts_nobody_out() {
     let Pair { world, alice, bob } = Pair::new();
     with_upkeep(&alice, async {
         let xs = store(&alice);
         alice.xen.deny(Call::EvtchnStatus, Some(Errno::ENOSYS));
         let _node = xs.publish(NODE, b"hello", Reader::Domain(bob.domid)).await.unwrap();
-        assert_eq!(read_by(&bob).await.unwrap(), b"hello", "he is there, and can read at once");
+        assert_eq!(read_by(&bob).await.unwrap(), b"hello", "it exists and can read at once");
         let reader = Reader::Domain(domid(LATE));
         let _late = xs.publish("data/late", b"hello", reader).await.unwrap();
         let late = world.guest(LATE, Config::default());
         let asked = alice.xen.xenstore_requests();
         pause(&alice, 5_000).await;
-        assert_eq!(alice.xen.xenstore_requests(), asked, "nothing is known of him");
+        assert_eq!(alice.xen.xenstore_requests(), asked, "nothing is known of the reader");
         alice.xen.deny(Call::EvtchnStatus, None);
         pause(&alice, 1_100).await;
         late.events.dispatch();
@@ -345,7 +346,7 @@ fn a_xen_that_will_not_say_who_is_there_shuts_nobody_out() {
 }
 
 #[test]
-fn of_several_nodes_for_one_reader_each_goes_by_itself() {
+fn several_nodes_for_one_reader_are_independent() {
     for gone in 0..3 {
         let Pair { world, alice, .. } = Pair::new();
         with_upkeep(&alice, async {
@@ -357,7 +358,7 @@ fn of_several_nodes_for_one_reader_each_goes_by_itself() {
                 nodes.push(node.unwrap());
             }
             drop(nodes.remove(gone));
-            // One that comes meanwhile is none of those that went.
+            // A node published meanwhile is not mistaken for a removed one.
             nodes.push(xs.publish(NODE, b"hello", Reader::Domain(domid(LATE + 1))).await.unwrap());
             world.guest(LATE, Config::default());
             pause(&alice, 1_100).await;
@@ -381,7 +382,7 @@ fn of_several_nodes_for_one_reader_each_goes_by_itself() {
 }
 
 #[test]
-fn a_reader_who_comes_after_the_connection_broke_is_asked_for_no_more() {
+fn after_the_connection_broke_no_reader_is_awaited() {
     let Pair { world, alice, .. } = Pair::new();
     with_upkeep(&alice, async {
         let xs = store(&alice);
@@ -404,7 +405,7 @@ fn a_reader_who_comes_after_the_connection_broke_is_asked_for_no_more() {
 }
 
 #[test]
-fn what_is_refused_publishes_nothing() {
+fn a_refused_call_publishes_nothing() {
     let world = World::new();
     let alice = world.guest(ALICE, Config::default());
     with_upkeep(&alice, async {
@@ -420,7 +421,7 @@ fn what_is_refused_publishes_nothing() {
         assert_eq!(alice.xen.xenstore_requests(), 0);
         assert_eq!(errno(publish("control/new".into(), vec![]).await), Errno::EACCES);
         xs.read("domid").await.unwrap();
-        // Written, and then not permitted: it goes again.
+        // Written, but setting permissions fails: the node is removed again.
         alice.xen.xenstore_fail(2, "ENOSPC");
         assert_eq!(errno(publish(NODE.into(), vec![]).await), Errno::ENOSPC);
         assert_eq!(errno(xs.read(NODE).await), Errno::ENOENT);
@@ -428,7 +429,7 @@ fn what_is_refused_publishes_nothing() {
 }
 
 #[test]
-fn an_upkeep_that_sleeps_in_its_own_task_hears_of_a_publication() {
+fn a_publication_wakes_an_upkeep_asleep_in_its_own_task() {
     let Pair { world, alice, .. } = Pair::new();
     let publisher = async {
         pause(&alice, 500).await;

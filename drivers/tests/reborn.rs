@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A domain's number serves again: the new domain gets nothing of what was the old one's, and the
-//! old one's values, wherever they are still held, touch nothing of the new one.
+//! A domid is reused: the new domain gets nothing of the old one's, and values of the old one that
+//! are still held somewhere don't touch the new one.
 
 mod common;
 
@@ -19,7 +19,7 @@ use embassy_futures::select::select;
 use embassy_futures::yield_now;
 use fake_xen::{Config, Guest, Pair, Task};
 
-/// Destroys Bob, and starts another under his number.
+/// Destroys Bob, and creates another domain with his domid.
 fn another_bob(pair: &mut Pair) -> Guest {
     pair.world.destroy(BOB);
     let new = pair.world.guest(BOB, Config::default());
@@ -27,7 +27,7 @@ fn another_bob(pair: &mut Pair) -> Guest {
 }
 
 #[test]
-fn a_granter_that_is_born_again_grants_nothing_that_it_did_before() {
+fn a_recreated_granter_grants_nothing_that_the_old_one_did() {
     let mut pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let grants = pair.alice.offer(&export);
@@ -38,14 +38,14 @@ fn a_granter_that_is_born_again_grants_nothing_that_it_did_before() {
     let failed = reservation.map::<ReadWrite>().expect_err("nothing is granted");
     assert_eq!(failed.error.status(), Some(GrantStatus::GENERAL_ERROR));
 
-    // The same reference is another page now, and zeroed.
+    // The same reference now names another page, which is zeroed.
     let again = pair.alice.share(&pair.bob, 2);
     assert_eq!(pair.alice.offer(&again), grants);
     let mapping = failed.value.map::<ReadWrite>().expect("granted");
     assert_eq!(bytes::<8>(&mapping, 0), [0; 8]);
     mapping.write(0, b"new").unwrap();
 
-    // What the old one's values do changes nothing of it.
+    // The old domain's values change nothing of it.
     let _ = export.write(0, b"old");
     drop((export, old));
     assert_eq!((&bytes(&mapping, 0), &bytes(&again, 0)), (b"new", b"new"));
@@ -55,7 +55,7 @@ fn a_granter_that_is_born_again_grants_nothing_that_it_did_before() {
 }
 
 #[test]
-fn a_mapper_that_is_born_again_maps_nothing_and_a_grant_that_was_ended_is_not_its_own() {
+fn a_recreated_mapper_maps_nothing_and_an_ended_grant_is_not_its_own() {
     let mut pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let grants = pair.alice.offer(&export);
@@ -68,7 +68,7 @@ fn a_mapper_that_is_born_again_maps_nothing_and_a_grant_that_was_ended_is_not_it
     assert_eq!(failed.error.status(), Some(GrantStatus::GENERAL_ERROR));
     drop(failed);
 
-    // A page that goes to the new one is not unmapped by the value that mapped there before.
+    // A page mapped by the new domain isn't unmapped by the old domain's value.
     let export = pair.alice.share(&pair.bob, 2);
     let again = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
     drop((mapping, old));
@@ -79,7 +79,7 @@ fn a_mapper_that_is_born_again_maps_nothing_and_a_grant_that_was_ended_is_not_it
 }
 
 #[test]
-fn a_grant_that_nobody_ended_is_the_new_ones_as_in_xen() {
+fn a_grant_that_nobody_ended_is_open_to_the_new_domain_as_in_xen() {
     let mut pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     another_bob(&mut pair);
@@ -90,13 +90,13 @@ fn a_grant_that_nobody_ended_is_the_new_ones_as_in_xen() {
 }
 
 #[test]
-fn a_channel_ends_with_its_peer_and_the_new_one_hears_nothing_of_it() {
+fn a_channel_ends_with_its_peer_and_sends_nothing_to_the_new_one() {
     let mut pair = Pair::new();
     let (ours, theirs) = pair.alice.channel(&pair.bob);
     let number = theirs.number();
     mem::forget(theirs);
     let old = another_bob(&mut pair);
-    // Of the same number, as long as it has opened no other.
+    // Its first new port gets the same number.
     let new = pair.bob.events.alloc_unbound(pair.alice.domid).unwrap();
     assert_eq!(new.number(), number);
     assert_eq!(ours.status(), Ok(PortStatus::Unbound(BOB)));
@@ -107,7 +107,7 @@ fn a_channel_ends_with_its_peer_and_the_new_one_hears_nothing_of_it() {
 }
 
 #[test]
-fn a_published_node_goes_to_the_new_one_only_if_it_is_published_again() {
+fn a_node_is_readable_to_the_new_domain_only_if_published_again() {
     let Pair { world, alice, bob } = Pair::new();
     let test = async {
         let store = alice.xenstore.as_ref().expect("an ordinary guest has xenstore");
@@ -127,7 +127,7 @@ fn a_published_node_goes_to_the_new_one_only_if_it_is_published_again() {
     world.run([Task::new(&alice.events, both)]);
 }
 
-/// What a guest without a task of its own reads.
+/// Reads a node for a guest without a task of its own.
 async fn read_by(guest: &Guest, node: &str) -> Result<Vec<u8>, Error> {
     let store = guest.xenstore.clone().expect("an ordinary guest has xenstore");
     let mut read = pin!(store.read(node));
@@ -141,7 +141,7 @@ async fn read_by(guest: &Guest, node: &str) -> Result<Vec<u8>, Error> {
 }
 
 #[test]
-fn what_the_old_one_still_asks_of_xen_is_refused() {
+fn hypercalls_of_the_old_domain_are_refused() {
     let mut pair = Pair::new();
     let reserved = pair.bob.reserve(&[pair.alice.domid.grant(GrantRef(8))]);
     let old = another_bob(&mut pair);

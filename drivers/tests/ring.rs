@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The shared ring: whole in order through any sizes, rung only when somebody waits, and closed
-//! against indices that can't be.
+//! The shared ring: bytes arrive complete and in order whatever the sizes, events are sent only if
+//! somebody waits, and impossible indices are refused.
 
 use drivers::Errno;
 use drivers::events::Port;
@@ -24,13 +24,13 @@ fn ends(pair: &Pair, pages: u32) -> Ends {
     Ends { export, here, mapping, there }
 }
 
-/// Byte `n` of the stream.
+/// Returns byte `n` of the stream.
 fn byte(n: usize) -> u8 {
     (n.wrapping_mul(0x9E37_79B9) >> 13) as u8
 }
 
 #[test]
-fn a_stream_arrives_whole_and_in_order_whatever_is_written_and_read_at_once() {
+fn a_stream_arrives_complete_and_in_order_whatever_the_sizes() {
     let pair = Pair::new();
     for (write, read) in [(1, 1), (4096, 4096), (5000, 3), (3, 5000), (9000, 9000), (4095, 4097)] {
         let Ends { export, here, mapping, there } = ends(&pair, 3);
@@ -60,7 +60,7 @@ fn a_stream_arrives_whole_and_in_order_whatever_is_written_and_read_at_once() {
 }
 
 #[test]
-fn nobody_is_rung_who_does_not_wait() {
+fn an_end_that_does_not_wait_gets_no_event() {
     let pair = Pair::new();
     let Ends { export, here, mapping, there } = ends(&pair, 2);
     let mut sender = Sender::new(&export, &here).unwrap();
@@ -79,7 +79,7 @@ fn nobody_is_rung_who_does_not_wait() {
 }
 
 #[test]
-fn an_index_that_cannot_be_is_an_error_at_each_end() {
+fn an_impossible_index_is_an_error_at_each_end() {
     for nonsense in [4097, 1 << 31, 0x1234_5678] {
         let pair = Pair::new();
         let Ends { export, here, mapping, there } = ends(&pair, 2);
@@ -93,7 +93,7 @@ fn an_index_that_cannot_be_is_an_error_at_each_end() {
 }
 
 #[test]
-fn a_ring_has_one_page_and_a_power_of_two_more() {
+fn a_ring_has_one_page_plus_a_power_of_two() {
     let pair = Pair::new();
     for (pages, fits) in [(1, false), (2, true), (3, true), (4, false), (5, true), (17, true)] {
         let ends = ends(&pair, pages);

@@ -15,7 +15,7 @@ use fake_xen::{Config, Mode, Pair, World};
 use xen_sys::grant_table::GrantStatus;
 
 #[test]
-fn nothing_is_read_and_written_up_to_the_end_and_not_behind_it() {
+fn empty_accesses_are_allowed_up_to_the_end_and_not_beyond() {
     let pair = Pair::new();
     for pages in [1, 3] {
         let export = pair.alice.share(&pair.bob, pages);
@@ -38,7 +38,7 @@ fn bytes_written_on_one_side_are_read_on_the_other_in_both_directions() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
-    // Across the page boundary, so that the order of the pages counts.
+    // Across the page boundary, so that the order of the pages matters.
     export.write(4090, b"from alice").unwrap();
     assert_eq!(&bytes(&mapping, 4090), b"from alice");
     mapping.write(4091, b"from bob!!").unwrap();
@@ -119,7 +119,7 @@ fn a_read_only_grant_can_be_read_and_not_mapped_writable() {
 }
 
 #[test]
-fn a_mapping_is_unmapped_whole_after_a_smaller_one_was_made() {
+fn a_mapping_is_unmapped_completely_after_a_smaller_one_was_made() {
     let pair = Pair::new();
     let [large, small] = [8, 1].map(|pages| pair.alice.share(&pair.bob, pages));
     let first = pair.bob.map::<ReadWrite>(&pair.alice.offer(&large));
@@ -215,7 +215,7 @@ fn parked_pages_come_back_by_themselves_within_a_tenth_of_a_second() {
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of pages take long")]
 fn an_allocation_that_would_fail_tries_parked_pages_first() {
-    // Each in turn is what's short: the limit, the grant table, memory.
+    // In turn, the limit, the grant table and memory are short.
     for (limit, frames, pages) in [(4, 4, 100), (9999, 1, 9999), (9999, 4, 4)] {
         let config = Config { pages, max_grant_frames: frames, ..Config::default() };
         let pair = Pair::of(config, Config::default());
@@ -240,7 +240,7 @@ fn a_peer_that_dies_lets_go_of_everything() {
     let export = pair.alice.share(&pair.bob, 64);
     let bob = pair.bob.gntdev.open().unwrap();
     let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
-    // What a destroyed guest held it never gives back itself.
+    // A destroyed guest never frees what it held.
     std::mem::forget((mapping, bob));
     let export = export.end().unwrap_err().0;
     pair.world.destroy(BOB);
@@ -287,7 +287,7 @@ fn a_pvh_guest_is_refused_its_own_pages_before_xen_is_asked() {
     let index = device.map_grant_ref(&grants).unwrap();
     let mmap = device.mmap(index, Pages(2), true, Access::ReadOnly);
     assert_eq!((mmap, maps()), (Err(failed.error), 0));
-    // The other's page can be had for itself.
+    // The other guest's page can be mapped by itself.
     device.mmap(index, Pages(1), true, Access::ReadOnly).unwrap();
     drop((device, failed, own, other));
     pair.assert_clean();
@@ -322,7 +322,7 @@ fn grants_are_reused_and_references_0_to_7_never_given() {
         seen.push(grefs);
     }
     assert!(seen.iter().all(|grefs| grefs == &seen[0]), "the same entries serve again");
-    // 608 entries are two frames; the first was there from the start.
+    // 608 entries take two frames; the first was there from the start.
     assert_eq!(pair.alice.system.counters().calls(Call::GnttabSetupTable), 2);
 }
 
@@ -343,10 +343,11 @@ fn a_clean_page_is_not_zeroed_again() {
     let alloc = pair.alice.gntalloc.open();
     let zeroed = || pair.alice.system.counters().zeroed.load(Ordering::Relaxed);
     alloc.alloc(domid(BOB), Pages(4), Access::ReadWrite).unwrap().end().unwrap();
-    // Fresh memory is not known to be clean: zeroed before it's shared, and when it comes back.
+    // Fresh memory is not known to be clean: it is zeroed before it is shared, and again when it is
+    // freed.
     assert_eq!(zeroed(), 2 * 4 * 4096);
     alloc.alloc(domid(BOB), Pages(4), Access::ReadWrite).unwrap().end().unwrap();
-    assert_eq!(zeroed(), 3 * 4 * 4096, "once a life, when it's released");
+    assert_eq!(zeroed(), 3 * 4 * 4096, "once per use, when it is released");
 }
 
 #[test]
@@ -358,7 +359,7 @@ fn a_peer_that_maps_between_the_look_and_the_exchange_keeps_the_grant_alive() {
     let bob = pair.bob.gntdev.open().unwrap();
     let mapped = Arc::new(Mutex::new(None));
     let (device, last, slot) = (bob.clone(), grants[2], mapped.clone());
-    // Three looks, one at each page; then one exchange for each, and the third comes too late.
+    // Three looks, one at each page; then one exchange for each, the third of which comes too late.
     pair.alice.xen.interrupt(6, move || {
         let mapping = device.reserve(&[last]).unwrap().map::<ReadWrite>().unwrap();
         *slot.lock().unwrap() = Some(mapping);
@@ -380,7 +381,7 @@ fn a_guessing_peer_gets_a_page_parked_and_no_more() {
     let bob = pair.bob.gntdev.open().unwrap();
     let mapped = Arc::new(Mutex::new(None));
     let slot = mapped.clone();
-    // The first reference of an unused table is known to everybody.
+    // Everybody knows the first reference of an unused table.
     pair.alice.xen.interrupt(3, move || {
         let mapping =
             bob.reserve(&[ClaimedGrant::new(ALICE, 8)]).unwrap().map::<ReadWrite>().unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Several reservations of one device: each call touches the pages of its own.
+//! Several reservations of one device: each call touches only its own pages.
 
 mod common;
 
@@ -11,7 +11,7 @@ use drivers::shared::{Shared, SharedMut};
 use fake_xen::Pair;
 
 #[test]
-fn the_second_mapping_of_a_device_is_about_its_own_pages_alone() {
+fn the_second_mapping_of_a_device_is_about_its_own_pages_only() {
     let pair = Pair::new();
     let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let exports = [2, 3].map(|pages| pair.alice.share(&pair.bob, pages));

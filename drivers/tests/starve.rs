@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A peer or a daemon that is always ahead leaves other tasks of the guest their turn.
+//! A peer or a daemon that is always faster doesn't starve the guest's other tasks.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ use fake_xen::{Config, ConsoleKind, FakeXen, Guest, Pair, Task, World};
 
 const SIZE: u32 = 4096;
 
-/// Shared pages whose other side has always just written or read all that it may.
+/// Shared pages whose other side has always just written or read as much as it may.
 struct Ahead(Export<FakeXen>);
 
 impl Shared for Ahead {
@@ -28,7 +28,7 @@ impl Shared for Ahead {
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
         match offset {
-            // The writer's index, for a reader; and the reader's, for a writer.
+            // The writer's index for a reader, and the reader's for a writer.
             0 => Ok(self.0.load_u32(64)?.wrapping_add(SIZE)),
             64 => self.0.load_u32(0),
             _ => self.0.load_u32(offset),
@@ -46,7 +46,7 @@ impl SharedMut for Ahead {
     }
 }
 
-/// How often another task of the guest runs before `busy` is done.
+/// Returns how often another task of the guest runs before `busy` is done.
 fn turns_beside(guest: &Guest, busy: impl Future<Output = ()>) -> u32 {
     let (done, turns) = (Cell::new(false), Cell::new(0));
     let busy = async {
@@ -67,7 +67,7 @@ fn turns_beside(guest: &Guest, busy: impl Future<Output = ()>) -> u32 {
 }
 
 #[test]
-fn a_peer_that_is_always_ahead_leaves_other_tasks_their_turn() {
+fn a_peer_that_is_always_faster_does_not_starve_other_tasks() {
     let pair = Pair::new();
     let (port, _there) = pair.alice.channel(&pair.bob);
     for len in [1000, 4096, 10_000] {
@@ -94,7 +94,7 @@ fn a_peer_that_is_always_ahead_leaves_other_tasks_their_turn() {
 }
 
 #[test]
-fn a_console_that_takes_and_gives_without_end_leaves_other_tasks_their_turn() {
+fn a_console_that_takes_and_gives_without_end_does_not_starve_other_tasks() {
     let guest =
         World::new().guest(1, Config { console: ConsoleKind::Hypervisor, ..Config::default() });
     guest.xen.console_type(&[b'x'; 100_000]);
@@ -114,7 +114,7 @@ fn a_console_that_takes_and_gives_without_end_leaves_other_tasks_their_turn() {
 }
 
 #[test]
-fn a_queue_full_of_watch_events_leaves_other_tasks_their_turn() {
+fn a_full_queue_of_watch_events_does_not_starve_other_tasks() {
     let Pair { world, alice, .. } = Pair::new();
     let turns = Cell::new(0);
     let watching = async {
@@ -127,7 +127,7 @@ fn a_queue_full_of_watch_events_leaves_other_tasks_their_turn() {
                 for node in 0..31 {
                     world.xenstore_publish(2, &format!("data/{node}"), b"x");
                 }
-                // Its answer comes behind the events, which are in the queue then.
+                // Its answer comes after the events, which are then in the queue.
                 xs.read("domid").await.unwrap();
                 turns.set(0);
                 for _ in 0..31 {

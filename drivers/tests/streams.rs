@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who prints, reads or sends, and who has to be told.
+//! Printing, reading and sending: who yields, and who gets an event.
 
 mod common;
 
@@ -12,7 +12,7 @@ use embassy_futures::poll_once;
 use fake_xen::{Config, ConsoleKind, Pair, Task, World};
 
 #[test]
-fn a_reader_that_waited_once_is_not_rung_when_it_waits_no_more() {
+fn a_reader_that_no_longer_waits_gets_no_event() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&export));
@@ -37,7 +37,7 @@ fn a_reader_that_waited_once_is_not_rung_when_it_waits_no_more() {
 }
 
 #[test]
-fn who_gives_way_goes_on_by_itself() {
+fn a_task_that_yields_continues_without_an_event() {
     // Xen's own console sends no event for room.
     let world = World::new();
     let guest = world.guest(1, Config { console: ConsoleKind::Hypervisor, ..Config::default() });
@@ -52,7 +52,7 @@ fn who_gives_way_goes_on_by_itself() {
 }
 
 #[test]
-fn who_moves_little_at_a_time_gives_way_as_well() {
+fn a_task_that_moves_little_at_a_time_yields_too() {
     let world = World::new();
     let guest = world.guest(1, Config { console: ConsoleKind::Hypervisor, ..Config::default() });
     let mut print = pin!(async {
@@ -68,9 +68,9 @@ fn who_moves_little_at_a_time_gives_way_as_well() {
 }
 
 #[test]
-fn a_message_that_comes_while_a_line_waits_for_room_goes_before_it_or_after_it() {
+fn a_message_printed_while_a_line_waits_goes_before_or_after_the_line() {
     let (line, output) = common::line_that_waits(|guest| {
-        // Before the line's writer hears of the room.
+        // Before the line's writer notices the room.
         guest.xen.console_daemon(true);
         guest.console.print_now(b"\na message\n");
     });
@@ -79,11 +79,11 @@ fn a_message_that_comes_while_a_line_waits_for_room_goes_before_it_or_after_it()
 }
 
 #[test]
-fn line_ends_count_as_what_they_become_when_it_is_asked_whether_a_text_fits() {
+fn a_newline_counts_as_two_bytes_when_checking_whether_a_text_fits() {
     let world = World::new();
     let guest = world.guest(1, Config::default());
     guest.xen.console_daemon(false);
-    // Room for 4,000 bytes is left, and the text becomes 6,000.
+    // Room for 4,000 bytes is left, and the text grows to 6,000.
     guest.console.print_now(&[b'.'; 2048 + 16_384 - 4000]);
     let mut print = pin!(guest.console.print(&[b'\n'; 3000]));
     assert!(poll_once(print.as_mut()).is_pending());
@@ -96,7 +96,7 @@ fn line_ends_count_as_what_they_become_when_it_is_asked_whether_a_text_fits() {
 }
 
 #[test]
-fn what_is_in_the_ring_was_not_taken_yet() {
+fn output_still_in_the_ring_is_not_drained() {
     let guest = World::new().guest(1, Config::default());
     guest.xen.console_daemon(false);
     guest.console.print_now(b"the last words");
@@ -107,14 +107,14 @@ fn what_is_in_the_ring_was_not_taken_yet() {
 }
 
 #[test]
-fn output_that_came_to_the_ring_is_told_to_the_daemon_once() {
+fn the_daemon_is_notified_once_of_output_in_the_ring() {
     let guest = World::new().guest(1, Config::default());
     guest.xen.console_daemon(false);
     let sent = || guest.system.counters().calls(Call::EvtchnSend);
     let before = sent();
     guest.console.print_now(b"some bytes");
     assert_eq!(sent(), before + 1);
-    // Nothing is new.
+    // Nothing new was written.
     assert!(!guest.console.drain(guest.system.now() + 100_000));
     assert_eq!(sent(), before + 1);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pages that Xen will not unmap: kept, counted and charged, tried again, and gone at last.
+//! Pages that Xen refuses to unmap: kept, counted and charged, retried, and finally gone.
 
 mod common;
 
@@ -14,12 +14,12 @@ use embassy_futures::select::select;
 use fake_xen::{FakeXen, Fault, Pair, Task};
 use xen_sys::grant_table::GrantStatus;
 
-/// Xen unmaps nothing of bob's, or does again.
+/// Makes Xen refuse all of Bob's unmaps, or stop refusing.
 fn refuse(pair: &Pair, refuses: bool) {
     pair.bob.xen.deny(Call::GnttabUnmap, refuses.then_some(Errno::EFAULT));
 }
 
-/// A device by index, with a mapping of `grants`.
+/// Opens an index device and maps `grants`.
 fn map_by_index(pair: &Pair, grants: &[ClaimedGrant]) -> (IndexDevice<FakeXen>, usize) {
     let device = pair.bob.gntdev.open_indexed().unwrap();
     let index = device.map_grant_ref(grants).unwrap();
@@ -33,7 +33,7 @@ fn stuck(pair: &Pair) -> u32 {
 }
 
 #[test]
-fn while_xen_unmaps_nothing_all_is_kept_and_counted_and_then_all_goes() {
+fn while_xen_unmaps_nothing_pages_are_kept_and_counted_and_then_they_go() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 6);
     let grants = pair.alice.offer(&export);
@@ -50,7 +50,7 @@ fn while_xen_unmaps_nothing_all_is_kept_and_counted_and_then_all_goes() {
         assert_eq!(pair.bob.gntdev.usage(), all);
     }
     assert_eq!(export.release(), Pages(6), "the granter sees them mapped");
-    // The service goes on meanwhile.
+    // Meanwhile the service keeps working.
     let other = pair.alice.share(&pair.bob, 1);
     let mapping = pair.bob.map::<ReadWrite>(&pair.alice.offer(&other));
     assert_eq!(pair.bob.gntdev.usage(), Usage { reserved: 7, mapped: 1, stuck: 6 });
@@ -63,7 +63,7 @@ fn while_xen_unmaps_nothing_all_is_kept_and_counted_and_then_all_goes() {
 }
 
 #[test]
-fn what_a_failed_map_leaves_mapped_counts_as_stuck_until_it_is_unmapped() {
+fn pages_left_mapped_by_a_failed_map_count_as_stuck_until_unmapped() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let grants = pair.alice.offer(&export);
@@ -97,7 +97,7 @@ fn what_a_failed_map_leaves_mapped_counts_as_stuck_until_it_is_unmapped() {
 }
 
 #[test]
-fn any_later_call_of_the_service_tries_again() {
+fn any_later_call_of_the_service_retries() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let grants = pair.alice.offer(&export);
@@ -143,7 +143,7 @@ fn stuck_pages_are_charged_to_the_device_they_were_mapped_in() {
 }
 
 #[test]
-fn a_device_that_goes_before_its_stuck_pages_takes_no_other_device_along() {
+fn a_device_dropped_before_its_stuck_pages_affects_no_other_device() {
     let pair = Pair::new();
     pair.bob.gntdev.set_limit(3).unwrap();
     let export = pair.alice.share(&pair.bob, 3);
@@ -165,7 +165,7 @@ fn a_device_that_goes_before_its_stuck_pages_takes_no_other_device_along() {
 }
 
 #[test]
-fn all_closed_devices_whose_pages_are_unmapped_at_last_go_at_once() {
+fn closed_devices_go_as_soon_as_their_pages_are_unmapped() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let grants = pair.alice.offer(&export);
@@ -177,7 +177,7 @@ fn all_closed_devices_whose_pages_are_unmapped_at_last_go_at_once() {
     pair.bob.gntdev.retry_stuck();
     assert_eq!(stuck(&pair), 0);
     drop((typed, export));
-    // Their address space is given back, too.
+    // Their address space is released, too.
     pair.assert_clean();
 }
 
@@ -203,7 +203,7 @@ fn a_byte_is_cleared_at_the_first_try_and_the_event_comes_when_it_is_gone() {
 }
 
 #[test]
-fn one_page_that_stays_stuck_keeps_no_other_from_going() {
+fn a_page_that_stays_stuck_does_not_hold_up_the_others() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 8);
     let mappings: Vec<_> = pair
@@ -249,7 +249,7 @@ fn a_hundred_regions_get_stuck_one_after_the_other_and_all_go_together() {
 }
 
 #[test]
-fn the_natural_retry_of_a_refused_munmap_is_refused_and_finds_nothing_there() {
+fn retrying_a_refused_munmap_is_refused_and_finds_nothing_there() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let (device, addr) = map_by_index(&pair, &pair.alice.offer(&export));
@@ -278,7 +278,7 @@ fn the_natural_retry_of_a_refused_munmap_is_refused_and_finds_nothing_there() {
 }
 
 #[test]
-fn the_upkeep_tries_again_by_itself_and_runs_no_timer_before() {
+fn the_upkeep_retries_by_itself_and_runs_no_timer_before() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let grants = pair.alice.offer(&export);
@@ -308,7 +308,7 @@ fn the_upkeep_tries_again_by_itself_and_runs_no_timer_before() {
 }
 
 #[test]
-fn a_page_that_was_stuck_is_one_of_its_reservation_as_before() {
+fn a_page_that_was_stuck_still_belongs_to_its_reservation() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let (alices, bobs) = pair.alice.channel(&pair.bob);

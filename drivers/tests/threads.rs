@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two guests on two processors: each runs in a thread of its own, and Xen sees all they do.
+//! Two guests on two processors: each runs in a thread of its own on the same FakeXen.
 
 mod common;
 
@@ -19,11 +19,11 @@ fn pair() -> Pair {
     Pair::of(small, small)
 }
 
-/// How often a thread looks in vain before it is sure that nothing comes.
+/// How often a thread looks in vain before it gives up.
 const PATIENCE: u32 = 1_000_000;
 
 #[test]
-fn a_grant_that_ends_while_another_processor_maps_it_ends_or_is_mapped() {
+fn a_grant_ended_while_another_processor_maps_it_ends_or_is_mapped() {
     let rounds: u8 = if cfg!(miri) { 4 } else { 200 };
     let pair = pair();
     let (offer, offers) = mpsc::sync_channel(0);
@@ -34,7 +34,7 @@ fn a_grant_that_ends_while_another_processor_maps_it_ends_or_is_mapped() {
                 for _ in 0..5 {
                     let reserved = bob.reserve(&[ClaimedGrant::new(ALICE, gref)]);
                     if let Ok(mapping) = reserved.map::<ReadWrite>() {
-                        // The next round's page, perhaps, and that before it is written.
+                        // It may already be the next round's page, before it is written.
                         let [seen] = bytes(&mapping, 0);
                         assert!(seen == 0 || seen >= round, "another page");
                         mapping.write(1, &[round]).unwrap();
@@ -47,7 +47,7 @@ fn a_grant_that_ends_while_another_processor_maps_it_ends_or_is_mapped() {
             export.write(0, &[round]).unwrap();
             let gref = export.grefs().next().expect("one page").0;
             offer.send((gref, round)).unwrap();
-            // FakeXen panics if a page is freed that is mapped.
+            // FakeXen panics if a mapped page is freed.
             while let Err(Busy(busy)) = export.end() {
                 export = busy;
                 std::thread::yield_now();
@@ -58,7 +58,7 @@ fn a_grant_that_ends_while_another_processor_maps_it_ends_or_is_mapped() {
     pair.assert_clean();
 }
 
-/// Runs a guest that only takes events and goes on when it's woken.
+/// Runs a guest that only takes events and continues when woken.
 fn run(mut task: Task) {
     for _ in 0..PATIENCE {
         if task.is_done() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A caller who makes the same call again after Xen refused it, once and twice: it finds what the
-//! first left, and in the end nothing is left.
+//! A caller that repeats a call after Xen refused it once or twice: it finds what the first call
+//! left, and in the end nothing is left.
 
 mod common;
 
@@ -12,13 +12,13 @@ use drivers::{Access, Call, Errno, Index, Pages, PortNumber};
 use fake_xen::{Config, Fault, Pair};
 use xen_sys::grant_table::GrantStatus;
 
-/// Xen's refusal of one entry.
+/// Returns Xen's refusal of one entry.
 fn refusal(at: usize) -> Fault {
     Fault::Status { at, status: GrantStatus::GENERAL_ERROR }
 }
 
 #[test]
-fn a_map_that_can_not_be_taken_back_is_made_again_once_it_can() {
+fn a_map_that_cannot_be_undone_is_repeated_once_it_can() {
     for at in 0..4 {
         let pair = Pair::new();
         let export = pair.alice.share(&pair.bob, 4);
@@ -32,7 +32,7 @@ fn a_map_that_can_not_be_taken_back_is_made_again_once_it_can() {
         pair.bob.xen.inject(Call::GnttabMap, refusal(at));
         let mut failed = reservation.map::<ReadWrite>().unwrap_err();
         for _ in 0..3 {
-            // What is mapped still is refused before Xen is asked to map anything.
+            // Pages that are still mapped are refused before Xen is asked to map anything.
             failed = failed.value.map::<ReadWrite>().unwrap_err();
             assert_eq!(failed.error.errno(), Errno::EFAULT);
         }
@@ -52,7 +52,7 @@ fn a_map_that_can_not_be_taken_back_is_made_again_once_it_can() {
 }
 
 #[test]
-fn a_reservation_that_goes_with_pages_mapped_leaves_them_to_the_service() {
+fn a_reservation_dropped_with_pages_mapped_leaves_them_to_the_service() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let reservation = pair.bob.reserve(&pair.alice.offer(&export));
@@ -67,7 +67,7 @@ fn a_reservation_that_goes_with_pages_mapped_leaves_them_to_the_service() {
 }
 
 #[test]
-fn indices_mapped_at_once_and_refused_are_used_again_only_once_nothing_is_mapped_there() {
+fn indices_whose_map_was_refused_are_reused_only_once_nothing_is_mapped_there() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let grants = pair.alice.offer(&export);
@@ -94,7 +94,7 @@ fn indices_mapped_at_once_and_refused_are_used_again_only_once_nothing_is_mapped
 }
 
 #[test]
-fn what_could_not_be_reserved_for_want_of_page_tables_is_reserved_later_and_mapped() {
+fn grants_not_reserved_for_lack_of_page_tables_are_reserved_and_mapped_later() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 600);
     let grants = pair.alice.offer(&export);

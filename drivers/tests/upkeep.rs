@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a guest does beside its application costs nothing while there is nothing of it to do.
+//! A guest's background work costs nothing while there is nothing to do.
 
 mod common;
 
@@ -16,7 +16,7 @@ use fake_xen::{Config, Guest, Pair, Task};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Runs Alice's upkeep beside `test`, which is told how to count how often a minute polls it.
+/// Runs Alice's upkeep next to `test`, which gets a function that counts the polls in a minute.
 fn beside_upkeep(alice: &Guest, test: impl AsyncFnOnce(&dyn Fn() -> u32)) {
     let polls = Cell::new(0);
     let counted = async {
@@ -38,7 +38,7 @@ async fn pause(guest: &Guest, seconds: u64) {
 }
 
 #[test]
-fn an_upkeep_with_nothing_to_do_is_woken_by_no_timer() {
+fn no_timer_wakes_an_upkeep_with_nothing_to_do() {
     let Pair { alice, .. } = Pair::new();
     beside_upkeep(&alice, async |polls| {
         pause(&alice, 60).await;
@@ -47,7 +47,7 @@ fn an_upkeep_with_nothing_to_do_is_woken_by_no_timer() {
 }
 
 #[test]
-fn an_upkeep_that_has_done_all_there_was_to_do_is_woken_by_no_timer_again() {
+fn no_timer_wakes_an_upkeep_that_has_finished_its_work() {
     let pair = Pair::new();
     let Pair { world, alice, bob } = &pair;
     beside_upkeep(alice, async |polls| {

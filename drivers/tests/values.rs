@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the typed values say of themselves, and what is in their bytes.
+//! What the typed values say about themselves, and what their bytes hold.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn an_allocation_without_memory_midway_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_an_object_says_of_itself_is_so() {
+fn what_an_object_says_about_itself_is_true() {
     let pair = Pair::new();
     let export = pair.alice.share_as(&pair.bob, 3, Access::ReadOnly);
     assert_eq!((export.peer(), export.access()), (domid(BOB), Access::ReadOnly));
@@ -42,7 +42,7 @@ fn what_an_object_says_of_itself_is_so() {
 }
 
 #[test]
-fn a_view_is_a_window_of_its_own_and_ends_where_it_was_cut() {
+fn a_view_has_its_own_offsets_and_ends_where_it_was_cut() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     let view = export.view(4000, 200).unwrap();
@@ -60,7 +60,7 @@ fn a_view_is_a_window_of_its_own_and_ends_where_it_was_cut() {
 }
 
 #[test]
-fn a_word_of_a_shared_page_is_loaded_and_stored_whole() {
+fn a_word_of_a_shared_page_is_loaded_and_stored_atomically() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 2);
     export.store_u32(4096, 0x0403_0201).unwrap();
@@ -73,7 +73,7 @@ fn a_word_of_a_shared_page_is_loaded_and_stored_whole() {
 }
 
 #[test]
-fn what_comes_back_says_why() {
+fn a_returned_value_comes_with_its_error() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 1);
     let mut grants = pair.alice.offer(&export);
@@ -94,7 +94,7 @@ fn what_comes_back_says_why() {
 }
 
 #[test]
-fn the_harmless_part_of_xen_counts_frames_and_lets_others_run() {
+fn the_system_counts_frames_and_lets_others_run() {
     let pair = Pair::new();
     let system = &pair.alice.system;
     let before = system.frames();
@@ -107,7 +107,7 @@ fn the_harmless_part_of_xen_counts_frames_and_lets_others_run() {
     assert!(system.now() > now);
 }
 
-/// Every call of a guest's that can fail, one after the other.
+/// Makes every fallible call of a guest, one after another.
 async fn all_with_question_marks(pair: &Pair) -> Result<(), Error> {
     let Pair { alice, bob, .. } = pair;
     let mut export = alice.gntalloc.open().alloc("2".parse()?, Pages(1), Access::ReadWrite)?;

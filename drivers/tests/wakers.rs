@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Wakers are somebody else's code: whatever one calls when it's cloned, woken or dropped, nothing
-//! hangs and nobody misses what he waits for.
+//! Wakers are somebody else's code: whatever they call when cloned, woken or dropped, nothing hangs
+//! and no waiter misses its event.
 
 mod common;
 
@@ -40,7 +40,7 @@ fn a_waker_at_a_port_may_do_anything_with_ports() {
         for round in 1..=5 {
             let mut wait = pin!(alice.wait());
             assert!(!poll(wait.as_mut(), &waker));
-            // The same again is no other waiter.
+            // The same waker isn't registered twice.
             assert!(!poll(wait.as_mut(), &waker));
             bob.send().unwrap();
             pair.alice.events.dispatch();
@@ -49,7 +49,7 @@ fn a_waker_at_a_port_may_do_anything_with_ports() {
         }
         assert!(hostile.seen.borrow().contains(&Done::Cloned));
         assert!(hostile.seen.borrow().contains(&Done::Dropped));
-        // One that waits no more goes with its port, or with the next that has the number.
+        // A stale waker is dropped with its port or with the next port of that number.
         assert!(!poll(pin!(alice.wait()), &waker));
         let number = alice.number();
         drop((alice, bob));
@@ -60,7 +60,7 @@ fn a_waker_at_a_port_may_do_anything_with_ports() {
 }
 
 #[test]
-fn who_begins_to_wait_while_another_is_woken_is_woken_by_the_next_event() {
+fn a_waiter_registered_during_a_wake_up_is_woken_by_the_next_event() {
     in_time(|| {
         let pair = Pair::new();
         let (alice, bob) = pair.alice.channel(&pair.bob);
@@ -73,7 +73,7 @@ fn who_begins_to_wait_while_another_is_woken_is_woken_by_the_next_event() {
                 assert!(!poll(pin!(port.wait_beyond(mark)), &waker));
             }
         });
-        // More than there is room for at once: theirs is put back, but over nobody.
+        // More than there was room for: their room is put back, but not over a new waiter.
         let crowd: Vec<_> = (0..9).map(|_| Hostile::new(|_| {})).collect();
         crowd.iter().for_each(|one| assert!(!poll(pin!(alice.wait()), &one.waker())));
         assert!(!poll(pin!(alice.wait()), &first.waker()));
@@ -87,7 +87,7 @@ fn who_begins_to_wait_while_another_is_woken_is_woken_by_the_next_event() {
 }
 
 #[test]
-fn who_cannot_be_remembered_is_woken_at_once() {
+fn a_waiter_without_room_is_woken_at_once() {
     in_time(|| {
         let pair = Pair::new();
         let (alice, _bob) = pair.alice.channel(&pair.bob);
@@ -131,7 +131,7 @@ fn a_port_whose_last_holder_is_a_notice_runs_no_waker_in_the_devices() {
                 assert!(!poll(pin!(port.wait()), &waker));
                 set(NotifyRequest { action: SEND_EVENT, port: port.number() });
             }
-            // The last is replaced by none, and closes.
+            // Removing the notification closes the last port.
             set(NotifyRequest::default());
         }
         assert_eq!(pair.bob.events.open_ports(), Pair::new().bob.events.open_ports());
@@ -143,7 +143,7 @@ fn store(guest: &Guest) -> XenStore<FakeXen> {
     guest.xenstore.clone().expect("an ordinary guest has xenstore")
 }
 
-/// Polls a future with a waker that is not the task's, as often as the task comes by.
+/// Polls a future with a waker other than the task's, each time the task runs.
 async fn drive<F: Future>(future: F, waker: &Waker) -> F::Output {
     let mut future = pin!(future);
     loop {
@@ -167,7 +167,7 @@ fn a_waker_at_xenstore_may_do_anything_with_xenstore() {
             let hostile = Hostile::new(move |_| {
                 drop((watch.take(), transaction.take()));
                 let quiet = Waker::noop();
-                // Given up before and after it is sent.
+                // Dropped before it is sent, and after.
                 drop(inner.read("domid"));
                 assert!(!poll(pin!(inner.read("domid")), quiet));
                 inner.remove_later("data/none");
@@ -190,12 +190,12 @@ fn a_waker_at_xenstore_may_do_anything_with_xenstore() {
 }
 
 #[test]
-fn an_answer_that_comes_while_others_are_woken_finds_who_waits_for_it() {
+fn an_answer_that_comes_while_others_are_woken_reaches_its_waiter() {
     in_time(|| {
         let Pair { world, alice, .. } = Pair::new();
         let task = async {
             let xs = store(&alice);
-            // Whoever is woken moves the ring, and gets everybody's answers off it.
+            // A woken task moves the ring, which takes everybody's answers off it.
             let other = xs.clone();
             let hostile = Hostile::new(move |done| {
                 if done != Done::Dropped {
@@ -206,7 +206,7 @@ fn an_answer_that_comes_while_others_are_woken_finds_who_waits_for_it() {
             for _ in 0..20 {
                 let mut first = pin!(xs.read("domid"));
                 assert!(!poll(first.as_mut(), &waker));
-                // This one is polled by its own task, which sleeps until it's woken.
+                // This one is polled by its own task, which sleeps until woken.
                 assert_eq!(xs.read("domid").await.unwrap(), b"1");
                 assert_eq!(drive(first, &waker).await.unwrap(), b"1");
             }
@@ -250,7 +250,7 @@ fn a_waker_at_the_upkeep_may_do_anything_with_the_devices() {
             pair.bob.xen.deny(Call::GnttabUnmap, None);
             pair.bob.gntdev.retry_stuck();
             pair.alice.gntalloc.reap(u32::MAX);
-            // Until both have seen that there is nothing any more.
+            // Until both have noticed that there is nothing left to do.
             pair.world.run([Task::new(&pair.bob.events, async {
                 for _ in 0..3 {
                     pair.bob.system.sleep_until(pair.world.now() + 200_000_000).await;
@@ -266,7 +266,7 @@ fn a_waker_at_the_upkeep_may_do_anything_with_the_devices() {
 }
 
 #[test]
-fn a_page_that_a_waker_lets_go_of_first_is_let_go_of_once() {
+fn a_page_that_a_waker_releases_first_is_released_once() {
     in_time(|| {
         let pair = Pair::new();
         let device = Rc::new(pair.alice.gntalloc.open_indexed().unwrap());
@@ -296,7 +296,7 @@ fn a_page_that_a_waker_lets_go_of_first_is_let_go_of_once() {
 }
 
 #[test]
-fn a_waker_can_take_no_index_that_is_about_to_be_mapped() {
+fn a_waker_cannot_take_an_index_that_is_about_to_be_mapped() {
     in_time(|| {
         let pair = Pair::new();
         let export = pair.alice.share(&pair.bob, 1);
@@ -318,12 +318,12 @@ fn a_waker_can_take_no_index_that_is_about_to_be_mapped() {
         assert!(!poll(upkeep.as_mut(), &waker));
         let mapped = device.map_grants(&grants, Access::ReadWrite, UnmapNotify::NONE);
         assert!(hostile.woken.get() > 0, "a page is stuck");
-        // The waker comes too late to have the index.
+        // The waker comes too late to take the index.
         assert_eq!(device.get_offset_for_vaddr(mapped.unwrap()), Ok((Index::of_page(1), Pages(1))));
     });
 }
 
-/// The device is still usable: what an empty one says.
+/// Checks that the service is still usable: returns an empty device's errno.
 fn index_of_nothing(pair: &Pair) -> Errno {
     let device = pair.bob.gntdev.open_indexed().unwrap();
     device.unmap_grant_ref(Index(0), Pages(1)).unwrap_err().errno()

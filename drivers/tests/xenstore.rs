@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xenstore, against a daemon that answers as the real one does to a guest, and against one that
-//! doesn't.
+//! Xenstore, with a daemon that answers a guest as the real one does, and with one that doesn't.
 
 mod common;
 
@@ -20,7 +19,7 @@ fn store(guest: &Guest) -> XenStore<FakeXen> {
     guest.xenstore.clone().expect("an ordinary guest has xenstore")
 }
 
-/// Runs one guest's future beside nobody else.
+/// Runs one guest's future alone.
 fn run(guest: &Guest, future: impl Future<Output = ()>) {
     guest.xen.world().run([Task::new(&guest.events, future)]);
 }
@@ -53,7 +52,7 @@ fn a_guest_reads_writes_lists_and_removes_its_own_nodes() {
 }
 
 #[test]
-fn removals_that_nobody_waits_for_are_bounded_while_the_daemon_stands_still() {
+fn removals_that_nobody_awaits_are_bounded_while_the_daemon_is_stopped() {
     let Pair { world, alice, .. } = Pair::new();
     world.run([Task::new(&alice.events, async {
         let xs = alice.xenstore.clone().unwrap();
@@ -72,7 +71,7 @@ fn removals_that_nobody_waits_for_are_bounded_while_the_daemon_stands_still() {
 }
 
 #[test]
-fn what_a_guest_may_not_see_is_refused_and_what_is_opened_to_it_is_not() {
+fn a_guest_may_read_only_nodes_opened_to_it() {
     let Pair { world, alice, bob } = Pair::new();
     let (one, two) = (store(&alice), store(&bob));
     let owner = async {
@@ -101,7 +100,7 @@ fn what_a_guest_may_not_see_is_refused_and_what_is_opened_to_it_is_not() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_before_it_is_sent() {
+fn overlong_paths_and_values_are_refused_before_sending() {
     let Pair { alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
@@ -111,14 +110,14 @@ fn what_is_too_long_is_refused_before_it_is_sent() {
         assert_eq!(errno(xs.read("a\0b").await), Errno::EINVAL);
         assert_eq!(errno(xs.write("data/a", &[0; 4090]).await), Errno::E2BIG);
         assert_eq!(alice.xen.xenstore_requests(), 0);
-        // What fits is the daemon's to judge: its quota is smaller.
+        // This fits, but the daemon's quota is smaller.
         assert_eq!(errno(xs.write("data/a", &[0; 4089]).await), Errno::ENOSPC);
         assert_eq!(errno(xs.read("data//a").await), Errno::EINVAL);
     });
 }
 
 #[test]
-fn a_watch_fires_at_once_and_whenever_any_guests_node_becomes_readable_or_goes() {
+fn a_watch_fires_at_once_and_whenever_any_guests_node_becomes_readable_or_is_removed() {
     let Pair { world, alice, bob } = Pair::new();
     let (one, two) = (store(&alice), store(&bob));
     let changed = |path: &str| Ok(WatchEvent::Changed(path.into()));
@@ -158,7 +157,7 @@ fn a_flood_of_events_is_bounded_and_the_watcher_is_told_to_look_again() {
                 let value = format!("{round}").into_bytes();
                 world.xenstore_publish(BOB, &format!("data/{node}"), &value);
             }
-            // Somebody else's requests take the events off the ring.
+            // Other requests take the events off the ring.
             assert_eq!(xs.read("domid").await.unwrap(), b"1");
         }
         let (mut kept, mut lost) = (0, 0);
@@ -173,7 +172,7 @@ fn a_flood_of_events_is_bounded_and_the_watcher_is_told_to_look_again() {
 }
 
 #[test]
-fn a_transaction_happens_as_a_whole_or_has_to_be_done_again() {
+fn a_transaction_takes_effect_completely_or_must_be_redone() {
     let Pair { world, alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
@@ -215,13 +214,13 @@ fn many_tasks_ask_at_once_and_each_gets_its_own_answer() {
 }
 
 #[test]
-fn answers_that_nobody_fetches_keep_nobody_from_asking() {
+fn unfetched_answers_do_not_block_other_requests() {
     let Pair { alice, .. } = Pair::new();
     run(&alice, async {
         let xs = &store(&alice);
         let mut answered: Vec<_> = (0..100).map(|_| Box::pin(xs.read("domid"))).collect();
         for request in &mut answered {
-            // Sent and answered, but not looked at again.
+            // Sent and answered, but not polled again.
             assert!(poll_once(request.as_mut()).is_pending());
             for _ in 0..3 {
                 yield_now().await;
@@ -235,13 +234,13 @@ fn answers_that_nobody_fetches_keep_nobody_from_asking() {
 }
 
 #[test]
-fn what_is_not_answered_yet_is_bounded() {
+fn unanswered_requests_are_bounded() {
     let Pair { world, alice, .. } = Pair::new();
     world.xenstore_daemon(false);
     run(&alice, async {
         let xs = &store(&alice);
         for _ in 0..100 {
-            // Given up at once: at most 16 of them are sent, and none is forgotten midway.
+            // Dropped at once: at most 16 of them are sent, and none is cut off midway.
             assert!(poll_once(xs.read("domid")).is_pending());
         }
         world.xenstore_daemon(true);
@@ -251,7 +250,7 @@ fn what_is_not_answered_yet_is_bounded() {
 }
 
 #[test]
-fn a_future_dropped_midway_leaves_the_stream_whole_and_nothing_open() {
+fn a_future_dropped_midway_leaves_the_stream_intact_and_nothing_open() {
     for pace in [1, 5, 100, 1024] {
         for polls in 0..40 {
             let Pair { alice, .. } = Pair::new();
@@ -275,7 +274,7 @@ fn a_future_dropped_midway_leaves_the_stream_whole_and_nothing_open() {
                 if let Ok(value) = xs.read("data/long").await {
                     assert_eq!(value, [7; 2000]);
                 }
-                // What was posted meanwhile is answered before this.
+                // Everything posted earlier is answered before this.
                 xs.read("domid").await.unwrap();
                 assert_eq!(alice.xen.xenstore_watches(), 0);
                 assert_eq!(alice.xen.xenstore_transactions(), 0);
@@ -308,7 +307,7 @@ fn refusals_come_back_as_errnos_known_or_not() {
 }
 
 #[test]
-fn what_was_refused_is_not_undone() {
+fn a_refused_request_is_not_undone() {
     let Pair { alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
@@ -323,7 +322,7 @@ fn what_was_refused_is_not_undone() {
 }
 
 #[test]
-fn an_index_that_cannot_be_fails_every_waiter_and_all_that_follows() {
+fn an_impossible_index_fails_every_waiter_and_every_later_request() {
     for (answers, value) in [(true, 1_000_000), (true, u32::MAX), (false, 5000), (false, 1 << 31)] {
         let Pair { alice, world, .. } = Pair::new();
         world.xenstore_daemon(false);
@@ -343,7 +342,7 @@ fn an_index_that_cannot_be_fails_every_waiter_and_all_that_follows() {
 }
 
 #[test]
-fn who_finds_the_ring_broken_wakes_all_who_wait() {
+fn finding_the_ring_broken_wakes_all_waiters() {
     let Pair { alice, world, .. } = Pair::new();
     world.xenstore_daemon(false);
     let xs = store(&alice);
@@ -366,7 +365,7 @@ fn garbage_in_the_stream_is_an_error_and_never_a_panic() {
         bytes.extend_from_slice(payload);
         bytes
     };
-    // An answer of another kind, a length that can't be, events that are none, answers to nobody.
+    // An answer of another type, an impossible length, malformed events, answers to no request.
     let cases = [
         (with(header(11, 1, 3), b"OK\0"), Some(Errno::EIO)),
         (header(2, 1, 4097), Some(Errno::EIO)),
@@ -404,14 +403,14 @@ fn the_indices_may_wrap() {
 }
 
 #[test]
-fn in_dom0s_place_there_is_no_xenstore() {
+fn a_guest_booted_as_dom0_has_no_xenstore() {
     let config = Config { console: ConsoleKind::Hypervisor, ..Config::default() };
     let guest = World::new().guest(0, config);
     assert!(guest.xenstore.is_none());
 }
 
 #[test]
-fn the_daemon_is_told_of_a_request_and_of_the_room_an_answer_leaves_and_of_nothing_else() {
+fn the_daemon_is_notified_only_of_requests_and_of_room_left_by_answers() {
     let Pair { alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);
@@ -428,7 +427,7 @@ fn the_daemon_is_told_of_a_request_and_of_the_room_an_answer_leaves_and_of_nothi
 }
 
 #[test]
-fn what_is_printed_of_a_connection_tells_which_part_of_it_it_is() {
+fn debug_output_names_the_part_of_the_connection() {
     let Pair { alice, .. } = Pair::new();
     run(&alice, async {
         let xs = store(&alice);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xenstore without memory: whatever request to the heap is refused, and wherever a future is
-//! dropped, nothing panics, and nothing of ours is left open at the daemon.
+//! Xenstore without memory: whichever allocation fails, and wherever a future is dropped, nothing
+//! panics and nothing of ours stays open at the daemon.
 
 mod common;
 
@@ -20,11 +20,11 @@ static HEAP: Heap = Heap;
 
 type Store = XenStore<FakeXen>;
 
-/// Everything of ours is closed, and all can be opened.
+/// Checks that everything of ours is closed, and that everything can be opened.
 async fn works(guest: &Guest, xs: &Store) {
     xs.write("data/after", b"works").await.unwrap();
     assert_eq!(xs.read("data/after").await.unwrap(), b"works");
-    // What was posted meanwhile is answered before this.
+    // Everything posted earlier is answered before this.
     xs.read("domid").await.unwrap();
     let published = xs.read("data/published").await.map_err(|error| error.errno());
     assert_eq!(published, Err(Errno::ENOENT), "a published node is left");
@@ -41,8 +41,8 @@ async fn works(guest: &Guest, xs: &Store) {
     assert_eq!(guest.xen.xenstore_watches(), 0);
 }
 
-/// Runs `scenario` with each request to the heap refused, in pieces of `pace` bytes, given up
-/// after so many polls; how many requests and polls there are.
+/// Runs `scenario` with each allocation refused in turn, at several daemon speeds, dropped after
+/// any number of polls. Returns how many allocations and polls there are.
 fn refuse_each(scenario: impl AsyncFn(&Store) -> Result<(), Error>) -> (u32, u32) {
     let (mut requests, mut most_polls) = (0, 0);
     for pace in [1024, 19] {
@@ -107,7 +107,7 @@ fn reading_and_writing() {
 }
 
 #[test]
-fn a_transaction_that_is_carried_out() {
+fn a_committed_transaction() {
     let (requests, polls) = refuse_each(async |xs| {
         let transaction = xs.transaction().await?;
         transaction.write("data/a", b"1").await?;
@@ -118,7 +118,7 @@ fn a_transaction_that_is_carried_out() {
 }
 
 #[test]
-fn a_transaction_that_is_dropped() {
+fn a_dropped_transaction() {
     let (requests, polls) = refuse_each(async |xs| {
         let transaction = xs.transaction().await?;
         transaction.write("data/a", b"1").await?;
@@ -145,7 +145,7 @@ fn a_watch_and_its_events() {
 }
 
 #[test]
-fn a_commit_says_what_became_of_it_whatever_memory_there_is() {
+fn a_commit_reports_its_result_even_without_memory() {
     for (name, expected) in [(None, Ok(())), (Some("EAGAIN"), Err(Errno::EAGAIN))] {
         for refused in 0.. {
             let Pair { world, alice, .. } = Pair::new();
@@ -166,7 +166,7 @@ fn a_commit_says_what_became_of_it_whatever_memory_there_is() {
 }
 
 #[test]
-fn closing_asks_the_heap_for_nothing_however_much_is_under_way() {
+fn closing_does_not_allocate_however_much_is_pending() {
     for opened in 1..10 {
         let Pair { world, alice, .. } = Pair::new();
         world.run([Task::new(&alice.events, async {
@@ -176,7 +176,7 @@ fn closing_asks_the_heap_for_nothing_however_much_is_under_way() {
                 open.push((xs.watch("data").await.unwrap(), xs.transaction().await.unwrap()));
             }
             world.xenstore_daemon(false);
-            // As many as may be under way, and then as many as find their place.
+            // Fill all places for pending requests, and more.
             let mut reads: Vec<_> = (0..20).map(|_| Box::pin(xs.read("domid"))).collect();
             for read in &mut reads {
                 poll_fn(|cx| {
@@ -197,9 +197,9 @@ fn closing_asks_the_heap_for_nothing_however_much_is_under_way() {
 }
 
 #[test]
-fn a_node_that_is_published() {
+fn a_published_node() {
     let (requests, polls) = refuse_each(async |xs| {
-        // One who is not there, and is awaited.
+        // A reader that doesn't exist yet, so it is awaited.
         let node = xs.publish("data/published", b"1", Reader::Domain(domid(7))).await?;
         node.write(b"2").await?;
         drop(node);
@@ -209,7 +209,7 @@ fn a_node_that_is_published() {
 }
 
 #[test]
-fn a_permission_for_a_reader_who_comes_waits_until_there_is_memory_for_it() {
+fn permitting_a_late_reader_waits_for_memory() {
     for refused in 0.. {
         let Pair { world, alice, .. } = Pair::new();
         let refusal = Refusal::after(refused);
@@ -235,14 +235,14 @@ fn a_permission_for_a_reader_who_comes_waits_until_there_is_memory_for_it() {
 }
 
 #[test]
-fn several_that_are_given_up_in_the_middle() {
+fn several_requests_dropped_midway() {
     let (requests, _) = refuse_each(async |xs| {
         let mut begin = pin!(xs.transaction());
         let mut watch = pin!(xs.watch("data"));
         let mut write = pin!(xs.write("data/long", &[1; 500]));
         let mut done = [false; 3];
         for _ in 0..4 {
-            // Each once for every time that the daemon has had its turn.
+            // Poll each once per turn of the daemon.
             poll_fn(|cx| {
                 done[0] = done[0] || begin.as_mut().poll(cx).is_ready();
                 done[1] = done[1] || watch.as_mut().poll(cx).is_ready();
@@ -258,7 +258,7 @@ fn several_that_are_given_up_in_the_middle() {
 }
 
 #[test]
-fn publications_that_wait_for_room_are_given_up_without_memory() {
+fn publications_that_wait_for_room_are_dropped_without_allocating() {
     let Pair { world, alice, .. } = Pair::new();
     world.run([Task::new(&alice.events, async {
         let xs = alice.xenstore.clone().unwrap();
@@ -281,7 +281,7 @@ fn publications_that_wait_for_room_are_given_up_without_memory() {
     })]);
 }
 
-/// Asserts that `call`, made again and again, asks the heap for no more than it did at first.
+/// Asserts that `call`, repeated, never allocates more than at first.
 fn cost_is_steady(call: impl AsyncFn(&Store)) {
     let Pair { world, alice, .. } = Pair::new();
     let xs = alice.xenstore.clone().unwrap();
@@ -300,7 +300,7 @@ fn cost_is_steady(call: impl AsyncFn(&Store)) {
 }
 
 #[test]
-fn what_was_closed_or_refused_keeps_no_memory() {
+fn closed_or_refused_requests_keep_no_memory() {
     cost_is_steady(async |xs| {
         let refused = xs.publish("control/mine", b"", Reader::Anyone).await;
         assert_eq!(refused.unwrap_err().errno(), Errno::EACCES);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A channel of bytes from Alice to Bob, whatever carries it: what tests of rings are written
-//! against, so that they run on every ring there is.
+//! A channel of bytes from Alice to Bob, independent of what carries it, so that the ring tests run
+//! on every kind of ring.
 
 use drivers::events::Port;
 use drivers::gntalloc::Export;
@@ -11,40 +11,40 @@ use fake_xen::{FakeXen, Guest, Pair, Task};
 use std::sync::{Mutex, PoisonError};
 use vchan::{Client, GuestStream, Server, Sizes};
 
-/// A channel that is open.
+/// An open channel.
 pub trait ByteChannel: Sized {
-    /// Bytes that it holds.
+    /// How many bytes it holds.
     const ROOM: usize;
 
-    /// One between two guests that have none.
+    /// Opens a channel between two guests that have none yet.
     fn open(pair: &Pair) -> Self;
 
-    /// Alice's end, once.
+    /// Returns Alice's end; call it once.
     fn writer(&self) -> impl WriteEnd;
 
-    /// Bob's end, once.
+    /// Returns Bob's end; call it once.
     fn reader(&self) -> impl ReadEnd;
 }
 
-/// The end that writes.
+/// The writing end.
 pub trait WriteEnd {
-    /// Writes what there is room for, without waiting; how many bytes.
+    /// Writes as much as there is room for, without waiting, and returns the number of bytes.
     fn push(&mut self, bytes: &[u8]) -> usize;
 
-    /// Writes all, waiting for room.
+    /// Writes all bytes, waiting for room.
     fn send(&mut self, bytes: &[u8]) -> impl Future<Output = ()>;
 }
 
-/// The end that reads.
+/// The reading end.
 pub trait ReadEnd {
-    /// Reads what is there, without waiting; how many bytes.
+    /// Reads what is there, without waiting, and returns the number of bytes.
     fn pull(&mut self, bytes: &mut [u8]) -> usize;
 
-    /// Reads at least one byte, waiting for it.
+    /// Reads at least one byte, waiting for it if necessary.
     fn receive(&mut self, bytes: &mut [u8]) -> impl Future<Output = usize>;
 }
 
-/// `drivers::ring`, with one page of indices and one of bytes.
+/// A `drivers::ring` with one page of indices and one of bytes.
 pub struct SharedRing {
     export: Export<FakeXen>,
     mapping: Mapping<FakeXen, ReadWrite>,
@@ -91,7 +91,7 @@ impl<S: SharedMut> ReadEnd for Receiver<'_, FakeXen, S> {
     }
 }
 
-/// A channel of vchan's with the smallest rings. `FROM_SERVER`: Alice, who writes, is its server.
+/// A vchan with the smallest rings. `FROM_SERVER`: Alice, who writes, is its server.
 pub struct Vchan<const FROM_SERVER: bool> {
     alice: Mutex<Option<GuestStream<FakeXen>>>,
     bob: Mutex<Option<GuestStream<FakeXen>>>,
@@ -122,7 +122,7 @@ fn taken<T>(end: &Mutex<Option<T>>) -> T {
     end.lock().unwrap_or_else(PoisonError::into_inner).take().expect("taken once")
 }
 
-/// The two ends of a vchan, the server's first.
+/// Returns the two ends of a vchan, the server's first.
 pub fn vchan(
     pair: &Pair,
     server: &Guest,
@@ -164,7 +164,7 @@ impl ReadEnd for GuestStream<FakeXen> {
     }
 }
 
-/// Byte `n` of a stream in which no two places near each other look alike.
+/// Returns byte `n` of a stream without repetitions at short distances.
 pub fn byte(n: usize) -> u8 {
     (n.wrapping_mul(0x9E37_79B9) >> 13) as u8
 }

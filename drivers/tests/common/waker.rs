@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A waker that calls in whenever it's cloned, woken or dropped, and tests that fail where it would
-//! hang.
+//! A waker that makes calls when it is cloned, woken or dropped, and a way to make a test fail
+//! instead of hanging.
 #![expect(unsafe_code, reason = "a waker that calls in when it's cloned or dropped needs a vtable")]
 
 use std::cell::{Cell, RefCell};
@@ -12,7 +12,7 @@ use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// What is done with a waker.
+/// What was done to a waker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
     Cloned,
@@ -20,13 +20,13 @@ pub enum Done {
     Dropped,
 }
 
-/// What all clones of a hostile waker have in common.
+/// The state that all clones of a hostile waker share.
 pub struct Hostile {
     call: Box<dyn Fn(Done)>,
-    /// It calls in, and is not called from there again.
+    /// Whether `call` is running, so that it isn't entered again.
     inside: Cell<bool>,
     pub woken: Cell<u32>,
-    /// Clones that live.
+    /// The number of live clones.
     pub clones: Cell<usize>,
     pub seen: RefCell<Vec<Done>>,
 }
@@ -37,7 +37,7 @@ impl Hostile {
         Rc::new(Self { call: Box::new(call), inside, woken, clones, seen: RefCell::default() })
     }
 
-    /// A waker of one thread: whoever makes it takes care that it stays there.
+    /// Returns a waker that must stay on this thread.
     pub fn waker(self: &Rc<Self>) -> Waker {
         self.clones.set(self.clones.get() + 1);
         let data = Rc::into_raw(self.clone()).cast();
@@ -72,22 +72,22 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(
     release,
 );
 
-/// One reference more to what a waker points at.
+/// Returns one more reference to the state behind a waker.
 fn borrow(data: *const ()) -> Rc<Hostile> {
     // SAFETY: every waker's data is from `Rc::into_raw`, and the waker lives.
     unsafe { Rc::increment_strong_count(data.cast::<Hostile>()) };
-    // SAFETY: the reference that was just counted.
+    // SAFETY: this takes over the reference counted just above.
     unsafe { Rc::from_raw(data.cast()) }
 }
 
 fn release(data: *const ()) {
-    // SAFETY: the waker's own reference, which ends with it.
+    // SAFETY: this takes over the waker's own reference, which ends with it.
     let hostile: Rc<Hostile> = unsafe { Rc::from_raw(data.cast()) };
     hostile.clones.set(hostile.clones.get() - 1);
     hostile.called(Done::Dropped);
 }
 
-/// Runs a test, which has failed if it hangs: whoever waits for his own lock spins for ever.
+/// Runs a test and fails it if it hangs: code that waits for a lock it already holds spins forever.
 pub fn in_time(test: impl FnOnce() + Send + 'static) {
     let (done, wait) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -96,7 +96,7 @@ pub fn in_time(test: impl FnOnce() + Send + 'static) {
     });
     match wait.recv_timeout(Duration::from_secs(20)) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
-        // Over, by its end or by a panic.
+        // It has ended or panicked.
         _ => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
     }
 }
