@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The front door: ./run.sh <what>; without a word, the demo.
+# The entry point: ./run.sh <command>; without one, the demo.
 set -euo pipefail
-# Paths that are given count from where the caller stands.
+# Paths in arguments are relative to the caller's working directory.
 export GRANTKIT_FROM="${GRANTKIT_FROM:-$PWD}"
-# `boot` is called by the cargo of another crate, whose target folder is not the tool's.
+# Cargo calls `boot` from another crate, whose target folder is not the tool's.
 [ "${1-}" != boot ] || unset CARGO_TARGET_DIR
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 
@@ -15,7 +15,7 @@ for tool in cargo rustup; do
     fi
 done
 
-# Cargo links with cc, so the host tool can't install it itself.
+# Cargo needs cc to link the host tool, so that tool can't install it.
 if ! command -v cc >/dev/null; then
     root=""
     [ "$(id -u)" = 0 ] || root="sudo -n"
@@ -30,15 +30,15 @@ fi
 
 folder="${CARGO_TARGET_DIR:-target}"
 if ! mkdir -p "$folder" 2>/dev/null || [ ! -w "$folder" ]; then
-    echo "error: cannot write to $folder; CARGO_TARGET_DIR=<folder> takes another one" >&2
+    echo "error: cannot write to $folder; set CARGO_TARGET_DIR=<folder> to use another" >&2
     exit 1
 fi
 
-# A build on a full disk ends in words of the linker's.
+# On a full disk the build would end with an error of the linker's.
 free="$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }')"
 if [ "${free:-1000}" -lt 200 ]; then
-    echo "error: $free MiB are free in $folder, and a build takes 4000: free some, or" \
-        "CARGO_TARGET_DIR=<folder> takes another one" >&2
+    echo "error: $free MiB are free in $folder, but a build takes 4000: free some, or" \
+        "set CARGO_TARGET_DIR=<folder> to use another" >&2
     exit 1
 fi
 
@@ -48,14 +48,14 @@ if ! rustup target list --installed | grep -qx "$target"; then
     rustup -q target add "$target"
 fi
 
-# Not incrementally: a build that is interrupted would leave files with which no later one links
+# Not incremental: an interrupted build would leave files that make every later one fail to link
 # (https://github.com/rust-lang/rust/issues/81280).
 export CARGO_INCREMENTAL=0
-[ -x "$folder/debug/xtask" ] || echo "building the host tool, which takes a minute or two, once"
+[ -x "$folder/debug/xtask" ] || echo "building the host tool, which takes a minute or two the first time"
 cargo build -q -p xtask || {
     status=$?
     cargo fetch -q --locked --offline 2>/dev/null ||
-        echo "error: crates are missing: the network is needed once, to fetch them" >&2
+        echo "error: crates are missing: the network is needed once to fetch them" >&2
     exit $status
 }
 exec cargo run -q -p xtask -- "$@"

@@ -35,7 +35,7 @@ struct Word {
 const WORDS: &[Word] = &[
     Word {
         name: "demo",
-        about: "Two guests that xl creates share memory (what happens without a word)",
+        about: "Two guests created by xl share memory (the default)",
         arguments: || vec![pvh()],
         run: |matches| demo::command(mode(matches)),
     },
@@ -47,25 +47,25 @@ const WORDS: &[Word] = &[
     },
     Word {
         name: "run",
-        about: "Boot an example, a crate of your own or an ELF file; several side by side",
+        about: "Boot an example, your own crate or an ELF file; several run side by side",
         arguments: run::arguments,
         run: |matches| run::command(matches, &[]),
     },
     Word {
         name: "boot",
-        about: "Boot an ELF file: what `cargo run` of a crate of your own calls",
+        about: "Boot an ELF file; `cargo run` in your own crate calls this",
         arguments: run::boot_arguments,
         run: run::boot,
     },
     Word {
         name: "new",
-        about: "Make a crate of your own: a guest, its test, its xl configuration",
+        about: "Create a crate of your own: a guest, its test, its xl configuration",
         arguments: new::arguments,
         run: new::command,
     },
     Word {
         name: "build",
-        about: "Build the image and put it into target/xen, beside its xl configurations",
+        about: "Build the image and put it into target/xen, with its xl configurations",
         arguments: Vec::new,
         run: |_| image::build(),
     },
@@ -77,7 +77,7 @@ const WORDS: &[Word] = &[
     },
     Word {
         name: "panics",
-        about: "Compare what of the image can panic or abort with lab/panics.txt and lab/aborts.txt",
+        about: "Compare where the image can panic or abort with lab/panics.txt and lab/aborts.txt",
         arguments: Vec::new,
         run: |_| panics(),
     },
@@ -89,13 +89,13 @@ const WORDS: &[Word] = &[
     },
     Word {
         name: "soak",
-        about: "Every tier in full, which takes long",
+        about: "Every tier in full, which takes a long time",
         arguments: Vec::new,
         run: |_| soak(),
     },
     Word {
         name: "mutants",
-        about: "Whether the tests notice each of a list of mistakes, in a copy of the repository",
+        about: "Check that the tests notice each of a list of mistakes, in a copy of the repository",
         arguments: mutants::arguments,
         run: mutants::command,
     },
@@ -162,17 +162,17 @@ pub fn refuse(error: &clap::Error) -> ExitCode {
 
 fn tier(tier: &Tier) -> Command {
     let full = tier.full.map(|full| {
-        let help = format!("As much as `soak` runs: {full}, not {}", tier.small);
+        let help = format!("Run as much as `soak` does: {full} instead of {}", tier.small);
         Arg::new("full").long("full").action(ArgAction::SetTrue).help(help)
     });
     let xen = Arg::new("xen").long("xen").value_name("FILE").value_parser(value_parser!(PathBuf));
-    let xen = xen.help("A hypervisor to run on, as gzip or ELF, instead of Debian's");
+    let xen = xen.help("Run on this hypervisor (gzip or ELF) instead of Debian's");
     Command::new(tier.name).about(tier.about).args(full).arg(xen).args(tier.pvh.then(pvh))
 }
 
 /// The option that makes xl create PVH guests.
 fn pvh() -> Arg {
-    let help = "Have xl create PVH guests, not PV ones";
+    let help = "Have xl create PVH guests instead of PV ones";
     Arg::new("pvh").long("pvh").action(ArgAction::SetTrue).help(help)
 }
 

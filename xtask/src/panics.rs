@@ -62,11 +62,14 @@ fn locations() -> Result<()> {
                 Purpose::Message => {}
             }
         }
-        ensure!(others > 0, "no `Location` of the standard library's: has its layout changed?");
-        ensure!(asynchronous > 0, "no `async fn` is recognised: has what it panics with changed?");
-        say(&format!("        {} of ours may panic, and {asynchronous} `async`", ours.len()));
+        ensure!(others > 0, "no `Location` of the standard library found: has its layout changed?");
+        ensure!(asynchronous > 0, "no `async fn` recognised: has its panic changed?");
+        say(&format!(
+            "        {} places of ours may panic, and {asynchronous} `async`",
+            ours.len()
+        ));
         compare("panics.txt", &ours)?;
-        ensure!(ours.len() <= MOST, "{} may panic, more than {MOST}", ours.len());
+        ensure!(ours.len() <= MOST, "{} places may panic, more than {MOST}", ours.len());
         Ok(())
     })
 }
@@ -91,7 +94,7 @@ fn aborts() -> Result<()> {
             let chains = lines::chains(&built, sites)?;
             Ok(chains.into_iter().map(|chain| sources.innermost(&chain)).collect())
         })?;
-        say(&format!("        {} of ours may abort without memory", ours.len()));
+        say(&format!("        {} places of ours may abort without memory", ours.len()));
         compare("aborts.txt", &ours)
     })
 }

@@ -76,7 +76,7 @@ pub const TIERS: &[Tier] = &[
     },
     Tier {
         name: "bench",
-        about: "What each operation costs, in instructions and hypercalls, beside Xen's own share",
+        about: "What each operation costs, in instructions and hypercalls, next to Xen's own share",
         small: "all",
         full: None,
         pvh: false,
@@ -108,7 +108,7 @@ pub const TIERS: &[Tier] = &[
     },
     Tier {
         name: matrix::NAME,
-        about: "Other hosts: Debian's 4.14, 4.17 and 4.20, each with its own xl and Linux",
+        about: "Other hosts: Debian's Xen 4.14, 4.17 and 4.20, each with its own xl and Linux",
         small: "Debian 13",
         full: Some("all rows"),
         pvh: false,
@@ -140,7 +140,7 @@ pub const TIERS: &[Tier] = &[
     },
     Tier {
         name: "across",
-        about: "Our guest and Linux's grant devices share, whatever becomes of either",
+        about: "Our guest and Linux's grant devices share pages, whatever happens to either",
         small: "once",
         full: Some("5 times"),
         pvh: true,

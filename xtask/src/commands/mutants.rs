@@ -28,8 +28,8 @@ pub fn arguments() -> Vec<Arg> {
     let words = Arg::new("words").value_name("WORD").num_args(0..);
     let list = Arg::new("list").long("list").action(ArgAction::SetTrue);
     vec![
-        words.help("Only mutants with one of these words in their name, their file or their list"),
-        list.help("Check that each applies, show them, and run nothing"),
+        words.help("Only mutants with one of these words in their name, file or list"),
+        list.help("Show them and check that each applies, without running any"),
     ]
 }
 

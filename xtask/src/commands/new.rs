@@ -20,7 +20,7 @@ const TAKEN: [&str; 9] =
 /// The command's arguments.
 pub fn arguments() -> Vec<Arg> {
     let path = Arg::new("path").value_name("PATH").required(true);
-    vec![path.help("The folder to make; its last part is the crate's name")]
+    vec![path.help("The folder to create; its name becomes the crate's")]
 }
 
 /// `./run.sh new <path>`
@@ -37,13 +37,13 @@ pub fn command(matches: &ArgMatches) -> Result<()> {
 /// Makes the crate, and returns its folder.
 pub fn make(path: &str) -> Result<PathBuf> {
     let folder = paths::given(path);
-    ensure!(!folder.exists(), "{path} exists; give the path of a folder that is to be made");
+    ensure!(!folder.exists(), "{path} exists; give the path of a new folder");
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     check(&name)?;
-    let repository = paths::root().to_str().context("the repository's path is no text")?;
+    let repository = paths::root().to_str().context("the repository's path is not UTF-8")?;
     ensure!(
         !repository.contains(['"', '\\', '\'']),
-        "Cargo can't write the repository's path: {repository}"
+        "Cargo.toml can't contain the repository's path: {repository}"
     );
     let terms = [
         ("@name@", name.as_str()),
@@ -65,7 +65,7 @@ fn check(name: &str) -> Result<()> {
     if !first.starts_with(letter)
         || !rest.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '-' || c == '_')
     {
-        bail!("`{name}` is no crate's name: use lower-case letters, digits, - and _");
+        bail!("`{name}` can't be a crate's name: use lower-case letters, digits, - and _");
     }
     ensure!(!TAKEN.contains(&name), "`{name}` is taken; give the crate another name");
     Ok(())

@@ -90,7 +90,7 @@ fn build_and_compare(made: &Path, elsewhere: &Path) -> Result<()> {
     // Downloaded crates are unpacked again there, under another path.
     fs::create_dir_all(home.join("registry"))?;
     for part in ["index", "cache"] {
-        let from = cargo::home().context("no home of Cargo's")?.join("registry").join(part);
+        let from = cargo::home().context("Cargo has no home folder")?.join("registry").join(part);
         let mut copy = children::command("cp");
         copy.arg("-r").arg(from).arg(home.join("registry"));
         logged("release-copy", copy, LIMIT)?;

@@ -40,14 +40,16 @@ pub fn arguments() -> Vec<Arg> {
     let words = Arg::new("words").value_name("WORDS").num_args(0..).last(true);
     vec![
         guest.help("An example's name (hello, share), a crate's folder, or an ELF file"),
-        domu.help("Start it with xl under a Linux dom0, not in dom0's place"),
+        domu.help("Start it with xl under a Linux dom0, instead of in dom0's place"),
         pvh.help("Have xl create it as a PVH guest; implies --domu"),
-        name.help("Its name under xl, if not the file's"),
+        name.help("Its name under xl, by default the file's"),
         memory
             .value_parser(value_parser!(u64).range(1..=256))
-            .help("Its memory: 16 in dom0's place and 8 under xl, if not this"),
-        setting.help("One more setting of xl's, such as 'vcpus=1'; implies --domu"),
-        words.help("The guest's command line. `+ GUEST ...` behind it adds a guest, all under xl"),
+            .help("Its memory, by default 16 in dom0's place and 8 under xl"),
+        setting.help("An additional xl setting, such as 'vcpus=1'; implies --domu"),
+        words.help(
+            "The guest's command line. `+ GUEST ...` after it adds a guest; then all run under xl",
+        ),
     ]
 }
 
@@ -167,7 +169,10 @@ fn under_xl(wishes: &[Wish]) -> Result<()> {
         names.push(name);
     }
     let different: BTreeSet<_> = names.iter().collect();
-    ensure!(different.len() == names.len(), "two guests of one name: give one another by --name");
+    ensure!(
+        different.len() == names.len(),
+        "two guests have the same name: rename one with --name"
+    );
     let dom0 = dom0::prepare(&files, None, Mode::Pv)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "run", ""))?;
     for name in &names {

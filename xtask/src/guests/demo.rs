@@ -98,7 +98,7 @@ fn create(lab: &mut Lab, guest: &str, watched: bool) -> Result<()> {
         let domid = life::create(lab, guest, guest, &settings)?;
         let kib = lab.node(&format!("/local/domain/{domid}/memory/target"))?.parse::<u64>()?;
         let ready = |lab: &Lab| demo::ready(&lab.lines(guest));
-        let ms = lab.until(PATIENCE, ready).context("it never said that it is ready")?;
+        let ms = lab.until(PATIENCE, ready).context("it never said that it was ready")?;
         Ok((format!("domain {domid}, {} MiB, prompt after {ms} ms of cpu", kib / 1024), ()))
     })
 }

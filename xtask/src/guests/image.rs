@@ -165,7 +165,7 @@ fn check(elf: &Path, limit: u64) -> Result<()> {
 /// The number of bytes of memory that an ELF file takes.
 pub fn takes(elf: &Path) -> Result<u64> {
     let bytes = fs::read(elf).with_context(|| format!("cannot read {}", paths::shown(elf)))?;
-    memory(&bytes).with_context(|| format!("{} is no 64-bit ELF file", paths::shown(elf)))
+    memory(&bytes).with_context(|| format!("{} is not a 64-bit ELF file", paths::shown(elf)))
 }
 
 /// The sum of all PT_LOAD segments' sizes in memory; `None` if this is no little-endian 64-bit ELF

@@ -69,5 +69,5 @@ pub fn gone(lab: &mut Lab, guest: &str) -> Result<()> {
 /// Waits until the toolstack has seen a guest crash.
 pub fn crashed(lab: &mut Lab, guest: &str) -> Result<()> {
     let crashed = |lab: &Lab| lab.crashed(guest).then_some(());
-    lab.until(PATIENCE, crashed).context("it did not end as crashed")
+    lab.until(PATIENCE, crashed).context("xl did not see it crash")
 }

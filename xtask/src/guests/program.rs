@@ -42,7 +42,7 @@ pub fn find(what: &str) -> Result<Program> {
         () if path.join("Cargo.toml").exists() => built(&path)?,
         () if path.is_dir() => bail!("{what} is a folder without a Cargo.toml"),
         () if path.exists() => path,
-        () => bail!("no guest `{what}`: it is no file and no crate; {}", instead(what, &known)),
+        () => bail!("no guest `{what}`: neither a file nor a crate; {}", instead(what, &known)),
     };
     check(&elf).with_context(|| format!("{what} can't be booted"))?;
     let name = elf.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -54,7 +54,7 @@ fn instead(what: &str, known: &[String]) -> String {
     let near: Vec<&str> =
         known.iter().map(String::as_str).filter(|name| jaro_winkler(what, name) > 0.8).collect();
     match near[..] {
-        [] => format!("an example is one of {}", image::examples().join(", ")),
+        [] => format!("the examples are {}", image::examples().join(", ")),
         _ => format!("did you mean {}?", near.join(" or ")),
     }
 }
@@ -70,7 +70,7 @@ fn built(folder: &Path) -> Result<PathBuf> {
             let log = fs::read_to_string(paths::lab().join("build.log")).unwrap_or_default();
             ensure!(
                 !log.contains("undefined symbol: grantkit_main"),
-                "it has no entry: add `grantkit::entry!(main);` to its src/main.rs"
+                "it has no entry point: add `grantkit::entry!(main);` to its src/main.rs"
             );
             Err(error)
         })
@@ -80,7 +80,7 @@ fn built(folder: &Path) -> Result<PathBuf> {
         (Some(program), true) => Ok(program),
         (None, _) => bail!("{name} builds no program: it has no src/main.rs and no [[bin]]"),
         (Some(one), false) => bail!(
-            "{name} builds several programs: give the path of one's ELF file, such as {}",
+            "{name} builds several programs: give the path of one ELF file, such as {}",
             paths::shown(&one)
         ),
     }
@@ -100,7 +100,7 @@ fn check(elf: &Path) -> Result<()> {
         Kind::Guest => Ok(()),
         Kind::Linux => bail!("it is a program for Linux; build it for {}", image::TARGET),
         Kind::Other => bail!("it is an ELF file without Xen's notes"),
-        Kind::None => bail!("it is no 64-bit ELF file"),
+        Kind::None => bail!("it is not a 64-bit ELF file"),
     }
 }
 
@@ -156,14 +156,14 @@ mod tests {
         assert_eq!(kind(&fs::read(this).unwrap()), Kind::Linux);
         assert_eq!(kind(b"#!/bin/bash"), Kind::None);
         let error = check(&paths::root().join("run.sh")).unwrap_err();
-        assert_eq!(error.to_string(), "it is no 64-bit ELF file");
+        assert_eq!(error.to_string(), "it is not a 64-bit ELF file");
     }
 
     #[test]
     fn an_unknown_name_is_refused_with_a_hint() {
         let error = find("no-such-guest").unwrap_err().to_string();
         assert!(error.starts_with("no guest `no-such-guest`: "), "{error}");
-        assert!(error.ends_with("; an example is one of hello, share"), "{error}");
+        assert!(error.ends_with("; the examples are hello, share"), "{error}");
         let error = find("helo").unwrap_err().to_string();
         assert!(error.ends_with("; did you mean hello?"), "{error}");
     }

@@ -34,13 +34,13 @@ impl Alone {
         let file = fs::create_dir_all(folder).and_then(|()| File::create(folder.join(".lock")));
         let file = file.with_context(|| {
             let shown = paths::shown(folder);
-            format!("cannot write to {shown}; CARGO_TARGET_DIR=<folder> takes another one")
+            format!("cannot write to {shown}; set CARGO_TARGET_DIR=<folder> to use another")
         })?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self(Some(lock))),
             Err((_, Errno::EWOULDBLOCK)) => bail!(
-                "another run is at work in {}: wait for its end, or give this one a folder of its \
-                 own: CARGO_TARGET_DIR=<folder>",
+                "another run is at work in {}: wait for it to end, or give this one its own folder \
+                 with CARGO_TARGET_DIR=<folder>",
                 paths::shown(folder)
             ),
             Err((_, errno)) => bail!("cannot lock {}: {errno}", paths::shown(folder)),

@@ -9,7 +9,7 @@ use tasks::pattern::SplitMix64;
 /// The seed of this run: `GRANTKIT_SEED`, or a new one.
 pub fn seed() -> Result<u64> {
     match std::env::var("GRANTKIT_SEED") {
-        Ok(seed) => seed.parse().with_context(|| format!("GRANTKIT_SEED={seed} is no number")),
+        Ok(seed) => seed.parse().with_context(|| format!("GRANTKIT_SEED={seed} is not a number")),
         Err(_) => Ok(u64::from(SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos())),
     }
 }

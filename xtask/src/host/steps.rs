@@ -30,7 +30,7 @@ const WIDTH: usize = 240;
 const QUICK_S: f64 = 1.0;
 /// The advice for a full disk.
 const FULL: &str =
-    ": no space is left on the device: free some, or CARGO_TARGET_DIR=<folder> takes another one";
+    ": no space left on the device: free some, or set CARGO_TARGET_DIR=<folder> to use another";
 
 /// The clock of the step that runs.
 static CLOCK: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -90,7 +90,7 @@ pub fn beside<T: Send + 'static>(
     name: &'static str,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> JoinHandle<Result<T>> {
-    say(&format!("start   {name}, beside what follows"));
+    say(&format!("start   {name}, alongside what follows"));
     thread::spawn(move || {
         let started = Instant::now();
         let result = work();
@@ -136,7 +136,7 @@ pub fn logged(log: &str, mut command: Command, limit: Duration) -> Result<String
                 return Ok(String::from_utf8_lossy(&said).into_owned());
             }
             Event::Exited(status) => break status.to_string(),
-            Event::TimedOut => break format!("no end after {} s", limit.as_secs()),
+            Event::TimedOut => break format!("it did not end within {} s", limit.as_secs()),
         }
     };
     let said = String::from_utf8_lossy(&said);
@@ -156,7 +156,7 @@ fn unwritten(path: &Path, error: &io::Error) -> anyhow::Error {
     let shown = paths::shown(path);
     match error.kind() {
         ErrorKind::StorageFull => anyhow!("cannot write {shown}{FULL}"),
-        _ => anyhow!("cannot write {shown}: {error}; CARGO_TARGET_DIR=<folder> takes another one"),
+        _ => anyhow!("cannot write {shown}: {error}; set CARGO_TARGET_DIR=<folder> to use another"),
     }
 }
 
@@ -168,7 +168,7 @@ pub fn excerpt(text: &str, log: &Path) -> String {
         let plain = line.chars().filter(|c| !c.is_control() || *c == '\t');
         shown.extend("    ".chars().chain(plain.take(WIDTH)).chain(['\n']));
     }
-    shown + &format!("    (all of it: {})", paths::shown(log))
+    shown + &format!("    (full log: {})", paths::shown(log))
 }
 
 fn clock() -> MutexGuard<'static, Option<ProgressBar>> {
@@ -218,7 +218,7 @@ mod tests {
         let theirs = told("theirs", "/dev/null", "cat /etc/hostname >/dev/full");
         assert!(theirs.starts_with("exit status: "), "{theirs}");
         let advice =
-            "no space is left on the device: free some, or CARGO_TARGET_DIR=<folder> takes";
+            "no space left on the device: free some, or set CARGO_TARGET_DIR=<folder> to use";
         for said in [ours, theirs] {
             assert!(said.lines().next().unwrap().contains(advice), "{said}");
         }
@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn a_log_that_cannot_be_written_fails_with_advice() {
         let error = create(Path::new("/proc/nowhere/x.log")).unwrap_err().to_string();
-        let (what, way) = ("cannot write /proc/nowhere/x.log: ", "CARGO_TARGET_DIR=<folder> takes");
+        let (what, way) =
+            ("cannot write /proc/nowhere/x.log: ", "set CARGO_TARGET_DIR=<folder> to");
         assert!(error.starts_with(what) && error.contains(way), "{error}");
     }
 
@@ -237,6 +238,6 @@ mod tests {
         let shown = excerpt(&text, Path::new("x.log"));
         assert_eq!(shown.lines().count(), TAIL + 1);
         assert!(shown.starts_with("    [1mline 75\n"));
-        assert!(shown.ends_with("(all of it: x.log)"));
+        assert!(shown.ends_with("(full log: x.log)"));
     }
 }

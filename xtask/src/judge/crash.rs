@@ -54,12 +54,12 @@ fn ended_by_xen(xen: &[String]) -> bool {
 /// can be none.
 pub fn crash(crash: &Crash, guest: &[String], xen: &[String]) -> Result<(), String> {
     if !crashed(xen) {
-        return Err("the domain did not end as crashed".into());
+        return Err("the domain did not end with a crash".into());
     }
     let Some((first, others)) = crash.signs.split_first() else {
         return match (ended_by_xen(xen), guest.iter().any(|line| names_crash(line))) {
             (true, false) => Ok(()),
-            (true, true) => Err("a dump came from a stack that was used up".into()),
+            (true, true) => Err("there is a dump although the stack was used up".into()),
             (false, _) => Err("Xen did not report a crashed domain".into()),
         };
     };

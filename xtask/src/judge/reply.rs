@@ -53,7 +53,7 @@ pub fn value<'a>(line: &'a str, key: &str) -> anyhow::Result<&'a str> {
 
 /// Returns a key's value in a result line as a number.
 pub fn number(line: &str, key: &str) -> anyhow::Result<u64> {
-    value(line, key)?.parse().with_context(|| format!("{key} is no number in `{line}`"))
+    value(line, key)?.parse().with_context(|| format!("{key} is not a number in `{line}`"))
 }
 
 /// Checks that the bytes that `sum` read are the ones that `fill` wrote.

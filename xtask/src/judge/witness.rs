@@ -150,7 +150,7 @@ pub fn heard(xen: &[String], ours: Ours, expected: &[Expected]) -> Result<(), St
         let more = findings.len().saturating_sub(SHOWN);
         let shown = findings[..findings.len() - more].join("\n    ");
         let more = if more > 0 { format!("\n    and {more} other lines") } else { String::new() };
-        return Err(format!("Xen says of our guests:\n    {shown}{more}"));
+        return Err(format!("Xen says about our guests:\n    {shown}{more}"));
     }
     let must = |e: &&Expected| e.seen == Seen::Always || (e.seen == Seen::Debug && debug);
     match expected.iter().filter(must).find(|e| !named.iter().any(|line| matches(e.line, line))) {
@@ -238,7 +238,7 @@ mod tests {
             assert_eq!(judged(line, Ours::DomUs, &expect("*", Seen::Perhaps)), Ok(()));
         }
         let error = judged(&format!("{PIN}\n{PIN}"), Ours::DomUs, &[]).unwrap_err();
-        assert_eq!(error, format!("Xen says of our guests:\n    {PIN}"));
+        assert_eq!(error, format!("Xen says about our guests:\n    {PIN}"));
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Release {
             fs::create_dir_all(state.join(part))?;
         }
         let line = format!("deb [signed-by={KEYS}] {mirror} {name} main\n");
-        fs::write(state.join("list"), line).context("cannot write a list of apt's")
+        fs::write(state.join("list"), line).context("cannot write apt's source list")
     }
 
     fn state(self) -> PathBuf {
@@ -150,7 +150,7 @@ fn mirror() -> Result<String> {
     query.args(["indextargets", "--format", "$(REPO_URI)"]);
     query.args(["Created-By: Packages", "Label: Debian", "Component: main"]);
     let said = steps::logged("packages", query, LIMIT).map_err(|error| reason(&error))?;
-    said.lines().next().map(str::to_owned).context("apt knows no mirror of Debian's")
+    said.lines().next().map(str::to_owned).context("apt knows no Debian mirror")
 }
 
 /// The version of a package that apt would install now, according to its lists.
@@ -181,7 +181,7 @@ fn with_fresh_lists<T>(what: &str, get: impl Fn() -> Result<T>) -> Result<T> {
             Ok(()) => anyhow!("cannot get {what}: {second:#}"),
             Err(update) => anyhow!(
                 "cannot get {what}: {second:#}; apt-get update: {update:#} (the network is needed \
-                 once: what was fetched stays in target/packages)"
+                 only once: downloads stay in target/packages)"
             ),
         })
     })
@@ -225,7 +225,7 @@ mod tests {
     fn the_reason_is_apts_error_line() {
         let error = anyhow!(
             "exit status: 100\n    Reading...\n    E: Unable to locate package x\n    \
-             (all of it: y)"
+             (full log: y)"
         );
         assert_eq!(reason(&error).to_string(), "Unable to locate package x");
     }

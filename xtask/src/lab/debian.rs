@@ -40,7 +40,7 @@ pub fn linux(release: Release) -> Result<PathBuf> {
         let lib = all.clone().find(|lib| lib.join("modules").exists()).context("no modules")?;
         let modules = find(&lib.join("modules"), |_| true).context("no modules")?;
         let (xen, kept) = (modules.join("kernel/drivers/xen"), root.join("xen-modules"));
-        fs::rename(xen, &kept).context("no modules of Xen's")?;
+        fs::rename(xen, &kept).context("no Xen modules")?;
         fs::remove_dir_all(lib)?;
         unpack_modules(&kept)?;
         unpack(&root.join("boot"))

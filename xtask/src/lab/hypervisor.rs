@@ -31,7 +31,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub fn given(file: &Path) -> Result<PathBuf> {
     let shown = file.display();
     let kind = fs::metadata(file).with_context(|| format!("--xen {shown}"))?;
-    ensure!(kind.is_file(), "--xen {shown}: it is no file");
+    ensure!(kind.is_file(), "--xen {shown}: it is not a file");
     let bytes = fs::read(file).with_context(|| format!("--xen {shown}"))?;
     // Named by its contents, so that different images get different files.
     let mut hasher = DefaultHasher::new();
@@ -74,18 +74,18 @@ fn refused(image: &[u8]) -> Option<&'static str> {
         return Some("it is an EFI or Linux image; QEMU boots Xen's ELF file, boot/xen-*.gz");
     }
     if !image.starts_with(b"\x7fELF") {
-        return Some("it is no ELF file");
+        return Some("it is not an ELF file");
     }
     match half(18) {
         Some(3 | 62) => {}
         Some(183) => return Some("it is for another machine: AArch64"),
-        _ => return Some("it is for another machine than x86"),
+        _ => return Some("it is for another machine, not x86"),
     }
     if !image.windows(MARK.len()).any(|bytes| bytes == MARK) {
-        return Some("it is no Xen hypervisor");
+        return Some("it is not a Xen hypervisor");
     }
     if image.get(4) != Some(&1) || !(0..HEADER).step_by(4).any(|at| header(at).is_some()) {
-        return Some("QEMU can't boot this form of Xen; the ELF file in boot/xen-*.gz it can");
+        return Some("QEMU can't boot this form of Xen, only the ELF file in boot/xen-*.gz");
     }
     None
 }
@@ -96,7 +96,7 @@ pub fn suits(xen: &Path, tools: &str) -> Result<()> {
     let version = version(xen)?;
     ensure!(
         version.split(['.', '-']).take(2).eq(tools.split('.')),
-        "dom0's tools are for Xen {tools}, and --xen is {version}: only the tiers in dom0's place \
+        "dom0's tools are for Xen {tools}, but --xen is {version}: only the tiers in dom0's place \
          (smoke, model) can run on it"
     );
     Ok(())
@@ -115,7 +115,7 @@ fn version(xen: &Path) -> Result<String> {
             return Ok(rest.split(' ').next().unwrap_or_default().to_owned());
         }
     }
-    bail!("--xen does not boot: it never told its version")
+    bail!("--xen does not boot: it never printed its version")
 }
 
 #[cfg(test)]
@@ -143,13 +143,13 @@ mod tests {
             refused(&image).unwrap()
         };
         assert!(changed(0, b"MZ").contains("EFI or Linux"));
-        assert!(changed(0, b"#!/b").contains("no ELF"));
+        assert!(changed(0, b"#!/b").contains("not an ELF"));
         assert!(changed(56, b"ARM\x64").contains("AArch64"));
         assert!(changed(18, &[183]).contains("AArch64"));
         assert!(changed(18, &[243]).contains("another machine"));
         assert!(changed(4, &[2]).contains("QEMU can't boot"));
         assert!(changed(0x88, &[0]).contains("QEMU can't boot"));
-        assert!(changed(4096, b"Linux").contains("no Xen"));
+        assert!(changed(4096, b"Linux").contains("not a Xen"));
         for length in 0..=image().len() - 1 {
             assert!(refused(&image()[..length]).is_some(), "{length}");
         }

@@ -20,7 +20,8 @@ pub fn needed(programs: &[PathBuf], folders: &[PathBuf]) -> Result<BTreeMap<Stri
     let mut todo = programs.to_vec();
     while let Some(file) = todo.pop() {
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let names = names(&bytes).with_context(|| format!("{} is no ELF file", file.display()))?;
+        let names =
+            names(&bytes).with_context(|| format!("{} is not an ELF file", file.display()))?;
         for name in names {
             let Entry::Vacant(new) = found.entry(name) else { continue };
             let place = folders.iter().map(|folder| folder.join(new.key())).find(|p| p.exists());
@@ -47,7 +48,7 @@ fn names(elf: &[u8]) -> Result<Vec<String>> {
     let needed = entries.iter().filter(|entry| entry.tag32(endian) == Some(DT_NEEDED));
     let name = |entry: &Dyn64<LittleEndian>| {
         let name = entry.val32(endian).and_then(|at| strings.get(at).ok());
-        let name = name.context("a library's name lies outside the file")?;
+        let name = name.context("a library's name is outside the file")?;
         Ok(String::from_utf8_lossy(name).into_owned())
     };
     needed.map(name).collect()

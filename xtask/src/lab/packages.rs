@@ -51,7 +51,7 @@ pub fn depended(
     }
     let names = release.depends(&[parent.to_owned()])?;
     let name = names.into_iter().find(|name| wanted(name));
-    let name = name.with_context(|| format!("{parent} depends on nothing that will do"))?;
+    let name = name.with_context(|| format!("{parent} depends on no suitable package"))?;
     together(release, &name, std::slice::from_ref(&name), trim)
 }
 

@@ -76,6 +76,6 @@ impl Lab {
     pub fn says(&mut self, guest: &str, mark: usize, words: &str) -> Result<String> {
         let said =
             |lab: &Lab| lab.lines_from(guest, mark).into_iter().find(|line| line.contains(words));
-        self.until(PATIENCE, said).with_context(|| format!("{guest} does not say `{words}`"))
+        self.until(PATIENCE, said).with_context(|| format!("{guest} did not say `{words}`"))
     }
 }

@@ -134,7 +134,7 @@ impl Lab {
                 return Ok(found);
             }
             if !self.step(end)? {
-                bail!("nothing within {} s", limit.as_secs());
+                bail!("timed out after {} s", limit.as_secs());
             }
             if let Some(trouble) = self.trouble() {
                 bail!("dom0: {trouble}");
@@ -194,7 +194,7 @@ impl Lab {
 
     /// All that Xen wrote to its log so far.
     pub fn xen_log(&self) -> Result<Vec<u8>> {
-        fs::read(self.logs.join("xen.log")).context("no log of Xen's")
+        fs::read(self.logs.join("xen.log")).context("no Xen log")
     }
 
     fn take(&mut self, channel: String, bytes: &[u8]) -> Result<()> {

@@ -12,7 +12,7 @@ impl Tally {
     /// Runs the check at the end of a lab: everything that Xen logged about our guests was
     /// expected.
     pub fn witness(&mut self, lab: &mut Lab, expected: &[Expected]) -> Result<()> {
-        self.check(lab, "Xen's log says nothing else of our guests", |lab| {
+        self.check(lab, "Xen's log says nothing else about our guests", |lab| {
             // Once Xen has answered, everything that it printed before is in the log.
             view::grants(lab)?;
             let said = witness::lines(&lab.xen_log()?);

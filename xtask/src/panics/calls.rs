@@ -39,7 +39,7 @@ pub fn sites(
         .filter(|(_, function)| ABORTS.iter().any(|end| function.name.ends_with(end)))
         .map(|(&start, _)| start)
         .collect();
-    ensure!(!reached.is_empty(), "no `handle_alloc_error`: has its name changed?");
+    ensure!(!reached.is_empty(), "no `handle_alloc_error` found: has its name changed?");
     let references = references(image);
     let (mut places, mut todo) = (BTreeSet::new(), Vec::from_iter(reached.iter().copied()));
     while !todo.is_empty() {

@@ -30,8 +30,8 @@ use crate::lab::{Lab, dom0};
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::READ_ONLY, "read-only shares are mapped writable"),
     Expected::debug(said::NO_REFERENCE, "a reference beyond the table is typed"),
-    Expected::debug(said::NO_DOMAIN, "a domain that is not there is typed"),
-    Expected::debug(said::NO_PORT, "a port that is none is typed"),
+    Expected::debug(said::NO_DOMAIN, "a domain that does not exist is typed"),
+    Expected::debug(said::NO_PORT, "a port that does not exist is typed"),
     Expected::debug(said::GREW, "1,024 pages are shared"),
 ];
 /// The number of lines typed to fill the history: more than any check types.

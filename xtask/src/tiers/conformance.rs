@@ -33,7 +33,7 @@ const EXPECTED: &[Expected] = &[
     Expected::debug(said::NO_REFERENCE, "references beyond the table are mapped"),
     Expected::debug(said::NO_SOURCE, "references beyond the table are copied from"),
     Expected::debug(said::NOT_GRANTED, "what is not granted is mapped"),
-    Expected::debug(said::NO_DOMAIN, "domains that are not there are named"),
+    Expected::debug(said::NO_DOMAIN, "domains that do not exist are named"),
     Expected::debug(said::GREW, "more grants are made than one frame holds"),
 ];
 /// The guest's name.
@@ -91,7 +91,7 @@ fn until_whole(
     let kept = paths::lab().join("conformance").join(format!("{name}.txt"));
     fs::write(&kept, lines(lab).join("\n") + "\n")?;
     result.with_context(|| {
-        format!("no whole transcript: {}\n{}", paths::shown(&kept), lab.excerpts())
+        format!("incomplete transcript: {}\n{}", paths::shown(&kept), lab.excerpts())
     })
 }
 

@@ -50,13 +50,13 @@ pub fn run(run: &Run) -> Result<Tally> {
     let dom0 = run.dom0(&files)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "exhaustion", ""))?;
     let mut tally = Tally::default();
-    let name = "the last grant, mapping and port give their errors, and all else goes on";
+    let name = "beyond the last grant, mapping and port there are errors, and all else works";
     tally.check(&mut lab, name, |lab| check(lab, rounds))?;
     for _ in 0..run.extent.of(1, 10) {
         let name = "memory used up at the prompt; a peer maps and unmaps; poweroff";
         tally.told(&mut lab, name, memory::check)?;
         life::clear(&mut lab)?;
-        tally.told(&mut lab, "1 MiB of output, and nobody who reads input", output::check)?;
+        tally.told(&mut lab, "1 MiB of output, and nobody reads input", output::check)?;
     }
     tally.witness(&mut lab, EXPECTED)?;
     Ok(tally)
@@ -70,7 +70,7 @@ fn check(lab: &mut Lab, rounds: u64) -> Result<()> {
     lab.type_on(GUEST, b"\r")?;
     lab.says(GUEST, 0, "exhaust: nothing is left")?;
     let full = mappings(&view::grants(lab)?, domid);
-    ensure!(full == LEFT[1].1, "while nothing is left, Xen shows {full} mappings");
+    ensure!(full == LEFT[1].1, "with nothing left, Xen shows {full} mappings");
 
     lab.type_on(GUEST, b"\r")?;
     let line = lab.answer(GUEST, 0, LIMIT)?;
@@ -86,7 +86,7 @@ fn check(lab: &mut Lab, rounds: u64) -> Result<()> {
 /// Checks that the guest's last line reports all rounds, with the figures in [`LEFT`].
 fn judged(line: &str, rounds: u64) -> Result<()> {
     let reply = Reply::parse(line).filter(|reply| reply.ok && reply.command == "exhaust");
-    let reply = reply.context("not every round went as it must")?;
+    let reply = reply.context("not every round passed")?;
     for (key, value) in LEFT.into_iter().chain([("rounds", rounds)]) {
         ensure!(reply.number(key) == Some(value), "its line does not say {key}={value}");
     }

@@ -33,7 +33,7 @@ const EXPECTED: &[Expected] = &[
     Expected::debug(said::NO_REFERENCE, "references beyond the table are guessed"),
     Expected::debug(said::NOT_GRANTED, "references that are not granted are guessed and offered"),
     Expected::debug(said::MAPPED, "references that another maps are guessed"),
-    Expected::debug(said::NO_PORT, "a port that is none is offered"),
+    Expected::debug(said::NO_PORT, "a port that does not exist is offered"),
     Expected::debug(said::ENDED, "the hostile guest ends while it maps"),
     Expected::debug(said::ENDED_FIRST, "the hostile guest ends while it maps"),
 ];
@@ -84,5 +84,5 @@ fn in_the_end(lab: &mut Lab, victims: &Victims) -> Result<String> {
     view::gone(lab, victims.hostile)?;
     let (before, after) = (&victims.entries, victims.grants(lab)?);
     ensure!(&after == before, "Xen's view was {before:?}, is {after:?}");
-    Ok("a whole run of the demo, Xen's entries as in the beginning, no zombie".into())
+    Ok("a whole run of the demo, Xen's entries as before, no zombie".into())
 }

@@ -30,7 +30,7 @@ const SHARED: &str = "shared a page with dom0: reference ";
 
 /// Runs the tier. A given hypervisor is refused, since a new user gives none.
 pub fn run(run: &Run) -> Result<Tally> {
-    ensure!(run.xen.is_none(), "newcomer types what a newcomer would, who gives no hypervisor");
+    ensure!(run.xen.is_none(), "newcomer takes no --xen: it types what a new user would");
     let mut home = Home::new()?;
     let has_namespaces = refusals::has_namespaces(&home);
     let mut tally = Tally::default();
@@ -53,7 +53,7 @@ pub fn run(run: &Run) -> Result<Tally> {
         check(name, refusal)?;
     }
     if !has_namespaces {
-        say("        skipped: this machine lets nobody have a full disk of his own");
+        say("        skipped: this machine allows no namespaces to provoke a full disk in");
         return Ok(tally);
     }
     for (name, lines, words) in refusals::MACHINES {
@@ -68,7 +68,7 @@ struct Home(PathBuf);
 impl Home {
     fn new() -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("grantkit newcomer {}", std::process::id()));
-        ensure!(!folder.starts_with(paths::root()), "TMPDIR lies in the repository");
+        ensure!(!folder.starts_with(paths::root()), "TMPDIR is inside the repository");
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         Ok(Self(folder))
     }

@@ -43,7 +43,7 @@ const CHECKS: [Check; 9] = [
     ("xl shutdown", shut_down),
     ("a crash leaves a dump", crashed),
     ("a map of a destroyed guest's pages is gone", outlived),
-    ("a node that was published for a guest before there was one", published_early),
+    ("a node published for a guest before it exists", published_early),
 ];
 
 /// The guest of lab/trials/src/bin/early.rs, and how soon its reader must be admitted: it asks Xen
@@ -190,7 +190,7 @@ fn published_early(lab: &mut Lab) -> Result<()> {
     let publisher = create(lab, granter, EARLY, &Settings::none())?;
     let reader = publisher + 1;
     lab.says(granter, 0, &format!("early: published for {reader}"))?;
-    ensure!(at_prompt(lab, &Settings::none())? == reader, "xl gave another domid than {reader}");
+    ensure!(at_prompt(lab, &Settings::none())? == reader, "xl did not assign domid {reader}");
     let command = format!("xs read /local/domain/{publisher}/data/grantkit/early");
     let end = Instant::now() + ADMITTED;
     let read = loop {

@@ -24,7 +24,7 @@ use crate::lab::{Lab, Mode};
 const EXPECTED: &[Expected] = &[
     Expected::debug(said::READ_ONLY, "the demo maps a read-only page"),
     Expected::debug(said::ENDED, "the demo's mapper is destroyed while it maps"),
-    Expected::debug(said::NO_DOMAIN, "the self-test maps from a domain that is not there"),
+    Expected::debug(said::NO_DOMAIN, "the self-test maps from a domain that does not exist"),
 ];
 
 /// Runs the tier once, or in full five times.

@@ -22,7 +22,7 @@ use crate::lab::{Lab, PATIENCE};
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 
 const CHECKS: [Check; 10] = [
-    ("what it can do is in control/feature-*", features),
+    ("control/feature-* says what it can do", features),
     ("halt is poweroff", halted),
     ("crash is a crash, with its dump", crashed),
     ("suspend is declined", |lab| declined(lab, "suspend", "cannot be suspended")),
@@ -31,7 +31,7 @@ const CHECKS: [Check; 10] = [
     ("xl trigger, rename and vcpu-set do no harm", pushed),
     ("a second processor does no harm", two_processors),
     ("xl mem-set, down and up to maxmem", resized),
-    ("a size that cannot be is declined", not_resized),
+    ("an impossible size is declined", not_resized),
 ];
 
 /// The memory of a guest that is resized, in MiB: at the start, and at most.

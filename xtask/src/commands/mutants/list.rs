@@ -102,7 +102,7 @@ fn parse(list: &str, text: &str) -> Result<Vec<Mutant>> {
     }
     for Mutant { name, thought, file, tests, from, .. } in &mutants {
         if thought.is_empty() || tests.is_empty() || from.is_empty() || file == Path::new("") {
-            bail!("{name}: it has a file, tests, a thought, and lines after `- `");
+            bail!("{name}: an entry needs a file, tests, a thought, and lines after `- `");
         }
     }
     Ok(mutants)

@@ -80,7 +80,7 @@ impl Tree {
         match self.cargo(&["--no-run"], tests, BUILD_LIMIT)? {
             Some(true) => {}
             Some(false) => return Ok(Outcome::DoesNotBuild),
-            None => bail!("no end of building after {} s", BUILD_LIMIT.as_secs()),
+            None => bail!("the build did not end within {} s", BUILD_LIMIT.as_secs()),
         }
         Ok(match self.cargo(&[], tests, limit)? {
             Some(true) => Outcome::Survived,

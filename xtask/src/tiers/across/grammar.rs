@@ -54,11 +54,11 @@ const GUESTS_ALONE: &str = "va";
 
 /// Checks that a line is a well-formed result line.
 pub fn check(line: &str) -> Result<()> {
-    let Some((word, rest)) = line.split_once(' ') else { bail!("no result line: `{line}`") };
+    let Some((word, rest)) = line.split_once(' ') else { bail!("not a result line: `{line}`") };
     match word {
         "ok" => check_keys(rest),
         "error" => check_error(rest),
-        _ => bail!("no result line: `{line}`"),
+        _ => bail!("not a result line: `{line}`"),
     }
 }
 
@@ -66,7 +66,7 @@ fn check_keys(rest: &str) -> Result<()> {
     let known = KEYS.iter().find(|(name, _)| {
         rest.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
     });
-    let Some((name, keys)) = known else { bail!("no command of the table: `ok {rest}`") };
+    let Some((name, keys)) = known else { bail!("not a command in the table: `ok {rest}`") };
     let mut left = &rest[name.len()..];
     for key in *keys {
         let Some(value) = left.strip_prefix(&format!(" {key}=")) else {
@@ -78,10 +78,10 @@ fn check_keys(rest: &str) -> Result<()> {
         // The text of a `read`, its last value, may contain blanks.
         let end = if *key == "text" { value.len() } else { value.find(' ').unwrap_or(value.len()) };
         let (value, next) = value.split_at(end);
-        ensure!(is_value(key, value), "`{value}` is no {key}: `ok {rest}`");
+        ensure!(is_value(key, value), "`{value}` is not a valid {key}: `ok {rest}`");
         left = next;
     }
-    ensure!(left.is_empty(), "`{left}` is too much: `ok {rest}`");
+    ensure!(left.is_empty(), "`{left}` is left over: `ok {rest}`");
     Ok(())
 }
 
@@ -101,7 +101,7 @@ fn check_error(rest: &str) -> Result<()> {
         && (status == "-" || !status.is_empty() && name(status))
         && !words.is_empty()
         && words == words.trim();
-    ensure!(good, "not as it has to be: `error {rest}`");
+    ensure!(good, "malformed: `error {rest}`");
     Ok(())
 }
 

@@ -125,7 +125,7 @@ fn we_unshare(sides: &mut Sides<'_>) -> Result<()> {
     sides.ask(Side::Guest, &command)?;
     before(sides, Side::Linux, pages.map, channel)?;
     let ended = sides.ask(Side::Guest, &format!("unshare {}", pages.share))?;
-    ensure!(value(&ended, "state")? == "parked", "Linux maps it still: {ended}");
+    ensure!(value(&ended, "state")? == "parked", "Linux still maps it, but: {ended}");
     sides.ask(Side::Linux, &format!("port wait {}", channel.linux))?;
     ensure!(sides.byte(Side::Linux, pages.map, BYTE)? == "00", "not cleared after the event");
     sides.ask(Side::Linux, &format!("unmap {}", pages.map))?;

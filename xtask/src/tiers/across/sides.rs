@@ -102,7 +102,7 @@ impl Sides<'_> {
                 self.lab.until(PATIENCE, answer)
             }
         };
-        let line = line.with_context(|| format!("{side:?} has no answer to `{command}`"))?;
+        let line = line.with_context(|| format!("{side:?} did not answer `{command}`"))?;
         grammar::check(&line)?;
         Ok(line)
     }
@@ -150,7 +150,7 @@ impl Sides<'_> {
     pub fn part(&mut self, pages: Pages) -> Result<()> {
         self.ask(other(pages.granter), &format!("unmap {}", pages.map))?;
         let ended = self.ask(pages.granter, &format!("unshare {}", pages.share))?;
-        ensure!(value(&ended, "state")? != "parked", "nobody maps it any more: {ended}");
+        ensure!(value(&ended, "state")? != "parked", "nobody maps it any more, but: {ended}");
         Ok(())
     }
 

@@ -39,18 +39,18 @@ pub fn compare(linux: &[String], ours: &[String], expected: &[Difference]) -> Ou
         let line = |lines: &[String]| lines.get(number).cloned().unwrap_or_default();
         let (theirs, own) = (line(linux), line(ours));
         let (Some(a), Some(b)) = (Line::parse(&theirs), Line::parse(&own)) else {
-            outcome.problems.push(format!("no line of a transcript: `{theirs}`, `{own}`"));
+            outcome.problems.push(format!("not a transcript line: `{theirs}`, `{own}`"));
             continue;
         };
         if (a.key, a.call) != (b.key, b.call) {
-            outcome.problems.push(format!("other calls: Linux `{theirs}`, Grantkit `{own}`"));
+            outcome.problems.push(format!("different calls: Linux `{theirs}`, Grantkit `{own}`"));
             continue;
         }
         let difference = waiting.remove(a.key);
         match (a.result == b.result, difference) {
             (true, None) => outcome.equal += 1,
             (true, Some(_)) => {
-                outcome.problems.push(format!("expected to differ, and did not: {own}"));
+                outcome.problems.push(format!("expected to differ, but did not: {own}"));
             }
             (false, Some(known)) if known.allows(a.result) => outcome.expected += 1,
             (false, Some(known)) => outcome.problems.push(format!(

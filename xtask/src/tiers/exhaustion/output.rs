@@ -60,7 +60,7 @@ fn finish(lab: &mut Lab, listener: u32) -> Result<String> {
         Ok(line) => lab.finish(listener).map(|_| line),
         Err(error) => {
             lab.kill(listener)?;
-            Err(error).context("not all of it has come")
+            Err(error).context("not all of it arrived")
         }
     }
 }

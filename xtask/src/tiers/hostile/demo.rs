@@ -12,11 +12,11 @@ use crate::lab::{Lab, PATIENCE};
 
 /// False granters, in the order in which they run.
 pub const LURES: &[Attack] = &[
-    ("a granter that offers a reference that is none", |lab, _| lure(lab, "refs")),
-    ("a granter that offers a port that is none", |lab, _| lure(lab, "port")),
+    ("a granter that offers an invalid reference", |lab, _| lure(lab, "refs")),
+    ("a granter that offers an invalid port", |lab, _| lure(lab, "port")),
     ("a granter that does not answer", |lab, _| lure(lab, "silence")),
     ("a granter whose letter has a wild number", |lab, _| lure(lab, "number")),
-    ("a granter that asks for what nobody knows", |lab, _| lure(lab, "kind")),
+    ("a granter that asks for an unknown step", |lab, _| lure(lab, "kind")),
     ("a granter that claims 4,294,967,295 references", |lab, _| lure(lab, "count")),
     ("a granter that shares what it never granted", |lab, _| lure(lab, "letter")),
     ("a granter whose ring has a wild index", |lab, _| lure(lab, "ring")),
@@ -24,9 +24,9 @@ pub const LURES: &[Attack] = &[
 ];
 /// False mappers. After eight complaints the granter prints no more until a whole run.
 pub const CALLS: &[Attack] = &[
-    ("a mapper that calls and does not come", |lab, v| call(lab, v, "absent")),
+    ("a mapper that calls but does not come", |lab, v| call(lab, v, "absent")),
     ("a mapper whose letter has a wild number", |lab, v| call(lab, v, "number")),
-    ("a mapper that answers what was not asked", |lab, v| call(lab, v, "kind")),
+    ("a mapper that answers another question", |lab, v| call(lab, v, "kind")),
     ("a mapper whose sums are wrong", |lab, v| call(lab, v, "sum")),
     ("a mapper that says nothing", |lab, v| call(lab, v, "silence")),
     ("a mapper that keeps all pages of the demo", |lab, v| call(lab, v, "keep")),
@@ -56,7 +56,7 @@ fn lure(lab: &mut Lab, how: &str) -> Result<String> {
     if !ends {
         // The mapper goes on by itself, to the honest granter.
         let shared = |lab: &Lab| demo::told(1, &lab.lines_from("mapper", mark)).then_some(());
-        lab.until(PATIENCE, shared).context("the honest granter is not found")?;
+        lab.until(PATIENCE, shared).context("the mapper did not find the honest granter")?;
         lab.type_on("mapper", b"\x03")?;
     }
     let answer = lab.answer("mapper", mark, PATIENCE)?;

@@ -58,7 +58,7 @@ fn fed(lab: &mut Lab) -> Result<String> {
     // Only with -vvv does xl say when it turns to the domain itself.
     let xl = lab.start(&["xl", "-vvv", "shutdown", MAPPER])?;
     let asked = |lab: &Lab| lab.output(xl).contains("Shutting down domain").then_some(());
-    lab.until(PATIENCE, asked).context("xl asks for nothing")?;
+    lab.until(PATIENCE, asked).context("xl does not ask it to shut down")?;
     let asked = Instant::now();
     let down = |lab: &Lab| lab.toolstack(MAPPER).contains("has shut down").then_some(());
     lab.until(PATIENCE, down).context("it does not shut down")?;

@@ -13,7 +13,7 @@ pub const ATTACKS: &[Attack] = &[
     ("guesses references", guesses),
     ("maps more than it was offered", maps_more),
     ("maps a read-only grant writable", writes_read_only),
-    ("keeps what it was lent", keeps),
+    ("keeps what it was granted", keeps),
     ("offers references that it never granted", offers_nothing),
     ("revokes and rewrites what is mapped", rewrites_mapped),
     ("rewrites its entries while they are being mapped", rewrites_meanwhile),
@@ -82,7 +82,7 @@ fn keeps(lab: &mut Lab, victims: &Victims) -> Result<String> {
     honest(lab)?;
     lab.ask(HOSTILE, "drop")?;
     victims.unharmed(lab)?;
-    Ok("16 pages that were let go of: parked and counted, and freed when it had to let go".into())
+    Ok("16 pages: parked and counted, and freed when it had to unmap them".into())
 }
 
 fn offers_nothing(lab: &mut Lab, victims: &Victims) -> Result<String> {

@@ -135,7 +135,7 @@ pub fn parked(lab: &mut Lab, pages: u64) -> Result<()> {
         if number(&status, "parked")? == pages {
             return Ok(());
         }
-        ensure!(Instant::now() < end, "not {pages} pages are parked: {status}");
+        ensure!(Instant::now() < end, "there are not {pages} parked pages: {status}");
     }
 }
 

@@ -45,17 +45,14 @@ fn check(lab: &mut Lab, cycles: u32) -> Result<()> {
     say(&format!("        {line}"));
     let reply =
         Reply::parse(&line).filter(|reply| reply.ok).context("not every cycle was clean")?;
-    ensure!(reply.number("cycles") == Some(u64::from(cycles)), "not so many cycles as asked for");
+    ensure!(reply.number("cycles") == Some(u64::from(cycles)), "not as many cycles as asked for");
     let after = view::grants(lab)?;
     ensure!(after == before, "Xen's grants were {before:?} and are {after:?}");
 
     lab.type_on(GUEST, b"\r")?;
     lab.says(GUEST, 0, "cycles: 3 pages are mapped")?;
     let held = view::grants(lab)?;
-    ensure!(
-        held.len() == before.len() + 3,
-        "three mapped pages more are not what Xen shows: {held:?}"
-    );
+    ensure!(held.len() == before.len() + 3, "Xen does not show three more mapped pages: {held:?}");
 
     lab.xl(&["destroy", GUEST])?;
     view::gone(lab, domid)

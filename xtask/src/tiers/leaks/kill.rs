@@ -65,7 +65,8 @@ impl Kill {
             let lines = lab.lines(victim);
             (self.step == 0 || demo::told(self.step, &lines)).then_some(())
         };
-        lab.until(STEPS, told).with_context(|| format!("{victim} made no step {}", self.step))?;
+        lab.until(STEPS, told)
+            .with_context(|| format!("{victim} did not reach step {}", self.step))?;
         let moment = Instant::now() + self.delay;
         while Instant::now() < moment {
             lab.step(moment)?;
@@ -84,7 +85,7 @@ impl Kill {
         // Only with -vvv does xl say when it turns to the domain itself.
         let program = lab.start(&["xl", "-vvv", "destroy", victim])?;
         let begun = |lab: &Lab| lab.output(program).contains("for destroy of domain").then_some(());
-        lab.until(PATIENCE, begun).context("xl destroys nothing")?;
+        lab.until(PATIENCE, begun).context("xl does not destroy it")?;
         Ok(Ended { at: Instant::now(), program: Some(program) })
     }
 }

@@ -17,34 +17,30 @@ type Refusal = (&'static str, &'static dyn Fn(&Home) -> Result<()>);
 
 pub(super) const ALL: [Refusal; 10] = [
     ("a path that exists is refused", &|home| {
-        told(
-            home,
-            &["new", NAME],
-            "first-guest exists; give the path of a folder that is to be made",
-        )
+        told(home, &["new", NAME], "first-guest exists; give the path of a new folder")
     }),
-    ("a crate without entry! is told what to add", &|home| {
+    ("a crate without entry! learns what to add", &|home| {
         let main = home.0.join(NAME).join("src/main.rs");
-        let words = "it has no entry: add `grantkit::entry!(main);` to its src/main.rs";
+        let words = "it has no entry point: add `grantkit::entry!(main);` to its src/main.rs";
         with_out(&main, "grantkit::entry!(main);", || {
             says(&refused(home.run_sh(&["run", NAME]))?, words)
         })
     }),
-    ("without a flag the build says which", &|home| {
+    ("a build without a needed flag names it", &|home| {
         let config = home.0.join(NAME).join(".cargo/config.toml");
         let flag = "\"-Crelocation-model=static\",";
         with_out(&config, flag, || says(&refused(home.cargo(NAME, &["build", "--release"]))?, flag))
     }),
-    ("a text is no guest", &|home| {
+    ("a text file is not a guest", &|home| {
         let cargo_toml = format!("{NAME}/Cargo.toml");
-        told(home, &["run", &cargo_toml], "can't be booted: it is no 64-bit ELF file")
+        told(home, &["run", &cargo_toml], "can't be booted: it is not a 64-bit ELF file")
     }),
-    ("nor is a program for Linux", &|home| {
+    ("nor is a Linux program", &|home| {
         let words = "can't be booted: it is a program for Linux; build it for x86_64-unknown-none";
         told(home, &["run", "/bin/true"], words)
     }),
-    ("two guests of one name are told apart by --name", &|home| {
-        let words = "two guests of one name: give one another by --name";
+    ("two guests of the same name need --name", &|home| {
+        let words = "two guests have the same name: rename one with --name";
         told(home, &["run", "hello", "+", "hello"], words)
     }),
     ("a guest that panics at once has crashed", &|home| {
@@ -59,19 +55,19 @@ pub(super) const ALL: [Refusal; 10] = [
             says(&said, "no cake")
         })
     }),
-    ("an unknown word is answered with the near ones", &|home| {
+    ("an unknown command is answered with similar ones", &|home| {
         told(home, &["smok"], "error: no command `smok`; did you mean smoke or soak?")
     }),
-    ("a second run beside this one is told to wait", &|home| {
+    ("a second run at the same time is told to wait", &|home| {
         let mut command = home.typed(&home.0, &run_sh(), &["build"]);
         command.env_remove(WITHIN).env("CARGO_TARGET_DIR", paths::target());
         told_by(command, "error: another run is at work in ")
     }),
-    ("a guest that there isn't is answered with those that are", &|home| {
+    ("an unknown guest is answered with similar ones", &|home| {
         told(
             home,
             &["run", "helo"],
-            "no guest `helo`: it is no file and no crate; did you mean hello?",
+            "no guest `helo`: neither a file nor a crate; did you mean hello?",
         )
     }),
 ];
@@ -80,22 +76,22 @@ pub(super) const ALL: [Refusal; 10] = [
 /// the machine allows one, and the expected error.
 pub(super) const MACHINES: [(&str, &str, &str); 3] = [
     (
-        "a full disk is told before anything is built",
+        "a full disk is reported before anything is built",
         "mkdir -p small && mount -t tmpfs -o size=8m none small &&
          CARGO_TARGET_DIR=$PWD/small exec \"$RUN\" help",
         "error: 8 MiB are free in ",
     ),
     (
-        "a checkout that can't be written is told with the way out",
+        "a read-only checkout is reported with a way out",
         "unset CARGO_TARGET_DIR; mount --bind \"$ROOT\" \"$ROOT\" &&
          mount -o remount,ro,bind \"$ROOT\" && exec \"$RUN\" help",
-        "error: cannot write to target; CARGO_TARGET_DIR=<folder> takes another one",
+        "error: cannot write to target; set CARGO_TARGET_DIR=<folder> to use another",
     ),
     (
-        "without a network it's told that it's needed once",
+        "a missing network is reported as needed once",
         "mkdir -p empty && CARGO_HOME=$PWD/empty CARGO_TARGET_DIR=$PWD/empty/target \
          CARGO_NET_RETRY=0 exec \"$RUN\" help",
-        "error: crates are missing: the network is needed once, to fetch them",
+        "error: crates are missing: the network is needed once to fetch them",
     ),
 ];
 
@@ -133,7 +129,7 @@ fn one_line(said: &str, words: &str) -> Result<()> {
     says(said, words)?;
     // Cargo's own output may come before.
     let last = said.lines().rfind(|line| line.trim_start().starts_with("error: "));
-    ensure!(last.is_some_and(|line| line.contains(words)), "it's not the last error: {said}");
+    ensure!(last.is_some_and(|line| line.contains(words)), "that is not the last error: {said}");
     Ok(())
 }
 
