@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! gntalloc: allocates pages and grants them to another domain.
 //!
-//! The service behind `/dev/xen/gntalloc` (seed: gntalloc 2011), with two faces. A [`Device`] hands
-//! out [`Export`]s, which own their pages and references; an [`IndexDevice`] has the seed's own
-//! calls by plain index. A page lives from its allocation to the moment when its owner has let go
-//! *and* its entry shows that the peer has: Xen lets nobody end a grant that is in use, so a page
-//! that the peer still maps is parked, stays charged to the limit, and is tried again before any
-//! allocation fails and whenever [`GntAlloc::reap`] is called.
+//! The service behind Linux's `/dev/xen/gntalloc`, after the gntalloc driver of 2011 (its
+//! [seed](crate)). It has two APIs: a [`Device`] hands out [`Export`]s, which own their pages and
+//! references; an [`IndexDevice`] has the seed's own calls, by plain index.
 //!
-//! What the seed's `add_grefs`, `__del_gref` and `do_cleanup` get wrong is not here: an index is
-//! checked before it is used, a failed allocation leaves nothing behind, and a reference goes
-//! back to the table together with its page.
+//! Xen lets nobody end a grant that is in use, so a page lives until its owner has released it
+//! *and* its grant entry shows that the peer has unmapped it. A released page that the peer still
+//! maps is *parked*: it stays charged to the limit, and is tried again before any allocation fails
+//! and whenever [`GntAlloc::reap`] is called.
+//!
+//! The bugs of the seed's `add_grefs`, `__del_gref` and `do_cleanup` are avoided: an index is
+//! checked before it is used, a failed allocation leaves nothing behind, and a reference is freed
+//! together with its page.
 
 mod export;
 mod indexed;
@@ -38,7 +40,7 @@ use crate::slab::Slab;
 use crate::waiters::WaitList;
 use crate::{Access, DomId, Errno, Error, Pages};
 
-/// The service. Clones are the same service.
+/// The gntalloc service. Clones refer to the same service.
 #[derive(Debug)]
 pub struct GntAlloc<X: Platform>(Arc<GntAllocService<X>>);
 
@@ -47,27 +49,27 @@ struct GntAllocService<X: Platform> {
     xen: X,
     table: GrantTable<X>,
     events: Events<X>,
-    /// Pages over all devices, parked ones included.
+    /// The most pages over all devices, parked ones included.
     limit: AtomicU32,
     parking: Mutex<Parking>,
-    /// Who waits until a page is parked.
+    /// Tasks that wait until a page is parked.
     on_park: WaitList,
     indexed: Mutex<Slab<OpenedAlloc>>,
 }
 
-/// What became of a page when somebody let go of it.
+/// What happened to a page when one of its users released it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
-    /// Somebody else here uses it.
+    /// It has another local user.
     Used,
-    /// The peer maps it.
+    /// The peer still maps it.
     Parked,
-    /// It's back with the allocator.
+    /// It was freed.
     Freed,
 }
 
 impl<X: Platform> GntAlloc<X> {
-    /// A service with nothing opened. `limit`: pages over all devices.
+    /// Creates the service with no open device. `limit` is the most pages over all devices.
     pub(crate) fn new(xen: &X, table: GrantTable<X>, events: Events<X>, limit: u32) -> Self {
         Self(Arc::new(GntAllocService {
             xen: xen.clone(),
@@ -80,22 +82,22 @@ impl<X: Platform> GntAlloc<X> {
         }))
     }
 
-    /// The number of pages that may be granted at once over all devices, parked ones included.
+    /// Returns the most pages that all devices together may grant at a time, parked ones included.
     pub fn limit(&self) -> u32 {
         self.0.limit.load(Ordering::Relaxed)
     }
 
-    /// Changes the limit. Pages beyond a lower one stay; new ones are refused.
+    /// Changes the limit. If it is lowered, pages beyond it stay, but new ones are refused.
     pub fn set_limit(&self, pages: u32) {
         self.0.limit.store(pages, Ordering::Relaxed);
     }
 
-    /// Pages that are granted now, parked ones included.
+    /// Returns how many pages are granted now, parked ones included.
     pub fn in_use(&self) -> u32 {
         self.0.table.in_use()
     }
 
-    /// Pages that only the peer holds on to.
+    /// Returns how many pages are parked.
     pub fn parked(&self) -> u32 {
         self.0.parking.lock().pages()
     }
@@ -103,29 +105,28 @@ impl<X: Platform> GntAlloc<X> {
     /// Waits until there is a parked page.
     pub(crate) fn wait_parked(&self) -> impl Future<Output = ()> {
         poll_fn(|cx| {
-            // First, so that a page that is parked after the look is heard of.
+            // Register first, so that a page parked after the look isn't missed.
             self.0.on_park.register(cx.waker());
             if self.parked() > 0 { Poll::Ready(()) } else { Poll::Pending }
         })
     }
 
-    /// Tries to free parked pages, the longest parked first, at most `max` of them. Returns how
-    /// many came back.
+    /// Tries to free at most `max` parked pages, longest parked first. Returns how many it freed.
     pub fn reap(&self, max: u32) -> u32 {
         let end = |granted| self.0.table.end(granted).map(|page| pages::free(&self.0.xen, page));
         self.0.parking.lock().retry(max, end)
     }
 
-    /// Calls `see` for every page that is charged to the limit, by its reference.
+    /// Calls `see` for every page that is charged to the limit, in order of references.
     pub fn for_each(&self, see: impl FnMut(GrantInfo)) {
         self.0.table.for_each(see);
     }
 
-    /// Zeroed pages, granted: all of them, or none. `parts`: how many pieces they may be let go of
-    /// in.
+    /// Allocates zeroed pages and grants them, all or none. `parts` is in how many pieces they may
+    /// be released.
     ///
     /// # Errors
-    /// ENOSPC beyond the limit, then when the grant table is full; ENOMEM.
+    /// ENOSPC beyond the limit, then if the grant table is full; ENOMEM.
     fn grant_run(
         &self,
         peer: DomId,
@@ -139,7 +140,7 @@ impl<X: Platform> GntAlloc<X> {
         self.0.parking.lock().make_room(parts.0)?;
         while let Err(error) = self.0.table.grant_run(peer, access, &mut run, count.0) {
             if self.reap(u32::MAX) == 0 {
-                // A peer that guessed a reference may map it already: then it's parked.
+                // A peer that guessed a reference may already map its page, which is then parked.
                 self.let_go(run);
                 self.0.parking.lock().give_room(parts.0 - 1);
                 return Err(error);
@@ -148,7 +149,7 @@ impl<X: Platform> GntAlloc<X> {
         Ok(run)
     }
 
-    /// Whether `count` more pages may be granted, with what is parked tried again if they may not.
+    /// Checks that `count` more pages may be granted, reaping parked pages if necessary.
     fn admit(&self, count: Pages) -> Result<(), Error> {
         let fits = || u64::from(self.in_use()) + u64::from(count.0) <= u64::from(self.limit());
         if !fits() {
@@ -164,8 +165,8 @@ impl<X: Platform> GntAlloc<X> {
         room
     }
 
-    /// The end of a run's local life, for which there is room to park one piece: freed, or parked
-    /// where the peer maps it. Returns how many pages are parked.
+    /// Releases a run, for which there is room to park one piece: frees its pages, and parks those
+    /// that the peer maps. Returns how many are parked.
     fn let_go(&self, mut run: Vec<Granted>) -> u32 {
         self.0.table.end_run(&mut run);
         let parked = run.len() as u32;
@@ -174,13 +175,13 @@ impl<X: Platform> GntAlloc<X> {
         parked
     }
 
-    /// The same for a run all of whose grants are suspended.
+    /// Releases a run whose grants are all suspended.
     fn free_run(&self, mut run: Vec<Granted>) {
         self.0.table.free_suspended(&mut run, 0);
         self.0.parking.lock().give_room(1);
     }
 
-    /// The same for one page.
+    /// Releases one page, like [`GntAlloc::let_go`].
     fn let_page_go(&self, granted: Granted) -> Left {
         match self.0.table.end(granted) {
             Ok(page) => {
@@ -196,7 +197,7 @@ impl<X: Platform> GntAlloc<X> {
         }
     }
 
-    /// Keeps a piece, for which there is room, and tells who reaps.
+    /// Parks a piece, for which there is room, and wakes the tasks that reap.
     fn park(&self, parked: Parked) {
         let kept = self.0.parking.lock().park(parked);
         if kept {

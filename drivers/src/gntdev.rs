@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! gntdev: maps pages that other domains have granted.
 //!
-//! The service behind `/dev/xen/gntdev` (seed: gntdev 2007), with two faces. References are first
-//! reserved, which checks nothing about them, and then mapped: one hypercall for all, and all of
-//! them or none. A [`Device`] hands out [`Reservation`]s and [`Mapping`]s, which own what they are;
-//! an [`IndexDevice`] has the seed's own calls by plain index. The two share the batches of map
-//! operations below them and nothing else.
+//! The service behind Linux's `/dev/xen/gntdev`, after the gntdev driver of 2007 (its
+//! [seed](crate)). References are first reserved, which checks nothing about them, and then mapped:
+//! all or none, with one hypercall.
 //!
-//! The seed's free list, its unchecked indices and its half-done batches (bugs GD1 to GD11) can't
-//! arise: see `table` for the index space, and the module `raw` for what is mapped.
+//! It has two APIs: a [`Device`] hands out [`Reservation`]s and [`Mapping`]s, which own their
+//! addresses and pages; an [`IndexDevice`] has the seed's own calls, by plain index. They share
+//! only the batches of map operations below them.
+//!
+//! The bugs of the seed's free list, unchecked indices and half-done batches (GD1 to GD11) can't
+//! occur: see `table` for the index space, and the module `raw` for mappings.
 
 mod copy;
 mod device;
@@ -38,10 +40,10 @@ use crate::slab::Slab;
 use crate::waiters::WaitList;
 use crate::{DomId, Errno, Error, Pages, System};
 
-/// The most grants that a device can have room for: Xen's default maptrack table.
+/// The highest limit of grants per device: the size of Xen's default maptrack table.
 const MAX_LIMIT: u32 = 1 << 18;
 
-/// The service. Clones are the same service.
+/// The gntdev service. Clones refer to the same service.
 #[derive(Debug)]
 pub struct GntDev<X: Platform>(Arc<GntDevService<X>>);
 
@@ -50,52 +52,54 @@ struct GntDevService<X: Platform> {
     xen: X,
     events: Events<X>,
     own: DomId,
-    /// Grants that a device has room for when it is opened.
+    /// The limit of grants for newly opened devices.
     limit: AtomicU32,
-    /// Addresses of all reservations.
+    /// The addresses of all reservations.
     space: Arc<Space<X>>,
-    /// Pages mapped by typed mappings.
+    /// The number of pages in typed mappings.
     mapped: AtomicU32,
-    /// Pages that a failed map left mapped in reservations that somebody holds.
+    /// The number of pages that failed maps left mapped in live reservations.
     left: AtomicU32,
     books: Mutex<Books<X>>,
-    /// Who waits until a page is stuck.
+    /// Tasks that wait until a page is stuck.
     on_stuck: WaitList,
 }
 
-/// What is opened and reserved.
+/// All open devices and reservations.
 #[derive(Debug)]
 struct Books<X: Platform> {
     devices: Slab<Quota>,
     indexed: Slab<Opened<X>>,
-    /// Regions that live, stuck ones included.
+    /// The number of live regions, stuck ones included.
     regions: usize,
-    /// Regions that nobody holds any more, with pages that Xen would not unmap. Has room for every
-    /// region that lives.
+    /// Regions that nobody holds any more, with pages that Xen refused to unmap. Has room for every
+    /// live region.
     stuck: Vec<Stuck<X>>,
 }
 
-/// A region with pages that Xen would not unmap, and the device that it is charged to.
+/// A region with pages that Xen refused to unmap, and the device that it is charged to.
 #[derive(Debug)]
 struct Stuck<X: Platform> {
     region: Region<X>,
     device: u32,
 }
 
-/// What is in use.
+/// How much is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// References that are reserved, mapped ones included.
+    /// Reserved references, mapped ones included.
     pub reserved: u32,
-    /// Pages that are mapped.
+    /// Mapped pages.
     pub mapped: u32,
-    /// Pages that Xen would not unmap, mapped still. Those that a failed [`Reservation::map`] left
-    /// in a reservation are tried again when that is mapped or dropped; all others by the upkeep.
+    /// *Stuck* pages: still mapped because Xen refused to unmap them. Those that a failed
+    /// [`Reservation::map`] left in a reservation are retried when it is mapped or dropped; all
+    /// others by [`Services::upkeep`](crate::Services::upkeep).
     pub stuck: u32,
 }
 
 impl<X: Platform> GntDev<X> {
-    /// The service of domain `own` with nothing opened. `limit`: grants per device, at most 2^18.
+    /// Creates the service of domain `own` with no open device. `limit` is the most grants per
+    /// device, itself at most 2^18.
     pub(crate) fn new(
         xen: &X,
         own: DomId,
@@ -117,12 +121,12 @@ impl<X: Platform> GntDev<X> {
         }))
     }
 
-    /// Grants that each device has room for that is opened from now on.
+    /// Returns the most grants that a newly opened device may hold.
     pub fn limit(&self) -> u32 {
         self.0.limit.load(Ordering::Relaxed)
     }
 
-    /// Changes the limit, for devices opened from now on.
+    /// Changes the limit for devices opened from now on.
     ///
     /// # Errors
     /// EINVAL for 0 or more than 2^18.
@@ -132,14 +136,14 @@ impl<X: Platform> GntDev<X> {
         Ok(())
     }
 
-    /// What is in use over all devices.
+    /// Returns how much is in use over all devices.
     pub fn usage(&self) -> Usage {
         let mut total = self.usage_to_retry();
         total.stuck += self.0.left.load(Ordering::Relaxed);
         total
     }
 
-    /// What is in use, apart from what only its holder can try to unmap again.
+    /// Returns how much is in use, without the stuck pages that only their holder can retry.
     fn usage_to_retry(&self) -> Usage {
         let books = &mut *self.0.books.lock();
         let mapped = self.0.mapped.load(Ordering::Relaxed);
@@ -155,25 +159,25 @@ impl<X: Platform> GntDev<X> {
         total
     }
 
-    /// The harmless part of the Xen below.
+    /// Returns the harmless part of Xen.
     pub fn system(&self) -> System<X> {
         System(self.0.xen.clone())
     }
 
-    /// For a guest that is about to end by a fault of its own: fires every notification of the
-    /// devices by index, as if everything were unmapped. Unmaps nothing, and passes over what the
-    /// fault has interrupted.
+    /// Fires every notification of the index devices as if everything were unmapped, for a guest
+    /// that is about to end because of its own fault. Unmaps nothing, and does nothing if the fault
+    /// interrupted a holder of the lock.
     pub(crate) fn last_words(&self) {
         if let Some(mut books) = self.0.books.try_lock() {
             books.indexed.iter_mut().for_each(|(_, opened)| opened.table.fire_all());
         }
     }
 
-    /// Tries again to unmap what Xen would not, of all devices.
+    /// Retries all refused unmaps, of all devices.
     pub fn retry_stuck(&self) {
         self.0.books.lock().indexed.iter_mut().for_each(|(_, opened)| opened.table.retry_stuck());
         loop {
-            // Out of the books before it is dropped.
+            // Take it out of the books before dropping it.
             let over = self.0.books.lock().take_over();
             if over.is_none() {
                 break;
@@ -185,23 +189,23 @@ impl<X: Platform> GntDev<X> {
     /// Waits until Xen has refused to unmap a page.
     pub(crate) fn wait_stuck(&self) -> impl Future<Output = ()> {
         poll_fn(|cx| {
-            // First, so that a page that gets stuck after the look is heard of.
+            // Register first, so that a page that gets stuck after the look isn't missed.
             self.0.on_stuck.register(cx.waker());
             let stuck = self.usage_to_retry().stuck > 0;
             if stuck { Poll::Ready(()) } else { Poll::Pending }
         })
     }
 
-    /// A page is stuck: somebody has to try again.
+    /// Wakes the tasks that retry, since a page is stuck.
     fn tell_stuck(&self) {
         self.0.on_stuck.wake();
     }
 
-    /// The same for regions alone: what a call of a typed device does first.
+    /// Retries refused unmaps of regions only, as each call of a typed device does first.
     fn retry_regions(&self) {
         let tries = self.0.books.lock().stuck.len();
         for _ in 0..tries {
-            // Out of the books first: a region that goes sends its event.
+            // Take it out of the books first: dropping a region sends its event.
             let Some(Stuck { region, device }) = self.0.books.lock().stuck.pop() else {
                 return;
             };
@@ -209,7 +213,7 @@ impl<X: Platform> GntDev<X> {
         }
     }
 
-    /// Counts pages that are mapped by typed mappings from now on, or no more.
+    /// Adds pages to the count of typed mappings, or removes them.
     fn count_mapped(&self, pages: Pages, mapped: bool) {
         let count = &self.0.mapped;
         let _ = if mapped {
@@ -219,18 +223,18 @@ impl<X: Platform> GntDev<X> {
         };
     }
 
-    /// Counts pages that are left mapped in a reservation: `now` instead of `before`.
+    /// Changes the count of pages left mapped in a reservation from `before` to `now`.
     fn count_left(&self, before: u32, now: u32) {
         self.0.left.fetch_sub(before, Ordering::Relaxed);
         self.0.left.fetch_add(now, Ordering::Relaxed);
     }
 
-    /// The end of a region that nobody holds: it goes, or is kept until Xen unmaps its pages.
+    /// Drops a region that nobody holds, or keeps it until Xen unmaps its pages.
     fn let_go(&self, mut region: Region<X>, device: u32) {
         let pages = region.pages().0;
         let _ = region.unmap();
         if region.mapped() > 0 {
-            // Never the one that the next try takes first: all get their turn.
+            // At the end that the next retry takes last, so that all get their turn.
             self.0.books.lock().stuck.insert(0, Stuck { region, device });
             return self.tell_stuck();
         }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The typed device: pages granted to one peer, owned by one value.
 //!
-//! What the seed answers with EBUSY or EINVAL can't be written here: an [`Export`] is ended by
-//! consuming it, and a grant that the peer still maps hands the export back. Dropping one lets go
-//! of it: pages that the peer maps are parked.
+//! The mistakes that the seed answers with EBUSY or EINVAL can't be expressed here: ending an
+//! [`Export`] consumes it, and hands it back if the peer still maps it. Dropping one releases it:
+//! pages that the peer maps are parked.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -16,39 +16,39 @@ use crate::raw::pages;
 use crate::shared::{OUTSIDE, Shared, SharedBits, SharedMut};
 use crate::{Access, DomId, Errno, Error, GrantRef, Pages, PeerState};
 
-/// An opened gntalloc, whose grants are values.
+/// An open gntalloc device whose grants are values.
 #[derive(Debug)]
 pub struct Device<X: Platform>(GntAlloc<X>);
 
-/// Granted pages, and the right to use them here.
+/// Granted pages, and the right to use them locally.
 ///
-/// The peer may write to a page at any moment while it's granted writable, so nothing is lent:
+/// The peer may write to a writable page at any moment, so nothing here hands out a reference:
 /// bytes are copied in and out.
 #[derive(Debug)]
 pub struct Export<X: Platform> {
     service: GntAlloc<X>,
-    /// Empty once it was let go of.
+    /// Empty once it is released.
     run: Vec<Granted>,
     peer: DomId,
     access: Access,
 }
 
-/// The grant can't end: the peer maps some of it. Everything is as it was.
+/// The grant can't end because the peer maps some of it. Nothing has changed.
 #[derive(Debug)]
 pub struct Busy<T>(pub T);
 
 impl<X: Platform> GntAlloc<X> {
-    /// A device whose grants are values. It holds nothing by itself.
+    /// Opens a device whose grants are values. The device itself holds nothing.
     pub fn open(&self) -> Device<X> {
         Device(self.clone())
     }
 }
 
 impl<X: Platform> Device<X> {
-    /// Allocates so many zeroed pages, at least 1, and grants them to `peer`.
+    /// Allocates `pages` zeroed pages, at least 1, and grants them to `peer`.
     ///
     /// # Errors
-    /// EINVAL for no pages; ENOSPC beyond the limit, then when the grant table is full; ENOMEM.
+    /// EINVAL for no pages; ENOSPC beyond the limit, then if the grant table is full; ENOMEM.
     pub fn alloc(&self, peer: DomId, pages: Pages, access: Access) -> Result<Export<X>, Error> {
         if pages.0 == 0 {
             return Err(Error::Local(Errno::EINVAL, "at least 1 page can be shared"));
@@ -65,46 +65,46 @@ impl<X: Platform> Clone for Device<X> {
 }
 
 impl<X: Platform> Export<X> {
-    /// Who it's granted to.
+    /// Returns the domain it is granted to.
     pub fn peer(&self) -> DomId {
         self.peer
     }
 
-    /// How many pages it has.
+    /// Returns its number of pages.
     pub fn pages(&self) -> Pages {
         Pages(self.run.len() as u32)
     }
 
-    /// What the peer may do.
+    /// Returns what the peer may do.
     pub fn access(&self) -> Access {
         self.access
     }
 
-    /// The references, in page order.
+    /// Returns the references, in page order.
     pub fn grefs(&self) -> impl Iterator<Item = GrantRef> {
         self.run.iter().map(Granted::gref)
     }
 
-    /// The reference of its first page, which is all of them for an export of one.
+    /// Returns the reference of its first page; for a one-page export that is the only one.
     pub fn gref(&self) -> GrantRef {
         self.run.first().map_or(GrantRef(0), Granted::gref)
     }
 
-    /// What the peer does with each page, in page order.
+    /// Returns what the peer does with each page, in page order.
     pub fn states(&self) -> impl Iterator<Item = PeerState> {
         self.run.iter().map(|granted| self.service.0.table.peer_state(granted))
     }
 
-    /// Whether the peer maps none of the pages now.
+    /// Whether the peer maps none of the pages at the moment.
     pub fn is_idle(&self) -> bool {
         self.states().all(|state| state == PeerState::Idle)
     }
 
-    /// Sets what is to happen when the export is let go of, whatever the peer does then. A later
-    /// call takes the place of an earlier one.
+    /// Sets what happens when the export is released, whether or not the peer still maps it. A
+    /// later call replaces an earlier one.
     ///
     /// # Errors
-    /// EINVAL for a byte outside, then for an event on a port that is not open; ENOMEM.
+    /// EINVAL for a byte outside the export, then for an event on a port that is not open; ENOMEM.
     pub fn set_notify(&mut self, notify: UnmapNotify) -> Result<(), Error> {
         let byte = notify.byte.unwrap_or(0);
         let at = byte / PAGE_SIZE;
@@ -112,7 +112,7 @@ impl<X: Platform> Export<X> {
         let event = notify.hold(&self.service.0.events)?;
         let table = &self.service.0.table;
         table.set_notice(granted, notify.byte, event)?;
-        // One notice for all of it: what another page had is replaced.
+        // The export has one notice, so forget that of any other page.
         for (page, granted) in self.run.iter_mut().enumerate() {
             if page != at {
                 table.forget_notice(granted);
@@ -121,8 +121,8 @@ impl<X: Platform> Export<X> {
         Ok(())
     }
 
-    /// Ends all its grants and frees its pages, or none: if the peer maps one, the export comes
-    /// back as it was.
+    /// Ends all its grants and frees its pages, or changes nothing: if the peer maps a page, the
+    /// export comes back unchanged.
     ///
     /// # Errors
     /// [`Busy`], with the export.
@@ -134,13 +134,13 @@ impl<X: Platform> Export<X> {
         Err(Busy(self))
     }
 
-    /// Every grant is invalid: nothing can be parked.
+    /// Frees an export whose grants are all suspended, so nothing can be parked.
     fn free(mut self) {
         let run = self.take_run();
         self.service.free_run(run);
     }
 
-    /// Lets go of it: pages that the peer doesn't map are freed, the others parked. Returns how
+    /// Releases it: frees the pages that the peer doesn't map and parks the others. Returns how
     /// many are parked.
     pub fn release(mut self) -> Pages {
         self.let_go()
@@ -154,17 +154,17 @@ impl<X: Platform> Export<X> {
         Pages(self.service.let_go(run))
     }
 
-    /// Its pages, once whoever is to be told was told.
+    /// Fires the notices, then takes the pages out.
     fn take_run(&mut self) -> Vec<Granted> {
         let mut run = core::mem::take(&mut self.run);
         run.iter_mut().for_each(|granted| self.service.0.table.fire(granted));
         run
     }
 
-    /// Makes every grant invalid, or leaves all as they were.
+    /// Suspends every grant, or none. Returns whether it did.
     fn suspend_all(&self) -> bool {
         let table = &self.service.0.table;
-        // A look first: a page is taken from an honest peer only if all can be.
+        // Look first, so that an honest peer loses a page only if all can be ended.
         if !self.is_idle() {
             return false;
         }
@@ -175,12 +175,12 @@ impl<X: Platform> Export<X> {
         refused.is_none()
     }
 
-    /// One of its pages.
+    /// Returns page number `page`.
     pub(crate) fn page(&self, page: u32) -> Option<&Page> {
         self.run.get(page as usize).map(Granted::page)
     }
 
-    /// The page that `offset` lies in.
+    /// Returns the page that contains `offset`.
     pub(crate) fn page_at(&self, offset: usize) -> Result<&Page, Error> {
         self.run.get(offset / PAGE_SIZE).map(Granted::page).ok_or(OUTSIDE)
     }
@@ -236,7 +236,7 @@ impl<T> fmt::Display for Busy<T> {
 
 impl<T: fmt::Debug> core::error::Error for Busy<T> {}
 
-/// For `?`: the export that comes back is dropped, and its pages park.
+/// Allows `?`: the returned export is dropped, and its pages are parked.
 impl<T> From<Busy<T>> for Error {
     fn from(_: Busy<T>) -> Self {
         Error::Local(Errno::EBUSY, "the peer still maps the page")

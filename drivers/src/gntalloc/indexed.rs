@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The device by plain indices: the calls of the seed, and their errors.
+//! The index device: the seed's calls by plain index, and their errors.
 //!
 //! A page is *listed* while its index names it, and *used* while anything local holds it: the index
-//! is one user, each local mapping another. It is let go of when it has none left.
+//! is one user, each local mapping another. It is released when it has no users left.
 
 use core::ops::Range;
 
@@ -18,24 +18,24 @@ use crate::{Access, DomId, Errno, Error, GrantRef, Index, NotADomId, Pages};
 /// `GNTALLOC_FLAG_WRITABLE`: the peer may map the page writable.
 pub const FLAG_WRITABLE: u16 = GntallocFlag::WRITABLE.bits();
 
-/// A gntalloc that is used by plain indices: an index space, and the pages allocated in it.
+/// A gntalloc device used by plain indices: an index space, and the pages allocated in it.
 ///
-/// Closing is dropping the last of its clones and its [`super::LocalMapping`]s. Indices are never
-/// used twice.
+/// It closes when the last of its clones and its [`super::LocalMapping`]s is dropped. Indices are
+/// never reused.
 #[derive(Debug)]
 pub struct IndexDevice<X: Platform> {
     service: GntAlloc<X>,
     number: u32,
 }
 
-/// An opened device.
+/// An open device.
 #[derive(Debug)]
 pub(super) struct OpenedAlloc {
-    /// Values that keep it open.
+    /// The number of values that keep it open.
     holders: u64,
-    /// The page of the next index.
+    /// The page number of the next index.
     next: u64,
-    /// Pages with a local user, by the page of their index.
+    /// Pages with a local user, by page number.
     records: HashMap<u64, Record>,
 }
 
@@ -43,13 +43,13 @@ pub(super) struct OpenedAlloc {
 #[derive(Debug)]
 pub(super) struct Record {
     granted: Granted,
-    /// 1 while listed, and 1 more for each local mapping.
+    /// 1 while listed, plus 1 for each local mapping.
     users: u64,
     listed: bool,
 }
 
 impl<X: Platform> GntAlloc<X> {
-    /// A device by plain indices, with an index space of its own.
+    /// Opens an index device, with an index space of its own.
     ///
     /// # Errors
     /// ENOMEM.
@@ -62,11 +62,11 @@ impl<X: Platform> GntAlloc<X> {
 
 impl<X: Platform> IndexDevice<X> {
     /// ALLOC_GREF: allocates `grefs.len()` zeroed pages and grants them to `domid`. Returns the
-    /// index of the first; the others follow. For no pages it succeeds and changes nothing.
+    /// index of the first; the others follow. For no pages, it succeeds and changes nothing.
     ///
     /// # Errors
-    /// EINVAL for a reserved domid or an unknown flag; ENOSPC beyond the limit, then when the
-    /// grant table is full; ENOMEM. Nothing is left behind.
+    /// EINVAL for a reserved domid or an unknown flag; ENOSPC beyond the limit, then if the grant
+    /// table is full; ENOMEM. Nothing is left behind.
     pub fn alloc_gref(
         &self,
         domid: u16,
@@ -85,7 +85,7 @@ impl<X: Platform> IndexDevice<X> {
         if count == 0 {
             return Ok(Index::of_page(self.with(|opened| opened.next)));
         }
-        // The contract's order: the limit, then memory for our own tables.
+        // The order that the contract requires: the limit, then memory for our own tables.
         let run = self.service.grant_run(peer, Pages(count), access, Pages(count))?;
         let room = self.with(|opened| opened.make_room(run.len()));
         if let Err(error) = room {
@@ -99,16 +99,16 @@ impl<X: Platform> IndexDevice<X> {
         Ok(Index::of_page(self.with(|opened| opened.list(run))))
     }
 
-    /// DEALLOC_GREF: lets go of `count` pages from `index` on. A page that is mapped here or
-    /// there is freed once it no longer is.
+    /// DEALLOC_GREF: releases `count` pages from `index` on. A page that is still mapped, locally
+    /// or by the peer, is freed once it no longer is.
     ///
     /// # Errors
-    /// EINVAL for no pages, an index that is not a page's, or a run with a page that is not
-    /// allocated. Nothing changes then.
+    /// EINVAL for no pages, an index that is not the start of a page, or a run with a page that is
+    /// not allocated. Nothing changes then.
     pub fn dealloc_gref(&self, index: Index, count: Pages) -> Result<(), Error> {
         let run = self.with(|opened| opened.run(index, count)).ok_or(NOT_ALLOCATED)?;
         for page in run {
-            // Who is told of a parked page may be letting go of the next.
+            // Code woken by a parked page may release the next one itself.
             if self.with(|opened| opened.unlist(page)) {
                 self.drop_user(page);
             }
@@ -116,9 +116,9 @@ impl<X: Platform> IndexDevice<X> {
         Ok(())
     }
 
-    /// SET_UNMAP_NOTIFY: what is to happen when the last local user lets go of the page that byte
-    /// `index` lies in. A later call replaces an earlier one; it fires once, even while the peer
-    /// still maps the page.
+    /// SET_UNMAP_NOTIFY: sets what happens when the last local user releases the page that contains
+    /// byte `index`. A later call replaces an earlier one. It fires once, even if the peer still
+    /// maps the page.
     ///
     /// # Errors
     /// ENOENT if no page is allocated there, then EINVAL for an unknown action, then EINVAL for
@@ -134,7 +134,7 @@ impl<X: Platform> IndexDevice<X> {
         })
     }
 
-    /// Takes a user from a page; what became of it.
+    /// Removes a user from a page. Returns what happened to the page.
     pub(super) fn drop_user(&self, page: u64) -> Left {
         let Some(mut granted) = self.with(|opened| opened.drop_user(page)) else {
             return Left::Used;
@@ -145,10 +145,10 @@ impl<X: Platform> IndexDevice<X> {
         left
     }
 
-    /// Looks at a page.
+    /// Calls `look` with a page.
     ///
     /// # Errors
-    /// EINVAL for a page that was let go of; those of `look`.
+    /// EINVAL if the page was released; those of `look`.
     pub(super) fn with_page<R>(
         &self,
         page: u64,
@@ -160,7 +160,7 @@ impl<X: Platform> IndexDevice<X> {
         })
     }
 
-    /// One user more for each page of a run.
+    /// Adds a user to each page of a run.
     ///
     /// # Errors
     /// ENOENT for a run with a page that is not allocated.
@@ -180,19 +180,19 @@ impl<X: Platform> IndexDevice<X> {
 }
 
 impl OpenedAlloc {
-    /// Room for so many pages more.
+    /// Makes room for `pages` more pages.
     ///
     /// # Errors
     /// ENOMEM.
     fn make_room(&mut self, pages: usize) -> Result<(), Error> {
         if self.records.is_empty() {
-            // What was removed leaves marks, for which a table of free places would grow.
+            // Removed entries leave tombstones, which would make even an empty table grow.
             self.records.clear();
         }
         self.records.try_reserve(pages).map_err(|_| Error::NO_MEMORY)
     }
 
-    /// Lists pages, for which there is room; the page of the first one's index.
+    /// Lists pages, for which there is room. Returns the page number of the first.
     fn list(&mut self, run: alloc::vec::Vec<Granted>) -> u64 {
         let first = self.next;
         for granted in run {
@@ -202,7 +202,7 @@ impl OpenedAlloc {
         first
     }
 
-    /// The pages of a run of bytes, if each of them is listed.
+    /// Returns the page numbers of a run, if every page is listed.
     fn run(&self, index: Index, count: Pages) -> Option<Range<u64>> {
         let first = index.page();
         let run = first..first.checked_add(count.0.into())?;
@@ -210,7 +210,7 @@ impl OpenedAlloc {
         (count.0 > 0 && index.is_of_page() && run.clone().all(listed)).then_some(run)
     }
 
-    /// No index names the page any more; whether one did.
+    /// Unlists a page. Returns whether it was listed.
     fn unlist(&mut self, page: u64) -> bool {
         let record = self.records.get_mut(&page);
         record.is_some_and(|record| core::mem::take(&mut record.listed))
@@ -222,7 +222,7 @@ impl OpenedAlloc {
         }
     }
 
-    /// Takes a user from a page, and the page out once it has none.
+    /// Removes a user from a page. Returns the page if that was its last user.
     fn drop_user(&mut self, page: u64) -> Option<Granted> {
         let record = self.records.get_mut(&page)?;
         record.users -= 1;
@@ -232,7 +232,7 @@ impl OpenedAlloc {
         self.records.remove(&page).map(|record| record.granted)
     }
 
-    /// Gives an empty table back to the heap, so that as much is in use as before the first page.
+    /// Frees the memory of an empty table.
     fn trim(&mut self) {
         if self.records.is_empty() {
             self.records = HashMap::new();
@@ -257,7 +257,7 @@ impl<X: Platform> Drop for IndexDevice<X> {
             opened.holders -= 1;
             if opened.holders > 0 { None } else { indexed.remove(self.number) }
         };
-        // A mapping would have kept it open: the pages have no other user.
+        // A mapping would have kept the device open, so the pages have no other user.
         for (_, mut record) in closed.into_iter().flat_map(|opened| opened.records) {
             self.service.0.table.fire(&mut record.granted);
             self.service.let_page_go(record.granted);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A local user of granted pages, as mmap makes one on a device by plain indices.
+//! A local mapping of granted pages, as mmap on the index device makes one.
 
 use core::ops::Range;
 
@@ -9,8 +9,8 @@ use crate::raw::pages;
 use crate::shared::{OUTSIDE, Shared, SharedMut, by_page, check_word};
 use crate::{Errno, Error, Index, Pages};
 
-/// A local user of some pages of a device. Dropping it is munmap: pages that nobody else here uses
-/// are let go of.
+/// A local user of some of a device's pages. Dropping it is munmap: pages without another local
+/// user are released.
 #[derive(Debug)]
 pub struct LocalMapping<X: Platform> {
     device: IndexDevice<X>,
@@ -18,8 +18,8 @@ pub struct LocalMapping<X: Platform> {
 }
 
 impl<X: Platform> IndexDevice<X> {
-    /// mmap: another local user of `count` pages from `index` on, which are freed no sooner than
-    /// it is dropped.
+    /// mmap: adds a local user to `count` pages from `index` on, which are not freed before it is
+    /// dropped.
     ///
     /// # Errors
     /// EINVAL unless `shared`, then ENOENT for a run with a page that is not allocated.
@@ -33,12 +33,12 @@ impl<X: Platform> IndexDevice<X> {
 }
 
 impl<X: Platform> LocalMapping<X> {
-    /// How many pages it has.
+    /// Returns its number of pages.
     pub fn pages(&self) -> Pages {
         Pages((self.run.end - self.run.start) as u32)
     }
 
-    /// The page that `offset` lies in.
+    /// Returns the number of the page that contains `offset`.
     fn page_at(&self, offset: usize) -> u64 {
         self.run.start + (offset / PAGE_SIZE) as u64
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pages that only the peer holds: kept until it lets go, and tried again a few at a time.
+//! Pages that only the peer still holds: kept until it unmaps them, and tried a few at a time.
 //!
-//! They stay charged to the limit, otherwise a peer could make us pin any amount (seed bug GA24).
-//! Room for a piece is made before it is granted, so that parking can't fail.
+//! They stay charged to the limit; otherwise a peer could make us pin any amount of memory (the
+//! seed's bug GA24). Room for a piece is made before it is granted, so parking can't fail.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,12 +10,12 @@ use alloc::vec::Vec;
 use crate::Error;
 use crate::grant_table::Granted;
 
-/// What was let go of at once.
+/// A piece: what was released at once.
 #[derive(Debug)]
 pub(super) enum Parked {
     /// One page.
     Page(Granted),
-    /// Several, the one that is tried next first.
+    /// Several pages, the next to try first.
     Run(VecDeque<Granted>),
 }
 
@@ -28,11 +28,11 @@ impl Parked {
 /// Parked pages, the longest parked first.
 #[derive(Debug)]
 pub(super) struct Parking {
-    /// Has room for everything that may still be parked.
+    /// With room for everything that may still be parked.
     queue: VecDeque<Parked>,
-    /// Pages in it.
+    /// The number of pages in `queue`.
     pages: u32,
-    /// Pieces that may still be parked.
+    /// The number of pieces that may still be parked.
     expected: usize,
 }
 
@@ -41,12 +41,12 @@ impl Parking {
         Self { queue: VecDeque::new(), pages: 0, expected: 0 }
     }
 
-    /// Pages that are parked.
+    /// Returns how many pages are parked.
     pub(super) fn pages(&self) -> u32 {
         self.pages
     }
 
-    /// Makes room for `pieces` more that may be parked.
+    /// Makes room to park `pieces` more.
     ///
     /// # Errors
     /// ENOMEM.
@@ -57,20 +57,20 @@ impl Parking {
         Ok(())
     }
 
-    /// So many pieces will not be parked.
+    /// Gives back the room of `pieces` that won't be parked.
     pub(super) fn give_room(&mut self, pieces: u32) {
         self.expected -= pieces as usize;
         self.trim();
     }
 
-    /// An empty queue gives its memory back, so that the heap shows what is in use.
+    /// Frees the memory of an empty queue, so that the heap shows what is in use.
     fn trim(&mut self) {
         if self.expected == 0 && self.queue.is_empty() {
             self.queue = VecDeque::new();
         }
     }
 
-    /// Keeps a piece, for which there is room; whether it was one, since an empty one is none.
+    /// Parks a piece, for which there is room. Returns false if it has no pages.
     pub(super) fn park(&mut self, parked: Parked) -> bool {
         let pages = match &parked {
             Parked::Page(_) => 1,
@@ -86,7 +86,8 @@ impl Parking {
         true
     }
 
-    /// Has `end` try at most `max` pages; those that it gives back stay. Returns how many went.
+    /// Calls `end` on at most `max` pages; those that it returns stay parked. Returns how many were
+    /// freed.
     pub(super) fn retry(
         &mut self,
         max: u32,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! GRANT_COPY: Xen copies between a granted page and memory of ours, without mapping.
+//! GRANT_COPY: Xen copies to or from a granted page, without mapping it.
 //!
-//! Every segment is checked before the first byte moves. Local memory has to be pages whose
-//! frames are known ([`Buffer`], [`Export`]) and may cross their boundaries: a segment is then
-//! several operations, and its status is that of the first that failed.
+//! Every segment is checked before the first byte moves. Local memory must be pages whose frames
+//! are known ([`Buffer`], [`Export`]). It may cross page boundaries: the segment then takes several
+//! operations, and its status is that of the first that failed.
 
 use alloc::vec::Vec;
 
@@ -18,31 +18,31 @@ use crate::raw::lengthen;
 use crate::shared::Shared;
 use crate::{ClaimedGrant, Errno, Error};
 
-/// Where a copy takes its bytes from, or where it puts them.
+/// The source or the destination of a copy.
 #[derive(Debug)]
 pub enum CopyEnd<'a, X: Platform> {
     /// A granted page, and an offset in it.
     Grant(ClaimedGrant, u16),
-    /// Memory of ours, and an offset in it.
+    /// A local buffer, and an offset in it.
     Buffer(&'a Buffer<X>, usize),
-    /// Memory of ours that is granted to somebody, and an offset in it.
+    /// Exported pages of our own, and an offset in them.
     Export(&'a Export<X>, usize),
 }
 
 /// One copy of up to a page.
 #[derive(Debug)]
 pub struct Segment<'a, X: Platform> {
-    /// From where.
+    /// The source.
     pub source: CopyEnd<'a, X>,
-    /// To where. At least one of the two is a grant.
+    /// The destination. At least one of the two must be a grant.
     pub dest: CopyEnd<'a, X>,
-    /// How many bytes. A grant's page is not left.
+    /// The number of bytes, which must stay within a grant's page.
     pub len: u16,
     /// The outcome.
     pub status: GrantStatus,
 }
 
-// Derived, they would ask for an X that can be copied; what is copied here is references.
+// Deriving these would require `X: Copy`, although only references are copied.
 impl<X: Platform> Clone for CopyEnd<'_, X> {
     fn clone(&self) -> Self {
         *self
@@ -60,7 +60,7 @@ impl<X: Platform> Clone for Segment<'_, X> {
 impl<X: Platform> Copy for Segment<'_, X> {}
 
 impl<'a, X: Platform> Segment<'a, X> {
-    /// A copy that was not made yet.
+    /// Describes a copy that is still to be made.
     pub fn new(source: CopyEnd<'a, X>, dest: CopyEnd<'a, X>, len: u16) -> Self {
         Self { source, dest, len, status: GrantStatus::GENERAL_ERROR }
     }
@@ -73,7 +73,7 @@ impl<'a, X: Platform> Segment<'a, X> {
         ends.iter().try_for_each(|end| end.check(self.len.into()))
     }
 
-    /// The two sides of its one operation, for a segment that is good and takes no more than one.
+    /// Returns both sides of a valid segment that takes exactly one operation.
     #[inline]
     fn single(&self) -> Option<(CopySide<'a>, CopySide<'a>)> {
         let is_grant = |end: &CopyEnd<'_, X>| matches!(end, CopyEnd::Grant(..));
@@ -83,8 +83,8 @@ impl<'a, X: Platform> Segment<'a, X> {
         Some((self.source.in_a_page(self.len)?, self.dest.in_a_page(self.len)?))
     }
 
-    /// How many of its bytes its first operation copies: up to where its local memory has another
-    /// page. A second one copies the rest.
+    /// Returns how many bytes its first operation copies: up to the end of the local page. A second
+    /// operation copies the rest.
     fn first_len(&self) -> u16 {
         let local = match (&self.source, &self.dest) {
             (CopyEnd::Buffer(_, offset) | CopyEnd::Export(_, offset), _)
@@ -94,12 +94,13 @@ impl<'a, X: Platform> Segment<'a, X> {
         self.len.min((PAGE_SIZE - local % PAGE_SIZE) as u16)
     }
 
-    /// The operations it takes: one, two if it crosses pages, none if it has no bytes.
+    /// Returns the number of operations it takes: one, two if it crosses pages, none if it has no
+    /// bytes.
     fn operations(&self) -> usize {
         usize::from(self.len > 0) + usize::from(self.first_len() < self.len)
     }
 
-    /// Puts its operations into a batch; whether there was room.
+    /// Puts its operations into a batch. Returns whether there was room.
     fn put(&self, batch: &mut Batch<'a, '_>) -> Result<bool, Error> {
         let first = self.first_len();
         if batch.left() < self.operations() {
@@ -128,7 +129,7 @@ impl<'a, X: Platform> CopyEnd<'a, X> {
         }
     }
 
-    /// The place, if so many bytes from there on are in one page.
+    /// Returns this side, if `len` bytes from there on are in one page.
     #[inline]
     fn in_a_page(&self, len: u16) -> Option<CopySide<'a>> {
         let (page, offset) = match *self {
@@ -143,7 +144,8 @@ impl<'a, X: Platform> CopyEnd<'a, X> {
         is_inside.then_some(CopySide::Page(page, offset as u16))
     }
 
-    /// The place `skip` bytes further. `None` beyond the memory, which was checked.
+    /// Returns this side `skip` bytes further on; `None` beyond the memory, which the check has
+    /// ruled out.
     fn end(&self, skip: usize) -> Option<CopySide<'a>> {
         let (page, offset) = match *self {
             CopyEnd::Grant(grant, offset) => {
@@ -161,8 +163,7 @@ impl<'a, X: Platform> CopyEnd<'a, X> {
 }
 
 impl<X: Platform> Device<X> {
-    /// Has Xen copy between granted pages and memory of ours, as
-    /// [`IndexDevice::grant_copy`] does.
+    /// Copies between granted pages and local memory, as [`IndexDevice::grant_copy`] does.
     ///
     /// # Errors
     /// As [`IndexDevice::grant_copy`].
@@ -172,12 +173,12 @@ impl<X: Platform> Device<X> {
 }
 
 impl<X: Platform> IndexDevice<X> {
-    /// GRANT_COPY: carries out all segments with one hypercall, or, without memory for all of its
-    /// operations at once, a few in each. What became of a segment is its status.
+    /// GRANT_COPY: carries out all segments with one hypercall or, if there is no memory for all
+    /// operations at once, a few per hypercall. Each segment's status is its outcome.
     ///
     /// # Errors
     /// EINVAL, with nothing copied, if a segment has no grant on either side, or leaves its granted
-    /// page or its local memory; else the hypercall's own: segments that it didn't come to have
+    /// page or its local memory. Otherwise the hypercall's own; segments that it didn't reach have
     /// the status general_error.
     pub fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
         self.service().grant_copy(segments)
@@ -185,7 +186,7 @@ impl<X: Platform> IndexDevice<X> {
 }
 
 impl<X: Platform> GntDev<X> {
-    /// Most often each segment is one operation, and one look at it tells all.
+    /// The common case: each segment is one operation, checked and added at once.
     fn grant_copy(&self, segments: &mut [Segment<'_, X>]) -> Result<(), Error> {
         let (mut few, mut many) = ([GnttabCopy::default(); FEW], Vec::new());
         let room = if segments.len() <= FEW {
@@ -209,14 +210,14 @@ impl<X: Platform> GntDev<X> {
         copied
     }
 
-    /// Segments of any number of operations, all of them checked before the first byte moves;
-    /// `memory`: whether to ask for more of it.
+    /// Copies segments of any number of operations, after checking them all. `memory` is whether to
+    /// try to allocate more.
     fn copy_by_parts(&self, segments: &mut [Segment<'_, X>], memory: bool) -> Result<(), Error> {
         segments.iter().try_for_each(Segment::check)?;
         segments.iter_mut().for_each(|segment| segment.status = GrantStatus::GENERAL_ERROR);
         let wanted = segments.iter().map(Segment::operations).sum();
         let (mut few, mut many) = ([GnttabCopy::default(); FEW], Vec::new());
-        // Without memory for all at once it's a few at a time.
+        // Without memory for all of them, copy a few at a time.
         let more =
             memory && wanted > FEW && lengthen(&mut many, wanted, GnttabCopy::default()).is_ok();
         let room = if more { &mut many[..] } else { &mut few[..] };
@@ -228,7 +229,7 @@ impl<X: Platform> GntDev<X> {
         Ok(())
     }
 
-    /// One hypercall's worth; how many segments that was.
+    /// Copies one hypercall's worth of segments, and returns how many.
     fn copy_some(
         &self,
         segments: &mut [Segment<'_, X>],
@@ -255,6 +256,6 @@ impl<X: Platform> GntDev<X> {
     }
 }
 
-/// Operations for which there is always room.
+/// The number of operations for which there is always room.
 const FEW: usize = 4;
 const OUTSIDE: Error = Error::Local(Errno::EINVAL, "outside the local memory of a segment");

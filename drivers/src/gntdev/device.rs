@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The typed device: reservations of its own, up to a limit.
+//! The typed device: reservations up to a limit.
 //!
-//! It has no index space: what it reserves is a value, and the value is all that can name it.
+//! It has no index space: a reservation is a value, and only that value can name it.
 
 use alloc::vec::Vec;
 
@@ -11,25 +11,25 @@ use crate::memory::Platform;
 use crate::raw::Region;
 use crate::{ClaimedGrant, Errno, Error};
 
-/// An opened gntdev. Its reservations and mappings outlive it.
+/// An open gntdev device. Its reservations and mappings may outlive it.
 #[derive(Debug)]
 pub struct Device<X: Platform> {
     service: GntDev<X>,
     number: u32,
 }
 
-/// What a device has room for.
+/// A device's limit and what is charged to it.
 #[derive(Debug)]
 pub(super) struct Quota {
-    /// Values that need it: the device and its clones, reservations and mappings.
+    /// The number of values that need it: the device, its clones, reservations and mappings.
     holders: u64,
     limit: u32,
-    /// References reserved, mapped ones included.
+    /// Reserved references, mapped ones included.
     pub(super) reserved: u32,
 }
 
 impl<X: Platform> GntDev<X> {
-    /// A device whose reservations and mappings are values.
+    /// Opens a device whose reservations and mappings are values.
     ///
     /// # Errors
     /// ENOMEM.
@@ -41,12 +41,12 @@ impl<X: Platform> GntDev<X> {
 }
 
 impl<X: Platform> Device<X> {
-    /// Reserves addresses for `grants` of any domains, repeated ones included. Whether they exist
-    /// shows when they are mapped.
+    /// Reserves addresses for `grants`, which may be of any domains and repeat. Whether they exist
+    /// is found out only when they are mapped.
     ///
     /// # Errors
-    /// EINVAL for no references, ENOMEM for more than the device has room for, or without memory.
-    /// Nothing changes then.
+    /// EINVAL for no references, ENOMEM for more than the device has room for or if memory runs
+    /// out. Nothing changes then.
     pub fn reserve(&self, grants: &[ClaimedGrant]) -> Result<Reservation<X>, Error> {
         if grants.is_empty() {
             return Err(Error::Local(Errno::EINVAL, "at least 1 reference can be reserved"));
@@ -65,13 +65,13 @@ impl<X: Platform> Device<X> {
         }
     }
 
-    /// The most references that can be reserved at once.
+    /// Returns the most references that may be reserved at a time.
     pub fn limit(&self) -> u32 {
         let books = &mut *self.service.0.books.lock();
         books.devices.get_mut(self.number).map_or(0, |quota| quota.limit)
     }
 
-    /// Changes that, at most to 2^18, as SET_MAX_GRANTS does.
+    /// Changes that limit, at most to 2^18, as SET_MAX_GRANTS does.
     ///
     /// # Errors
     /// EBUSY once anything is reserved, EINVAL for 0 or too many.
@@ -87,14 +87,14 @@ impl<X: Platform> Device<X> {
         Ok(())
     }
 
-    /// The service that it is a device of.
+    /// Returns the service that the device belongs to.
     pub(super) fn service(&self) -> &GntDev<X> {
         &self.service
     }
 }
 
 impl<X: Platform> Books<X> {
-    /// Charges one more region of so many pages to a device, with room for it to get stuck.
+    /// Charges a region of `pages` pages to a device, and makes room for it to get stuck.
     fn admit(&mut self, device: u32, pages: u32) -> Result<(), Error> {
         let room = (self.regions + 1).saturating_sub(self.stuck.len());
         self.stuck.try_reserve(room).map_err(|_| Error::NO_MEMORY)?;
@@ -108,7 +108,7 @@ impl<X: Platform> Books<X> {
         Ok(())
     }
 
-    /// Takes a region back.
+    /// Takes back the charge of a region.
     pub(super) fn release_region(&mut self, device: u32, pages: u32) {
         self.regions -= 1;
         if self.regions == 0 {
@@ -117,7 +117,7 @@ impl<X: Platform> Books<X> {
         self.release(device, pages);
     }
 
-    /// One holder of a device less; with the last it goes.
+    /// Removes a holder of a device; the last one removes the device.
     fn release(&mut self, device: u32, pages: u32) {
         let Some(quota) = self.devices.get_mut(device) else {
             return;
@@ -146,5 +146,5 @@ impl<X: Platform> Drop for Device<X> {
 }
 
 const FULL: Error = Error::Local(Errno::ENOMEM, "more grants than the device has room for");
-/// What is wrong with a change of a limit in use.
+/// The error for changing the limit of a device in use.
 pub(super) const IN_USE: Error = Error::Local(Errno::EBUSY, "grants are reserved in this device");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A region in somebody's hands: what a reservation and a mapping have in common.
+//! A region with a holder: what a reservation and a mapping have in common.
 //!
-//! Whoever lets go of one gives it to the service, which keeps pages that Xen won't unmap and tries
-//! again.
+//! Dropping one gives the region to the service, which keeps pages that Xen refuses to unmap and
+//! retries.
 
 use super::GntDev;
 use crate::memory::Platform;
@@ -17,7 +17,7 @@ pub(super) struct Held<X: Platform> {
     device: u32,
     /// `None` only while it is being dropped.
     region: Option<Region<X>>,
-    /// Pages that a failed map left mapped, since Xen would not unmap them again.
+    /// The number of pages that a failed map left mapped because Xen refused to unmap them again.
     left: u32,
 }
 
@@ -26,10 +26,10 @@ impl<X: Platform> Held<X> {
         Self { service, device, region: Some(region), left: 0 }
     }
 
-    /// The region.
+    /// Returns the region.
     ///
     /// # Errors
-    /// EINVAL while it is being dropped, when nobody can ask.
+    /// EINVAL while it is being dropped, when nobody can call this.
     pub(super) fn region(&self) -> Result<&Region<X>, Error> {
         self.region.as_ref().ok_or(GONE)
     }
@@ -38,10 +38,10 @@ impl<X: Platform> Held<X> {
         self.region.as_ref().map_or(Pages(0), Region::pages)
     }
 
-    /// Maps all of it, or nothing; first unmaps what an earlier try left.
+    /// Maps all of it or nothing, after unmapping what an earlier try left.
     ///
     /// # Errors
-    /// What Xen said to the first page that it refused to map, or to unmap again.
+    /// Xen's status of the first page that it refused to map or unmap.
     pub(super) fn map(&mut self, access: Access) -> Result<(), Error> {
         self.service.retry_regions();
         let region = self.region.as_mut().ok_or(GONE)?;
@@ -67,7 +67,7 @@ impl<X: Platform> Held<X> {
     /// Unmaps it.
     ///
     /// # Errors
-    /// What Xen said to the first page that it didn't unmap.
+    /// Xen's status of the first page that it refused to unmap.
     pub(super) fn unmap(&mut self) -> Result<(), Error> {
         let region = self.region.as_mut().ok_or(GONE)?;
         if region.is_mapped() {
@@ -76,11 +76,11 @@ impl<X: Platform> Held<X> {
         region.unmap()
     }
 
-    /// Sets what is to happen when it's let go of.
+    /// Sets what happens when it is released.
     ///
     /// # Errors
-    /// EINVAL for an event on a port that is not open, then for a byte outside or of a read-only
-    /// mapping; ENOMEM.
+    /// EINVAL for an event on a port that is not open, then for a byte outside the region or of a
+    /// read-only mapping; ENOMEM.
     pub(super) fn set_notify(&mut self, notify: UnmapNotify) -> Result<(), Error> {
         let event = notify.hold(&self.service.0.events)?;
         self.region.as_mut().ok_or(GONE)?.set_notice(notify.byte, event)
@@ -94,7 +94,7 @@ impl<X: Platform> Drop for Held<X> {
                 self.service.count_mapped(region.pages(), false);
             }
             self.set_left(0);
-            // What Xen won't unmap is kept by the service.
+            // What Xen refuses to unmap, the service keeps.
             self.service.let_go(region, self.device);
         }
     }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The device by plain indices: the calls of the seed, and mappings named by their address.
+//! The index device: the seed's calls by plain index, with mappings named by their address.
 //!
-//! For code that was written for Linux's device and for the ioctl face. An address means something
-//! only inside a mapping of the device that is asked; every other one is EFAULT, and nothing is
-//! read or written then.
+//! It serves code written for Linux's device, and the ioctl API. An address is valid only inside a
+//! mapping of the same device; any other is EFAULT, and nothing is read or written then.
 
 use core::ops::Range;
 
@@ -16,33 +15,33 @@ use crate::raw::READ_ONLY_BYTE;
 use crate::shared::check_range;
 use crate::{Access, ClaimedGrant, Errno, Error, Index, Pages};
 
-/// A gntdev that is used by plain indices: an index space, and what is reserved and mapped in it.
+/// A gntdev device used by plain indices: an index space, and what is reserved and mapped in it.
 ///
-/// Dropping the last clone closes it, which unmaps all.
+/// Dropping the last clone closes it, which unmaps everything.
 #[derive(Debug)]
 pub struct IndexDevice<X: Platform> {
     service: GntDev<X>,
     number: u32,
 }
 
-/// An opened device.
+/// An open device.
 #[derive(Debug)]
 pub(super) struct Opened<X: Platform> {
-    /// Clones of the device; without any it's closed, and here only for pages that Xen would not
-    /// unmap.
+    /// The number of clones of the device. If 0, it is closed, and kept only for pages that Xen
+    /// refused to unmap.
     holders: u64,
     pub(super) table: Table<X>,
 }
 
 impl<X: Platform> Opened<X> {
-    /// Whether it's closed, with nothing left in it.
+    /// Whether it is closed and nothing is left in it.
     fn is_over(&self) -> bool {
         self.holders == 0 && self.table.is_empty()
     }
 }
 
 impl<X: Platform> Books<X> {
-    /// Takes out a closed device with nothing left in it.
+    /// Takes out a closed device that has nothing left in it.
     pub(super) fn take_over(&mut self) -> Option<Opened<X>> {
         let over = self.indexed.iter_mut().find(|(_, opened)| opened.is_over())?.0;
         self.indexed.remove(over)
@@ -50,36 +49,37 @@ impl<X: Platform> Books<X> {
 }
 
 impl<X: Platform> GntDev<X> {
-    /// A device by plain indices, with an index space of its own.
+    /// Opens an index device, with an index space of its own.
     ///
     /// # Errors
     /// ENOMEM.
     pub fn open_indexed(&self) -> Result<IndexDevice<X>, Error> {
         let table = Table::new(&self.0.xen, self.0.own, self.limit())?;
         let opened = self.0.books.lock().indexed.insert(Opened { holders: 1, table });
-        // Outside the lock, where a table that found no room is dropped.
+        // Outside the lock, since a table that found no room is dropped here.
         let number = opened.map_err(|_| Error::NO_MEMORY)?;
         Ok(IndexDevice { service: self.clone(), number })
     }
 }
 
 impl<X: Platform> IndexDevice<X> {
-    /// MAP_GRANT_REF: reserves a run of indices for references of any domains, repeated ones
-    /// included. Returns the index of the first. Whether they exist shows when they are mapped.
+    /// MAP_GRANT_REF: reserves a run of indices for references, which may be of any domains and
+    /// repeat. Returns the index of the first. Whether the grants exist is found out only when they
+    /// are mapped.
     ///
     /// # Errors
-    /// EINVAL for no references, ENOMEM for more than the index space has room for. Nothing
-    /// changes then.
+    /// EINVAL for no references, ENOMEM for more than the index space has room for or if memory
+    /// runs out. Nothing changes then.
     pub fn map_grant_ref(&self, grants: &[ClaimedGrant]) -> Result<Index, Error> {
         let (first, _) = self.with(|table| table.reserve(grants))?;
         Ok(Index::of_page(first.into()))
     }
 
-    /// UNMAP_GRANT_REF: removes `count` indices from `index` on, of one reservation or of several.
+    /// UNMAP_GRANT_REF: removes `count` indices from `index` on, of one or several reservations.
     ///
     /// # Errors
     /// EINVAL for an index that is not reserved, EBUSY for one that is mapped. Nothing changes
-    /// then. For no indices it succeeds.
+    /// then. Removing no indices succeeds.
     pub fn unmap_grant_ref(&self, index: Index, count: Pages) -> Result<(), Error> {
         if count.0 == 0 {
             return Ok(());
@@ -89,13 +89,13 @@ impl<X: Platform> IndexDevice<X> {
         self.with(|table| table.remove(run))
     }
 
-    /// mmap: maps `count` reserved indices from `index` on with one hypercall, all or none.
+    /// mmap: maps `count` reserved indices from `index` on, all or none, with one hypercall.
     /// `shared` is false for a private mapping, which can't be writable. Returns the address.
     ///
     /// # Errors
-    /// In this order: ENXIO for no pages or outside the index space; EINVAL for private and
-    /// writable; EINVAL for an index that is not reserved or is mapped; EINVAL where Xen refuses,
-    /// or ENOMEM for its status no_space. The indices stay reserved.
+    /// In this order: ENXIO for no pages or outside the index space; EINVAL for a private writable
+    /// mapping; EINVAL for an index that is not reserved or is mapped; EINVAL if Xen refuses, or
+    /// ENOMEM for its status no_space. The indices stay reserved.
     pub fn mmap(
         &self,
         index: Index,
@@ -115,12 +115,12 @@ impl<X: Platform> IndexDevice<X> {
         })
     }
 
-    /// munmap: ends the mapping of `pages` pages that starts at `addr`; its indices stay reserved.
+    /// munmap: ends the mapping of `pages` pages at `addr`; its indices stay reserved.
     ///
     /// # Errors
-    /// EINVAL, with nothing changed, unless it is all of one mapping of this device; else what Xen
-    /// says to the first page that it won't unmap: such a page is no more accessible, and is tried
-    /// again by the service.
+    /// EINVAL, with nothing changed, unless that is exactly one mapping of this device. Otherwise
+    /// Xen's status of the first page that it refuses to unmap; such a page is no longer
+    /// accessible, and the service retries it.
     pub fn munmap(&self, addr: usize, pages: Pages) -> Result<(), Error> {
         self.with(|table| {
             let run = table.whole_mapping(addr, pages)?;
@@ -128,10 +128,10 @@ impl<X: Platform> IndexDevice<X> {
         })
     }
 
-    /// [`IndexDevice::munmap`], and removes what was reserved there, as `xengnttab_unmap` does.
+    /// Does [`IndexDevice::munmap`] and removes the indices, as `xengnttab_unmap` does.
     ///
     /// # Errors
-    /// As [`IndexDevice::munmap`]; a page that Xen won't unmap is removed once it will.
+    /// As [`IndexDevice::munmap`]; a page that Xen refuses to unmap is removed once Xen unmaps it.
     pub fn munmap_and_remove(&self, addr: usize, pages: Pages) -> Result<(), Error> {
         self.with(|table| {
             let run = table.whole_mapping(addr, pages)?;
@@ -141,13 +141,13 @@ impl<X: Platform> IndexDevice<X> {
         })
     }
 
-    /// Reserves `grants`, asks for `notify` and maps, all of it or nothing, as
+    /// Reserves `grants`, sets `notify` and maps, all or nothing, as
     /// `xengnttab_map_grant_ref_notify` does. Returns the address.
     ///
     /// # Errors
-    /// EINVAL for a port that is not open, then for a byte outside or of a read-only mapping; as
-    /// [`IndexDevice::map_grant_ref`] and [`IndexDevice::mmap`]; ENOMEM. Nothing is left reserved,
-    /// and nobody is notified.
+    /// EINVAL for a port that is not open, then for a byte outside the mapping or of a read-only
+    /// one; those of [`IndexDevice::map_grant_ref`] and [`IndexDevice::mmap`]; ENOMEM. Nothing
+    /// stays reserved, and nobody is notified.
     pub fn map_grants(
         &self,
         grants: &[ClaimedGrant],
@@ -161,7 +161,7 @@ impl<X: Platform> IndexDevice<X> {
         if let Some(byte) = notify.byte {
             check_range(grants.len().saturating_mul(PAGE_SIZE), byte, 1)?;
         }
-        // All of it at once, so that nobody else has the indices before they are mapped.
+        // In one go, so that nobody else can take the indices before they are mapped.
         self.with(|table| {
             let (first, ticket) = table.reserve(grants)?;
             let run = first..first + grants.len() as u32;
@@ -181,11 +181,11 @@ impl<X: Platform> IndexDevice<X> {
         })
     }
 
-    /// GET_OFFSET_FOR_VADDR: the index and the number of pages of the mapping at `addr`.
+    /// GET_OFFSET_FOR_VADDR: returns the index and the number of pages of the mapping at `addr`.
     ///
     /// # Errors
-    /// EFAULT if no mapping is there, EINVAL inside one but not at its start, and for a mapping of
-    /// another device by plain indices.
+    /// EFAULT if no mapping is there; EINVAL inside a mapping but not at its start, and for a
+    /// mapping of another index device.
     pub fn get_offset_for_vaddr(&self, addr: usize) -> Result<(Index, Pages), Error> {
         if let Some((run, start)) = self.with(|table| table.mapping_at(addr)) {
             if addr != start {
@@ -202,7 +202,7 @@ impl<X: Platform> IndexDevice<X> {
         })
     }
 
-    /// SET_MAX_GRANTS: lowers or raises the device's limit, at most to 2^18.
+    /// SET_MAX_GRANTS: changes the device's limit, at most to 2^18.
     ///
     /// # Errors
     /// EBUSY once anything is reserved, EINVAL for 0 or too many, ENOMEM.
@@ -217,9 +217,9 @@ impl<X: Platform> IndexDevice<X> {
         })
     }
 
-    /// SET_UNMAP_NOTIFY, for the reservation that byte `index` lies in: the byte is cleared when
-    /// its page is unmapped, the event is sent when nothing of the reservation is left. A later
-    /// call replaces an earlier one; each fires once.
+    /// SET_UNMAP_NOTIFY, for the reservation that contains byte `index`: the byte is cleared when
+    /// its page is unmapped, and the event is sent when nothing of the reservation is left. A later
+    /// call replaces an earlier one. Byte and event fire once each.
     ///
     /// # Errors
     /// EINVAL for an unknown action, EINVAL for an event on a port that is not open, ENOENT if
@@ -247,31 +247,31 @@ impl<X: Platform> IndexDevice<X> {
         self.with(|table| table.write(addr, bytes))
     }
 
-    /// Whether a range lies in mappings of this device.
+    /// Checks that a range lies in mappings of this device that allow `access`.
     ///
     /// # Errors
-    /// EFAULT if not.
+    /// EFAULT if it doesn't.
     pub fn check(&self, addr: usize, len: usize, access: Access) -> Result<(), Error> {
         self.with(|table| table.offset_at(addr, len, access == Access::ReadWrite)).map(drop)
     }
 
-    /// What Xen said to the last map of an index; `None` if it's not reserved.
+    /// Returns Xen's status of an index's last map; `None` if the index is not reserved.
     pub fn status(&self, index: Index) -> Option<xen_sys::grant_table::GrantStatus> {
         let page = u32::try_from(index.page()).ok()?;
         self.with(|table| table.status(page))
     }
 
-    /// What is in use in this device.
+    /// Returns how much is in use in this device.
     pub fn usage(&self) -> Usage {
         self.with(|table| table.usage())
     }
 
-    /// The service that it is a device of.
+    /// Returns the service that the device belongs to.
     pub fn service(&self) -> &GntDev<X> {
         &self.service
     }
 
-    /// Looks at the device's index space, alone.
+    /// Calls `look` with the device's locked index space.
     fn with<R>(&self, look: impl FnOnce(&mut Table<X>) -> R) -> R {
         let (result, stuck) = {
             let books = &mut *self.service.0.books.lock();
@@ -307,7 +307,7 @@ impl<X: Platform> Drop for IndexDevice<X> {
                 return;
             }
             opened.table.close();
-            // With pages that Xen would not unmap it stays, and is tried again.
+            // If Xen refused to unmap pages, the device stays, and they are retried.
             if opened.is_over() { books.indexed.remove(self.number) } else { None }
         };
         if over.is_none() {
@@ -317,7 +317,7 @@ impl<X: Platform> Drop for IndexDevice<X> {
     }
 }
 
-/// The pages of a run of bytes; `None` for an index that is not a page's or wraps.
+/// Returns a run's page numbers; `None` if the index is not the start of a page, or the run wraps.
 fn page_run(index: Index, count: Pages) -> Option<Range<u32>> {
     let first = u32::try_from(index.page()).ok().filter(|_| index.is_of_page())?;
     Some(first..first.checked_add(count.0)?)

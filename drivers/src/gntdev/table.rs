@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An index space of gntdev: which index is reserved, which is mapped, and for whom.
 //!
-//! Index `i` is page `i` of the device's [`Window`]: a fixed address, so that any run of reserved
-//! indices maps to contiguous addresses, whatever reservations it crosses, and a map has nothing
-//! to search or to allocate. Every rule of the contract about indices is here; what is mapped in
-//! truth is the window's to know.
+//! Index `i` is page `i` of the device's [`Window`]. Its address is fixed, so any run of reserved
+//! indices maps to contiguous addresses, whatever reservations it crosses, and mapping doesn't
+//! search or allocate. All rules of the contract about indices are here; the window knows what is
+//! really mapped.
 
 mod notices; // notification
 mod stuck; // what Xen would not unmap
@@ -24,7 +24,7 @@ use crate::raw::Window;
 use crate::run_tree::RunTree;
 use crate::{Access, ClaimedGrant, DomId, Errno, Error, Pages};
 
-/// A reservation, as one call made it. Never used twice.
+/// Identifies one call's reservation; never reused.
 pub(crate) type Ticket = u64;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,9 +33,9 @@ enum IndexState {
     Free,
     Reserved,
     Mapped,
-    /// Unmapping failed: the page is still there, and is tried again.
+    /// Unmapping failed: the page is still mapped, and is retried.
     Stuck,
-    /// The same, and the reservation is gone: it's free once it's unmapped.
+    /// Stuck, and its reservation is gone: the index is free once the page is unmapped.
     StuckOrphan,
 }
 
@@ -43,11 +43,11 @@ enum IndexState {
 #[derive(Clone, Copy, Debug, Default)]
 struct IndexEntry {
     state: IndexState,
-    /// The reservation it belongs to, and that one's run.
+    /// The reservation it belongs to, and the run of that.
     ticket: Ticket,
     first: u32,
     len: u32,
-    /// While mapped: the first index of its mapping, and that one's length.
+    /// While mapped: the first index and the length of its mapping.
     start: u32,
     count: u32,
     /// While stuck: the next stuck index.
@@ -64,12 +64,12 @@ pub(crate) struct Table<X: Platform> {
     notifies: HashMap<Ticket, RunNotice<X>>,
     next_ticket: Ticket,
     usage: Usage,
-    /// The first stuck index; each one's `next_stuck` is the next. [`NONE`] ends the list.
+    /// The head of the list of stuck indices, linked by `next_stuck` and ended by [`NONE`].
     first_stuck: u32,
 }
 
 impl<X: Platform> Table<X> {
-    /// An index space of `limit` pages, of domain `own`.
+    /// Creates an index space of `limit` pages for domain `own`.
     ///
     /// # Errors
     /// ENOMEM.
@@ -94,7 +94,7 @@ impl<X: Platform> Table<X> {
         self.limit
     }
 
-    /// The address of an index.
+    /// Returns the address of an index.
     pub(crate) fn addr(&self, index: u32) -> usize {
         self.window.addr(index)
     }
@@ -104,7 +104,7 @@ impl<X: Platform> Table<X> {
         self.usage.mapped + self.usage.stuck == 0
     }
 
-    /// What Xen said to the last map of an index, if it's reserved.
+    /// Returns Xen's status of an index's last map, if the index is reserved.
     pub(crate) fn status(&self, index: u32) -> Option<GrantStatus> {
         let entry = self.entries.get(index as usize)?;
         self.window.status(index).filter(|_| entry.state != IndexState::Free)
@@ -113,7 +113,8 @@ impl<X: Platform> Table<X> {
     /// Reserves a run of indices for `grants`. Returns the first, and the ticket.
     ///
     /// # Errors
-    /// EINVAL for no references, ENOMEM without a free run or memory; nothing changes then.
+    /// EINVAL for no references, ENOMEM if there is no free run or memory runs out. Nothing changes
+    /// then.
     pub(crate) fn reserve(&mut self, grants: &[ClaimedGrant]) -> Result<(u32, Ticket), Error> {
         if grants.is_empty() {
             return Err(Error::Local(Errno::EINVAL, "at least 1 reference can be reserved"));
@@ -135,7 +136,7 @@ impl<X: Platform> Table<X> {
         Ok((first, ticket))
     }
 
-    /// The entry of an index that is prepared: there never are fewer of them.
+    /// Returns the entry of a prepared index; the number of entries never shrinks.
     fn entry(&mut self, index: u32) -> &mut IndexEntry {
         &mut self.entries[index as usize]
     }
@@ -149,11 +150,10 @@ impl<X: Platform> Table<X> {
         Ok(())
     }
 
-    /// Maps a run of reserved indices, all or none. `ticket`: only of this reservation.
+    /// Maps a run of reserved indices, all or none; if `ticket` is given, only of that reservation.
     ///
     /// # Errors
-    /// ENXIO for an empty run or one outside the index space, EINVAL for an index that is not
-    /// reserved or is mapped, then whatever Xen says.
+    /// EINVAL for an index that is not reserved or is mapped, then Xen's.
     pub(crate) fn map(
         &mut self,
         run: Range<u32>,
@@ -172,7 +172,7 @@ impl<X: Platform> Table<X> {
         let (start, count) = (run.start, run.end - run.start);
         let mapped = self.window.map(run.clone(), access);
         for index in run {
-            // After a failure a page is live only if Xen would not unmap it again.
+            // After a failure, a page is live only if Xen refused to unmap it again.
             let live = self.window.mapped(index).is_some();
             if mapped.is_ok() {
                 let entry = self.entry(index);
@@ -190,7 +190,8 @@ impl<X: Platform> Table<X> {
     /// Unmaps a whole mapping. Its indices are reserved again.
     ///
     /// # Errors
-    /// What Xen says; pages that it refused to unmap are stuck, and tried again later.
+    /// Xen's status of the first page that it refused to unmap. Such pages are stuck, and retried
+    /// later.
     pub(crate) fn unmap(&mut self, run: Range<u32>) -> Result<(), Error> {
         self.clear_bytes(&run);
         self.usage.mapped -= run.end - run.start;
@@ -208,11 +209,11 @@ impl<X: Platform> Table<X> {
     /// Removes a run of reserved indices, whatever reservations they belong to.
     ///
     /// # Errors
-    /// As the first index says that can't be removed: EINVAL if it's not reserved, EBUSY if it's
-    /// mapped. Nothing changes then.
+    /// EINVAL if the first index that can't be removed is not reserved, EBUSY if it is mapped.
+    /// Nothing changes then.
     pub(crate) fn remove(&mut self, run: Range<u32>) -> Result<(), Error> {
         self.retry_stuck();
-        // Before the first look: what is asked for may be any number of pages.
+        // Check this first, since the run may be of any length.
         if run.end > self.limit {
             return Err(NOT_RESERVED);
         }
@@ -230,8 +231,8 @@ impl<X: Platform> Table<X> {
         Ok(())
     }
 
-    /// Removes what is reserved in a run; stuck pages go once they are unmapped. `ticket`: only of
-    /// this reservation.
+    /// Removes the reserved indices of a run; stuck ones go once they are unmapped. If `ticket` is
+    /// given, only those of that reservation.
     pub(crate) fn discard(&mut self, run: Range<u32>, ticket: Option<Ticket>) {
         for index in run {
             let entry = *self.entry(index);
@@ -250,7 +251,7 @@ impl<X: Platform> Table<X> {
         self.free_run(index..index + 1);
     }
 
-    /// Gives back a run of which nothing is mapped.
+    /// Frees a run in which nothing is mapped.
     fn free_run(&mut self, run: Range<u32>) {
         for index in run.clone() {
             let entry = self.entry(index);
@@ -262,14 +263,14 @@ impl<X: Platform> Table<X> {
         self.free.give(run);
     }
 
-    /// The mapping that an address lies in: its indices, and its address.
+    /// Returns the mapping that contains an address: its indices and its start address.
     pub(crate) fn mapping_at(&self, addr: usize) -> Option<(Range<u32>, usize)> {
         let entry = self.entries.get(self.window.index_of(addr)? as usize)?;
         let run = entry.start..entry.start + entry.count;
         (entry.state == IndexState::Mapped).then(|| (run, self.window.addr(entry.start)))
     }
 
-    /// The indices of the mapping that starts at `addr` and has so many pages.
+    /// Returns the indices of the mapping that starts at `addr` and has `pages` pages.
     ///
     /// # Errors
     /// EINVAL if there is none.
@@ -280,26 +281,26 @@ impl<X: Platform> Table<X> {
             .ok_or(Error::Local(Errno::EINVAL, "not all of one mapping of this device"))
     }
 
-    /// Copies bytes out of what is mapped.
+    /// Copies bytes out of mappings.
     ///
     /// # Errors
-    /// EFAULT if part of the range is not; nothing is read then.
+    /// EFAULT if part of the range is not mapped; nothing is read then.
     pub(crate) fn read(&self, addr: usize, bytes: &mut [u8]) -> Result<(), Error> {
         let offset = self.offset_at(addr, bytes.len(), false)?;
         self.window.read(offset, bytes)
     }
 
-    /// Copies bytes into what is mapped writable.
+    /// Copies bytes into writable mappings.
     ///
     /// # Errors
-    /// EFAULT if part of the range is not; nothing is written then.
+    /// EFAULT if part of the range is not mapped writable; nothing is written then.
     pub(crate) fn write(&self, addr: usize, bytes: &[u8]) -> Result<(), Error> {
         let offset = self.offset_at(addr, bytes.len(), true)?;
         self.window.write(offset, bytes)
     }
 
-    /// Where `len` bytes at `addr` are in the window, if all of them are mapped, and writable if
-    /// they are to be. No bytes are anywhere.
+    /// Returns the window offset of `len` bytes at `addr`, if all of them are mapped, and writable
+    /// if `write`. An empty range is valid at any address.
     ///
     /// # Errors
     /// EFAULT if they are not.
@@ -323,12 +324,13 @@ impl<X: Platform> Table<X> {
 }
 
 impl<X: Platform> Table<X> {
-    /// Closing: all is unmapped with one hypercall, and what was to be told is told. What Xen
-    /// won't unmap is stuck, with nobody's reservation.
+    /// Closes the index space: clears the bytes of the notifications, unmaps everything with one
+    /// hypercall, and sends the events. Pages that Xen refuses to unmap are stuck, without a
+    /// reservation.
     pub(crate) fn close(&mut self) {
         let all = 0..self.entries.len() as u32;
         self.clear_bytes(&all);
-        // Stuck pages are tried again together with the rest.
+        // Stuck pages are retried together with the rest.
         let _ = self.window.unmap(all.clone());
         (self.usage.mapped, self.usage.stuck, self.first_stuck) = (0, 0, NONE);
         for index in all {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! References reserved, mapped, and given back.
+//! References that are reserved, mapped, and given back.
 //!
-//! Mapping consumes a [`Reservation`], unmapping a [`Mapping`]: mapping over a live mapping,
-//! removing what is mapped, unmapping twice and reading what is unmapped don't compile. Where Xen
-//! refuses to map, the reservation comes back with the error, and keeps Xen's status for each
+//! Mapping consumes a [`Reservation`], unmapping a [`Mapping`], so mapping over a live mapping,
+//! removing a mapped reservation, unmapping twice and reading after unmapping don't compile. If Xen
+//! refuses to map, the reservation comes back with the error, and keeps Xen's status of each
 //! reference.
 //!
-//! A mapping owns its addresses and its map operations, so that between it and its memory there is
-//! a bounds check and nothing else.
+//! A mapping owns its addresses and its map operations, so an access costs only a bounds check.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -21,22 +20,22 @@ use crate::raw::Region;
 use crate::shared::{Shared, SharedBits, SharedMut};
 use crate::{Access, ClaimedGrant, Error, Pages};
 
-/// References that are reserved and not mapped, with addresses of their own. Dropping it removes
+/// References that are reserved but not mapped, with addresses of their own. Dropping it removes
 /// them.
 #[derive(Debug)]
 pub struct Reservation<X: Platform>(pub(super) Held<X>);
 
 impl<X: Platform> Reservation<X> {
-    /// How many references it has.
+    /// Returns its number of references.
     pub fn pages(&self) -> Pages {
         self.0.pages()
     }
 
-    /// Maps all of it with one hypercall, or nothing.
+    /// Maps all of it or nothing, with one hypercall.
     ///
     /// # Errors
-    /// EINVAL where Xen refuses, ENOMEM for its status no_space. The reservation comes back, and
-    /// [`Reservation::statuses`] tells each answer.
+    /// EINVAL if Xen refuses, ENOMEM for its status no_space. The reservation comes back, and
+    /// [`Reservation::statuses`] returns each status.
     pub fn map<A: MapAccess>(mut self) -> Result<Mapping<X, A>, Failed<Self>> {
         match self.0.map(A::ACCESS) {
             Ok(()) => Ok(Mapping::new(self.0)),
@@ -44,23 +43,24 @@ impl<X: Platform> Reservation<X> {
         }
     }
 
-    /// Each reference, and what Xen said to it the last time it was mapped.
+    /// Returns each reference, and Xen's status of its last map.
     pub fn statuses(&self) -> impl Iterator<Item = (ClaimedGrant, GrantStatus)> {
         self.0.region().into_iter().flat_map(|region| region.statuses())
     }
 
-    /// Sets what is to happen when it's let go of, mapped or not: the byte is cleared when it's
-    /// unmapped, the event is sent when it's dropped; each once. A later call takes the place of an
-    /// earlier one.
+    /// Sets what happens when it is released, mapped or not: the byte is cleared when it is
+    /// unmapped, the event is sent when it is dropped; each once. A later call replaces an earlier
+    /// one.
     ///
     /// # Errors
-    /// EINVAL for an event on a port that is not open, then for a byte outside; ENOMEM.
+    /// EINVAL for an event on a port that is not open, then for a byte outside the reservation;
+    /// ENOMEM.
     pub fn set_notify(&mut self, notify: UnmapNotify) -> Result<(), Error> {
         self.0.set_notify(notify)
     }
 }
 
-/// What a mapping can do, as a type.
+/// What a mapping allows, as a type.
 pub trait MapAccess: sealed::Sealed + core::fmt::Debug + 'static {
     /// The same as a value.
     const ACCESS: Access;
@@ -88,8 +88,8 @@ mod sealed {
     impl Sealed for super::ReadOnly {}
 }
 
-/// Mapped pages of another domain, at contiguous addresses. Dropping it unmaps them, and removes
-/// the reservation that it was made from.
+/// Mapped pages of other domains, at contiguous addresses. Dropping it unmaps them, and removes the
+/// reservation that it was made from.
 #[derive(Debug)]
 pub struct Mapping<X: Platform, A: MapAccess> {
     held: Held<X>,
@@ -97,38 +97,38 @@ pub struct Mapping<X: Platform, A: MapAccess> {
 }
 
 impl<X: Platform, A: MapAccess> Mapping<X, A> {
-    /// For a region that is mapped as `A` says.
+    /// Wraps a region that is mapped as `A` says.
     pub(super) fn new(held: Held<X>) -> Self {
         Self { held, access: PhantomData }
     }
 
-    /// The address of its first byte.
+    /// Returns the address of its first byte.
     pub fn addr(&self) -> usize {
         self.held.region().map_or(0, Region::addr)
     }
 
-    /// How many pages it has.
+    /// Returns its number of pages.
     pub fn pages(&self) -> Pages {
         self.held.pages()
     }
 
-    /// The references it maps, in page order.
+    /// Returns the references it maps, in page order.
     pub fn grants(&self) -> impl Iterator<Item = ClaimedGrant> {
         self.held.region().into_iter().flat_map(|region| region.statuses()).map(|(grant, _)| grant)
     }
 
-    /// Unmaps all of it with one hypercall. The reservation it was made from comes back, and can be
+    /// Unmaps all of it with one hypercall. Returns the reservation it was made from, which can be
     /// mapped again.
     ///
     /// # Errors
-    /// What Xen says to the first page it won't unmap. The service keeps such pages and tries
-    /// again; until then they count as stuck, and none of it can be used.
+    /// Xen's status of the first page that it refuses to unmap. The service keeps such pages and
+    /// retries; until then they count as stuck, and none of the mapping can be used.
     pub fn unmap(mut self) -> Result<Reservation<X>, Error> {
         self.held.unmap()?;
         Ok(Reservation(self.held))
     }
 
-    /// Sets what is to happen when it's unmapped and removed, as [`Reservation::set_notify`] does.
+    /// Sets what happens when it is unmapped and removed, as [`Reservation::set_notify`] does.
     ///
     /// # Errors
     /// As [`Reservation::set_notify`]; EINVAL for a byte of a read-only mapping.
@@ -136,8 +136,8 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
         self.held.set_notify(notify)
     }
 
-    /// Tries to store one byte at `offset`, whether the mapping allows it or not. Whether it was
-    /// stored: a fault is caught.
+    /// Tries to store one byte at `offset`, whether or not the mapping allows it, catching the
+    /// fault. Returns whether the byte was stored.
     ///
     /// # Errors
     /// EINVAL outside the mapping.
@@ -180,10 +180,10 @@ impl<X: Platform> SharedBits for Mapping<X, ReadWrite> {
     }
 }
 
-/// A call that failed, and the value it was made on, as it was.
+/// A failed call's error, together with the unchanged value it was made on.
 #[derive(Debug)]
 pub struct Failed<T> {
-    /// What comes back.
+    /// The value.
     pub value: T,
     /// Why it failed.
     pub error: Error,
@@ -197,7 +197,7 @@ impl<T> fmt::Display for Failed<T> {
 
 impl<T: fmt::Debug> core::error::Error for Failed<T> {}
 
-/// For `?`: the value that comes back is dropped, and with it what it held.
+/// Allows `?`: the returned value is dropped, and what it held is released.
 impl<T> From<Failed<T>> for Error {
     fn from(failed: Failed<T>) -> Self {
         failed.error

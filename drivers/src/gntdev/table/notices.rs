@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Notification of reservations by index: what is cleared and sent, and when.
+//! Notifications of index reservations: what is cleared and sent, and when.
 //!
-//! A byte is cleared when its page is unmapped, an event is sent when nothing of the reservation is
-//! left; each once.
+//! A byte is cleared when its page is unmapped, and an event is sent when nothing of the
+//! reservation is left; each once.
 
 use core::ops::Range;
 
@@ -13,24 +13,24 @@ use crate::notify;
 use crate::raw::READ_ONLY_BYTE;
 use crate::{Access, Errno, Error};
 
-/// Notification of one reservation: Linux keeps one per MAP_GRANT_REF.
+/// One reservation's notification. Linux also keeps one per MAP_GRANT_REF.
 #[derive(Debug)]
 pub(super) struct RunNotice<X: Platform> {
-    /// The byte to clear, an offset in the window, when its page is unmapped.
+    /// The byte to clear when its page is unmapped, as an offset in the window.
     byte: Option<usize>,
     /// The event to send when nothing of the reservation is left.
     pub(super) event: Option<Port<X>>,
-    /// Indices of the reservation that are left.
+    /// How many indices of the reservation are left.
     left: u32,
 }
 
 impl<X: Platform> Table<X> {
-    /// Takes back the notification of a reservation, if it has one.
+    /// Removes a reservation's notification, if it has one.
     pub(crate) fn forget_notify(&mut self, ticket: Ticket) {
         self.notifies.remove(&ticket);
     }
 
-    /// Sets the notification of the reservation that an index belongs to; a later one replaces it.
+    /// Sets the notification of the reservation that an index belongs to, replacing an earlier one.
     /// `byte` is an offset in the index space.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl<X: Platform> Table<X> {
         Ok(())
     }
 
-    /// Clears the bytes that lie in a run that is about to be unmapped.
+    /// Clears the bytes to clear in a run that is about to be unmapped.
     pub(super) fn clear_bytes(&mut self, run: &Range<u32>) {
         if self.notifies.is_empty() {
             return;
@@ -64,7 +64,7 @@ impl<X: Platform> Table<X> {
         let mut last = None;
         let entries = self.entries.iter().skip(run.start as usize).take(run.len());
         for ticket in entries.map(|entry| entry.ticket) {
-            // The pages of one reservation mostly stand side by side.
+            // Pages of one reservation are mostly adjacent.
             if last.replace(ticket) == Some(ticket) {
                 continue;
             }
@@ -79,11 +79,11 @@ impl<X: Platform> Table<X> {
     }
 
     fn clear_byte(&self, byte: usize) {
-        // Refused if it was asked for before the page was mapped read-only.
+        // Refused if the page has been mapped read-only since the request.
         let _ = self.window.write(byte, &[0]);
     }
 
-    /// Does what every notification asks for, and forgets none: the guest is about to end.
+    /// Fires every notification without removing any, because the guest is about to end.
     pub(crate) fn fire_all(&self) {
         for notify in self.notifies.values() {
             notify.byte.iter().for_each(|byte| self.clear_byte(*byte));
@@ -91,7 +91,7 @@ impl<X: Platform> Table<X> {
         }
     }
 
-    /// An index of this reservation is free: the last one's event is due.
+    /// Records that an index of this reservation is free; the last one sends the event.
     pub(super) fn forget_index(&mut self, ticket: Ticket, index: u32) {
         if self.notifies.is_empty() {
             return;
@@ -99,7 +99,7 @@ impl<X: Platform> Table<X> {
         let Some(notify) = self.notifies.get_mut(&ticket) else {
             return;
         };
-        // The index may be somebody else's from now on, and the byte with it.
+        // From now on the index, and with it the byte, may belong to somebody else.
         notify.byte.take_if(|byte| page_of(*byte) == index);
         notify.left -= 1;
         if notify.left == 0
@@ -110,7 +110,7 @@ impl<X: Platform> Table<X> {
     }
 }
 
-/// The index that a byte of the index space lies in.
+/// Returns the index that contains a byte of the index space.
 fn page_of(byte: usize) -> u32 {
     (byte / PAGE_SIZE) as u32
 }

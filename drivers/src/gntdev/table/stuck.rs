@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pages that Xen would not unmap: they stay mapped, in a list through their entries, and are tried
-//! again.
+//! Pages that Xen refused to unmap: they stay mapped, in a list linked through their entries, and
+//! are retried.
 
 use super::{IndexEntry, IndexState, Table};
 use crate::memory::Platform;
@@ -9,7 +9,7 @@ use crate::memory::Platform;
 pub(super) const NONE: u32 = u32::MAX;
 
 impl<X: Platform> Table<X> {
-    /// Keeps an index for another try.
+    /// Keeps an index for a retry.
     pub(super) fn set_stuck(&mut self, index: u32, state: IndexState) {
         let next_stuck = core::mem::replace(&mut self.first_stuck, index);
         let entry = self.entry(index);
@@ -17,7 +17,7 @@ impl<X: Platform> Table<X> {
         self.usage.stuck += 1;
     }
 
-    /// Tries again to unmap what Xen would not.
+    /// Retries all refused unmaps.
     pub(crate) fn retry_stuck(&mut self) {
         let mut next = core::mem::replace(&mut self.first_stuck, NONE);
         while next != NONE {
