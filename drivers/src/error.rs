@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_has_the_name_that_it_has_in_xens_header() {
+    fn a_status_has_its_name_from_xens_header() {
         let names = [
             "okay",
             "general_error",

@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_with_all_holders_that_can_be_counted_is_held_by_no_more_and_stays_open() {
+    fn a_port_with_the_most_holders_takes_no_more_and_stays_open() {
         let mut entry = Entry { holders: u32::MAX - 1, ..Entry::CLOSED };
         assert_eq!(entry.hold(), Ok(()));
         for _ in 0..3 {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Our grant table: version 1, grown on demand, ended by compare-and-swap and nothing else.
+//! This domain's grant table: version 1, grown on demand; grants end only by compare-and-swap.
 //!
 //! Granting writes an entry and costs no hypercall. Xen marks an entry while the peer maps it
-//! (`GTF_reading`, `GTF_writing`); a grant in use can't be revoked, by design of Xen, so
-//! [`GrantTable::end`] either succeeds or says that the peer still maps the page.
+//! (`GTF_reading`, `GTF_writing`). By design, Xen has no way to revoke a grant in use, so
+//! [`GrantTable::end`] either succeeds or reports that the peer still maps the page.
 //!
-//! Version 1 only: the version 2 table, its status frames and the switch between versions are
-//! where Xen's own advisories are (XSA-255, 268, 382, 384). A version 1 entry names a 32-bit
-//! frame, 16 TiB of machine memory; a page above is refused.
+//! This refuses version 2: that table, its status frames and the switch between versions are what
+//! Xen's own advisories are about (XSA-255, 268, 382, 384). A version 1 entry names a 32-bit frame,
+//! which covers 16 TiB of machine memory; a page above that is refused.
 //!
-//! Only this file writes grant entries. A page that it grants is in a [`Granted`] until its entry
-//! is invalid again, so that a bare [`Page`] is one that no entry names.
+//! Only this file writes grant entries. It keeps a granted page in a [`Granted`] until its entry is
+//! invalid again, so no entry names a bare [`Page`].
 #![expect(unsafe_code, reason = "reaches the grant entries")]
 
 #[cfg(test)]
@@ -36,10 +36,10 @@ use crate::raw::{NoticeId, Notices, pages};
 use crate::words::{Watched, Word};
 use crate::{Access, Call, ClaimedDomId, DomId, Errno, Error, GrantRef, PeerState};
 
-/// How often an exchange that met a change by Xen is tried again.
+/// How often an exchange is tried when Xen keeps changing the entry.
 const END_ATTEMPTS: usize = 8;
 
-/// The grant table of this domain.
+/// This domain's grant table.
 #[derive(Debug)]
 pub(crate) struct GrantTable<X: Platform> {
     xen: X,
@@ -47,40 +47,40 @@ pub(crate) struct GrantTable<X: Platform> {
     state: Mutex<TableState>,
 }
 
-/// A page that an entry names. Dropping it loses the page; the entry stays.
+/// A page that an entry names. Dropping it leaks the page, and the entry stays.
 #[derive(Debug)]
 #[must_use = "a grant that is dropped is lost; end it"]
 pub(crate) struct Granted {
     page: Page,
     gref: GrantRef,
-    /// What is to be done when its owner lets go. Taken back before the page is.
+    /// What to do when its owner releases it. Removed before the page is freed.
     notice: Option<NoticeId>,
 }
 
-/// One granted page, for a listing.
+/// A granted page, as listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrantInfo {
     /// Its reference.
     pub gref: GrantRef,
-    /// Who it's granted to.
+    /// The domain it is granted to.
     pub peer: ClaimedDomId,
     /// What the peer may do.
     pub access: Access,
     /// What the peer does.
     pub state: PeerState,
-    /// Whether nothing here holds it any more, but the peer.
+    /// Whether only the peer still holds it.
     pub parked: bool,
     /// When it was granted, in nanoseconds of Xen's system time.
     pub since: u64,
 }
 
 impl Granted {
-    /// The page, to read and write.
+    /// Returns the page, to read and write.
     pub(crate) fn page(&self) -> &Page {
         &self.page
     }
 
-    /// Its reference.
+    /// Returns its reference.
     pub(crate) fn gref(&self) -> GrantRef {
         self.gref
     }
@@ -88,23 +88,23 @@ impl Granted {
 
 #[derive(Debug)]
 struct TableState {
-    /// Frames that are set up and mapped, and how many Xen allows.
+    /// The number of frames that are set up and mapped, and the most that Xen allows.
     frames: u32,
     max_frames: u32,
     references: References,
 }
 
 impl<X: Platform> GrantTable<X> {
-    /// Asks for the size, sets the table up and keeps the references 0..7 for Xen's own use.
+    /// Asks Xen for the table's size, sets it up, and keeps references 0 to 7 for Xen's own use.
     ///
     /// # Errors
-    /// ENODEV with a table of version 2, or when Xen lacks an operation; ENOMEM.
+    /// ENODEV for a table of version 2 or if Xen lacks an operation; ENOMEM.
     pub(crate) fn bring_up(xen: &X, notices: Arc<Notices<X>>) -> Result<Self, Error> {
         let mut version = GnttabGetVersion { dom: DOMID_SELF, ..Default::default() };
         xen.gnttab_get_version(&mut version)
             .map_err(|errno| Error::Hypercall(Call::GnttabGetVersion, errno))?;
         if version.version != 1 {
-            return Err(Error::Local(Errno::ENODEV, "the grant table is not of version 1"));
+            return Err(Error::Local(Errno::ENODEV, "the grant table is not version 1"));
         }
         let mut size = GnttabQuerySize { dom: DOMID_SELF, ..Default::default() };
         size.status = GrantStatus::GENERAL_ERROR;
@@ -124,10 +124,10 @@ impl<X: Platform> GrantTable<X> {
         Ok(table)
     }
 
-    /// Makes sure that `n` more references can be granted, growing the table if it must.
+    /// Makes sure that `n` more references can be granted, growing the table if necessary.
     ///
     /// # Errors
-    /// ENOSPC when Xen allows no table that large; ENOMEM.
+    /// ENOSPC if Xen doesn't allow a table that large; ENOMEM.
     pub(crate) fn make_room(&self, n: u32) -> Result<(), Error> {
         let state = &mut self.state.lock();
         let frames = state.references.needed(n).div_ceil(u64::from(GrantEntryV1::PER_FRAME));
@@ -137,12 +137,12 @@ impl<X: Platform> GrantTable<X> {
         if frames > u64::from(state.frames) { self.grow(state, frames as u32) } else { Ok(()) }
     }
 
-    /// Grants zeroed pages to `peer`, until `run` has `count`. No hypercall: there is room in the
-    /// table, or there is none.
+    /// Grants zeroed pages to `peer` until `run` has `count`. Makes no hypercall: it doesn't grow
+    /// the table.
     ///
     /// # Errors
-    /// ENOMEM; EOVERFLOW for a frame beyond 32 bits; ENOSPC when the table is full. What was granted
-    /// by then is in the run.
+    /// ENOMEM; EOVERFLOW for a frame number beyond 32 bits; ENOSPC if the table is full. Pages
+    /// granted by then are in the run.
     pub(crate) fn grant_run(
         &self,
         peer: DomId,
@@ -154,14 +154,14 @@ impl<X: Platform> GrantTable<X> {
         let missing = (count as usize).saturating_sub(have);
         run.try_reserve_exact(missing).map_err(|_| Error::NO_MEMORY)?;
         pages::alloc_run(&self.xen, missing as u32, |page| {
-            // There is room: looked at once more, so that `push` is known to have it.
+            // There is room; the check proves it to the compiler.
             if run.len() < run.capacity() {
                 run.push(Granted { page, gref: NO_GRANT, notice: None });
             }
         });
         let (granted, error) = self.name_run(run, have);
         for granted in run.iter().take(granted).skip(have) {
-            // The frame is known to fit.
+            // `name_run` checked that the frame number fits.
             let entry = self.entry(granted.gref);
             introduce(&entry, granted.page.gfn() as u32, peer, access);
         }
@@ -170,7 +170,8 @@ impl<X: Platform> GrantTable<X> {
         error.map_or(Ok(()), Err)
     }
 
-    /// Gives each page of a run from `have` on its reference; up to where, and why not further.
+    /// Gives each page of a run from `have` on its reference. Returns how far it got, and the error
+    /// if it stopped early.
     fn name_run(&self, run: &mut [Granted], have: usize) -> (usize, Option<Error>) {
         let now = self.xen.now();
         let references = &mut self.state.lock().references;
@@ -183,14 +184,14 @@ impl<X: Platform> GrantTable<X> {
                 return (named, Some(FULL));
             };
             granted.gref = GrantRef(gref);
-            // From now on the peer may write to it.
+            // The peer may write to it from now on.
             granted.page.set_clean(false);
             named += 1;
         }
         (named, None)
     }
 
-    /// Ends the grants of a run, and frees their pages. Those that the peer maps stay in it.
+    /// Ends the grants of a run and frees their pages. Pages that the peer maps stay in it.
     pub(crate) fn end_run(&self, run: &mut Vec<Granted>) {
         let mut kept = 0;
         for at in 0..run.len() {
@@ -205,8 +206,8 @@ impl<X: Platform> GrantTable<X> {
         self.free_suspended(run, kept);
     }
 
-    /// Frees the pages of a run from `first` on, all of which are suspended; their references serve
-    /// other grants.
+    /// Frees the pages of a run from `first` on, all of which are suspended, together with their
+    /// references.
     pub(crate) fn free_suspended(&self, run: &mut Vec<Granted>, first: usize) {
         run.iter_mut().skip(first).for_each(|granted| self.forget_notice(granted));
         let references = &mut self.state.lock().references;
@@ -217,26 +218,26 @@ impl<X: Platform> GrantTable<X> {
     /// Ends a grant.
     ///
     /// # Errors
-    /// The grant, as it was, while the peer maps it.
+    /// The unchanged grant, if the peer maps it.
     pub(crate) fn end(&self, granted: Granted) -> Result<Page, Granted> {
         if self.suspend(&granted) { self.release(granted) } else { Err(granted) }
     }
 
     /// Makes a grant invalid but keeps its reference, so that [`GrantTable::resume`] can undo it.
-    /// Whether it is invalid now; if not, the peer maps it.
+    /// Returns whether it is now invalid; if not, the peer maps it.
     ///
-    /// Only the result of the exchange decides: looking first and ending then would leave the
-    /// peer a moment to map in between (XSA-396).
+    /// Only the result of the exchange decides: if we looked first and ended then, the peer could
+    /// map in between (XSA-396).
     pub(crate) fn suspend(&self, granted: &Granted) -> bool {
         end_access(&self.entry(granted.gref).flags)
     }
 
-    /// Makes a suspended grant what it was.
+    /// Makes a suspended grant valid again.
     pub(crate) fn resume(&self, granted: &Granted, access: Access) {
         self.entry(granted.gref).flags.store(permit(access).bits(), Ordering::Release);
     }
 
-    /// Gives the page of a suspended grant back; its reference serves another grant.
+    /// Returns the page of a suspended grant, and frees its reference.
     ///
     /// # Errors
     /// The grant, if it is not suspended.
@@ -250,13 +251,13 @@ impl<X: Platform> GrantTable<X> {
         Ok(granted.page)
     }
 
-    /// Nobody here holds it any more, but the peer does.
+    /// Records that only the peer still holds it.
     pub(crate) fn mark_parked(&self, granted: &Granted) {
         self.state.lock().references.park(granted.gref.0);
     }
 
-    /// Sets what is to be done by [`GrantTable::fire`]: the byte at an offset in the page cleared,
-    /// the event sent. Takes the place of what was set before.
+    /// Sets what [`GrantTable::fire`] does: clear the byte at an offset in the page, and send the
+    /// event. Replaces an earlier notice.
     ///
     /// # Errors
     /// ENOMEM.
@@ -269,8 +270,8 @@ impl<X: Platform> GrantTable<X> {
         let wanted = byte.is_some() || event.is_some();
         let new = if wanted { Some(self.notices.add(event)?) } else { None };
         if let (Some(id), Some(byte)) = (&new, byte) {
-            // SAFETY: in a page of ours (the offset is cut to that), which `release` gives back
-            // only after it has taken the notice back.
+            // SAFETY: the byte is in a page of ours, to which the offset is reduced, and `release`
+            // gives the page back only after it has removed the notice.
             unsafe { self.notices.arm(id, granted.page.addr() + byte % PAGE_SIZE) };
         }
         self.forget_notice(granted);
@@ -278,24 +279,24 @@ impl<X: Platform> GrantTable<X> {
         Ok(())
     }
 
-    /// Forgets what was to be done.
+    /// Removes the notice.
     pub(crate) fn forget_notice(&self, granted: &mut Granted) {
         if let Some(id) = granted.notice.take() {
             self.notices.remove(id);
         }
     }
 
-    /// Does what was asked for, once.
+    /// Fires the notice, once.
     pub(crate) fn fire(&self, granted: &mut Granted) {
         if let Some(id) = granted.notice.take() {
             self.notices.fire(id);
         }
     }
 
-    /// Calls `see` for every granted page, by its reference.
+    /// Calls `see` for every granted page, in order of references.
     pub(crate) fn for_each(&self, mut see: impl FnMut(GrantInfo)) {
         for gref in GNTTAB_NR_RESERVED_ENTRIES.. {
-            // Not under the lock: `see` may call us.
+            // Not under the lock, since `see` may call us.
             let life = self.state.lock().references.get(gref);
             let (since, parked) = match life {
                 None => return,
@@ -317,17 +318,17 @@ impl<X: Platform> GrantTable<X> {
         }
     }
 
-    /// What the peer does with a grant at this moment.
+    /// Returns what the peer does with a grant at this moment.
     pub(crate) fn peer_state(&self, granted: &Granted) -> PeerState {
         peer_state(self.entry(granted.gref).flags.load(Ordering::Acquire))
     }
 
-    /// Entries granted now, besides Xen's own.
+    /// Returns how many entries are granted now, without Xen's own.
     pub(crate) fn in_use(&self) -> u32 {
         self.state.lock().references.in_use()
     }
 
-    /// Grows the table to `frames` frames: one hypercall, and what mapping them takes.
+    /// Grows the table to `frames` frames: one hypercall, plus what mapping them takes.
     fn grow(&self, state: &mut TableState, frames: u32) -> Result<(), Error> {
         let mut list = Vec::new();
         list.try_reserve_exact(frames as usize).map_err(|_| Error::NO_MEMORY)?;
@@ -339,10 +340,10 @@ impl<X: Platform> GrantTable<X> {
         self.xen
             .gnttab_setup_table(&mut op, &mut list)
             .map_err(|errno| Error::Hypercall(Call::GnttabSetupTable, errno))?;
-        // Xen answers general_error for more frames than it allows or can find memory for.
+        // Xen answers general_error for more frames than it allows or has memory for.
         check_status(op.status, GrantRef(0)).map_err(|_| FULL)?;
         let new = list.get(state.frames as usize..).unwrap_or_default();
-        // SAFETY: what Xen has just answered, behind the frames that are mapped.
+        // SAFETY: these are the frames that Xen has just returned, after those that are mapped.
         unsafe { self.xen.map_grant_frames(state.frames, new) }
             .map_err(|errno| Error::Local(errno, "no memory to map the grant table"))?;
         state.frames = frames;
@@ -351,9 +352,9 @@ impl<X: Platform> GrantTable<X> {
     }
 
     fn entry(&self, gref: GrantRef) -> WatchedEntry<'_, X> {
-        // SAFETY: entries are written in this file alone: those of pages that a `Granted` holds.
+        // SAFETY: only this file writes entries, and only those of pages that a `Granted` holds.
         let entries = unsafe { self.xen.grant_entries() };
-        // Only what `grow` has mapped becomes a reference.
+        // Every reference is below what `grow` has mapped.
         let entry = &entries[gref.0 as usize];
         Entry {
             flags: Watched::new(&self.xen, &entry.flags),
@@ -363,7 +364,7 @@ impl<X: Platform> GrantTable<X> {
     }
 }
 
-/// The pages of a run from `first` on, taken out of it.
+/// Takes the pages of a run from `first` on out of it.
 fn pop_from(run: &mut Vec<Granted>, first: usize) -> impl Iterator<Item = Page> {
     core::iter::from_fn(move || {
         let more = run.len() > first;
@@ -371,7 +372,7 @@ fn pop_from(run: &mut Vec<Granted>, first: usize) -> impl Iterator<Item = Page> 
     })
 }
 
-/// No reference of ours: one of Xen's own.
+/// A placeholder that is never one of our references: it is one of Xen's own.
 const NO_GRANT: GrantRef = GrantRef(0);
 const FULL: Error = Error::Local(Errno::ENOSPC, "the grant table is full; raise max_grant_frames");
 const ABOVE_16_TIB: Error =
@@ -386,8 +387,8 @@ struct Entry<Half, Whole> {
 
 type WatchedEntry<'a, X> = Entry<Watched<'a, X, AtomicU16>, Watched<'a, X, AtomicU32>>;
 
-/// grant_table.h, "Introducing a valid entry": Xen may use the entry as soon as it has a type, so
-/// the type goes last, behind a write barrier.
+/// Introduces an entry, as grant_table.h says under "Introducing a valid entry": Xen may use the
+/// entry as soon as it has a type, so the type is written last, after a write barrier.
 fn introduce<Half: Word<Value = u16>, Whole: Word<Value = u32>>(
     entry: &Entry<Half, Whole>,
     frame: u32,
@@ -399,17 +400,18 @@ fn introduce<Half: Word<Value = u16>, Whole: Word<Value = u32>>(
     entry.flags.store(permit(access).bits(), Ordering::Release);
 }
 
-/// The compare-and-swap of grant_table.h, "Invalidating an unused GTF_permit_access entry".
+/// Ends an entry by the compare-and-swap of grant_table.h, "Invalidating an unused
+/// GTF_permit_access entry". Returns whether it succeeded.
 fn end_access(word: &impl Word<Value = u16>) -> bool {
     let mut flags = word.load(Ordering::Relaxed);
-    // Each failed exchange means that Xen has just marked or unmarked the entry. A peer that
-    // maps and unmaps without pause is told from an idle one by a few looks.
+    // Each failed exchange means that Xen has just marked or unmarked the entry. A few tries are
+    // enough even if the peer maps and unmaps without pause.
     for _ in 0..END_ATTEMPTS {
         if peer_state(flags) != PeerState::Idle {
             return false;
         }
-        // AcqRel: what the peer wrote is visible before the page is used again, and nothing of
-        // the entry is reused before it is invalid.
+        // AcqRel: the peer's writes are visible before the page is reused, and nothing of the entry
+        // is reused before it is invalid.
         match word.compare_exchange(flags, 0, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return true,
             Err(now) => flags = now,

@@ -165,7 +165,7 @@ mod tests {
     use alloc::{format, string::ToString};
 
     #[test]
-    fn a_reserved_domain_number_is_no_domid() {
+    fn a_reserved_domain_number_is_not_a_domid() {
         assert_eq!(DomId::new(0x7FEF).map(DomId::get), Some(0x7FEF));
         assert_eq!(DomId::new(0x7FF0), None);
         assert_eq!(DomId::new(u16::MAX), None);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_states_are_written_as_people_read_them_and_can_be_aligned() {
+    fn numbers_and_states_format_readably_and_can_be_aligned() {
         assert_eq!(format!("{:>3}|{:<3}|", DomId(7), ClaimedDomId(7)), "  7|7  |");
         assert_eq!(format!("{:>3}|{:03}", GrantRef(8), PortNumber(9)), "  8|009");
         let words = [Access::ReadWrite, Access::ReadOnly].map(|access| format!("{access:>3}"));

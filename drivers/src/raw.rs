@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The one place in this crate where addresses are touched.
+//! The only module of this crate that reads and writes by address.
 //!
-//! Everything around it is safe code over these types. [`pages`] reads, writes and frees pages of
-//! ours; [`Region`] and [`Window`] map, read, write and unmap pages of others at addresses of ours;
-//! [`copy`] lets Xen copy to and from pages of ours; [`Vacancies`] are places whose pages were given
-//! back to Xen; [`Notices`] keeps what is to be done if the guest dies. What makes an access sound is checked here, at the access, and relies on nothing
-//! that a caller keeps.
+//! Everything around it is safe code over these types:
+//!
+//! * [`pages`] reads, writes and frees pages of our own.
+//! * [`Region`] and [`Window`] map, read, write and unmap pages of other domains.
+//! * [`copy`] lets Xen copy to and from pages of our own.
+//! * [`Vacancies`] holds the PFNs whose pages were given back to Xen.
+//! * [`Notices`] keeps what to do if the guest dies.
+//!
+//! Whatever makes an access sound is checked here, at the access; nothing relies on promises of
+//! callers.
 #![expect(unsafe_code, reason = "calls the methods of the seam that name addresses")]
 
 mod batch;

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finds a run of free indices: the index space of a device, or addresses.
+//! Finds runs of free indices, for a device's index space or for addresses.
 //!
-//! A bit for each index, and a segment tree over words of 64; each node knows the free run at its
-//! start, at its end and the longest inside. Finding a run of `n` costs O(log size), taking or
-//! giving it back O(n / 64 + log size). It grows by doubling and with `try_reserve` only; giving
-//! back never allocates.
+//! It has a bit per index, and a segment tree over words of 64 bits, whose nodes know the free run
+//! at their start, the one at their end, and the longest inside. Finding a run of `n` costs O(log
+//! size); taking it or giving it back costs O(n / 64 + log size). It grows by doubling, and only
+//! fallibly; giving back never allocates.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::raw::lengthen;
 
-/// Indices of a word.
+/// Indices per word.
 const WORD: u32 = u64::BITS;
 
 /// The free runs below one node of the tree.
 #[derive(Clone, Copy, Debug, Default)]
 struct Node {
-    /// Length of the free run that begins at the node's first index.
+    /// The length of the free run that begins at the node's first index.
     prefix: u32,
-    /// Length of the free run that ends at the node's last index.
+    /// The length of the free run that ends at the node's last index.
     suffix: u32,
-    /// Length of the longest free run.
+    /// The length of the longest free run.
     longest: u32,
 }
 
 impl Node {
-    /// A leaf: the node above one word, in which free indices are ones.
+    /// Creates the leaf of one word, in which free indices are ones.
     fn of(word: u64) -> Node {
         let (prefix, suffix) = (word.trailing_ones(), word.leading_ones());
         let (mut longest, mut rest) = (0, word);
@@ -39,7 +39,7 @@ impl Node {
         Node { prefix, suffix, longest }
     }
 
-    /// The node above two neighbours that cover `half` indices each.
+    /// Creates the node above two neighbors that cover `half` indices each.
     fn join(left: Node, right: Node, half: u32) -> Node {
         let through = left.suffix + right.prefix;
         Node {
@@ -50,7 +50,7 @@ impl Node {
     }
 }
 
-/// Which indices below a limit are free, by runs.
+/// Tracks which indices below a limit are free, by runs.
 #[derive(Debug)]
 pub struct RunTree {
     /// The bits, as many words as the tree has leaves.
@@ -61,17 +61,18 @@ pub struct RunTree {
 }
 
 impl RunTree {
-    /// Every index below `limit` is free. Allocates nothing yet; `limit` is at most 2^30.
+    /// Creates a tree in which every index below `limit` is free, without allocating. `limit` is at
+    /// most 2^30.
     pub const fn new(limit: u32) -> Self {
         Self { words: Vec::new(), nodes: Vec::new(), limit }
     }
 
-    /// The number of indices that the tree covers at the moment.
+    /// Returns the number of indices that the tree covers at the moment.
     fn capacity(&self) -> u32 {
         self.words.len() as u32 * WORD
     }
 
-    /// Takes the lowest run of `n` free indices, at least 1, and returns its first.
+    /// Takes the lowest run of `n` free indices, at least 1, and returns its first index.
     ///
     /// `None` if there is none, or no memory to cover more of the space.
     pub fn take(&mut self, n: u32) -> Option<u32> {
@@ -80,14 +81,14 @@ impl RunTree {
         }
         loop {
             if let Some(start) = self.find(n) {
-                // What can't be marked is not handed out.
+                // A run that can't be marked is not handed out.
                 return self.set(start..start + n, false).map(|()| start);
             }
             self.grow(n)?;
         }
     }
 
-    /// Gives back a run that was taken, or any part of one.
+    /// Gives back a taken run, or any part of one.
     pub fn give(&mut self, run: Range<u32>) {
         let set = self.set(run, true);
         debug_assert!(set.is_some(), "given back, and never taken");
@@ -119,13 +120,13 @@ impl RunTree {
         Some(first + first_run(*word, n))
     }
 
-    /// The two nodes below one. Nothing is free where there is none.
+    /// Returns the two nodes below one; a missing node has nothing free.
     fn below(&self, node: usize) -> (Node, Node) {
         let at = |node| self.nodes.get(node).copied().unwrap_or_default();
         (at(2 * node), at(2 * node + 1))
     }
 
-    /// Joins what is below each node of one level.
+    /// Recomputes each node of one level from the two below it.
     fn join(&mut self, level: Range<usize>, half: u32) {
         for node in level {
             let (left, right) = self.below(node);
@@ -135,7 +136,7 @@ impl RunTree {
         }
     }
 
-    /// Says of a run whether it's free; `None`, with nothing changed, for one that the tree doesn't
+    /// Marks a run as free or taken; `None`, with nothing changed, for one that the tree doesn't
     /// cover.
     fn set(&mut self, run: Range<u32>, free: bool) -> Option<()> {
         if run.is_empty() || run.end > self.capacity() {
@@ -156,7 +157,7 @@ impl RunTree {
         Some(())
     }
 
-    /// Joins whatever is above some leaves.
+    /// Recomputes all nodes above some leaves.
     fn join_above(&mut self, leaves: Range<usize>) {
         let (mut low, mut end, mut half) = (leaves.start, leaves.end, WORD);
         while low > 1 && low < end {
@@ -166,7 +167,8 @@ impl RunTree {
         }
     }
 
-    /// Covers at least twice as much, and room for `n` more; `None` at the limit or without memory.
+    /// Grows to at least twice the size, and by at least `n`; `None` at the limit or if memory runs
+    /// out.
     fn grow(&mut self, n: u32) -> Option<()> {
         let old = self.words.len();
         if self.capacity() >= self.limit {
@@ -179,7 +181,7 @@ impl RunTree {
         lengthen(&mut self.words, leaves, 0).ok()?;
         self.nodes = nodes;
         for (place, word) in self.words.iter_mut().enumerate().skip(old) {
-            // What lies beyond the limit is never free.
+            // Indices beyond the limit are never free.
             let first = place as u32 * WORD;
             *word = bits(0, self.limit.saturating_sub(first).min(WORD));
         }
@@ -191,15 +193,15 @@ impl RunTree {
     }
 }
 
-/// The bits from `start` up to `end`, at most 64.
+/// Returns a word with the bits from `start` up to `end` set, at most 64.
 fn bits(start: u32, end: u32) -> u64 {
     let below = |end| u64::MAX.checked_shr(WORD - end).unwrap_or(0);
     below(end) & !below(start)
 }
 
-/// Where the lowest run of `n` ones begins, in a word that has one.
+/// Returns the position of the lowest run of `n` ones, in a word that has one.
 fn first_run(word: u64, n: u32) -> u32 {
-    // Each step leaves the ones at which a run of so many begins.
+    // Each step leaves only the ones that begin a run of `known`.
     let (mut starts, mut known) = (word, 1);
     while known < n.min(WORD) {
         let step = known.min(n - known);
@@ -214,7 +216,7 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    /// The same by looking at every index.
+    /// The same by a linear search.
     struct Naive(Vec<bool>);
 
     impl Naive {
@@ -241,7 +243,7 @@ mod tests {
                     held.extend(start.map(|start| start..start + n));
                 } else {
                     let run = held.swap_remove(pick as usize % held.len());
-                    // Half of the time only a part is given back.
+                    // Sometimes give back only a part.
                     let keep = if coin % 3 == 0 { run.len() as u32 / 2 } else { 0 };
                     let given = run.start + keep..run.end;
                     tree.give(given.clone());

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_used_again_once_its_value_was_taken_out() {
+    fn a_number_is_reused_once_its_value_is_removed() {
         let mut slab = Slab::new();
         assert_eq!([slab.insert('a'), slab.insert('b'), slab.insert('c')], [Ok(0), Ok(1), Ok(2)]);
         assert_eq!(slab.remove(1), Some('b'));

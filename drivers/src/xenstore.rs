@@ -121,7 +121,7 @@ impl<X: Platform> XenStore<X> {
     /// Creates a node with an empty value, unless it already exists.
     ///
     /// # Errors
-    /// As [`XenStore::write`].
+    /// As [`XenStore::read`]; EDQUOT or ENOSPC beyond a quota.
     pub fn mkdir(&self, path: &str) -> Request<X> {
         self.on_path(XsMessageType::MKDIR, path)
     }
@@ -157,7 +157,7 @@ impl<X: Platform> XenStore<X> {
     /// even once it does: see [`XenStore::publish`].
     ///
     /// # Errors
-    /// As [`XenStore::write`].
+    /// As [`XenStore::read`]; EDQUOT or ENOSPC beyond a quota.
     pub fn set_permissions(&self, path: &str, list: &[Permission]) -> Request<X> {
         match permissions::format(list) {
             Ok(text) => {

@@ -75,7 +75,7 @@ where
 }
 
 #[test]
-fn whoever_is_woken_by_an_event_sees_what_it_is_about() {
+fn a_woken_waiter_sees_the_data_that_the_event_announces() {
     for sends in [1, 2] {
         dispatching(Checked, Checked, sends);
     }
@@ -84,7 +84,7 @@ fn whoever_is_woken_by_an_event_sees_what_it_is_about() {
 #[test]
 #[cfg(not(miri))]
 #[should_panic = "an event was lost"]
-fn without_their_orders_events_are_lost() {
+fn without_ordering_events_are_lost() {
     dispatching(Relaxed, Relaxed, 2);
 }
 
@@ -114,6 +114,6 @@ fn an_event_that_comes_while_its_port_is_unmasked_is_announced() {
 #[test]
 #[cfg(not(miri))]
 #[should_panic = "an event was lost"]
-fn without_their_orders_neither_side_announces_it() {
+fn without_ordering_neither_side_announces_an_event() {
     unmasking(Relaxed, Relaxed);
 }

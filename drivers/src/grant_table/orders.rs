@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The grant table's protocols beside a peer who maps, in every order that memory allows.
+//! The grant table's protocols while a peer maps, in every order that the memory model allows.
 
 use core::sync::atomic::Ordering;
 
@@ -50,11 +50,11 @@ fn xen_never_sees_a_half_written_entry() {
 #[test]
 #[cfg(not(miri))]
 #[should_panic = "another's entry"]
-fn without_its_order_an_entry_would_be_seen_half_written() {
+fn without_ordering_an_entry_would_be_seen_half_written() {
     introducing(Relaxed, Checked);
 }
 
-/// A peer maps, writes and unmaps as Xen lets it; we end the grant and use the page.
+/// A peer maps, writes and unmaps as Xen lets it, while we end the grant and use the page.
 fn ending<H: Word<Value = u16> + Send + Sync + 'static>(half: fn(AtomicU16) -> H) {
     rt::check(None, move || {
         let flags = Arc::new(half(AtomicU16::new(PERMIT)));
@@ -64,7 +64,7 @@ fn ending<H: Word<Value = u16> + Send + Sync + 'static>(half: fn(AtomicU16) -> H
             let pin = |from| {
                 marks.compare_exchange(from, from | MARKS, Ordering::AcqRel, Ordering::Acquire)
             };
-            // Xen sets its marks by an exchange, and only in an entry that permits.
+            // Xen sets its marks by an exchange, and only in an entry that permits access.
             if pin(PERMIT).is_ok() {
                 theirs.set(1);
                 marks.fetch_and(!MARKS, Ordering::Release);
@@ -78,19 +78,19 @@ fn ending<H: Word<Value = u16> + Send + Sync + 'static>(half: fn(AtomicU16) -> H
         peer.join().unwrap();
         let now = flags.load(Ordering::Acquire);
         assert_eq!(now, if ended { 0 } else { PERMIT });
-        // Once nobody maps any more, it ends.
+        // Once nobody maps the page any more, ending succeeds.
         assert!(ended || end_access(&*flags));
     });
 }
 
 #[test]
-fn a_page_whose_grant_has_ended_is_nobody_elses() {
+fn a_page_whose_grant_has_ended_is_ours_alone() {
     ending(Checked);
 }
 
 #[test]
 #[cfg(not(miri))]
 #[should_panic = "Causality violation"]
-fn without_its_order_a_page_is_used_before_what_the_peer_wrote_is_there() {
+fn without_ordering_a_page_is_reused_before_the_peers_writes_are_visible() {
     ending(Relaxed);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which references are free, and what is known of those that are not: one dense table.
+//! Which references are free, and what is known about the others: one dense table.
 
 use alloc::vec::Vec;
 
@@ -7,41 +7,41 @@ use xen_sys::grant_table::GNTTAB_NR_RESERVED_ENTRIES;
 
 use crate::Error;
 
-/// No reference. Those below 8 are Xen's own, so that 0 is none of ours.
+/// No reference. Those below 8 are Xen's own, so 0 is never one of ours.
 const NONE: u32 = 0;
 
-/// What is known of a reference besides its entry.
+/// What is known about a reference besides its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
     /// Free; the next free reference below `fresh`, or [`NONE`].
     Free(u32),
     /// Granted at this time, in nanoseconds of Xen's system time.
     Granted(u64),
-    /// The same, and nobody here holds it any more.
+    /// Granted at this time, but only the peer still holds it.
     Parked(u64),
 }
 
 /// The references of a table.
 #[derive(Debug)]
 pub(super) struct References {
-    /// By reference, for every entry there is.
+    /// By reference, for every entry of the table.
     lives: Vec<Life>,
     /// The lowest reference never used so far.
     fresh: u32,
-    /// The free one that was used last, or [`NONE`].
+    /// The head of the free list, the one freed last, or [`NONE`].
     first_free: u32,
-    /// References granted now.
+    /// How many references are granted now.
     in_use: u32,
 }
 
 impl References {
-    /// Of a table without entries.
+    /// Creates the references of a table without entries.
     pub(super) const fn new() -> Self {
         let fresh = GNTTAB_NR_RESERVED_ENTRIES;
         Self { lives: Vec::new(), fresh, first_free: NONE, in_use: 0 }
     }
 
-    /// Makes room for a table of `entries` entries, which is not yet there.
+    /// Makes room for a table of `entries` entries, before it exists.
     ///
     /// # Errors
     /// ENOMEM.
@@ -50,22 +50,22 @@ impl References {
         self.lives.try_reserve(more).map_err(|_| Error::NO_MEMORY)
     }
 
-    /// The table has so many entries now, for which there is room.
+    /// Records that the table has `entries` entries, for which there is room.
     pub(super) fn grow(&mut self, entries: u32) {
         self.lives.resize((entries as usize).max(self.lives.len()), Life::Free(NONE));
     }
 
-    /// References granted now.
+    /// Returns how many references are granted now.
     pub(super) fn in_use(&self) -> u32 {
         self.in_use
     }
 
-    /// How many entries `n` more take, Xen's own included.
+    /// Returns how many entries the table needs for `n` more references, including Xen's own.
     pub(super) fn needed(&self, n: u32) -> u64 {
         u64::from(GNTTAB_NR_RESERVED_ENTRIES) + u64::from(self.in_use) + u64::from(n)
     }
 
-    /// A free reference, granted from now on. `None` if there is none.
+    /// Takes a free reference, granted from now on. `None` if there is none.
     pub(super) fn take(&mut self, now: u64) -> Option<u32> {
         let reused = self.first_free != NONE;
         let gref = if reused { self.first_free } else { self.fresh };
@@ -78,7 +78,7 @@ impl References {
         Some(gref)
     }
 
-    /// Takes a reference back.
+    /// Frees a reference.
     pub(super) fn give(&mut self, gref: u32) {
         if let Some(life) = self.lives.get_mut(gref as usize) {
             *life = Life::Free(self.first_free);
@@ -87,7 +87,7 @@ impl References {
         }
     }
 
-    /// Nobody here holds it any more.
+    /// Records that only the peer still holds it.
     pub(super) fn park(&mut self, gref: u32) {
         if let Some(life) = self.lives.get_mut(gref as usize)
             && let Life::Granted(since) = *life
@@ -96,7 +96,7 @@ impl References {
         }
     }
 
-    /// What is known of a reference; `None` beyond the table.
+    /// Returns what is known about a reference; `None` beyond the table.
     pub(super) fn get(&self, gref: u32) -> Option<Life> {
         self.lives.get(gref as usize).copied()
     }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_serves_again_before_a_new_one_does_and_none_is_beyond_the_table() {
+    fn freed_references_are_reused_before_new_ones_and_none_is_beyond_the_table() {
         let mut references = References::new();
         assert_eq!(references.take(0), None);
         references.reserve(11).unwrap();

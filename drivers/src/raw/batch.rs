@@ -2,9 +2,9 @@
 //! Batches of map operations: mapped all or none, and unmapped by their handles.
 //!
 //! An operation is kept for as long as its page may be mapped. Xen's status and handle are read in
-//! place, and a handle never parts from its address: Xen doesn't check that they belong together,
-//! and the wrong pair would tear down somebody else's mapping. An operation that maps something
-//! has a handle, and no other has: that is how [`mapped`] knows.
+//! place, and a handle stays with its address: Xen doesn't check that they belong together, and a
+//! wrong pair would tear down another mapping. An operation has a handle exactly while it maps
+//! something, which is what [`mapped`] checks.
 
 use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
 
@@ -13,10 +13,10 @@ use crate::error::check_status;
 use crate::memory::{HostAddr, PageSlot, Platform};
 use crate::{Access, Call, ClaimedGrant, DomId, Errno, Error, GrantRef};
 
-/// No handle of Xen's, which are small numbers.
+/// Not a handle: Xen's are small numbers.
 const NO_HANDLE: u32 = u32::MAX;
 
-/// An operation for a page that is to hold nothing yet.
+/// Returns an operation for a page that maps nothing yet.
 pub(super) fn empty() -> GnttabMapGrantRef {
     GnttabMapGrantRef { handle: NO_HANDLE, ..Default::default() }
 }
@@ -35,12 +35,12 @@ pub(super) fn fill<X: Platform>(
         && !grants.is_empty()
     {
         let host = xen.host_addr(slot, first + done as u32);
-        // At least one page further each time, whatever the implementor says.
+        // Advance by at least one page, whatever the implementor says.
         done += fill_run(ops, grants, host.pages.max(1) as usize, host);
     }
 }
 
-/// Fills in at most `pages` operations, whose addresses follow each other; how many.
+/// Fills in at most `pages` operations with consecutive addresses. Returns how many.
 fn fill_run(
     ops: &mut [GnttabMapGrantRef],
     grants: &[ClaimedGrant],
@@ -63,8 +63,8 @@ fn fill_run(
     pages
 }
 
-/// Says anew where operations for the pages of a slot from `first` on have them mapped, in which
-/// nothing is mapped now.
+/// Refreshes the addresses in operations for the pages of a slot from `first` on, where nothing is
+/// mapped now.
 pub(super) fn refill<X: Platform>(
     xen: &X,
     slot: &PageSlot,
@@ -77,36 +77,35 @@ pub(super) fn refill<X: Platform>(
     }
 }
 
-/// What an operation is to map.
+/// Returns the grant that an operation maps.
 pub(super) fn grant(op: &GnttabMapGrantRef) -> ClaimedGrant {
     ClaimedGrant::new(op.dom, op.ref_)
 }
 
-/// How an operation has its page mapped now.
+/// Returns how an operation's page is mapped now.
 pub(super) fn mapped(op: &GnttabMapGrantRef) -> Option<Access> {
     let readonly = op.flags.contains(Gntmap::READONLY);
     (op.handle != NO_HANDLE).then_some(if readonly { Access::ReadOnly } else { Access::ReadWrite })
 }
 
-/// Whose pages can't be mapped: those of the domain itself, where Xen translates.
+/// Returns the domain whose pages can't be mapped: on PVH, the domain itself.
 ///
-/// A PVH guest's frame has one guest-physical address. Xen, asked to map a grant of the guest's own,
-/// answers okay and takes the frame away from where the guest has it (`p2m_add_page`).
+/// A PVH guest's frame has only one guest-physical address. When asked to map one of the guest's
+/// own grants, Xen answers okay and removes the frame from its old address (`p2m_add_page`).
 pub(crate) fn barred<X: Platform>(xen: &X, own: DomId) -> Option<DomId> {
     xen.is_translated().then_some(own)
 }
 
-/// Maps all operations with one hypercall, or none.
+/// Maps all operations or none, with one hypercall.
 ///
 /// # Errors
-/// EINVAL, with nothing asked of Xen, for a page of the domain that is [`barred`]. What Xen said to
-/// the first page it refused; every status stays readable. A page that did map and can't be
-/// unmapped again stays [`mapped`].
+/// EINVAL, before Xen is asked, for a page of the [`barred`] domain. Xen's status of the first page
+/// it refused; every status stays readable. A page that was mapped and can't be unmapped again
+/// stays [`mapped`].
 ///
 /// # Safety
-/// Nothing is mapped by any of the operations, their `host_addr` and flags are what `host_addr`
-/// gave for prepared pages of a slot that the caller holds, and nothing is mapped there. `scratch`
-/// is as long as `ops`.
+/// No operation maps anything, their `host_addr` and flags came from `host_addr` for prepared pages
+/// of a slot that the caller holds, and nothing is mapped there. `scratch` is as long as `ops`.
 pub(super) unsafe fn map<X: Platform>(
     xen: &X,
     ops: &mut [GnttabMapGrantRef],
@@ -119,7 +118,7 @@ pub(super) unsafe fn map<X: Platform>(
     }
     let call = |ops: &mut [GnttabMapGrantRef]| {
         poison(ops, access);
-        // SAFETY: the caller's promise; Xen maps nothing where it says eagain.
+        // SAFETY: the caller's promise; Xen maps nothing if it answers eagain.
         unsafe { xen.gnttab_map(ops) }
     };
     let called = call(ops);
@@ -141,7 +140,7 @@ pub(super) unsafe fn map<X: Platform>(
     verdict
 }
 
-/// Says how, and that nothing has come of it yet: a continuation once left entries untouched
+/// Sets the access, and poisons status and handle: a continuation once left entries untouched
 /// (XSA-318).
 fn poison(ops: &mut [GnttabMapGrantRef], access: Access) {
     for op in ops {
@@ -150,7 +149,7 @@ fn poison(ops: &mut [GnttabMapGrantRef], access: Access) {
     }
 }
 
-/// Whether every page was mapped, and can be named: by one look at each, with no branch.
+/// Whether every page was mapped and has a handle, checked without a branch per entry.
 fn all_mapped(ops: &[GnttabMapGrantRef]) -> bool {
     let mut wrong = 0;
     let mut nameless = false;
@@ -161,16 +160,17 @@ fn all_mapped(ops: &[GnttabMapGrantRef]) -> bool {
     wrong == GrantStatus::OKAY.0 && !nameless
 }
 
-/// What came of a map that was not all well: the first refusal, and no handle where none is.
+/// Returns the first error of a map that failed somewhere, and clears the handles of failed
+/// entries.
 fn judge(ops: &mut [GnttabMapGrantRef], called: Result<(), Errno>) -> Result<(), Error> {
     let mut verdict = called.map_err(|errno| Error::Hypercall(Call::GnttabMap, errno));
     for op in ops {
         if op.status == GrantStatus::OKAY && op.handle == NO_HANDLE {
-            // What can't be named can't be unmapped: a success that is none.
+            // Without a handle it couldn't be unmapped, so this success counts as a failure.
             op.status = GrantStatus::GENERAL_ERROR;
         }
         if let Err(refusal) = check_status(op.status, GrantRef(op.ref_)) {
-            // Whatever Xen wrote there, it's no mapping's.
+            // Whatever Xen wrote there, it is not a handle.
             op.handle = NO_HANDLE;
             verdict = verdict.and(Err(refusal));
         }
@@ -181,8 +181,8 @@ fn judge(ops: &mut [GnttabMapGrantRef], called: Result<(), Errno>) -> Result<(),
 /// Unmaps what the operations have mapped, with one hypercall.
 ///
 /// # Errors
-/// What Xen said to the first page it didn't unmap. Such pages stay [`mapped`], and asking again
-/// asks for them alone. ENOMEM, with nothing unmapped, if `scratch` is shorter than `ops`.
+/// Xen's status of the first page it refused to unmap. Such pages stay [`mapped`], and another call
+/// unmaps only them. ENOMEM, with nothing unmapped, if `scratch` is shorter than `ops`.
 pub(super) fn unmap<X: Platform>(
     xen: &X,
     ops: &mut [GnttabMapGrantRef],
@@ -194,15 +194,15 @@ pub(super) fn unmap<X: Platform>(
         return Ok(());
     }
     let entries = scratch.get_mut(..count).ok_or(Error::NO_MEMORY)?;
-    // SAFETY: each entry has handle and address of one live mapping, from the operation that made
-    // it; who reads and writes there holds that operation, and asks `mapped` first.
+    // SAFETY: each entry has the handle and address of one live mapping, from the operation that
+    // made it; code that reads and writes there holds that operation, and checks `mapped` first.
     let called = unsafe { xen.gnttab_unmap(entries) };
     let unmapped = forget_unmapped(ops, entries);
     called.map_err(|errno| Error::Hypercall(Call::GnttabUnmap, errno)).and(unmapped)
 }
 
-/// Names each page that is mapped in an entry of `scratch`, which is as long as `ops`; how many
-/// there are.
+/// Fills in an unmap entry in `scratch`, which is as long as `ops`, for each mapped page. Returns
+/// how many there are.
 fn name_live(ops: &[GnttabMapGrantRef], scratch: &mut [GnttabUnmapGrantRef]) -> usize {
     let entry_of = |op: &GnttabMapGrantRef| GnttabUnmapGrantRef {
         host_addr: op.host_addr,
@@ -222,7 +222,8 @@ fn name_live(ops: &[GnttabMapGrantRef], scratch: &mut [GnttabUnmapGrantRef]) -> 
     live.zip(scratch).map(|(op, entry)| *entry = entry_of(op)).count()
 }
 
-/// Forgets the handle of each page that was unmapped. `entries`: one for each that was mapped.
+/// Clears the handle of each page that was unmapped. `entries` has one entry for each page that was
+/// mapped.
 ///
 /// # Errors
 /// What Xen said to the first page it didn't unmap.
@@ -253,7 +254,7 @@ const OWN_PAGE: Error =
 mod tests {
     use super::*;
 
-    /// An operation to which Xen said so, with a handle or none.
+    /// Returns an operation with Xen's answer.
     fn op(status: GrantStatus, handle: u32) -> GnttabMapGrantRef {
         GnttabMapGrantRef { status, handle, ..empty() }
     }
@@ -262,7 +263,7 @@ mod tests {
     const REFUSED: GrantStatus = GrantStatus::BAD_GNTREF;
 
     #[test]
-    fn a_page_is_mapped_if_xen_says_okay_and_gives_it_a_handle() {
+    fn a_page_is_mapped_if_xen_answers_okay_with_a_handle() {
         for at in 0..3 {
             let all = |status, handle| {
                 let mut ops = [op(OKAY, 7); 3];
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_mapped_and_nothing_else_is_named_to_be_unmapped() {
+    fn only_mapped_pages_get_an_unmap_entry() {
         let mut scratch = [GnttabUnmapGrantRef::default(); 3];
         let mut named = |handles: [u32; 3]| {
             let count = name_live(&handles.map(|handle| op(OKAY, handle)), &mut scratch);
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_unmapped_and_nothing_else_is_forgotten() {
+    fn only_unmapped_pages_lose_their_handle() {
         let entry = |status| GnttabUnmapGrantRef { status, ..Default::default() };
         let mut ops = [4, NO_HANDLE, 6].map(|handle| op(OKAY, handle));
         assert!(forget_unmapped(&mut ops, &[entry(OKAY), entry(REFUSED)]).is_err());

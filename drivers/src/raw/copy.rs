@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One batch of `GNTTABOP_copy`: Xen copies between granted pages and pages of ours.
+//! One batch of `GNTTABOP_copy`: Xen copies between granted pages and pages of our own.
 //!
-//! A page of ours is named by its machine frame, which Xen writes to whoever holds it; so the
-//! batch borrows each [`Page`] until Xen is done. At least one side of an entry is a grant:
-//! callers see to that.
+//! An entry names a page of our own by its frame number, and Xen accesses that frame whoever uses
+//! it. So the batch borrows each [`Page`] until Xen is done. Callers make sure that at least one
+//! side of each entry is a grant.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -15,7 +15,7 @@ use super::eagain;
 use crate::memory::{Page, Platform};
 use crate::{Call, ClaimedGrant, Error};
 
-/// One side of an entry: a page, and the first byte in it.
+/// One side of an entry: a page, and an offset in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CopySide<'p> {
     Grant(ClaimedGrant, u16),
@@ -38,7 +38,7 @@ impl CopySide<'_> {
     }
 }
 
-/// As many entries as there is room for.
+/// A batch of entries, as many as there is room for.
 pub(crate) struct Batch<'p, 'r> {
     room: &'r mut [GnttabCopy],
     len: usize,
@@ -46,12 +46,12 @@ pub(crate) struct Batch<'p, 'r> {
 }
 
 impl<'p, 'r> Batch<'p, 'r> {
-    /// In this room, whatever is there.
+    /// Creates an empty batch in `room`, whose content doesn't matter.
     pub(crate) fn new(room: &'r mut [GnttabCopy]) -> Self {
         Self { room, len: 0, pages: PhantomData }
     }
 
-    /// How many entries more there is room for.
+    /// Returns how many more entries there is room for.
     pub(crate) fn left(&self) -> usize {
         self.room.len() - self.len
     }
@@ -59,7 +59,7 @@ impl<'p, 'r> Batch<'p, 'r> {
     /// Adds an entry, if there is room.
     ///
     /// # Panics
-    /// If Xen would write to a page that is taken to be clean.
+    /// If Xen would write to a page that is marked clean.
     #[inline]
     pub(crate) fn push(&mut self, source: CopySide<'p>, dest: CopySide<'p>, len: u16) {
         if let CopySide::Page(page, _) = dest {
@@ -79,17 +79,17 @@ impl<'p, 'r> Batch<'p, 'r> {
         }
     }
 
-    /// Copies, one hypercall for all; each entry's status is [`Batch::status`].
+    /// Carries out all entries with one hypercall. [`Batch::status`] returns each entry's status.
     ///
     /// # Errors
-    /// The hypercall's own. What it didn't come to has the status general_error.
+    /// The hypercall's own. Entries that it didn't reach have the status general_error.
     pub(crate) fn run<X: Platform>(&mut self, xen: &X) -> Result<(), Error> {
         let Some(ops @ [_, ..]) = self.room.get_mut(..self.len) else {
             return Ok(());
         };
         let copy = |ops: &mut [GnttabCopy]| {
-            // SAFETY: the frames are those of pages that `self` borrows, which are accessed by
-            // address only.
+            // SAFETY: the frames belong to pages that `self` borrows, which are accessed by address
+            // only.
             unsafe { xen.gnttab_copy(ops) }
         };
         let again = |ops: &mut [GnttabCopy]| {
@@ -101,12 +101,12 @@ impl<'p, 'r> Batch<'p, 'r> {
             .map_err(|errno| Error::Hypercall(Call::GnttabCopy, errno))
     }
 
-    /// The statuses of all entries.
+    /// Returns the statuses of all entries.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = GrantStatus> {
         self.room.iter().take(self.len).map(|op| op.status)
     }
 
-    /// The status of an entry.
+    /// Returns the status of an entry.
     pub(crate) fn status(&self, entry: usize) -> GrantStatus {
         self.room.get(entry).map_or(GrantStatus::GENERAL_ERROR, |op| op.status)
     }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `GNTST_eagain`: the granter's page is on its way back from swap or from being shared.
 //!
-//! Xen asks the caller to try again; for ever would let a granter hold us up, so the tries are
-//! bounded, and only what Xen answered so is asked for again.
+//! Xen asks the caller to try again. Retrying forever would let a granter hold us up, so retries
+//! are bounded, and only entries with this status are retried.
 
 use xen_sys::grant_table::GrantStatus;
 
 use crate::{Errno, Hypervisor};
 
-/// Tries after the first one, with a yield before each.
+/// The number of retries, with a yield before each.
 pub(crate) const ATTEMPTS: u32 = 16;
 
-/// Makes `call` again on each run of entries whose status is eagain, until none is or the tries
+/// Repeats `call` on each run of entries whose status is eagain, until there is none or the retries
 /// are spent. `call` prepares its entries itself.
 ///
 /// # Errors
-/// The hypercall's own; what it didn't come to keeps the status that `call` gave it.
+/// The hypercall's own; entries that it didn't reach keep the status that `call` set.
 pub(crate) fn retry<X: Hypervisor, T>(
     xen: &X,
     ops: &mut [T],

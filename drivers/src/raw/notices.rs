@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is to be done when shared pages are let go of: a byte to clear and an event to send.
+//! What to do when shared pages are released: a byte to clear and an event to send.
 //!
-//! A notice belongs to the pages that its byte lies in, and is taken back before they go. It lies
-//! here and not with them so that a guest which dies by a fault of its own can still find it.
+//! A notice belongs to the pages that contain its byte, and is removed before they go. It is stored
+//! here and not with them so that a guest that dies because of its own fault can still find it.
 
 use spin::Mutex;
 
@@ -11,7 +11,7 @@ use crate::memory::Platform;
 use crate::slab::Slab;
 use crate::{Error, notify};
 
-/// The notices of all pages of a service.
+/// The notices of all exports and typed mappings.
 #[derive(Debug)]
 pub(crate) struct Notices<X: Platform> {
     xen: X,
@@ -20,12 +20,12 @@ pub(crate) struct Notices<X: Platform> {
 
 #[derive(Debug)]
 struct Notice<X: Platform> {
-    /// The address of the byte to clear, while it can be written.
+    /// The address of the byte to clear, while it is writable.
     byte: Option<usize>,
     event: Option<Port<X>>,
 }
 
-/// A notice of its holder's. Dropping it leaves the notice for ever.
+/// Identifies its holder's notice. Dropping it leaks the notice.
 #[derive(Debug)]
 pub(crate) struct NoticeId(u32);
 
@@ -34,7 +34,7 @@ impl<X: Platform> Notices<X> {
         Self { xen: xen.clone(), list: Mutex::new(Slab::new()) }
     }
 
-    /// A notice that sends an event, or none yet.
+    /// Adds a notice that sends `event`, if any.
     ///
     /// # Errors
     /// ENOMEM.
@@ -43,10 +43,10 @@ impl<X: Platform> Notices<X> {
         added.map(NoticeId).map_err(|_| Error::NO_MEMORY)
     }
 
-    /// From now on it clears the byte at `addr`, too.
+    /// Makes a notice also clear the byte at `addr`.
     ///
     /// # Safety
-    /// The byte lies in a page of ours or in a live writable mapping, and that stays so until
+    /// The byte lies in a page of our own or in a live writable mapping, and this stays so until
     /// [`Notices::clear_byte`], [`Notices::fire`] or [`Notices::remove`].
     pub(crate) unsafe fn arm(&self, id: &NoticeId, addr: usize) {
         if let Some(notice) = self.list.lock().get_mut(id.0) {
@@ -54,7 +54,7 @@ impl<X: Platform> Notices<X> {
         }
     }
 
-    /// Clears its byte, now; the event is still to come.
+    /// Clears a notice's byte now, and keeps the event for later.
     pub(crate) fn clear_byte(&self, id: &NoticeId) {
         if let Some(notice) = self.list.lock().get_mut(id.0) {
             notice.clear(&self.xen);
@@ -62,9 +62,10 @@ impl<X: Platform> Notices<X> {
         }
     }
 
-    /// Does all of it.
+    /// Clears the byte, sends the event, and removes the notice.
     pub(crate) fn fire(&self, id: NoticeId) {
-        // Out of the list first: a port that goes closes, which is not done under the lock.
+        // Take it out of the list first: dropping the port may close it, which must not happen
+        // under the lock.
         let notice = self.list.lock().remove(id.0);
         if let Some(notice) = notice {
             notice.clear(&self.xen);
@@ -78,8 +79,8 @@ impl<X: Platform> Notices<X> {
         drop(notice);
     }
 
-    /// Does what every notice asks for and forgets none: the guest is about to end by a fault of
-    /// its own. Passes over a list that the fault has interrupted.
+    /// Fires every notice without removing any, because the guest is about to end by its own fault.
+    /// Does nothing if the fault interrupted a holder of the lock.
     pub(crate) fn last_words(&self) {
         if let Some(mut list) = self.list.try_lock() {
             list.iter_mut().for_each(|(_, notice)| {
@@ -93,7 +94,7 @@ impl<X: Platform> Notices<X> {
 impl<X: Platform> Notice<X> {
     fn clear(&self, xen: &X) {
         if let Some(addr) = self.byte {
-            // SAFETY: writable until it is taken back: the promise of whoever armed it.
+            // SAFETY: it is writable until disarmed: the promise of the caller of `arm`.
             unsafe { xen.write(addr, &[0]) };
         }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reading, writing and scrubbing pages of ours that a peer may be mapping.
+//! Reading, writing and scrubbing pages of our own that a peer may be mapping.
 //!
-//! A [`Page`] proves that the memory is there and is ours; the peer may write it at any moment,
-//! so bytes are copied in and out and never lent.
+//! A [`Page`] proves that the memory exists and is ours. The peer may write it at any moment, so
+//! bytes are copied in and out, and never referenced.
 
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::shared::{OUTSIDE, by_page, check_range, check_word, is_within};
@@ -46,13 +46,14 @@ pub(crate) fn write<X: Platform>(
     Ok(())
 }
 
-/// A page's holder says that it's no more clean before the first write, or the next user of the
-/// memory would see what was written.
+/// Before its first write, a page's holder must mark it as no longer clean; otherwise the next user
+/// of the memory would see what was written.
 fn assert_may_be_written(page: &Page) {
     assert!(!page.is_clean());
 }
 
-/// Copies bytes out of a run of pages, from `offset` in the first on. `page_of`: by number.
+/// Copies bytes out of a run of pages, starting at `offset` in the first. `page_of` returns a page
+/// by number.
 ///
 /// # Errors
 /// EINVAL if the range leaves the run.
@@ -79,7 +80,8 @@ pub(crate) fn read_run<'p, X: Platform>(
     Ok(())
 }
 
-/// Copies bytes into a run of pages, from `offset` in the first on. `page_of`: by number.
+/// Copies bytes into a run of pages, starting at `offset` in the first. `page_of` returns a page by
+/// number.
 ///
 /// # Errors
 /// EINVAL if the range leaves the run.
@@ -135,7 +137,7 @@ pub(crate) fn store_u32<X: Platform>(
     Ok(())
 }
 
-/// Sets bits of a byte in one step; what it was.
+/// Atomically sets bits of a byte and returns the previous value.
 ///
 /// # Errors
 /// EINVAL if the byte lies outside the page.
@@ -154,7 +156,7 @@ pub(crate) fn fetch_or_u8<X: Platform>(
     Ok(unsafe { xen.fetch_or_u8(page.addr() + offset, bits) })
 }
 
-/// Keeps these bits of a byte and clears the others, in one step; what it was.
+/// Atomically keeps these bits of a byte, clears the others, and returns the previous value.
 ///
 /// # Errors
 /// EINVAL if the byte lies outside the page.
@@ -173,7 +175,7 @@ pub(crate) fn fetch_and_u8<X: Platform>(
     Ok(unsafe { xen.fetch_and_u8(page.addr() + offset, bits) })
 }
 
-/// A zeroed page for the caller.
+/// Allocates a zeroed page.
 ///
 /// # Errors
 /// ENOMEM.
@@ -184,8 +186,8 @@ pub(crate) fn alloc<X: Platform>(xen: &X) -> Result<Page, Error> {
     Ok(page)
 }
 
-/// So many zeroed pages, each given to `take`, which neither asks for memory nor gives any back.
-/// How many there were: fewer without memory for more.
+/// Allocates `count` zeroed pages and passes each to `take`, which must neither allocate nor free.
+/// Returns how many there were: fewer than `count` if memory ran out.
 pub(crate) fn alloc_run<X: Platform>(xen: &X, count: u32, mut take: impl FnMut(Page)) -> u32 {
     xen.alloc_pages(count, |mut page| {
         scrub(xen, &mut page);
@@ -193,25 +195,25 @@ pub(crate) fn alloc_run<X: Platform>(xen: &X, count: u32, mut take: impl FnMut(P
     })
 }
 
-/// Gives pages back, scrubbed. `pages` neither asks for memory nor gives any back.
+/// Scrubs and frees pages. Iterating over `pages` must neither allocate nor free.
 pub(crate) fn free_run<X: Platform>(xen: &X, pages: impl Iterator<Item = Page>) {
     let scrubbed = pages.map(|mut page| {
         scrub(xen, &mut page);
         page
     });
-    // SAFETY: as in `free`, for each of them.
+    // SAFETY: as in `free`, for each page.
     unsafe { xen.free_pages(scrubbed) };
 }
 
-/// Gives a page back, scrubbed: what was in it is nobody else's business.
+/// Scrubs and frees a page, so that nobody else sees its content.
 pub(crate) fn free<X: Platform>(xen: &X, mut page: Page) {
     scrub(xen, &mut page);
-    // SAFETY: no entry names it, since `grant_table` keeps a page that it grants in a `Granted`,
-    // and gives it back only when its entry is invalid; nobody else can have its address.
+    // SAFETY: no entry names it, since `grant_table` keeps a granted page in a `Granted` until its
+    // entry is invalid, and nobody else can have its address.
     unsafe { xen.free_page(page) };
 }
 
-/// Zeroes a page, unless it's known to hold nothing but zeroes.
+/// Zeroes a page, unless it is known to be zero.
 fn scrub<X: Platform>(xen: &X, page: &mut Page) {
     if page.is_clean() {
         return;
@@ -228,8 +230,8 @@ mod tests {
 
     #[test]
     #[should_panic = "is_clean"]
-    fn a_page_that_is_taken_to_be_clean_is_never_written() {
-        // SAFETY: nobody reads or writes where this page is said to be.
+    fn a_page_marked_clean_is_never_written() {
+        // SAFETY: nobody reads or writes at this page's made-up address.
         let page = unsafe { Page::new(PAGE_SIZE, 1, true) };
         assert_may_be_written(&page);
     }

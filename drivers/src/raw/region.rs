@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pages of other domains side by side, mapped as a whole: what a reservation owns.
+//! Consecutive pages of other domains, mapped as a whole: what a reservation owns.
 //!
-//! A region has its own addresses and its own map operations. Once it's mapped, an access is a
-//! bounds check and a copy.
+//! A region has its own addresses and map operations. Once it is mapped, an access is a bounds
+//! check and a copy.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -26,28 +26,30 @@ pub(crate) struct Region<X: Platform> {
     part: Option<Part>,
     addr: usize,
     ops: Vec<GnttabMapGrantRef>,
-    /// How all of its pages are mapped. `None` while they are not.
+    /// How all of its pages are mapped; `None` while they are not.
     whole: Option<Access>,
-    /// Pages from its start that can be read and written: all of it, or none.
+    /// How many pages from its start can be read, and written: all or none.
     readable: u32,
     writable: u32,
-    /// Whether some of them may be mapped while not all are: Xen would not unmap them.
+    /// Whether some pages may still be mapped though the region is not, because Xen refused to
+    /// unmap them.
     rest: bool,
     /// How often the domain had been restored when the operations were filled in.
     filled: u32,
     notice: Option<RegionNotice>,
 }
 
-/// The notice of a region.
+/// A region's notice.
 #[derive(Debug)]
 struct RegionNotice {
     id: NoticeId,
-    /// The byte to clear when it's unmapped, until it was.
+    /// The byte to clear when the region is unmapped, until that is done.
     byte: Option<u32>,
 }
 
 impl<X: Platform> Region<X> {
-    /// Addresses and operations for `grants`, at least one. Nothing is asked of Xen.
+    /// Takes addresses and fills in operations for `grants`, at least one. Doesn't map anything
+    /// yet.
     ///
     /// # Errors
     /// ENOMEM.
@@ -72,7 +74,7 @@ impl<X: Platform> Region<X> {
         })
     }
 
-    /// The address of its first byte.
+    /// Returns the address of its first byte.
     pub(crate) fn addr(&self) -> usize {
         self.addr
     }
@@ -81,12 +83,12 @@ impl<X: Platform> Region<X> {
         Pages(self.ops.len() as u32)
     }
 
-    /// Its length in bytes.
+    /// Returns its length in bytes.
     pub(crate) fn size(&self) -> usize {
         self.ops.len() * PAGE_SIZE
     }
 
-    /// Each reference, and what Xen said to it the last time it was mapped.
+    /// Returns each reference, and Xen's status of its last map.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = (ClaimedGrant, GrantStatus)> {
         self.ops.iter().map(|op| (batch::grant(op), op.status))
     }
@@ -96,7 +98,7 @@ impl<X: Platform> Region<X> {
         self.whole.is_some()
     }
 
-    /// Pages that are mapped now.
+    /// Returns how many pages are mapped now.
     pub(crate) fn mapped(&self) -> u32 {
         if self.whole.is_some() || self.rest { self.count_mapped() } else { 0 }
     }
@@ -105,15 +107,15 @@ impl<X: Platform> Region<X> {
         self.ops.iter().filter(|op| batch::mapped(op).is_some()).count() as u32
     }
 
-    /// Maps all of it with one hypercall, or nothing.
+    /// Maps all of it or nothing, with one hypercall.
     ///
     /// # Errors
-    /// EINVAL if anything of it is mapped, or for a page that can't be; what Xen said to the first
-    /// page it refused. A page that did map and can't be unmapped again stays so, until
+    /// EINVAL if any of it is mapped, or for a page that can't be mapped; Xen's status of the first
+    /// page it refused. A page that was mapped and can't be unmapped again stays mapped until
     /// [`Region::unmap`] has unmapped it.
     pub(crate) fn map(&mut self, access: Access) -> Result<(), Error> {
         if self.whole.is_some() || self.rest {
-            return Err(Error::Local(Errno::EINVAL, "a page of it is still mapped"));
+            return Err(Error::Local(Errno::EINVAL, "one of its pages is still mapped"));
         }
         let restores = self.space.xen().restores();
         if let Some(part) = self.part.as_ref().filter(|_| self.filled != restores) {
@@ -121,8 +123,8 @@ impl<X: Platform> Region<X> {
             self.filled = restores;
         }
         let (xen, barred) = (self.space.xen(), self.space.barred());
-        // SAFETY: the addresses are this region's, prepared, and hold nothing: what was mapped was
-        // unmapped, or else `rest` would say so.
+        // SAFETY: the addresses are this region's, prepared, and nothing is mapped there: otherwise
+        // `whole` or `rest` would be set.
         let mapped =
             unsafe { batch::map(xen, &mut self.ops, &mut self.space.unmaps(), access, barred) };
         if mapped.is_err() {
@@ -134,11 +136,11 @@ impl<X: Platform> Region<X> {
         Ok(())
     }
 
-    /// Unmaps what is mapped with one hypercall, and clears the byte of the notice before.
+    /// Clears the notice's byte, then unmaps what is mapped, with one hypercall.
     ///
     /// # Errors
-    /// What Xen said to the first page it didn't unmap. None of it is accessible any more; asking
-    /// again asks for the rest.
+    /// Xen's status of the first page it refused to unmap. None of the region is accessible any
+    /// more; another call unmaps the rest.
     pub(crate) fn unmap(&mut self) -> Result<(), Error> {
         if let Some(pending) = &mut self.notice
             && self.whole.is_some()
@@ -162,11 +164,11 @@ impl<X: Platform> Region<X> {
         self.writable = if whole == Some(Access::ReadWrite) { pages } else { 0 };
     }
 
-    /// Sets what is to be done: the byte at an offset cleared when it's unmapped, the event sent
-    /// when it's gone. Takes the place of what was set before.
+    /// Sets the notice: the byte at an offset is cleared when the region is unmapped, the event is
+    /// sent when it is dropped. Replaces an earlier notice.
     ///
     /// # Errors
-    /// EINVAL for a byte outside, or of a read-only mapping; ENOMEM.
+    /// EINVAL for a byte outside the region or of a read-only mapping; ENOMEM.
     pub(crate) fn set_notice(
         &mut self,
         byte: Option<usize>,
@@ -193,12 +195,13 @@ impl<X: Platform> Region<X> {
         Ok(())
     }
 
-    /// From now on the byte is cleared even if the guest dies, if it can be written.
+    /// If the byte is writable, makes sure that it is cleared even if the guest dies.
     fn arm(&self, pending: &RegionNotice) {
         if self.whole == Some(Access::ReadWrite)
             && let Some(byte) = pending.byte
         {
-            // SAFETY: in this region, which is mapped writable; `unmap` takes it back first.
+            // SAFETY: the byte is in this region, which is mapped writable; `unmap` disarms the
+            // notice first.
             unsafe { self.space.notices().arm(&pending.id, self.addr + byte as usize) };
         }
     }
@@ -260,7 +263,7 @@ impl<X: Platform> Region<X> {
         Ok(())
     }
 
-    /// Sets bits of a byte in one step; what it was.
+    /// Atomically sets bits of a byte and returns the previous value.
     ///
     /// # Errors
     /// EINVAL outside, or while it is not mapped writable.
@@ -272,7 +275,7 @@ impl<X: Platform> Region<X> {
         Ok(unsafe { self.space.xen().fetch_or_u8(self.addr + offset, bits) })
     }
 
-    /// Keeps these bits of a byte and clears the others, in one step; what it was.
+    /// Atomically keeps these bits of a byte, clears the others, and returns the previous value.
     ///
     /// # Errors
     /// EINVAL outside, or while it is not mapped writable.
@@ -284,7 +287,7 @@ impl<X: Platform> Region<X> {
         Ok(unsafe { self.space.xen().fetch_and_u8(self.addr + offset, bits) })
     }
 
-    /// Tries to store one byte, whatever the mapping allows; whether it was stored.
+    /// Tries to store one byte, whatever the mapping allows. Returns whether it was stored.
     ///
     /// # Errors
     /// EINVAL outside, or while it is not mapped.
@@ -296,13 +299,13 @@ impl<X: Platform> Region<X> {
         Ok(unsafe { self.space.xen().probe_write(self.addr + offset, value) })
     }
 
-    /// What is wrong with a range that can't be used.
+    /// Returns the error for a range that can't be used.
     #[cold]
     fn why_not(&self, offset: usize, len: usize) -> Error {
         check_range(self.size(), offset, len).err().unwrap_or(NOT_MAPPED)
     }
 
-    /// What is wrong with a word that can't be used.
+    /// Returns the error for a word that can't be used.
     #[cold]
     fn why_no_word(&self, offset: usize) -> Error {
         check_word(self.size(), offset).err().unwrap_or(NOT_MAPPED)
@@ -310,13 +313,13 @@ impl<X: Platform> Region<X> {
 }
 
 impl<X: Platform> Drop for Region<X> {
-    /// Unmaps what is mapped, tells whom it has to tell, and gives the addresses back.
+    /// Unmaps what is mapped, fires the notice, and gives the addresses back.
     fn drop(&mut self) {
         let unmapped = self.unmap();
         if let Some(pending) = self.notice.take() {
             self.space.notices().fire(pending.id);
         }
-        // Addresses with a page that Xen will not unmap are never used again.
+        // Addresses with a page that Xen refuses to unmap are never used again.
         if let Some(part) = self.part.take()
             && unmapped.is_ok()
         {
@@ -325,7 +328,7 @@ impl<X: Platform> Drop for Region<X> {
     }
 }
 
-/// What is wrong with a byte to clear in pages that can't be written.
+/// The error for a byte to clear in a read-only mapping.
 pub(crate) const READ_ONLY_BYTE: Error =
     Error::Local(Errno::EINVAL, "can't clear a byte of a read-only mapping");
-const NOT_MAPPED: Error = Error::Local(Errno::EINVAL, "not mapped so");
+const NOT_MAPPED: Error = Error::Local(Errno::EINVAL, "not mapped for this access");

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pages given back to Xen and taken from it, a batch at a time.
 //!
-//! A page that leaves is one of the allocator's free ones, so that nobody has it and no grant entry
-//! names it; it is zeroed first, since Xen may hand it to anybody. Its place stays, and takes a
-//! page again later. What Xen does not take, or takes and can't be undone, is never lost: a frame
-//! that couldn't be mapped in its place again waits there for the next try.
+//! A page given back comes from the allocator's free ones, so nobody uses it and no grant entry
+//! names it. It is zeroed first, since Xen may hand it to anybody. Its PFN stays as a vacancy for a
+//! later page. No frame is lost, even if Xen doesn't take it or undoing fails: a frame that
+//! couldn't be mapped at its PFN again waits for the next try.
 
 use alloc::vec::Vec;
 
@@ -12,28 +12,28 @@ use super::pages;
 use crate::memory::{Platform, Vacancy};
 use crate::{Call, Error};
 
-/// Pages in one hypercall.
+/// The most pages in one hypercall.
 pub(crate) const BATCH: usize = 64;
 
-/// The places of this domain that hold no page.
+/// This domain's PFNs without a page.
 #[derive(Debug)]
 pub(crate) struct Vacancies<X: Platform> {
     xen: X,
     empty: Vec<Vacancy>,
-    /// Places whose frames are ours, but not mapped: with their GFNs.
+    /// Vacancies whose frames are ours but not mapped, with their GFNs.
     unmapped: Vec<(Vacancy, u64)>,
 }
 
-/// What became of a batch: how many pages it was about, and why not more.
+/// The outcome of a batch: how many pages were done, and the error if it stopped early.
 pub(crate) type Done = (u32, Option<Error>);
 
 impl<X: Platform> Vacancies<X> {
-    /// None yet.
+    /// Returns an empty set of vacancies.
     pub(crate) fn new(xen: &X) -> Self {
         Self { xen: xen.clone(), empty: Vec::new(), unmapped: Vec::new() }
     }
 
-    /// How many frames are ours without being mapped.
+    /// Returns how many frames are ours but not mapped.
     pub(crate) fn unmapped(&self) -> u32 {
         self.unmapped.len() as u32
     }
@@ -54,7 +54,7 @@ impl<X: Platform> Vacancies<X> {
                 }
             };
             *gfn = page.gfn();
-            // SAFETY: fresh from the allocator, so that no entry names it and nobody looks at it.
+            // SAFETY: it is fresh from the allocator, so no entry names it and nobody accesses it.
             match unsafe { self.xen.detach_page(page) } {
                 Ok(vacancy) => self.empty.push(vacancy),
                 Err((page, errno)) => {
@@ -66,7 +66,7 @@ impl<X: Platform> Vacancies<X> {
             count += 1;
         }
         let left = gfns.get(..count).unwrap_or_default();
-        // SAFETY: the frames of pages that were detached just now.
+        // SAFETY: these frames belonged to pages that were detached just now.
         let gone = match unsafe { self.xen.decrease_reservation(left) } {
             Ok(gone) => gone.min(count),
             Err(errno) => {
@@ -74,9 +74,9 @@ impl<X: Platform> Vacancies<X> {
                 0
             }
         };
-        // What Xen did not take goes back to its place.
+        // Frames that Xen didn't take go back to their PFNs.
         for gfn in left.iter().skip(gone).rev() {
-            // The last places are those of this batch, in its order.
+            // The last vacancies are those of this batch, in the same order.
             if let Some(vacancy) = self.empty.pop() {
                 self.unmapped.push((vacancy, *gfn));
             }
@@ -117,17 +117,17 @@ impl<X: Platform> Vacancies<X> {
         (came as u32, (came < pages).then_some(why))
     }
 
-    /// Maps the frames that are ours in their places, and gives the pages to the allocator. What
-    /// can't be mapped waits for the next call.
+    /// Maps the frames that are ours at their PFNs, and frees the pages to the allocator. Frames
+    /// that can't be mapped wait for the next call.
     fn map_all(&mut self) {
         for _ in 0..self.unmapped.len() {
             let Some((vacancy, gfn)) = self.unmapped.pop() else {
                 return;
             };
-            // SAFETY: Xen has just made the frame this domain's, or never taken it.
+            // SAFETY: Xen has just given the frame to this domain, or never taken it.
             match unsafe { self.xen.attach_page(vacancy, gfn) } {
                 Ok(page) => pages::free(&self.xen, page),
-                // There is room: it was the last one's.
+                // There is room: one entry was just removed.
                 Err((vacancy, _)) => self.unmapped.insert(0, (vacancy, gfn)),
             }
         }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Lists that are made longer at once.
+//! Growing a list to a given length at once.
 //!
-//! `Vec::resize` asks the heap by itself, and aborts without memory; here whoever asks is told.
+//! `Vec::resize` aborts if memory runs out; this function returns an error instead.
 
 use alloc::vec::Vec;
 
 use crate::Error;
 
-/// Makes a list of at least `len` items, new ones like `item`, and no longer than it has to be.
+/// Lengthens a list to `len` items, if it is shorter, with copies of `item` and without spare
+/// capacity.
 ///
 /// # Errors
 /// ENOMEM.
@@ -18,7 +19,7 @@ pub(crate) fn lengthen<T: Copy>(list: &mut Vec<T>, len: usize, item: T) -> Resul
     let places = places.get_mut(..more).ok_or(Error::NO_MEMORY)?;
     places.iter_mut().for_each(|place| _ = place.write(item));
     let len = list.len() + more;
-    // SAFETY: there is room for so many, and those behind the old ones were written just now.
+    // SAFETY: there is room for `len` items, and all new ones have just been written.
     unsafe { list.set_len(len) };
     Ok(())
 }

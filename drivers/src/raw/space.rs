@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Address space of which every reservation has a part of its own.
+//! Address space in which every reservation has a part of its own.
 //!
-//! One slot for all of a service, so that a part costs no call of the seam. Parts are taken lowest
-//! first: the page tables that were made once serve again. Room for a batch of unmaps is shared by
-//! all parts, too, and is as long as the longest that was taken.
+//! The whole service has one slot, so that taking a part costs no call of the seam. Parts are taken
+//! lowest first, so that existing page tables are reused. All parts also share the room for a batch
+//! of unmaps, which is as long as the longest part taken so far.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,7 +19,7 @@ use crate::memory::{PAGE_SIZE, PageSlot, Platform};
 use crate::run_tree::RunTree;
 use crate::{ClaimedGrant, DomId, Errno, Error, Pages};
 
-/// Pages that a space has: 16 GiB of addresses.
+/// The size of a space in pages: 16 GiB of addresses.
 const SIZE: u32 = 1 << 22;
 
 /// Address space, and which parts of it are taken.
@@ -37,11 +37,11 @@ struct Parts {
     /// `None` until the first part is taken.
     slot: Option<PageSlot>,
     free: RunTree,
-    /// Pages from the start that can be mapped into.
+    /// How many pages from the start are prepared for mapping.
     prepared: u32,
 }
 
-/// A part of a space: nobody else has it. Dropping it loses the addresses.
+/// A part of a space, for its holder alone. Dropping it leaks the addresses.
 #[derive(Debug)]
 #[must_use = "addresses that are dropped are lost; give them back"]
 pub(super) struct Part {
@@ -50,7 +50,7 @@ pub(super) struct Part {
 }
 
 impl<X: Platform> Space<X> {
-    /// A space of domain `own` with nothing taken. `notices`: those of whatever is mapped in it.
+    /// Creates an empty space of domain `own`. `notices` are for whatever is mapped in it.
     pub(crate) fn new(xen: &X, own: DomId, notices: Arc<Notices<X>>) -> Self {
         let parts = Mutex::new(Parts { slot: None, free: RunTree::new(SIZE), prepared: 0 });
         let (barred, unmaps) = (batch::barred(xen, own), Mutex::new(Vec::new()));
@@ -61,7 +61,7 @@ impl<X: Platform> Space<X> {
         &self.notices
     }
 
-    /// Whose pages can't be mapped in it.
+    /// Returns the domain whose pages can't be mapped in it.
     pub(super) fn barred(&self) -> Option<DomId> {
         self.barred
     }
@@ -70,7 +70,7 @@ impl<X: Platform> Space<X> {
         &self.xen
     }
 
-    /// A part of `pages` pages, at least 1, that can be mapped into, and its address.
+    /// Takes a part of `pages` pages, at least 1, prepared for mapping. Returns it and its address.
     ///
     /// # Errors
     /// ENOMEM.
@@ -97,7 +97,7 @@ impl<X: Platform> Space<X> {
         Ok((Part { run }, addr))
     }
 
-    /// Room for a batch of unmaps of any part.
+    /// Returns room for a batch of unmaps of any part.
     pub(super) fn unmaps(&self) -> MutexGuard<'_, Vec<GnttabUnmapGrantRef>> {
         self.unmaps.lock()
     }
@@ -110,7 +110,7 @@ impl<X: Platform> Space<X> {
         }
     }
 
-    /// Fills in anew where the operations for a part go. Nothing is mapped there.
+    /// Refreshes the addresses in the operations for a part, where nothing is mapped.
     pub(super) fn refill(&self, part: &Part, ops: &mut [GnttabMapGrantRef]) {
         let parts = self.parts.lock();
         if let Some(slot) = &parts.slot {
@@ -118,7 +118,7 @@ impl<X: Platform> Space<X> {
         }
     }
 
-    /// Takes a part back, in which nothing is mapped.
+    /// Takes back a part in which nothing is mapped.
     pub(super) fn give(&self, part: Part) {
         let parts = &mut *self.parts.lock();
         parts.free.give(part.run);
@@ -131,10 +131,9 @@ impl<X: Platform> Space<X> {
 impl<X: Platform> Drop for Space<X> {
     fn drop(&mut self) {
         let parts = self.parts.get_mut();
-        // With a page in it that Xen will not unmap, or a part that was lost, it is never used
-        // again.
+        // If a page in it could not be unmapped or a part was leaked, it is never released.
         if let Some(slot) = parts.slot.take().filter(|_| parts.free.is_all_free()) {
-            // SAFETY: every part came back, and each came back with nothing mapped in it.
+            // SAFETY: every part came back, with nothing mapped in it.
             unsafe { self.xen.release_slot(slot) };
         }
     }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A window of address space, and the map operations of every page in it: what a device by plain
-//! indices has.
+//! A window of address space with the map operations of all its pages, as an index device has.
 //!
-//! Page `i` of the window can hold one foreign page, at a fixed address. Its map operation is kept
-//! for as long as the window, so a map or an unmap allocates nothing. Every access is checked
-//! against the operations of the pages that it touches.
+//! Page `i` of the window can hold one foreign page, at a fixed address. Its map operation lives as
+//! long as the window, so mapping and unmapping don't allocate. Every access is checked against the
+//! operations of the pages that it touches.
 
 use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
@@ -20,11 +19,11 @@ use crate::{Access, ClaimedGrant, Counters, DomId, Errno, Error};
 #[derive(Debug)]
 pub(crate) struct Window<X: Platform> {
     xen: X,
-    /// Whose pages can't be mapped in it.
+    /// The domain whose pages can't be mapped in it.
     barred: Option<DomId>,
-    /// Given back in the drop, or never.
+    /// Released on drop, or never.
     slot: ManuallyDrop<PageSlot>,
-    /// By page, as far as [`Window::prepare`] was asked for.
+    /// By page, as far as [`Window::prepare`] has come.
     ops: Vec<GnttabMapGrantRef>,
     /// Room for one batch of unmaps, as long as `ops`.
     unmaps: Vec<GnttabUnmapGrantRef>,
@@ -43,22 +42,21 @@ impl<X: Platform> Window<X> {
         Ok(Self { xen, barred, slot, ops: Vec::new(), unmaps: Vec::new(), filled })
     }
 
-    /// The address of page `index`.
+    /// Returns the address of page `index`.
     pub(crate) fn addr(&self, index: u32) -> usize {
         self.slot.addr() + index as usize * PAGE_SIZE
     }
 
-    /// The page that an address lies in.
+    /// Returns the page that contains an address.
     pub(crate) fn index_of(&self, addr: usize) -> Option<u32> {
         let index = addr.checked_sub(self.slot.addr())? / PAGE_SIZE;
         (index < self.ops.len()).then_some(index as u32)
     }
 
-    /// Makes the first `pages` pages ready to be mapped into: page tables, and room for their
-    /// operations.
+    /// Prepares the first `pages` pages for mapping: page tables, and room for their operations.
     ///
     /// # Errors
-    /// ENOMEM; what was ready stays ready.
+    /// ENOMEM; pages prepared before stay prepared.
     pub(crate) fn prepare(&mut self, pages: u32) -> Result<(), Error> {
         let (have, want) = (self.ops.len(), pages as usize);
         if want <= have {
@@ -76,7 +74,7 @@ impl<X: Platform> Window<X> {
         Ok(())
     }
 
-    /// Says what the pages from `first` on are to hold. They hold nothing now.
+    /// Sets the grants that the pages from `first` on are to map. Nothing is mapped there now.
     ///
     /// # Panics
     /// If something is mapped there, or they were not prepared.
@@ -90,43 +88,43 @@ impl<X: Platform> Window<X> {
         }
     }
 
-    /// What Xen said to the last map of page `index`.
+    /// Returns Xen's status of the last map of page `index`.
     pub(crate) fn status(&self, index: u32) -> Option<GrantStatus> {
         self.ops.get(index as usize).map(|op| op.status)
     }
 
-    /// Maps a run of reserved pages in one hypercall: all of them, or none.
+    /// Maps a run of reserved pages, all or none, with one hypercall.
     ///
     /// # Errors
-    /// EINVAL for a page that can't be mapped; what Xen said to the first page it refused. Each
+    /// EINVAL for a page that can't be mapped; Xen's status of the first page it refused. Each
     /// page's status stays readable. EFAULT if part of the run was not prepared.
     ///
     /// # Panics
-    /// If something is mapped in the run: the caller's table says what is.
+    /// If something is mapped in the run, which the caller's table knows.
     pub(crate) fn map(&mut self, run: Range<u32>, access: Access) -> Result<(), Error> {
         if self.filled != self.xen.restores() {
-            // Nothing that was mapped before is mapped still.
+            // Nothing that was mapped before the restore is still mapped.
             self.filled = self.xen.restores();
             batch::refill(&self.xen, &self.slot, 0, &mut self.ops);
         }
         let (ops, unmaps) = run_of(&mut self.ops, &mut self.unmaps, &run)?;
         assert!(ops.iter().all(|op| batch::mapped(op).is_none()), "mapped over a mapping");
-        // SAFETY: prepared pages of our slot with nothing mapped there: asserted above. A page
-        // that can't be unmapped stays `mapped`, and with it the window.
+        // SAFETY: these are prepared pages of our slot with nothing mapped there, as asserted
+        // above. A page that can't be unmapped stays `mapped`, which keeps the window.
         unsafe { batch::map(&self.xen, ops, unmaps, access, self.barred) }
     }
 
-    /// Unmaps what is mapped in a run, in one hypercall.
+    /// Unmaps what is mapped in a run, with one hypercall.
     ///
     /// # Errors
-    /// What Xen said to the first page it didn't unmap. Such pages stay mapped, and asking again
-    /// asks for them alone. EFAULT if part of the run was not prepared.
+    /// Xen's status of the first page it refused to unmap. Such pages stay mapped, and another call
+    /// unmaps only them. EFAULT if part of the run was not prepared.
     pub(crate) fn unmap(&mut self, run: Range<u32>) -> Result<(), Error> {
         let (ops, unmaps) = run_of(&mut self.ops, &mut self.unmaps, &run)?;
         batch::unmap(&self.xen, ops, unmaps)
     }
 
-    /// How page `index` is mapped now.
+    /// Returns how page `index` is mapped now.
     pub(crate) fn mapped(&self, index: u32) -> Option<Access> {
         self.ops.get(index as usize).and_then(batch::mapped)
     }
@@ -174,7 +172,7 @@ impl<X: Platform> Window<X> {
     }
 }
 
-/// A run's operations, and as much room for unmaps.
+/// Returns a run's operations, and as much room for unmaps.
 fn run_of<'a>(
     ops: &'a mut [GnttabMapGrantRef],
     unmaps: &'a mut [GnttabUnmapGrantRef],
@@ -188,11 +186,12 @@ fn run_of<'a>(
 impl<X: Platform> Drop for Window<X> {
     fn drop(&mut self) {
         let _ = self.unmap(0..self.ops.len() as u32);
-        // Address space with a page in it that Xen will not unmap is never used again.
+        // Address space with a page that Xen refuses to unmap is never used again.
         if self.is_empty() {
             // SAFETY: the last use of the field.
             let slot = unsafe { ManuallyDrop::take(&mut self.slot) };
-            // SAFETY: nothing is mapped in it, and its addresses are read and written here alone.
+            // SAFETY: nothing is mapped in it, and only this type reads and writes at its
+            // addresses.
             unsafe { self.xen.release_slot(slot) };
         }
     }

@@ -141,7 +141,7 @@ fn passing<const ORDERED: bool, const FENCED: bool>(size: usize, total: u8) {
 }
 
 #[test]
-fn bytes_pass_whole_and_nobody_waits_for_ever() {
+fn bytes_pass_intact_and_nobody_waits_forever() {
     passing::<true, true>(1, 1);
     passing::<true, true>(1, 2);
     passing::<true, true>(2, 3);
@@ -157,6 +157,6 @@ fn without_the_fences_both_ends_would_wait() {
 #[test]
 #[cfg(not(miri))]
 #[should_panic = "Causality violation"]
-fn without_the_orders_of_shared_words_bytes_are_read_early() {
+fn without_the_ordering_of_shared_words_bytes_are_read_early() {
     passing::<false, true>(1, 1);
 }

@@ -220,7 +220,7 @@ fn a_daemon_that_sees_the_index_sees_the_bytes() {
 #[test]
 #[cfg(not(miri))]
 #[should_panic = "Causality violation"]
-fn without_its_order_the_index_shows_bytes_that_are_not_there() {
+fn without_ordering_the_index_announces_missing_bytes() {
     producing(Relaxed);
 }
 
@@ -259,13 +259,13 @@ fn consuming<I: Word<Value = u32> + Send + Sync + 'static>(index: fn(AtomicU32) 
 }
 
 #[test]
-fn a_daemon_that_sees_room_writes_over_nothing_unread() {
+fn a_daemon_that_sees_room_overwrites_nothing_unread() {
     consuming(Checked);
 }
 
 #[test]
 #[cfg(not(miri))]
 #[should_panic = "Causality violation"]
-fn without_its_order_the_index_gives_back_room_that_is_being_read() {
+fn without_ordering_the_index_frees_room_still_being_read() {
     consuming(Relaxed);
 }

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_event_that_is_none_is_told_from_one() {
+    fn a_malformed_watch_event_is_recognized() {
         assert_eq!(watch_event(b"/a/b\x0017\0"), Some((4, 17)));
         for none in [&b""[..], b"/a", b"/a\0", b"/a\0x\0", b"/a\0+1\0", b"/a\x0099999999999\0"] {
             assert_eq!(watch_event(none), None, "{none:?}");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_say_every_number() {
+    fn digits_format_every_number() {
         for number in [0, 7, 10, 4_294_967_295, 1_000_000_000] {
             let text = alloc::format!("{number}");
             assert_eq!(digits(number, &mut [0; 10]), text.as_bytes());

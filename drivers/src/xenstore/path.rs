@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_is_too_long_or_would_break_the_frame_is_refused() {
+    fn a_path_that_is_too_long_or_has_a_zero_byte_is_refused() {
         let long = |first: &str, len: usize| String::from(first) + &"x".repeat(len - 1);
         assert_eq!(check(&long("/", 3072)), Ok(()));
         assert_eq!(check(&long("/", 3073)).map_err(|e| e.errno()), Err(Errno::E2BIG));

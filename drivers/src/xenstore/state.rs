@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn no_request_takes_a_place_that_was_set_aside_for_another() {
+    fn no_request_takes_a_place_set_aside_for_another() {
         let issue: fn(&mut State) -> bool = |state| state.issue(read(), Vec::new()).is_ok();
         let post = |state: &mut State| {
             state.post(read());
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_for_a_ring_that_is_broken() {
+    fn a_broken_ring_keeps_no_requests() {
         let mut state = State::at(0, 0);
         state.break_off();
         state.post(read());
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_tokens_that_come_round_again_pass_over_those_in_use() {
+    fn numbers_and_tokens_that_wrap_skip_those_in_use() {
         let mut state = State::at(0, 0);
         let kept = [state.issue(read(), Vec::new()).unwrap(), state.add_watch().unwrap()];
         assert_eq!(kept, [1, 1]);

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_costs_no_memory_and_is_told() {
+    fn a_flood_costs_no_memory_and_is_reported() {
         const FLOOD: u64 = if cfg!(miri) { 300 } else { 10_000 };
         let mut queue = Queue::new(1);
         for event in 0..FLOOD {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_events_as_fit_are_kept_to_the_last_byte() {
+    fn events_that_exactly_fill_the_queue_are_kept() {
         let mut queue = Queue::new(1);
         for event in 0..EVENTS {
             // 5 bytes less: two for the number, three for the token.
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_waits_is_not_queued_twice() {
+    fn a_queued_event_is_not_queued_twice() {
         let mut queue = Queue::new(1);
         for path in ["a", "b", "a", "a", "b"] {
             push(&mut queue, path);

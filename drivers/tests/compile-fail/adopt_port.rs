@@ -1,4 +1,4 @@
-//! A port that is somebody's is held, and not taken.
+//! A port with an owner can be held, but not taken over.
 
 use drivers::PortNumber;
 use drivers::events::Events;

@@ -1,4 +1,4 @@
-//! A boot is used up by the services.
+//! Bringing up the services consumes the boot.
 
 use drivers::{Boot, Limits, Services};
 use fake_xen::FakeXen;

@@ -1,4 +1,4 @@
-//! An export, a reservation, a mapping and a boot are there once.
+//! Exports, reservations, mappings and boots can't be copied.
 
 use drivers::Boot;
 use drivers::gntalloc::Export;

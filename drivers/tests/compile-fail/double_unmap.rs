@@ -1,4 +1,4 @@
-//! Unmapping takes the mapping, once.
+//! Unmapping consumes the mapping.
 
 use drivers::gntdev::{Mapping, ReadOnly};
 use fake_xen::FakeXen;

@@ -1,4 +1,4 @@
-//! A typed device has no indices: a page of an export goes with the export.
+//! A typed device has no indices: a page of an export is freed with the export.
 
 use drivers::gntalloc::Device;
 use drivers::{Index, Pages};

@@ -1,4 +1,4 @@
-//! A kernel boots once, and says so by `unsafe`.
+//! A kernel boots once, and promises so by `unsafe`.
 
 use drivers::{Boot, ConsoleDevice, SharedPage};
 use fake_xen::FakeXen;

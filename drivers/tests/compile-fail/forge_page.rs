@@ -1,4 +1,4 @@
-//! Only an implementor of the memory makes a page.
+//! Only an implementor of the memory seam creates pages.
 
 use drivers::memory::Page;
 

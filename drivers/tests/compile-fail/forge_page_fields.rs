@@ -1,4 +1,4 @@
-//! A page has no fields to fill in.
+//! A page has no public fields.
 
 use drivers::memory::Page;
 

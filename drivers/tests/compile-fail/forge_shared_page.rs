@@ -1,4 +1,4 @@
-//! A page of Xen's that stays is a promise.
+//! That a shared page stays mapped is a promise.
 
 use drivers::SharedPage;
 use fake_xen::FakeXen;

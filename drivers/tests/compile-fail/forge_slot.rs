@@ -1,4 +1,4 @@
-//! Only an implementor of the memory makes address space.
+//! Only an implementor of the memory seam creates address space.
 
 use drivers::memory::PageSlot;
 

@@ -1,4 +1,4 @@
-//! Address space has no fields to fill in.
+//! Address space has no public fields.
 
 use drivers::memory::PageSlot;
 

@@ -1,4 +1,4 @@
-//! Giving a page back is a promise that no entry names it.
+//! Freeing a page is a promise that no grant entry names it.
 
 use drivers::memory::{Memory, Page};
 use fake_xen::FakeXen;

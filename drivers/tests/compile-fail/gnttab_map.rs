@@ -1,4 +1,4 @@
-//! An operation on grants names addresses and frames.
+//! Grant operations name addresses and frames.
 
 use drivers::Hypervisor;
 use fake_xen::FakeXen;

@@ -1,4 +1,4 @@
-//! Whoever implements Xen promises what raw relies on.
+//! An implementor of the Xen seam promises what `raw` relies on.
 
 use drivers::Hypervisor;
 

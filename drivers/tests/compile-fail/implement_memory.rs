@@ -1,4 +1,4 @@
-//! Whoever implements memory promises what raw relies on.
+//! An implementor of the memory seam promises what `raw` relies on.
 
 use drivers::memory::Memory;
 

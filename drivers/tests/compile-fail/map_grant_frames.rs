@@ -1,4 +1,4 @@
-//! Frames of the grant table are those that Xen answered.
+//! The grant table's frames must be those that Xen returned.
 
 use drivers::memory::Memory;
 use fake_xen::FakeXen;

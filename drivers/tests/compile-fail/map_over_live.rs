@@ -1,4 +1,4 @@
-//! Mapping takes the reservation, so there is none left to map over.
+//! Mapping consumes the reservation, so there is none left to map over.
 
 use drivers::gntdev::{ReadOnly, ReadWrite, Reservation};
 use fake_xen::FakeXen;

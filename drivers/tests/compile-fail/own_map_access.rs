@@ -1,4 +1,4 @@
-//! What a mapping can do is one of two things.
+//! A mapping's access is one of two given types.
 
 use drivers::Access;
 use drivers::gntdev::MapAccess;

@@ -1,4 +1,4 @@
-//! What touches addresses and grant entries has no name outside.
+//! What touches addresses and grant entries is private.
 
 use drivers::grant_table::GrantTable;
 use drivers::raw::{Region, Window};

@@ -1,4 +1,4 @@
-//! Giving addresses back is a promise that nothing is mapped there.
+//! Releasing address space is a promise that nothing is mapped there.
 
 use drivers::memory::{Memory, PageSlot};
 use fake_xen::FakeXen;

@@ -1,4 +1,4 @@
-//! A device by plain indices hands out no values.
+//! An index device hands out no values.
 
 use drivers::ClaimedGrant;
 use drivers::gntdev::IndexDevice;

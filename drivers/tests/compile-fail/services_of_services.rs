@@ -1,4 +1,4 @@
-//! The services are brought up together, from one boot, and by nothing else.
+//! The services are brought up together from one boot, and in no other way.
 
 use drivers::events::Events;
 use drivers::gntalloc::GntAlloc;

@@ -1,4 +1,4 @@
-//! Whether a page is clean is known to its owner alone.
+//! Only its owner may mark a page clean.
 
 use drivers::memory::Page;
 

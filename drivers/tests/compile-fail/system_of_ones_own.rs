@@ -1,4 +1,4 @@
-//! A system comes from the services.
+//! A `System` comes only from the services.
 
 use drivers::System;
 use fake_xen::FakeXen;

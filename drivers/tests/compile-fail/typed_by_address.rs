@@ -1,4 +1,4 @@
-//! A typed device unmaps no address: a mapping is unmapped by itself.
+//! A typed device doesn't unmap by address: a mapping unmaps itself.
 
 use drivers::gntdev::{Device, Mapping, ReadOnly};
 use fake_xen::FakeXen;

@@ -1,4 +1,4 @@
-//! A typed device has no indices: what it reserved is a value.
+//! A typed device has no indices: a reservation is a value.
 
 use drivers::Pages;
 use drivers::gntdev::{Device, Reservation};

@@ -1,4 +1,4 @@
-//! Ending a grant takes the export.
+//! Ending an export consumes it.
 
 use drivers::gntalloc::Export;
 use drivers::shared::Shared;

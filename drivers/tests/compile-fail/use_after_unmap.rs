@@ -1,4 +1,4 @@
-//! Unmapping takes the mapping.
+//! Unmapping consumes the mapping.
 
 use drivers::gntdev::{Mapping, ReadWrite};
 use drivers::shared::Shared;

@@ -1,4 +1,4 @@
-//! Neither has a view of one.
+//! A view of a read-only mapping has no write either.
 
 use drivers::gntdev::{Mapping, ReadOnly};
 use drivers::shared::Shared;

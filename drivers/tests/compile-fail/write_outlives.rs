@@ -1,4 +1,4 @@
-//! A write to a published node can't wait until after the node's removal.
+//! A write to a published node can't outlive the publication.
 
 use drivers::xenstore::Publication;
 use fake_xen::FakeXen;

@@ -1,4 +1,4 @@
-//! What a boot is made of stays in it.
+//! A boot's parts can't be taken out of it.
 
 use drivers::Boot;
 use fake_xen::FakeXen;

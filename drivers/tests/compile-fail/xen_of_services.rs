@@ -1,4 +1,4 @@
-//! The services keep the Xen below them to themselves.
+//! The services don't expose Xen.
 
 use drivers::{Services, System};
 use fake_xen::FakeXen;
