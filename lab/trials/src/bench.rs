@@ -2,13 +2,14 @@
 //! What each operation costs, in instructions: a guest in dom0's place that grants to itself.
 //!
 //! Under `-icount shift=0` the time stamp counter counts instructions, Xen's and the guest's. Each
-//! figure is the least of several warm calls, since a timer of Xen's may interrupt one. Xen's own
-//! share is measured in the same run, by the same hypercalls on arrays that are prepared (`prepared`).
+//! figure is the minimum of several warm calls, since one of Xen's timers may interrupt a call.
+//! Xen's own share is measured in the same run, by the same hypercalls on prepared arrays
+//! (`prepared`).
 //!
-//! One line for each row:
-//! `bench op=map n=512 calls=7 instr=978.121 xen=966.014 hypercalls=1 allocations=0`. `instr` and
-//! `xen` are per page (or segment, event, word, call: whatever there are `n` of); `hypercalls` and
-//! `allocations` are of the whole call. What fails ends the run: half a table is none.
+//! Each row is one line: `bench op=map n=512 calls=7 instr=978.121 xen=966.014 hypercalls=1
+//! allocations=0`. `instr` and `xen` are per page (or segment, event, word, call: whatever there
+//! are `n` of); `hypercalls` and `allocations` are for the whole call. A failed call ends the run,
+//! so there is never a partial table.
 
 mod access;
 mod copy;
@@ -29,18 +30,18 @@ use tasks::verdict::Why;
 
 /// Pages in a call.
 pub const SIZES: &[u32] = &[1, 2, 8, 32, 33, 128, 512, 1024];
-/// Calls, of which the least counts.
+/// How many calls are measured. The minimum counts.
 const CALLS: u32 = 7;
 
 /// What to measure with.
 pub struct Tools<'a, X: Platform> {
-    /// What is measured.
+    /// The services to measure.
     pub services: &'a Services<X>,
-    /// The Xen below, for its own share.
+    /// The Xen below them, to measure its own share.
     pub xen: &'a X,
-    /// The time stamp counter.
+    /// Reads the time stamp counter.
     pub ticks: fn() -> u64,
-    /// Bytes of the heap in use.
+    /// Returns the bytes of the heap in use.
     pub heap: &'a dyn Fn() -> usize,
 }
 
@@ -55,7 +56,7 @@ impl<X: Platform> fmt::Debug for Tools<'_, X> {
 pub struct Plan<'a> {
     /// Pages in a call.
     pub sizes: &'a [u32],
-    /// Grants that live in the end of the rows about growth.
+    /// The number of live grants at the end of the rows about growth.
     pub live: u32,
 }
 
@@ -89,7 +90,7 @@ impl fmt::Display for Thousandths {
     }
 }
 
-/// The rows, in the order of measuring.
+/// The rows, in the order of measurement.
 #[derive(Debug, Default)]
 pub struct Rows(Vec<Row>);
 
@@ -99,34 +100,34 @@ impl Rows {
         Ok(())
     }
 
-    /// Every row.
+    /// Returns all rows.
     pub fn iter(&self) -> impl Iterator<Item = &Row> {
         self.0.iter()
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Measures all of it.
+/// Measures everything.
 ///
 /// # Errors
-/// The first call that fails.
+/// If a call fails: the first one's error.
 pub fn run<X: Platform>(tools: Tools<'_, X>, plan: Plan<'_>) -> Result<Rows, Why> {
     let mut rows = Rows::default();
-    // Later rows add none in a measured call.
+    // Reserve room for all rows now, so that no allocation falls into a measured call.
     rows.0.try_reserve_exact(512).map_err(|_| Error::NO_MEMORY)?;
     tools.services.gntalloc.set_limit(plan.live + 4096);
     let mut prepared = prepared::Prepared::new(tools.xen, largest(plan.sizes))?;
     let meter = Meter::new(tools);
-    // The least that any hypercall with an array takes.
+    // The minimum cost of any hypercall with an array.
     let empty = meter.each(|| {
         prepared.unmap(0);
         Ok(())

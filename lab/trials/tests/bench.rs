@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bench on FakeXen: every row is there, nothing is left behind, and what fails is told.
+//! The bench on FakeXen: every row is there, nothing is left behind, and failures are reported.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ use drivers::{Call, Errno};
 use fake_xen::{Config, Guest, World};
 use trials::bench::{self, Plan, Tools};
 
-/// A clock that goes on by itself.
+/// A clock that advances at every call.
 fn ticks() -> u64 {
     static NOW: AtomicU64 = AtomicU64::new(0);
     NOW.fetch_add(1000, Ordering::Relaxed)

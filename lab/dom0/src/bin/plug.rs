@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The far end of a Unix socket that Debian's `vchan-socket-proxy` carries to a guest:
-//! `plug connect|listen <socket> <send> <receive>`. Sends so many bytes of the `fill` stream of
-//! seed 1 and receives as many as it's told, both at once, and tells the CRC-32 of each.
+//! The far end of a Unix socket that Debian's `vchan-socket-proxy` forwards to a guest: `plug
+//! connect|listen <socket> <send> <receive>`. Sends `<send>` bytes of the `fill` stream of seed 1
+//! and receives `<receive>` bytes, both at once, and prints the CRC-32 of each.
 //!
-//! Stays until its input ends. A proxy that listens may not do so yet: it is tried for 10 s.
+//! It stays until its input ends. A listening proxy may not be ready yet, so `connect` retries for
+//! 10 s.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tasks::pattern::{self, SplitMix64};
 
-/// Bytes that are sent or received at once.
+/// The most bytes sent or received at once.
 const PIECE: usize = 65_536;
 
 fn main() -> Result<()> {
@@ -35,7 +36,7 @@ fn main() -> Result<()> {
     let received = received(reader, receive)?;
     let sent = sends.join().ok().context("the sender died")??;
     println!("ok plug sent={send} crc32={sent:08x} received={receive} crc={received:08x}");
-    // The socket and its listener stay, or the proxy would end on its own or not, as it comes.
+    // Keep the socket and its listener open, or else the proxy might or might not end by itself.
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

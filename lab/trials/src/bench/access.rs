@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Words and bytes of a mapping and of an export.
+//! Measures access to words and bytes of a mapping and of an export.
 //!
-//! `read-8` is the fixed part of a read and one move.
+//! `read-8` is the fixed cost of a read plus one move.
 
 use alloc::vec::Vec;
 use core::hint::black_box;
@@ -15,12 +15,12 @@ use tasks::verdict::Why;
 use super::Rows;
 use super::meter::Meter;
 
-/// Pages of each.
+/// The pages of the export and of its mapping.
 const PAGES: Pages = Pages(16);
 
 const LENGTHS: [usize; 3] = [8, 64, 4096];
 
-/// Names of the rows: words read and written, then bytes of each length.
+/// The rows' names: for words read and written, then for bytes of each length.
 struct Names {
     load: &'static str,
     store: &'static str,
@@ -41,7 +41,7 @@ const EXPORT: Names = Names {
     write: ["export-write-8", "export-write-64", "export-write-4096"],
 };
 
-/// All of them.
+/// Measures all of them.
 pub fn measure<X: Platform>(meter: &Meter<'_, X>, rows: &mut Rows) -> Result<(), Why> {
     let services = meter.services();
     let mapper = services.gntdev.open()?;

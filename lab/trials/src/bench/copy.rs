@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grant copy: `n` segments in a call, each out of another page, into one page of ours.
+//! Measures grant copies: `n` segments in a call, each from a different page, into one page of our
+//! own.
 
 use alloc::vec::Vec;
 
@@ -13,7 +14,7 @@ use super::meter::{Least, Meter};
 use super::prepared::Prepared;
 use super::{CALLS, Rows};
 
-/// A few bytes, and a page.
+/// Measures copies of a few bytes and of a page.
 pub fn measure<X: Platform>(
     meter: &Meter<'_, X>,
     n: u32,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Events to ourselves: sent, and taken from the pending words.
+//! Measures events to this domain itself: sent, and dispatched from the pending words.
 
 use alloc::vec::Vec;
 use core::array;
@@ -13,10 +13,10 @@ use xen_sys::event_channel::EvtchnSend;
 use super::meter::{Least, Meter};
 use super::{CALLS, Rows};
 
-/// Ports with an event at once.
+/// The number of ports with an event at the same time.
 const MANY: usize = 33;
 
-/// All of them. Upcalls are masked while a guest runs, so what is sent stays pending.
+/// Measures all of them. Upcalls are masked while a guest runs, so an event stays pending.
 pub fn measure<X: Platform>(meter: &Meter<'_, X>, rows: &mut Rows) -> Result<(), Why> {
     let (services, xen) = (meter.services(), meter.tools.xen);
     let events = &services.events;
@@ -37,7 +37,7 @@ pub fn measure<X: Platform>(meter: &Meter<'_, X>, rows: &mut Rows) -> Result<(),
         meter.time(&mut none, || events.dispatch());
         for least in [&mut xen_clear, &mut xen_pending] {
             let PortNumber(port) = port.number();
-            // Our own port: what `send` does as well.
+            // The same hypercall as `send` makes, on this guest's own port.
             meter
                 .time(least, || xen.evtchn_send(EvtchnSend { port }))
                 .map_err(|errno| Why::new(format_args!("send: {errno}")))?;

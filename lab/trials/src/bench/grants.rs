@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A grant's life: shared, reserved, mapped, unmapped, removed, ended; many pages in a call, or one.
+//! Measures a grant's life (shared, reserved, mapped, unmapped, removed, ended), with many pages
+//! per call, or one.
 
 use alloc::vec::Vec;
 use core::array;
@@ -14,7 +15,7 @@ use super::meter::{Least, Meter};
 use super::prepared::{self, Prepared};
 use super::{CALLS, Rows};
 
-/// One call for `n` pages each.
+/// Measures one call of each kind, for `n` pages.
 pub fn measure<X: Platform>(
     meter: &Meter<'_, X>,
     n: u32,
@@ -27,9 +28,9 @@ pub fn measure<X: Platform>(
     let [mut map, mut unmap, mut map_ro, mut unmap_ro] = array::from_fn(|_| Least::NONE);
     let [mut xen_map, mut xen_unmap, mut xen_map_ro, mut xen_unmap_ro] =
         array::from_fn(|_| Least::NONE);
-    // One more: the first makes page tables and room.
+    // One call more than counts: the first one makes page tables and room.
     for call in 0..=CALLS {
-        // Clean frames leave the pool first; with all that are free soiled, none are.
+        // Clean frames are allocated first; once all free frames are soiled, there are none.
         prepared::soil(meter.tools.xen, services.system.frames().free);
         let export = meter.time(&mut share, || alloc(meter, &granter, n))?;
         meter.time(&mut end, || export.end())?;
@@ -53,7 +54,7 @@ pub fn measure<X: Platform>(
         meter.time(&mut remove, || drop(reserved));
         meter.time(&mut end, || export.end())?;
         if call == 0 {
-            // None of it was warm.
+            // The first call wasn't warm.
             for least in [
                 &mut share,
                 &mut clean,
@@ -92,7 +93,7 @@ fn alloc<X: Platform>(
     granter.alloc(meter.services().domid, Pages(n), Access::ReadWrite)
 }
 
-/// `n` calls for one page each.
+/// Measures `n` calls for one page each.
 pub fn measure_single<X: Platform>(
     meter: &Meter<'_, X>,
     n: u32,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What it costs when much is live: the dearest single calls on the way there, and what should not
-//! depend on it.
+//! Measures costs with many live grants: the most expensive single calls on the way there, and what
+//! should not depend on their number.
 
 use alloc::vec::Vec;
 
@@ -12,12 +12,12 @@ use tasks::verdict::Why;
 use super::meter::{Least, Meter};
 use super::{CALLS, Rows};
 
-/// Pages of a call.
+/// Pages per call.
 const STEP: u32 = 32;
-/// Handles that are open at once.
+/// The number of handles open at the same time.
 const HANDLES: usize = 1000;
 
-/// The dearest of some calls.
+/// The most expensive of several calls.
 #[derive(Clone, Copy)]
 struct Most(Least);
 
@@ -33,8 +33,8 @@ impl Most {
     }
 }
 
-/// Dearest calls: usual ones, and those in which Xen's table or the page tables grow, which are
-/// told by their hypercalls.
+/// The most expensive usual call, and the most expensive one in which Xen's table or the page
+/// tables grow, recognised by its hypercalls.
 struct Pair {
     usual: Most,
     grows: Most,
@@ -48,7 +48,7 @@ impl Pair {
     }
 }
 
-/// The usual cost while so much is live: the least of the last calls before.
+/// The usual cost at a given number of live grants: the minimum of the last calls before it.
 struct At {
     step: usize,
     ops: [&'static str; 3],
@@ -74,7 +74,7 @@ const GROWTH: [At; 4] = [
     At::new(9984, ["share-live-9984", "reserve-live-9984", "map-live-9984"]),
 ];
 
-/// All of them, until `live` pages are shared and mapped.
+/// Measures all of them, until `live` pages are shared and mapped.
 pub fn measure<X: Platform>(meter: &Meter<'_, X>, live: u32, rows: &mut Rows) -> Result<(), Why> {
     let services = meter.services();
     let (granter, mapper) = (services.gntalloc.open(), services.gntdev.open()?);
@@ -103,7 +103,7 @@ pub fn measure<X: Platform>(meter: &Meter<'_, X>, live: u32, rows: &mut Rows) ->
     }
     for at in &growth {
         for (op, least) in at.ops.into_iter().zip(at.least) {
-            // None where fewer are made live.
+            // There are no calls if `live` is smaller.
             if least.calls > 0 {
                 rows.add(op, STEP, least, None)?;
             }
@@ -115,7 +115,7 @@ pub fn measure<X: Platform>(meter: &Meter<'_, X>, live: u32, rows: &mut Rows) ->
     rows.add("map-dearest", STEP, map.usual.0, None)?;
     rows.add("grow-table", 1, share.grows.0, None)?;
     rows.add("grow-window", 1, reserve.grows.0, None)?;
-    // Not instructions: bytes.
+    // Bytes, not instructions.
     let bytes = Least { calls: 1, ticks: heap as u64, ..Least::NONE };
     rows.add("heap-bytes", steps as u32 * STEP, bytes, None)?;
     handles(meter, rows)?;
@@ -124,7 +124,7 @@ pub fn measure<X: Platform>(meter: &Meter<'_, X>, live: u32, rows: &mut Rows) ->
     Ok(())
 }
 
-/// A handle that is opened and closed while others are open and hold much.
+/// Measures opening and closing a handle while others are open and hold much.
 fn handles<X: Platform>(meter: &Meter<'_, X>, rows: &mut Rows) -> Result<(), Why> {
     let services = meter.services();
     let [mut open, mut close] = [Least::NONE; 2];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The meter: what one call took, and the least of several.
+//! The meter: measures what a call costs, and keeps the minimum of several.
 
 use core::hint::black_box;
 use core::sync::atomic::Ordering;
@@ -9,24 +9,24 @@ use drivers::{ClaimedGrant, Error, GrantRef, Services};
 
 use super::Tools;
 
-/// The cheapest of some calls.
+/// The cheapest of several calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Least {
-    /// How many there were.
+    /// The number of calls.
     pub calls: u32,
-    /// Instructions.
+    /// The cheapest call's instructions.
     pub ticks: u64,
-    /// Hypercalls of the cheapest.
+    /// The cheapest call's hypercalls.
     pub hypercalls: u64,
-    /// Heap allocations of the cheapest.
+    /// The cheapest call's heap allocations.
     pub allocations: u64,
 }
 
 impl Least {
-    /// Of no calls.
+    /// The minimum of no calls.
     pub const NONE: Self = Self { calls: 0, ticks: u64::MAX, hypercalls: 0, allocations: 0 };
 
-    /// Counts one more.
+    /// Adds another measurement.
     pub fn add(&mut self, other: Self) {
         let calls = self.calls + other.calls;
         if other.ticks < self.ticks {
@@ -39,7 +39,7 @@ impl Least {
 /// Counts instructions, hypercalls and allocations.
 pub struct Meter<'a, X: Platform> {
     pub tools: Tools<'a, X>,
-    /// What looking at the clock twice takes.
+    /// The cost of reading the clock twice.
     empty: u64,
 }
 
@@ -56,7 +56,7 @@ impl<'a, X: Platform> Meter<'a, X> {
         self.tools.services
     }
 
-    /// A reference of our own, as a mapper names it.
+    /// Returns a gref of this domain's as a mapper names it.
     pub fn claim(&self, gref: GrantRef) -> ClaimedGrant {
         self.services().domid.grant(gref)
     }
@@ -83,10 +83,10 @@ impl<'a, X: Platform> Meter<'a, X> {
         result
     }
 
-    /// What a call costs that is too short for the clock: of a thousand, without the loop.
+    /// Measures a call that is too short for the clock: a thousand calls, minus the loop.
     ///
     /// # Errors
-    /// The first that fails.
+    /// If a call fails: the first one's error.
     pub fn each(&self, mut act: impl FnMut() -> Result<(), Error>) -> Result<Least, Error> {
         const TIMES: u32 = 1000;
         let (mut whole, mut around) = (Least::NONE, Least::NONE);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xen's own share: the same hypercalls, on arrays that are ready, with nothing looked at after.
+//! Measures Xen's own share: makes the same hypercalls on prepared arrays, without checking the
+//! results.
 //!
-//! It holds addresses and pages of its own. Also what no service does: frames that are free but
-//! not known to be clean, as a guest that has just booted has them.
+//! It holds addresses and pages of its own. It also does what no service does: it makes free frames
+//! count as not known to be clean, as in a newly booted guest.
 #![expect(unsafe_code, reason = "hypercalls and pages without the services")]
 
 use alloc::vec;
@@ -27,7 +28,7 @@ pub struct Prepared<'a, X: Platform> {
 }
 
 impl<'a, X: Platform> Prepared<'a, X> {
-    /// For so many pages.
+    /// Prepares arrays for `pages` pages.
     pub fn new(xen: &'a X, pages: u32) -> Result<Self, Why> {
         let slot = xen.reserve_slot(pages).ok_or(Error::NO_MEMORY)?;
         xen.prepare_slot(&slot, 0..pages).map_err(|_| Error::NO_MEMORY)?;
@@ -47,7 +48,7 @@ impl<'a, X: Platform> Prepared<'a, X> {
         Ok(Self { xen, slot: Some(slot), page: Some(page), maps, unmaps, copies })
     }
 
-    /// Says what is to be mapped, and how.
+    /// Fills in what to map, and how.
     pub fn fill(&mut self, grants: &[ClaimedGrant], read_only: bool) {
         for (op, grant) in self.maps.iter_mut().zip(grants) {
             (op.dom, op.ref_) = (grant.domid.0, grant.gref.0);
@@ -58,11 +59,11 @@ impl<'a, X: Platform> Prepared<'a, X> {
     /// Maps the first `n`.
     pub fn map(&mut self, n: u32) {
         let ops = &mut self.maps[..n as usize];
-        // SAFETY: prepared addresses of our own slot; `fill_unmaps` and `unmap` come next.
+        // SAFETY: prepared addresses of our own slot; `fill_unmaps` and `unmap` follow.
         let _ = unsafe { self.xen.gnttab_map(ops) };
     }
 
-    /// Says what is to be unmapped: what was mapped just now.
+    /// Fills in what to unmap: what was just mapped.
     pub fn fill_unmaps(&mut self, n: u32) -> Result<(), Why> {
         for (unmap, map) in self.unmaps.iter_mut().zip(&self.maps).take(n as usize) {
             if map.status != GrantStatus::OKAY {
@@ -76,11 +77,11 @@ impl<'a, X: Platform> Prepared<'a, X> {
     /// Unmaps the first `n`.
     pub fn unmap(&mut self, n: u32) {
         let ops = &mut self.unmaps[..n as usize];
-        // SAFETY: what was mapped just now, which nobody looked at.
+        // SAFETY: what was just mapped, which nobody has accessed.
         let _ = unsafe { self.xen.gnttab_unmap(ops) };
     }
 
-    /// Says what is to be copied: so many bytes of each grant to a page of ours.
+    /// Fills in what to copy: `len` bytes of each grant to a page of our own.
     pub fn fill_copies(&mut self, grants: &[ClaimedGrant], len: u16) {
         let frame = self.page.as_ref().map_or(0, Page::gfn);
         for (op, grant) in self.copies.iter_mut().zip(grants) {
@@ -101,7 +102,7 @@ impl<'a, X: Platform> Prepared<'a, X> {
     /// Copies the first `n`.
     pub fn copy(&mut self, n: u32) {
         let ops = &mut self.copies[..n as usize];
-        // SAFETY: from grants to a page that is held here.
+        // SAFETY: from grants to a page that `self` holds.
         let _ = unsafe { self.xen.gnttab_copy(ops) };
     }
 }
@@ -109,7 +110,7 @@ impl<'a, X: Platform> Prepared<'a, X> {
 impl<X: Platform> Drop for Prepared<'_, X> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            // SAFETY: all that was mapped there was unmapped.
+            // SAFETY: everything mapped there has been unmapped.
             unsafe { self.xen.release_slot(slot) };
         }
         if let Some(page) = self.page.take() {
@@ -121,14 +122,14 @@ impl<X: Platform> Drop for Prepared<'_, X> {
     }
 }
 
-/// Forgets of so many free frames that they are clean.
+/// Makes `frames` free frames count as not known to be clean.
 pub fn soil<X: Platform>(xen: &X, frames: u32) {
     let mut pages = Vec::new();
     for _ in 0..frames {
         pages.extend(xen.alloc_page());
     }
     for page in pages {
-        // SAFETY: the page that is consumed here.
+        // SAFETY: it replaces the page that it's made from.
         let page = unsafe { Page::new(page.addr(), page.gfn(), false) };
         // SAFETY: no entry names it.
         unsafe { xen.free_page(page) };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Measures what each operation costs, and tells it in one line for each.
+//! Measures what each operation costs, and prints a line for each.
 //!
-//! Wants QEMU's `-icount shift=0,sleep=off`, and memory for 10,000 pages that are shared.
+//! Needs QEMU's `-icount shift=0,sleep=off`, and memory for 10,000 shared pages.
 #![no_std]
 #![no_main]
 #![expect(unsafe_code, reason = "the raw Xen, for its own share, and the time stamp counter")]
@@ -13,11 +13,11 @@ use trials::bench::{self, Plan, SIZES, Tools};
 
 grantkit::entry!(main);
 
-/// Grants that live in the end.
+/// The number of live grants at the end.
 const LIVE: u32 = 10_000;
 
 async fn main(guest: Guest) {
-    // SAFETY: bench::prepared uses pages, addresses and mappings of its own alone, and gives each
+    // SAFETY: bench::prepared uses only pages, addresses and mappings of its own, and gives each
     // back once.
     let xen = unsafe { grantkit::raw::xen() };
     let heap = || guest.memory_usage().heap;
