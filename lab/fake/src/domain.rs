@@ -133,13 +133,13 @@ impl DomainPages {
         }
     }
 
-    /// The entries in the grant frames that the guest has mapped.
+    /// Returns the entries in the grant frames that the guest has mapped.
     pub(super) fn grant_entries(&self) -> &[GrantEntryV1] {
         let mapped = self.grant_frames_mapped.load(Ordering::SeqCst) * GrantEntryV1::PER_FRAME;
         &self.grant_entries[..mapped as usize]
     }
 
-    /// Any entry, as Xen sees it.
+    /// Returns any entry, as Xen sees it.
     pub(super) fn entry(&self, gref: u32) -> &GrantEntryV1 {
         &self.grant_entries[gref as usize]
     }
@@ -157,9 +157,9 @@ pub(super) struct Domain {
     pub(super) grant_frames: u32,
     /// Entries that a mapper has pinned, by gref.
     pub(super) active: BTreeMap<u32, Active>,
-    /// By handle.
+    /// Its mappings, by handle.
     pub(super) maptrack: Vec<Option<Maptrack>>,
-    /// By port.
+    /// Its event channels, by port.
     pub(super) channels: Vec<Channel>,
     /// Its memory, by GFN.
     pub(super) frames: BTreeMap<u64, Arc<MachineFrame>>,
@@ -173,7 +173,7 @@ pub(super) struct Domain {
     pub(super) detach_refused: Option<u32>,
     pub(super) attach_refused: Option<u32>,
     pub(super) free: Vec<u64>,
-    /// The free frames that, the guest said, hold only zeroes.
+    /// The free frames that the guest declared to be zeroed.
     pub(super) clean: BTreeSet<u64>,
     pub(super) pages_until_failure: Option<u32>,
     /// The grant-table frame whose mapping fails, and with which error.

@@ -67,9 +67,9 @@ impl FakeXen {
         self.of(&mut self.world.lock()).pages_until_failure = Some(successes);
     }
 
-    /// Makes the next mapping of frame `number` of its grant table fail with `errno`, as for want
-    /// of a page-table frame or because Xen refuses. The guest can't tell whether the frames before
-    /// it in the same call were mapped.
+    /// Makes the next mapping of frame `number` of its grant table fail with `errno`, as if there
+    /// were no frame for a page table or Xen refused it. The guest can't tell whether the frames
+    /// before it in the same call were mapped.
     pub fn refuse_grant_frame(&self, number: u32, errno: Errno) {
         self.of(&mut self.world.lock()).grant_frame_refused = Some((number, errno));
     }

@@ -35,7 +35,7 @@ impl Guest {
     /// Grants `pages` zeroed pages to `peer`, for reading and writing.
     ///
     /// # Panics
-    /// If that is refused.
+    /// If the call fails.
     pub fn share(&self, peer: &Guest, pages: u32) -> Export<FakeXen> {
         self.share_as(peer, pages, Access::ReadWrite)
     }
@@ -43,7 +43,7 @@ impl Guest {
     /// Grants `pages` zeroed pages to `peer`, with the given access.
     ///
     /// # Panics
-    /// If that is refused.
+    /// If the call fails.
     pub fn share_as(&self, peer: &Guest, pages: u32, access: Access) -> Export<FakeXen> {
         let device = self.gntalloc.open();
         device.alloc(peer.domid, Pages(pages), access).expect("pages to share")
@@ -52,7 +52,7 @@ impl Guest {
     /// Reserves room for `grants`, in a newly opened device.
     ///
     /// # Panics
-    /// If that is refused.
+    /// If the call fails.
     pub fn reserve(&self, grants: &[ClaimedGrant]) -> Reservation<FakeXen> {
         let device = self.gntdev.open().expect("a device");
         device.reserve(grants).expect("room for grants")
@@ -61,7 +61,7 @@ impl Guest {
     /// Maps `grants`, in a newly opened device.
     ///
     /// # Panics
-    /// If that is refused.
+    /// If the call fails.
     pub fn map<A: MapAccess>(&self, grants: &[ClaimedGrant]) -> Mapping<FakeXen, A> {
         self.reserve(grants).map().expect("grants that can be mapped")
     }
@@ -70,7 +70,7 @@ impl Guest {
     /// an event pending: Xen sets one when a port is bound.
     ///
     /// # Panics
-    /// If either port can't be had.
+    /// If either port can't be allocated.
     pub fn channel(&self, peer: &Guest) -> (Port<FakeXen>, Port<FakeXen>) {
         let ours = self.events.alloc_unbound(peer.domid).expect("a port to offer");
         let bound = peer.events.bind_interdomain(self.domid, ours.number());
@@ -85,7 +85,7 @@ impl Guest {
     /// Asserts that its services have nothing in use, and that Xen agrees.
     ///
     /// # Panics
-    /// If something is left, with what it is.
+    /// If anything is left. The message says what.
     pub fn assert_clean(&self) {
         assert_eq!(self.gntalloc.in_use(), 0, "grants are left");
         assert_eq!(self.gntdev.usage(), Usage::default(), "reservations or mappings are left");
@@ -142,7 +142,7 @@ impl Pair {
     /// with it.
     ///
     /// # Panics
-    /// If something is left, with what it is.
+    /// If anything is left. The message says what.
     pub fn assert_clean(&self) {
         self.alice.assert_clean();
         self.bob.assert_clean();

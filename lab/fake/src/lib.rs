@@ -59,6 +59,7 @@
 //! * releasing address space that still has a mapping in it;
 //! * accessing memory that isn't mapped, or writing to memory that is mapped read-only;
 //! * copying from or to a free page;
+//! * giving a frame back to Xen that is still mapped or granted, or that is not zeroed;
 //! * sending xenstore a message that breaks its protocol.
 //!
 //! New memory is filled with garbage, to catch code that assumes it is zero.

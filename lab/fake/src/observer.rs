@@ -98,7 +98,6 @@ const FEW: u64 = 40;
 /// asserts what must hold. Returns the number of moments.
 ///
 /// # Panics
-///
 /// If the scenario has no moments, or panics itself; then it also prints at which moments the other
 /// side acted.
 pub fn explore(mut scenario: impl FnMut(&Steps)) -> u64 {

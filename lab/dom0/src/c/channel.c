@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A program as anybody writes one on libxenvchan: one end of a channel to a guest.
+ * An ordinary program on libxenvchan: one end of a channel to a guest.
  *
  *   channel server|client <domid> <path> send|receive stream|packets|late <bytes>
  *
- * It sends the bytes of the `fill` stream of seed 1, or receives so many, by calls of 1 to 70,000
- * bytes each, whose sizes are drawn from seed 2; in packets by send and recv, which move all of
- * them or wait. It ends with one line that has their number and CRC-32.
+ * It sends `<bytes>` bytes of the `fill` stream of seed 1, or receives as many, in calls of 1 to
+ * 70,000 bytes each, with sizes drawn from seed 2. With `packets` it uses send and recv, which wait
+ * until they can move all of a call's bytes. It ends with a line with the number of bytes and their
+ * CRC-32.
  *
- * `late` shows where the library loses data: its read looks for bytes, and then whether the peer is
- * there. Whatever happens in between happens here, in a function of the library's that this
- * program puts its own before.
+ * `late` shows where the library loses data: its read checks for bytes, and then whether the peer
+ * is still there. This program replaces the library's function for the second check, and lets the
+ * peer act there, between the two.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -46,7 +47,7 @@ static uint32_t crc_of(uint32_t crc, const uint8_t *bytes, size_t len)
     return ~crc;
 }
 
-/* The bytes of the stream from one call to the next: words, little-endian. */
+/* Fills in the next bytes of the stream: little-endian words. */
 static void fill(uint8_t *bytes, size_t len)
 {
     static uint64_t state = 1, word;
@@ -64,7 +65,7 @@ static void fill(uint8_t *bytes, size_t len)
 
 static int late;
 
-/* Called by the library's read once it has found no bytes. */
+/* The library's read calls this once it has found no bytes. */
 int libxenvchan_is_open(struct libxenvchan *ctrl)
 {
     int (*real)(struct libxenvchan *) = dlsym(RTLD_NEXT, "libxenvchan_is_open");
@@ -91,7 +92,7 @@ static struct libxenvchan *client(int domid, const char *path)
     return ctrl;
 }
 
-/* Reads what came after the library looked and before it asks whether the peer is there. */
+/* Lets bytes arrive after the library has checked for them and before it checks for the peer. */
 static int lose(struct libxenvchan *ctrl)
 {
     uint8_t bytes[64];
@@ -146,7 +147,8 @@ int main(int argc, char **argv)
         crc = crc_of(crc, bytes, moved);
         done += moved;
     }
-    /* A peer of C's loses what it has not read once this end closes; the library has no wait for that. */
+    /* Once this end closes, a peer on libxenvchan loses what it has not read, and the library has no
+     * call that waits until it has. */
     while (sends && libxenvchan_is_open(ctrl) == 1 && libxenvchan_buffer_space(ctrl) < RING)
         usleep(1000);
     printf("ok channel bytes=%llu crc32=%08x\n", (unsigned long long)done, crc);
