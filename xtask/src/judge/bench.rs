@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the bench's guest says: its rows, and the laws that they follow.
+//! Parses the output of the bench's guest: its rows, and the cost laws they follow.
 //!
-//! A row that is missing, twice there or out of all bounds is an error: half a table is none.
+//! A missing, duplicate or implausible row is an error: a partial table is not accepted.
 
 mod baseline;
 mod linux;
@@ -12,21 +12,21 @@ pub use self::baseline::Baseline;
 pub use self::linux::beside;
 use super::reply::ok_line;
 
-/// What one row is about: an operation, and how many pages in a call.
+/// What identifies a row: the operation, and the number of pages in a call.
 pub type Key = (String, u32);
 
-/// One row, per page.
+/// One row; costs are per page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The operation.
     pub op: String,
     /// Pages in a call.
     pub n: u32,
-    /// Instructions, the hypervisor's included.
+    /// Our instructions, the hypervisor's included.
     pub ours: f64,
-    /// Those of the same hypercalls on a prepared array.
+    /// The instructions of the same hypercalls on a prepared array.
     pub xen: Option<f64>,
-    /// Those of Linux's devices for the same.
+    /// The instructions of Linux's devices for the same operation.
     pub linux: Option<f64>,
     /// Hypercalls of the whole call.
     pub hypercalls: u64,
@@ -34,10 +34,10 @@ pub struct Row {
     pub allocations: u64,
 }
 
-/// No operation takes as many instructions per page.
+/// More instructions per page than any operation can take.
 const ABSURD: f64 = 1e8;
 
-/// Whether a figure can be.
+/// Whether a figure is plausible.
 fn sane(figure: f64) -> bool {
     figure > 0.0 && figure < ABSURD
 }
@@ -61,7 +61,7 @@ impl Row {
             allocations: count("allocations")?,
         };
         if !sane(row.ours) || !row.xen.is_none_or(sane) || row.n == 0 {
-            return Err(format!("this can't be: `{line}`"));
+            return Err(format!("implausible: `{line}`"));
         }
         if row.xen.is_some_and(|xen| xen > row.ours * 1.01) {
             return Err(format!("Xen's share is more than the whole: `{line}`"));
@@ -69,19 +69,19 @@ impl Row {
         Ok(row)
     }
 
-    /// What is no instructions: bytes of memory that an image takes.
+    /// A row for the bytes of memory that an image takes, instead of instructions.
     pub fn of_bytes(op: &str, bytes: u64) -> Row {
         let (ours, op) = (bytes as f64, op.to_owned());
         Row { op, n: 1, ours, xen: None, linux: None, hypercalls: 0, allocations: 0 }
     }
 
-    /// What it is about.
+    /// The row's key.
     pub fn key(&self) -> Key {
         (self.op.clone(), self.n)
     }
 }
 
-/// All rows that the guest said, if it said how many there are.
+/// Returns all rows that the guest printed, if it also printed their number.
 pub fn rows(lines: &[String]) -> Result<Vec<Row>, String> {
     super::reply::no_errors(lines)?;
     let said = lines.iter().filter(|line| line.starts_with("bench "));
@@ -89,7 +89,7 @@ pub fn rows(lines: &[String]) -> Result<Vec<Row>, String> {
     let last = ok_line(lines, "bench")?;
     let told = last.number("rows").unwrap_or(0);
     if told == 0 || told != rows.len() as u64 {
-        return Err(format!("{} rows came of {told}", rows.len()));
+        return Err(format!("{} rows arrived of {told}", rows.len()));
     }
     let mut keys: Vec<Key> = rows.iter().map(Row::key).collect();
     keys.sort();
@@ -102,18 +102,18 @@ pub fn rows(lines: &[String]) -> Result<Vec<Row>, String> {
 /// What a call of N pages costs: `fixed + page * N + flush * ceil(N / 32)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Law {
-    /// Of the call.
+    /// The cost of the call.
     pub fixed: f64,
-    /// Of each page.
+    /// The cost of each page.
     pub page: f64,
-    /// Of each 32 pages that were begun.
+    /// The cost of each full or partial batch of 32 pages.
     pub flush: f64,
-    /// The largest distance of a measured call from it.
+    /// The largest difference between a measured call and the law.
     pub residual: f64,
 }
 
 impl Law {
-    /// The law that comes nearest to these rows of one operation; `None` for too few of them.
+    /// Fits the law to these rows of one operation; `None` if there are too few.
     pub fn of(rows: &[&Row]) -> Option<Law> {
         if rows.len() < 4 {
             return None;
@@ -124,7 +124,7 @@ impl Law {
         for row in rows {
             let terms = terms(row);
             for (line, own) in system.iter_mut().zip(terms) {
-                // A call of few pages says as much of the law as one of many.
+                // A call of few pages counts as much as one of many.
                 let weight = 1.0 / f64::from(row.n).powi(2);
                 for (place, other) in line.iter_mut().zip(terms.into_iter().chain([total(row)])) {
                     *place += weight * own * other;
@@ -142,7 +142,7 @@ impl Law {
     }
 }
 
-/// Gauss's elimination with pivots.
+/// Gaussian elimination with pivoting.
 fn solve(mut system: [[f64; 4]; 3]) -> Option<[f64; 3]> {
     for column in 0..3 {
         let pivot = (column..3)
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_table_and_figures_that_cannot_be_are_errors() {
+    fn partial_tables_and_implausible_figures_are_errors() {
         let other = LINE.replace("n=32", "n=33");
         assert!(rows(&said(&[LINE, &other], 2)).is_ok());
         assert!(rows(&said(&[LINE, &other], 3)).is_err());
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_law_is_found_and_a_row_that_breaks_it_shows() {
+    fn a_law_is_fitted_and_a_row_that_breaks_it_shows() {
         let row =
             |n: u32, total: f64| Row { ours: total / f64::from(n), n, ..Row::parse(LINE).unwrap() };
         let law = |n: u32| 314.0 + 966.0 * f64::from(n) + 188.0 * f64::from(n.div_ceil(32));

@@ -37,7 +37,7 @@ pub fn page(on: &str, steps: &[Step], granter: &[Seen], mapper: &[Seen]) -> Stri
          <title>Two Xen guests share memory</title>\n<style>\n{STYLE}</style></head>\n<body>\n\
          <h1>Two Xen guests share memory</h1>\n<p>{}</p>\n<h2>The pages between them</h2>\n\
          <p class=\"legend\"><span class=\"granted\">granted</span> <span class=\"mapped\">mapped \
-         by the peer</span> <span class=\"parked\">parked: let go of, and still mapped</span></p>\n",
+         by the peer</span> <span class=\"parked\">parked: let go of, but still mapped</span></p>\n",
         escaped(on)
     );
     html.push_str(&line_by_line(granter, mapper, most));
@@ -54,7 +54,7 @@ pub fn page(on: &str, steps: &[Step], granter: &[Seen], mapper: &[Seen]) -> Stri
     }
     html.push_str(
         "</ol>\n<p class=\"note\">Counts are exact. Times are those of an emulated machine and say \
-         nothing of hardware.</p>\n</body></html>\n",
+         nothing about hardware.</p>\n</body></html>\n",
     );
     html
 }
@@ -134,7 +134,7 @@ fn line_by_line(granter: &[Seen], mapper: &[Seen], most: u64) -> String {
         }
         line += step.len();
     }
-    svg + "</svg><figcaption>pages after each line that a guest logged, and the step that it belongs \
+    svg + "</svg><figcaption>pages after each line that a guest logged, and the step it belongs \
            to</figcaption></figure>\n"
 }
 

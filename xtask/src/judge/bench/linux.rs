@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the program in dom0 says that Linux's devices cost, beside our rows.
+//! Parses what Linux's devices cost, from the program in dom0, and adds it to our rows.
 //!
-//! It is as strict as with our own rows: a row that is missing, twice there, out of all bounds or of
-//! nothing that we measure is an error.
+//! It is as strict as for our own rows: a missing, duplicate or implausible row, or one for
+//! something that we don't measure, is an error.
 
 use std::collections::BTreeMap;
 
 use super::{Key, Row, sane};
 use crate::judge::reply::ok_line;
 
-/// Puts what Linux's program said beside the rows of ours that are about the same.
+/// Adds what Linux's program printed to our rows of the same operations.
 pub fn beside(rows: &mut [Row], lines: &[String]) -> Result<(), String> {
     let mut said = BTreeMap::new();
     for line in lines.iter().filter(|line| line.starts_with("linux ")) {
-        let (key, figure) = parse(line).ok_or_else(|| format!("this can't be: `{line}`"))?;
+        let (key, figure) = parse(line).ok_or_else(|| format!("implausible: `{line}`"))?;
         if said.insert(key, figure).is_some() {
             return Err(format!("a second row: `{line}`"));
         }
     }
     let told = ok_line(lines, "linux")?.number("rows").unwrap_or(0);
     if told == 0 || told != said.len() as u64 {
-        return Err(format!("{} rows of Linux's came of {told}", said.len()));
+        return Err(format!("{} of Linux's rows arrived of {told}", said.len()));
     }
     for row in rows {
         row.linux = said.remove(&row.key());
     }
     match said.into_keys().next() {
-        Some((op, n)) => Err(format!("Linux has {op} n={n}, and we have not")),
+        Some((op, n)) => Err(format!("Linux has {op} n={n}, but we don't")),
         None => Ok(()),
     }
 }
@@ -65,13 +65,13 @@ mod tests {
     }
 
     #[test]
-    fn linuxs_figure_stands_beside_ours_of_the_same_operation() {
+    fn linuxs_figure_is_added_to_ours_of_the_same_operation() {
         let said = "linux op=map n=8 calls=7 instr=5449.250";
         assert_eq!(beside_map(&[said], 1).unwrap(), [Some(5449.25), None]);
     }
 
     #[test]
-    fn half_a_table_and_figures_that_cannot_be_are_errors() {
+    fn partial_tables_and_implausible_figures_are_errors() {
         let said = "linux op=map n=8 calls=7 instr=5449.250";
         let bad: [(&[&str], usize); 6] = [
             (&[said], 2),

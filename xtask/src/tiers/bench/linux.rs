@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The same work on Linux's devices: a program in dom0 on Xen's own libraries, which shares with
-//! dom0 itself, under the same Xen and the same clock.
+//! Measures the same work on Linux's devices: a program in dom0 uses Xen's own libraries and shares
+//! with dom0 itself, under the same Xen and the same clock.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::host::steps::step;
 use crate::lab::{Lab, dom0};
 use crate::tiers::extent::Run;
 
-/// It takes 20 s of an idle processor.
+/// It takes 20 s on an idle processor.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Boots dom0, and returns what the program said, line by line.
+/// Boots dom0, and returns the program's output, line by line.
 pub fn measured(run: &Run) -> Result<Vec<String>> {
     let program = dom0::program_with_libraries("costs")?;
     let dom0 = run.dom0(&[program])?;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The report for a person: `target/bench/report.html`, one file that needs nothing else.
+//! The report as a web page: `target/bench/report.html`, a self-contained file.
 //!
-//! Lines for what a page costs in calls of more and more pages, ours beside Xen's share and Linux's
-//! devices, and with more and more grants live; what the image consists of; then the table.
+//! Charts show the cost per page in calls of more and more pages, with Xen's share and Linux's
+//! devices for comparison, and with more and more live grants. Then come the parts of the image,
+//! and a table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,19 +12,19 @@ use super::plot::{self, Series, number};
 use crate::judge::bench::Row;
 use crate::judge::html::escaped;
 
-/// What is drawn against the pages of a call.
+/// The operations drawn against the number of pages in a call.
 const DRAWN: [(&str, &str); 4] = [
     ("share", "Sharing a page"),
     ("map", "Mapping a page"),
     ("unmap", "Unmapping a page"),
     ("end", "Ending a share"),
 ];
-/// What is drawn against the grants that are live.
+/// The operations drawn against the number of live grants.
 const LIVE: [(&str, &str); 3] =
     [("share-live-", "share"), ("reserve-live-", "reserve"), ("map-live-", "map")];
 const STYLE: &str = include_str!("page.css");
 
-/// The page.
+/// Returns the page.
 pub fn page(
     rows: &[Row],
     environment: &BTreeMap<&'static str, String>,
@@ -38,9 +39,9 @@ pub fn page(
     add(
         &mut html,
         "<p>Instructions, the hypervisor's included, counted by QEMU's icount. Wall time in an \
-         emulator says nothing of hardware; these figures are no times.</p>\n<p class=\"legend\">\
+         emulator says nothing about hardware; these figures are not times.</p>\n<p class=\"legend\">\
          <span class=\"ours\">Grantkit</span> <span class=\"xen\">Xen's share in it</span> \
-         <span class=\"linux\">Linux's devices in dom0</span></p>\n<h2>For a page, in calls of N \
+         <span class=\"linux\">Linux's devices in dom0</span></p>\n<h2>Per page, in calls of N \
          pages</h2>\n<div class=\"plots\">\n",
     );
     for (op, title) in DRAWN {
@@ -52,13 +53,13 @@ pub fn page(
         add(&mut html, &against_live(rows, start, &title));
     }
     add(&mut html, "</div>\n<h2>The image</h2>\n<div class=\"plots\">\n");
-    let below = "bytes of memory that the shell's image takes, by the crate that they are of";
+    let below = "bytes of memory that the shell's image takes, by crate";
     add(&mut html, &plot::bars("What the image consists of", below, image));
     add(&mut html, "</div>\n<h2>Every row</h2>\n");
     add(&mut html, &table(rows));
     add(&mut html, "<h2>Measured on</h2>\n<dl>\n");
     for (key, value) in environment {
-        // A String takes everything.
+        // Writing to a String can't fail.
         let _ = writeln!(html, "<dt>{}</dt><dd>{}</dd>", escaped(key), escaped(value));
     }
     add(&mut html, "</dl>\n</body></html>\n");
@@ -85,10 +86,10 @@ fn against_live(rows: &[Row], start: &str, title: &str) -> String {
     let point = |row: &Row| Some((row.op.strip_prefix(start)?.parse().ok()?, row.ours));
     let points = rows.iter().filter_map(point).collect();
     let series = Series { class: "ours", points };
-    plot::lines(title, "instructions per page; grants that are live", &[series])
+    plot::lines(title, "instructions per page; live grants", &[series])
 }
 
-/// One line for each operation, at 512 pages or as many as it has.
+/// A table of all rows.
 fn table(rows: &[Row]) -> String {
     let mut html =
         "<table><thead><tr><th>operation<th>N<th>Grantkit<th>Xen<th>Linux</tr></thead>\n\
@@ -98,7 +99,7 @@ fn table(rows: &[Row]) -> String {
         let figure = |figure: Option<f64>| figure.map_or("-".to_owned(), number);
         let (xen, linux) = (figure(row.xen), figure(row.linux));
         let (op, ours) = (escaped(&row.op), number(row.ours));
-        // A String takes everything.
+        // Writing to a String can't fail.
         let _ = writeln!(html, "<tr><td>{op}<td>{}<td>{ours}<td>{xen}<td>{linux}</tr>", row.n);
     }
     html + "</tbody></table>\n"

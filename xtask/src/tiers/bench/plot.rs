@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Plain SVG: lines over two logarithmic axes, and bars.
+//! Draws plain SVG: line charts with two logarithmic axes, and bar charts.
 //!
-//! A drawing is as wide as its column and has its own scale, so that its letters are never cut. What
-//! is drawn is numbers of ours; words are escaped.
+//! A drawing is as wide as its column and scales with it, so that text is never cut off. Numbers
+//! are our own; text is escaped.
 
 use std::fmt::Write;
 
 use crate::judge::html::escaped;
 
-/// The drawing's own width and height.
+/// The drawing's size in its own units.
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 230.0;
-/// Room for the axes' words.
+/// The margins, with room for the axes' labels.
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 22.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 34.0;
-/// Two numbers under an axis are at least so far apart.
+/// The least distance between two numbers under an axis.
 const APART: f64 = 30.0;
-/// A bar and the space below it.
+/// The height of a bar and the space below it.
 const BAR: f64 = 22.0;
-/// Where bars begin, and the longest.
+/// Where bars start, and the length of the longest.
 const BAR_LEFT: f64 = 112.0;
 const BAR_WIDTH: f64 = 170.0;
 
-/// One line.
+/// One line of a chart.
 pub struct Series {
-    /// Whose it is: a class of the page's style.
+    /// Whose line it is: a class of the page's style sheet.
     pub class: &'static str,
-    /// Both above 0, by `x`.
+    /// The points, sorted by `x`; both coordinates are above 0.
     pub points: Vec<(f64, f64)>,
 }
 
-/// A number as a person reads it: `4,009`, or with a decimal if it is small.
+/// Formats a number for people: `4,009`, or with a decimal if it is small.
 pub fn number(value: f64) -> String {
     if value < 10.0 && value.fract() >= 0.05 {
         return format!("{value:.1}");
@@ -63,7 +63,7 @@ impl Axis {
     }
 }
 
-/// A figure with one line for each of `series`; nothing if there are no points.
+/// A figure with one line for each of `series`; empty if there are no points.
 pub fn lines(title: &str, below: &str, series: &[Series]) -> String {
     let points = || series.iter().flat_map(|series| &series.points);
     let least = |of: fn(&(f64, f64)) -> f64| points().map(of).fold(f64::INFINITY, f64::min);
@@ -120,7 +120,7 @@ pub fn lines(title: &str, below: &str, series: &[Series]) -> String {
     closed(svg, title, below)
 }
 
-/// A figure with one bar for each part; nothing if there is none.
+/// A figure with one bar for each part; empty if there are none.
 pub fn bars(title: &str, below: &str, parts: &[(String, f64)]) -> String {
     let most = parts.iter().map(|part| part.1).fold(0.0, f64::max);
     if most <= 0.0 {
@@ -154,7 +154,7 @@ fn closed(svg: String, title: &str, below: &str) -> String {
 }
 
 fn add(svg: &mut String, part: std::fmt::Arguments<'_>) {
-    // A String takes everything.
+    // Writing to a String can't fail.
     let _ = svg.write_fmt(part);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The report: a table for people, `target/bench/report.json` with every row, and the page.
+//! Writes the report: a table for people, `target/bench/report.json` with every row, and the page.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,11 +15,11 @@ use crate::host::{children, paths};
 use crate::judge::bench::{Law, Row};
 use crate::lab::qemu;
 
-/// What it was measured on.
+/// What the rows were measured on.
 pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
-    /// By what Xen said, and the versions of the tools.
+    /// Takes it from what Xen printed, and the versions of the tools.
     pub fn of(xen: &[String]) -> Result<Environment> {
         let after = |mark: &str| {
             let line = xen.iter().find_map(|line| line.split_once(mark));
@@ -43,14 +43,14 @@ impl Environment {
 }
 
 impl Environment {
-    /// The versions that instructions depend on.
+    /// The versions that instruction counts depend on.
     pub fn versions(&self) -> String {
         let version = |key| format!("{key}={}", self.0.get(key).map_or("?", String::as_str));
         ["xen", "qemu", "rustc"].map(version).join(" ")
     }
 }
 
-/// Writes all of it; where the page is.
+/// Writes the files, and returns the page's path.
 pub fn write(rows: &[Row], environment: &Environment) -> Result<PathBuf> {
     let all: Vec<Value> = rows.iter().map(of_row).collect();
     let report = json!({ "environment": environment.0, "rows": all });
@@ -67,7 +67,7 @@ pub fn write(rows: &[Row], environment: &Environment) -> Result<PathBuf> {
     keep("report.html", "the same, drawn", &page::page(rows, &environment.0, &image))
 }
 
-/// Rows of what no guest can say: the memory that images take.
+/// Rows that no guest can measure: the memory that images take.
 pub fn images() -> Result<Vec<Row>> {
     let hello = image::guest("hello")?;
     let shell = image::takes(&paths::image().join("grantkit"))?;
@@ -89,7 +89,7 @@ fn of_row(row: &Row) -> Value {
     })
 }
 
-/// The table: an operation a line, instructions per page.
+/// The table: instructions per page, one line per operation.
 pub fn table(rows: &[Row]) -> Vec<String> {
     let mut ops: Vec<&str> = Vec::new();
     for row in rows {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest and a C program on Debian's libxenvchan: either end, either way, as a stream and in
-//! packets; and where the C library loses data.
+//! Checks channels between a guest and a C program on Debian's libxenvchan: C as client and server,
+//! in both directions, as a stream and in packets; and a case in which the C library loses data.
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -10,12 +10,13 @@ use crate::judge::reply::{number, same_bytes, value};
 use crate::judge::tally::Tally;
 use crate::lab::{Lab, PATIENCE};
 
-/// Our rings where we serve: a packet has up to 70,000 bytes. C's are of the same size.
+/// The size of our rings when we serve: a packet has up to 70,000 bytes. C's rings have the same
+/// size.
 const RING: &str = "ring=131072";
-/// The seed that both draw the sizes of packets from.
+/// The seed from which both draw the sizes of packets.
 const PACKETS: &str = "packets=2";
 
-/// All checks with it.
+/// Runs all checks with the C program.
 pub fn checks(lab: &mut Lab, tally: &mut Tally) -> Result<()> {
     for serves in [false, true] {
         for mode in ["stream", "packets"] {
@@ -27,10 +28,10 @@ pub fn checks(lab: &mut Lab, tally: &mut Tally) -> Result<()> {
             }
         }
     }
-    tally.told(lab, "what came between two looks of C's read", lost)
+    tally.told(lab, "bytes that come between two checks in C's read", lost)
 }
 
-/// The program's number, once a server of its is there.
+/// Starts the program, waits until it is ready if it serves, and returns its number.
 fn start(lab: &mut Lab, serves: bool, mode: &str, way: &str) -> Result<u32> {
     let domid = there(lab, PAIR[0])?.to_string();
     let path = if serves { format!("/local/domain/0/{PATH}") } else { seen(&domid) };
@@ -47,18 +48,18 @@ fn seen(domid: &str) -> String {
     format!("/local/domain/{domid}/{PATH}")
 }
 
-/// Waits for a line of the program's that begins so.
+/// Waits for a line of the program that starts with `start`.
 fn says(lab: &mut Lab, program: u32, start: &str) -> Result<String> {
     let line = |lab: &Lab| lab.written(program).into_iter().find(|line| line.starts_with(start));
     lab.until(LONG, line).with_context(|| format!("no `{start}`: {}", lab.output(program)))
 }
 
-/// What one end sends is what the other gets.
+/// Checks that one end receives what the other sends.
 fn whole(lab: &mut Lab, serves: bool, mode: &str, way: &str) -> Result<String> {
     let guest = PAIR[0];
     let work = if way == "send" { "sink" } else { "source" };
     let packets = if mode == "packets" { PACKETS } else { "" };
-    // A client waits for its server.
+    // The server starts first; the client waits until it is there.
     let (mark, program) = if serves {
         let program = start(lab, serves, mode, way)?;
         let connect = format!("vchan connect 0 /local/domain/0/{PATH} {work} {MANY} {packets}");
@@ -77,9 +78,9 @@ fn whole(lab: &mut Lab, serves: bool, mode: &str, way: &str) -> Result<String> {
     Ok(format!("crc32 {}, {} events of ours", value(&ours, "crc32")?, value(&ours, "events")?))
 }
 
-/// Bytes that are written, and the channel closed, between C's look for bytes and its look for the
-/// peer. It says then that there is nothing any more, and leaves them in the ring: lost by C.
-/// A library that looks again reads them.
+/// Writes bytes and closes the channel between C's check for bytes and its check for the peer. C's
+/// read then reports the end and leaves the bytes in the ring, so C loses them. A library that
+/// checks again reads them.
 fn lost(lab: &mut Lab) -> Result<String> {
     let guest = PAIR[0];
     let program = start(lab, true, "late", "receive")?;
@@ -87,7 +88,7 @@ fn lost(lab: &mut Lab) -> Result<String> {
     says(lab, program, "looked")?;
     lab.type_on(guest, b"hello")?;
     says(lab, program, "came")?;
-    // Our end waits 10 s for the bytes to be taken, and closes.
+    // Our end waits 10 s for the bytes to be read, and then closes.
     lab.type_on(guest, b"\x04")?;
     let line = lab.answer(guest, mark, PATIENCE)?;
     ensure!(line.contains(" errno=ETIMEDOUT "), "{line}");
