@@ -44,8 +44,8 @@ pub enum Resized {
 pub struct NotResized {
     /// The error.
     pub error: Error,
-    /// How many more pages (fewer, if negative) the domain has than before, because Xen even
-    /// refused to undo the change.
+    /// How many more pages (fewer, if negative) the domain has than before, because even undoing
+    /// the change failed.
     pub off: i64,
 }
 

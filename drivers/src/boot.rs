@@ -35,8 +35,8 @@ impl<X, T> SharedPage<X, T> {
         Self { page, owner }
     }
 
-    /// The page, for the kernel that created it to use before the services exist. The services
-    /// access its words through `word` instead, where tests can intervene.
+    /// Returns the page, for the kernel that created it to use before the services exist. The
+    /// services access its words through `word` instead, where tests can intervene.
     pub fn page(&self) -> &T {
         self.page
     }
@@ -49,7 +49,7 @@ impl<X: Clone, T> Clone for SharedPage<X, T> {
 }
 
 impl<X: Memory, T> SharedPage<X, T> {
-    /// One word of the page.
+    /// Returns the word of the page that `pick` selects.
     pub(crate) fn word<A>(&self, pick: impl FnOnce(&T) -> &A) -> Watched<'_, X, A> {
         Watched::new(&self.owner, pick(self.page))
     }

@@ -179,7 +179,7 @@ pub unsafe trait Hypervisor {
     /// `SCHEDOP_yield`: lets another domain run. For bounded waits in code that can't `await`.
     fn yield_cpu(&self);
 
-    /// Xen's system time: nanoseconds since the host booted, monotonic.
+    /// Returns Xen's system time: nanoseconds since the host booted, monotonic.
     fn now(&self) -> u64;
 
     /// Completes when [`Hypervisor::now`] has reached `deadline` nanoseconds.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The services of a Grantkit guest: grants, event channels, the console, xenstore, the balloon.
 //!
-//! A domain *grants* pages of its own to a peer, which *maps* them; the [`gntalloc`] service does
-//! the one and [`gntdev`] the other. They follow two old Linux drivers, *the seeds*: the gntalloc
-//! of 2011 and the gntdev of 2007. The repository's `docs/contract.md` specifies both, call by
-//! call.
+//! A domain *grants* pages of its own to a peer (the service [`gntalloc`]), which *maps* them (the
+//! service [`gntdev`]). Both services follow two old Linux drivers, *the seeds*: the gntalloc of
+//! 2011 and the gntdev of 2007. The repository's `docs/contract.md` specifies both, call by call.
 //!
 //! The crate contains no hypercall instruction and no fixed address. It reaches Xen through the
 //! trait [`Hypervisor`] and memory through [`memory::Memory`], together *the seam*, and runs

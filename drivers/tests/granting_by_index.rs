@@ -82,7 +82,7 @@ fn the_limit_is_one_for_all_devices() {
 
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of pages take long")]
-fn a_full_grant_table_is_enospc_and_one_freed_entry_serves_again() {
+fn a_full_grant_table_is_enospc_and_a_freed_entry_is_reused() {
     let pair = Pair::of(Config { max_grant_frames: 1, ..Config::default() }, Config::default());
     let device = open(&pair.alice);
     let first = alloc(&device, 504).expect("512 less 8 reserved");

@@ -180,7 +180,7 @@ fn an_index_removed_from_the_middle_of_a_reservation_is_given_out_again() {
 }
 
 #[test]
-fn the_offset_of_an_address_is_told_at_the_start_of_a_mapping_only() {
+fn the_offset_of_an_address_is_returned_only_at_the_start_of_a_mapping() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 4);
     let bob = open(&pair.bob);
@@ -202,7 +202,7 @@ fn the_offset_of_an_address_is_told_at_the_start_of_a_mapping_only() {
 
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of pages take long")]
-fn without_a_maptrack_entry_mapping_is_enomem_and_one_unmapped_page_serves_again() {
+fn without_a_maptrack_entry_mapping_is_enomem_until_a_page_is_unmapped() {
     let config = Config { max_maptrack_frames: 1, ..Config::default() };
     let pair = Pair::of(Config::default(), config);
     let export = pair.alice.share(&pair.bob, 256);

@@ -51,7 +51,7 @@ fn orders() -> Vec<Vec<Step>> {
 const CANARY: [u8; 6] = *b"canary";
 
 #[test]
-fn every_order_of_letting_go_leaves_nothing_and_reuses_no_page_that_is_mapped() {
+fn every_order_of_release_leaves_nothing_and_reuses_no_mapped_page() {
     let orders = orders();
     assert!(orders.len() > 300, "{} orders", orders.len());
     for order in orders.into_iter().step_by(if cfg!(miri) { 60 } else { 1 }) {

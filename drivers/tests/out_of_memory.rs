@@ -46,7 +46,7 @@ fn refuse_each(scenario: impl Fn(&Pair) -> Result<(), Error>) -> u32 {
 }
 
 #[test]
-fn without_memory_every_call_of_the_typed_face_is_enomem_and_leaves_nothing() {
+fn without_memory_every_call_of_the_typed_api_is_enomem_and_leaves_nothing() {
     let refused = refuse_each(|pair| {
         let alice_port = pair.alice.events.alloc_unbound(domid(BOB))?;
         let bob_port = pair.bob.events.bind_interdomain(domid(ALICE), alice_port.number())?;
@@ -94,7 +94,7 @@ fn without_memory_every_call_by_index_is_enomem_and_leaves_nothing() {
 }
 
 #[test]
-fn without_memory_every_call_of_the_other_faces_is_enomem_and_leaves_nothing() {
+fn without_memory_every_call_of_the_other_apis_is_enomem_and_leaves_nothing() {
     let refused = refuse_each(|pair| {
         let mut shr = Gntshr::open(&pair.alice.gntalloc)?;
         let mut tab = Gnttab::open(&pair.bob.gntdev)?;

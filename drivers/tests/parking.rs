@@ -42,7 +42,7 @@ fn a_peer_that_unmaps_one_page_at_a_time_gives_one_page_back_at_a_time() {
 }
 
 #[test]
-fn of_an_export_only_the_pages_that_the_peer_maps_are_parked() {
+fn only_the_pages_of_an_export_that_the_peer_maps_are_parked() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 8);
     let grants = pair.alice.offer(&export);

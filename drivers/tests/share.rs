@@ -152,7 +152,7 @@ fn one_bad_reference_in_a_batch_leaves_nothing_mapped_and_every_status_readable(
 }
 
 #[test]
-fn what_was_unmapped_can_be_mapped_again_and_otherwise() {
+fn an_unmapped_reservation_can_be_mapped_again_with_other_access() {
     let pair = Pair::new();
     let export = pair.alice.share(&pair.bob, 3);
     let reservation = pair.bob.reserve(&pair.alice.offer(&export));

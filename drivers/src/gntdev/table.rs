@@ -7,7 +7,7 @@
 //! really mapped.
 
 mod notices; // notification
-mod stuck; // what Xen would not unmap
+mod stuck; // pages that Xen refused to unmap
 
 use alloc::vec::Vec;
 use core::ops::Range;

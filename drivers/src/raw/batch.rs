@@ -226,7 +226,7 @@ fn name_live(ops: &[GnttabMapGrantRef], scratch: &mut [GnttabUnmapGrantRef]) -> 
 /// mapped.
 ///
 /// # Errors
-/// What Xen said to the first page it didn't unmap.
+/// Xen's status of the first page it refused to unmap.
 fn forget_unmapped(
     ops: &mut [GnttabMapGrantRef],
     entries: &[GnttabUnmapGrantRef],

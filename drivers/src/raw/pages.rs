@@ -31,7 +31,7 @@ pub(crate) fn read<X: Platform>(
 /// EINVAL if the range leaves the page.
 ///
 /// # Panics
-/// If the page is taken to be clean.
+/// If the page is marked clean.
 pub(crate) fn write<X: Platform>(
     xen: &X,
     page: &Page,
@@ -63,7 +63,7 @@ pub(crate) fn read_run<'p, X: Platform>(
     offset: usize,
     mut bytes: &mut [u8],
 ) -> Result<(), Error> {
-    // Mostly all of it lies in one page.
+    // Usually it all lies in one page.
     let in_page = offset % PAGE_SIZE;
     if is_within(PAGE_SIZE, in_page, bytes.len()) {
         return match page_of((offset / PAGE_SIZE) as u32) {
@@ -91,7 +91,7 @@ pub(crate) fn write_run<'p, X: Platform>(
     offset: usize,
     mut bytes: &[u8],
 ) -> Result<(), Error> {
-    // Mostly all of it lies in one page.
+    // Usually it all lies in one page.
     let in_page = offset % PAGE_SIZE;
     if is_within(PAGE_SIZE, in_page, bytes.len()) {
         return match page_of((offset / PAGE_SIZE) as u32) {
@@ -123,7 +123,7 @@ pub(crate) fn load_u32<X: Platform>(xen: &X, page: &Page, offset: usize) -> Resu
 /// EINVAL if the word leaves the page or is not aligned.
 ///
 /// # Panics
-/// If the page is taken to be clean.
+/// If the page is marked clean.
 pub(crate) fn store_u32<X: Platform>(
     xen: &X,
     page: &Page,
@@ -143,7 +143,7 @@ pub(crate) fn store_u32<X: Platform>(
 /// EINVAL if the byte lies outside the page.
 ///
 /// # Panics
-/// If the page is taken to be clean.
+/// If the page is marked clean.
 pub(crate) fn fetch_or_u8<X: Platform>(
     xen: &X,
     page: &Page,
@@ -162,7 +162,7 @@ pub(crate) fn fetch_or_u8<X: Platform>(
 /// EINVAL if the byte lies outside the page.
 ///
 /// # Panics
-/// If the page is taken to be clean.
+/// If the page is marked clean.
 pub(crate) fn fetch_and_u8<X: Platform>(
     xen: &X,
     page: &Page,

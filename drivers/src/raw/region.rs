@@ -239,7 +239,7 @@ impl<X: Platform> Region<X> {
     /// Reads an aligned 32-bit word.
     ///
     /// # Errors
-    /// EINVAL outside, for an offset that is no multiple of 4, or while it is not mapped.
+    /// EINVAL outside, if the offset is not a multiple of 4, or while it is not mapped.
     #[inline]
     pub(crate) fn load_u32(&self, offset: usize) -> Result<u32, Error> {
         if !is_word_within(Pages(self.readable).bytes(), offset) {
@@ -252,7 +252,7 @@ impl<X: Platform> Region<X> {
     /// Writes an aligned 32-bit word.
     ///
     /// # Errors
-    /// EINVAL outside, for an offset that is no multiple of 4, or while it is not mapped writable.
+    /// EINVAL outside, if the offset is not a multiple of 4, or while it is not mapped writable.
     #[inline]
     pub(crate) fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
         if !is_word_within(Pages(self.writable).bytes(), offset) {

@@ -33,7 +33,7 @@ pub(super) fn check(path: &str) -> Result<(), Error> {
 pub struct DomainPath<'a> {
     /// The domain.
     pub domid: DomId,
-    /// The path relative to the domain's own directory.
+    /// The path relative to the domain's directory.
     pub rest: &'a str,
 }
 
