@@ -9,7 +9,8 @@
 //! ```
 //! use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GrantStatus};
 //!
-//! // An operation as Xen takes it, its status poisoned: a field that Xen never touched is no success.
+//! // An operation as Xen takes it. Its status is poisoned: if Xen never reaches the operation, it
+//! // doesn't look like a success.
 //! let op = GnttabMapGrantRef {
 //!     host_addr: 0x1000,
 //!     flags: Gntmap::HOST_MAP | Gntmap::READONLY,

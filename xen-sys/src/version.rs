@@ -10,8 +10,8 @@ c_enum! {
     /// `XENVER_*`: first argument of `xen_version`.
     #[derive(PartialOrd, Ord, Default)]
     pub struct XenVersionOp(u32) {
-        /// No argument. The result is `major << 16 | minor`. Events may be delivered on the way out,
-        /// which makes this the cheapest way to take pending upcalls.
+        /// No argument. The result is `major << 16 | minor`. Events may be delivered on the way
+        /// out, which makes this the cheapest way to take pending upcalls.
         VERSION = 0,
         /// Takes a byte array of [`XEN_EXTRAVERSION_LEN`].
         EXTRAVERSION = 1,
