@@ -221,5 +221,5 @@ fn taking_an_answer_wakes_requests_that_wait_for_room() {
         while later.step() {}
         xenstore_daemon(&pair);
     }
-    assert!(later.is_done(), "nobody told it of the room");
+    assert!(later.is_done(), "it was not woken for the room");
 }

@@ -161,7 +161,7 @@ fn a_port_closed_while_its_peer_sends_is_masked_and_leaves_no_event() {
         let again = pair.alice.events.alloc_unbound(domid(BOB)).unwrap();
         assert_eq!(again.number(), number);
         idle(&pair.alice);
-        assert!(!again.is_pending(), "the events were another channel's");
+        assert!(!again.is_pending(), "the events were for another channel");
         assert_eq!(again.delivered(), 0, "and so was their count");
         let mut beyond = pin!(again.wait_beyond(0));
         assert!(poll_once(&mut beyond).is_pending());

@@ -52,7 +52,7 @@ fn a_peer_that_maps_while_a_grant_is_introduced_gets_that_page_and_others_get_no
         let alloc = || device.alloc(domid(BOB), Pages(1), Access::ReadWrite).unwrap();
         let export = steps.run(&pair.alice.xen, peers, alloc);
         assert_eq!(stolen.get(), 0, "it's not hers any more");
-        assert_eq!(export.grefs().next().unwrap().0, 8, "the entry serves again");
+        assert_eq!(export.grefs().next().unwrap().0, 8, "the entry is reused");
         for mapping in mapped.borrow().iter() {
             assert_eq!(bytes(mapping, 0), [0; 6], "zeroed before it was granted");
             export.write(0, b"shared").unwrap();

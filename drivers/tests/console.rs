@@ -180,7 +180,7 @@ fn impossible_indices_count_as_a_full_and_an_empty_ring() {
     let ring = guest.xen.console_ring();
     ring.out_cons.store(5, Ordering::SeqCst);
     guest.console.print_now(b"kept");
-    assert_eq!(ring.out_prod.load(Ordering::SeqCst), 0, "nothing is written over");
+    assert_eq!(ring.out_prod.load(Ordering::SeqCst), 0, "nothing is overwritten");
     ring.in_prod.store(5000, Ordering::SeqCst);
     let mut bytes = [0; 10];
     let read = async {

@@ -102,7 +102,7 @@ fn every_failure_of_an_unmap_at_every_position_is_repaired_later() {
         let error = mapping.unmap().expect_err("an injected fault");
         assert_names(error, grants[at]);
         assert_eq!(usage(), Usage { reserved: PAGES, mapped: 0, stuck: left_by(fault) });
-        assert!(!export.is_idle(), "the owner sees that it is mapped still");
+        assert!(!export.is_idle(), "the owner sees that it is still mapped");
         pair.bob.gntdev.retry_stuck();
         assert_eq!(usage(), Usage::default());
         assert!(export.is_idle());
@@ -286,12 +286,12 @@ fn a_page_that_could_not_be_unmapped_after_a_failed_map_is_unmapped_later() {
     };
     fail();
     let failed = pair.bob.reserve(&grants).map::<ReadWrite>().unwrap_err();
-    assert!(!export.is_idle(), "one page of it is mapped still");
+    assert!(!export.is_idle(), "one of its pages is still mapped");
     let mapping = failed.value.map::<ReadWrite>().expect("another try unmaps it first");
     let reservation = mapping.unmap().unwrap();
     fail();
     drop(reservation.map::<ReadWrite>().unwrap_err());
-    assert!(export.is_idle(), "letting go unmaps what is left");
+    assert!(export.is_idle(), "dropping unmaps what is left");
 
     let bob = pair.bob.gntdev.open_indexed().unwrap();
     let index = bob.map_grant_ref(&grants).unwrap();
@@ -314,7 +314,7 @@ fn address_space_that_xen_will_not_unmap_is_never_given_back() {
     let addr = mapping.addr();
     drop(mapping);
     let mapping = pair.bob.map::<ReadWrite>(&grants);
-    assert_eq!(mapping.addr(), addr, "addresses serve again");
+    assert_eq!(mapping.addr(), addr, "the addresses are reused");
     deny(Some(Errno::EFAULT));
     drop(mapping);
     let other = pair.bob.map::<ReadWrite>(&grants);

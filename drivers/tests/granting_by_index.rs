@@ -219,7 +219,7 @@ fn a_devices_number_is_reused_without_anything_of_the_old_device() {
     for _ in 0..3 {
         let device = open(&pair.alice);
         let other = device.clone();
-        assert_eq!(alloc(&device, 2), Ok(at(0)), "an index space anew");
+        assert_eq!(alloc(&device, 2), Ok(at(0)), "a new index space");
         drop(device);
         assert_eq!(pair.alice.gntalloc.in_use(), 2, "a clone keeps it open");
         assert_eq!(alloc(&other, 1), Ok(at(2)));

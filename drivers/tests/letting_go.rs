@@ -109,7 +109,7 @@ fn only_forgotten_values_are_lost() {
     std::mem::forget(pair.alice.gntalloc.open_indexed().unwrap());
     let lost = Usage { reserved: 6, mapped: 3, stuck: 0 };
     assert_eq!(pair.bob.gntdev.usage(), lost);
-    let Err(busy) = forgotten.end() else { panic!("it is mapped for ever") };
+    let Err(busy) = forgotten.end() else { panic!("it stays mapped forever") };
     std::mem::forget(busy);
     assert_eq!((pair.alice.gntalloc.in_use(), pair.alice.gntalloc.parked()), (2, 0));
     for _ in 0..3 {
@@ -190,7 +190,7 @@ fn a_callback_that_lists_the_grants_may_call_the_service() {
         pair.alice.gntalloc.for_each(|_| ());
         drop(more);
     });
-    assert_eq!(seen, 2, "the second call lets go of all that is left");
+    assert_eq!(seen, 2, "the second call releases all that is left");
     assert_eq!(pair.alice.gntalloc.in_use(), 0);
     pair.assert_clean();
 }

@@ -159,7 +159,7 @@ fn a_byte_asked_for_once_is_not_cleared_by_the_unmap_after_a_read_only_one() {
         let addr = bob.mmap(index, Pages(1), true, access).unwrap();
         bob.munmap(addr, Pages(1)).unwrap();
     }
-    assert_eq!(byte(&export, 0), 1, "its unmap was the read-only one, on both faces");
+    assert_eq!(byte(&export, 0), 1, "its unmap was the read-only one, on both devices");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_port_stays_open_for_the_event_it_was_promised_for() {
     let before = pair.bob.system.counters().calls(closes);
     drop(mapping);
     assert_eq!(events(&pair, &alice_port), 1);
-    assert_eq!(pair.bob.system.counters().calls(closes), before + 1, "and then lets go of it");
+    assert_eq!(pair.bob.system.counters().calls(closes), before + 1, "and then releases it");
 }
 
 #[test]

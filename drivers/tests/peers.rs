@@ -122,7 +122,7 @@ fn candidates_are_one_domain_after_its_news_and_otherwise_all_near_ones() {
         assert_eq!(first.len(), 130, "0 and 1, and 3 to 130");
         assert_eq!(first[..3], [ALICE, 3, 0].map(domid));
         let first = lookout.candidates(u64::MAX).await.unwrap();
-        assert!(first.count() == 130, "the watch tells so at first");
+        assert!(first.count() == 130, "the watch reports it at first");
         let one: Vec<_> = lookout.candidates(u64::MAX).await.unwrap().collect();
         assert_eq!(one, [alice.domid]);
     };

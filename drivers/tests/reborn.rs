@@ -62,7 +62,7 @@ fn a_recreated_mapper_maps_nothing_and_an_ended_grant_is_not_its_own() {
     let mapping = pair.bob.map::<ReadWrite>(&grants);
     let export = export.end().expect_err("mapped").0;
     let old = another_bob(&mut pair);
-    assert!(export.is_idle(), "the new one maps nothing");
+    assert!(export.is_idle(), "the new domain maps nothing");
     assert!(export.end().is_ok());
     let failed = pair.bob.reserve(&grants).map::<ReadWrite>().expect_err("ended");
     assert_eq!(failed.error.status(), Some(GrantStatus::GENERAL_ERROR));

@@ -172,7 +172,7 @@ fn ending_what_the_peer_maps_hands_the_export_back_unchanged() {
     let export = export.end().unwrap_err().0;
     assert_eq!(export.grefs().count(), 4, "nothing was ended");
     let all = pair.bob.reserve(&pair.alice.offer(&export)).map::<ReadWrite>();
-    drop((all.expect("the grants are all good still"), last));
+    drop((all.expect("the grants are all still good"), last));
     assert!(export.end().is_ok());
     pair.assert_clean();
 }
@@ -185,7 +185,7 @@ fn dropped_export_outlives_the_peers_mapping() {
     export.write(0, b"still here").unwrap();
     assert_eq!(export.release(), Pages(2));
     assert_eq!(pair.alice.gntalloc.parked(), 2);
-    assert_eq!(pair.alice.gntalloc.reap(u32::MAX), 0, "the peer maps them still");
+    assert_eq!(pair.alice.gntalloc.reap(u32::MAX), 0, "the peer still maps them");
     assert_eq!(&bytes(&mapping, 0), b"still here");
     drop(mapping);
     assert_eq!(pair.alice.gntalloc.reap(u32::MAX), 2);
@@ -321,7 +321,7 @@ fn grants_are_reused_and_references_0_to_7_never_given() {
         assert!(grefs[0] >= 8);
         seen.push(grefs);
     }
-    assert!(seen.iter().all(|grefs| grefs == &seen[0]), "the same entries serve again");
+    assert!(seen.iter().all(|grefs| grefs == &seen[0]), "the same entries are reused");
     // 608 entries take two frames; the first was there from the start.
     assert_eq!(pair.alice.system.counters().calls(Call::GnttabSetupTable), 2);
 }

@@ -68,7 +68,7 @@ fn run(mut task: Task) {
             std::thread::yield_now();
         }
     }
-    panic!("it waits for ever");
+    panic!("it waits forever");
 }
 
 fn a_stream<C: ByteChannel + Sync>() {

@@ -42,7 +42,7 @@ fn a_map_that_cannot_be_undone_is_repeated_once_it_can() {
         assert!(export.is_idle(), "all of it was taken back");
         let mapping = failed.value.map::<ReadWrite>().unwrap();
         assert_eq!(bytes(&mapping, 0), *b"hello");
-        assert_eq!(events(&pair, &ours), before, "nobody has let go");
+        assert_eq!(events(&pair, &ours), before, "nobody has released it");
         drop(mapping);
         assert_eq!(bytes(&export, 0), *b"\0ello");
         assert_eq!(events(&pair, &ours), before + 1);
