@@ -11,7 +11,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_out_is_not_written_out_again() {
+    fn every_character_is_escaped_once() {
         assert_eq!(escaped("a < \"b\" & c > d"), "a &lt; &quot;b&quot; &amp; c &gt; d");
     }
 }

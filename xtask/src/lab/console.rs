@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_any_size_give_the_same() {
+    fn pieces_of_any_size_give_the_same_lines() {
         let text = "a (XE) b\r\n((XEN) x\r\n(XEN) y\r\nc\r\n";
         let bytewise: Vec<&str> = text.split_inclusive(|_| true).collect();
         for console in [heard(&[text]), heard(&bytewise)] {

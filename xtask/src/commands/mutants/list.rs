@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_a_part_or_with_a_line_too_much_is_refused() {
+    fn an_entry_without_a_part_or_with_an_extra_line_is_refused() {
         for part in ["file: a/b.rs\n", "tests: --test x\n", "thought: why not\n"] {
             assert!(parse("few", &LIST.replace(part, "")).is_err(), "{part}");
         }

@@ -14,7 +14,7 @@ const CTRL_C: &[u8] = b"\x03";
 
 pub const CHECKS: &[Check] = &[
     ("a line of 8,192 bytes is taken, one of 8,193 refused", long_lines),
-    ("what is typed while a command runs is done afterwards, in order", typed_ahead),
+    ("lines typed while a command runs are run afterwards, in order", typed_ahead),
     ("Ctrl-C ends a wait, and leaves what was typed before it", interrupted),
     ("CR, LF, CRLF, tabs, rubbed-out and odd bytes", edited),
     ("every refusal has the documented errno and status", refusals),

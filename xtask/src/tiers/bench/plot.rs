@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_bar_is_the_most_and_words_are_escaped() {
+    fn the_greatest_value_has_the_longest_bar_and_text_is_escaped() {
         let parts = [("a<b".to_owned(), 50.0), ("c".to_owned(), 100.0)];
         let svg = bars("x & y", "", &parts);
         assert!(svg.contains("a&lt;b") && svg.contains("<h3>x &amp; y</h3>"));
