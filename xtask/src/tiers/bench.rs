@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each operation costs, in instructions and hypercalls: one guest in dom0's place that
-//! grants to itself, with time counted in instructions, and Linux's devices that do the same.
+//! Measures what each operation costs, in instructions and hypercalls, with time counted in
+//! instructions: one guest in dom0's place grants to itself, and Linux's devices do the same.
 //!
-//! Nothing here is wall time, which an emulator makes meaningless.
+//! Wall time is not measured: in an emulator it means nothing.
 
 mod linux; // the same on Linux's devices
-mod page; // the report for a person
+mod page; // the report as a web page
 mod plot; // plain SVG
 mod report; // table, rows, page
 
@@ -26,15 +26,15 @@ use crate::judge::witness::{self, Expected, Ours, Seen};
 use crate::lab::alone::{Boot, Machine};
 use crate::lab::{apt, qemu};
 
-/// 10,000 pages that are shared, and the bench's own.
+/// Xen's option for the guest's memory: 10,000 shared pages, and the bench's own.
 const XEN: &str = "dom0_mem=96M,max:96M";
-/// The baseline, in the repository.
+/// The baseline's path in the repository.
 const KEPT: &str = "lab/bench.txt";
-/// What is drawn of the page, in pixels.
+/// The size of the page's screenshot, in pixels.
 const PICTURE: [u32; 2] = [1000, 560];
-/// It takes 10 s of an idle processor.
+/// The guest takes 10 s on an idle processor.
 const LIMIT: Duration = Duration::from_secs(600);
-/// What Xen says of it.
+/// What Xen logs about it.
 const EXPECTED: &[Expected] = &[
     Expected {
         line: "Hardware Dom0 shutdown: rebooting machine",
@@ -69,7 +69,7 @@ pub fn run(run: &Run) -> Result<Tally> {
     Ok(tally)
 }
 
-/// A browser finds nothing on the page that overlaps or is cut off, and draws its upper part.
+/// Checks in a browser that nothing on the page overlaps or is cut off, and takes a screenshot.
 fn looked_at(page: &Path) -> Result<()> {
     match apt::installed(browser::BROWSER, &[browser::BROWSER]) {
         Ok(()) => {
@@ -84,7 +84,7 @@ fn looked_at(page: &Path) -> Result<()> {
     }
 }
 
-/// What the guest says, and what it was measured on.
+/// Returns the guest's rows, and what they were measured on.
 fn measured(kernel: &Path, xen: &Path) -> Result<(Vec<Row>, Environment)> {
     let boot = Boot { xen, options: XEN, kernel, arguments: "", log: "bench", exact: true };
     let mut machine = Machine::boot(&boot)?;
@@ -109,12 +109,12 @@ fn compare(rows: &[Row], versions: &str) -> Result<()> {
     let text = fs::read_to_string(&kept).with_context(|| format!("no {KEPT}"))?;
     let moved = Baseline::parse(&text).map_err(Error::msg)?.compare(versions, rows);
     moved.other.iter().chain(&moved.wrong).for_each(|line| say(&format!("        {line}")));
-    let accept = format!("if that is as it should be: cp {} {KEPT}", paths::shown(&new));
+    let accept = format!("if this is as intended: cp {} {KEPT}", paths::shown(&new));
     if moved.wrong.is_empty() {
         if !moved.other.is_empty() {
             say(&format!("        {accept}"));
         }
         return Ok(());
     }
-    bail!("{} figures are not what they were; {accept}", moved.wrong.len())
+    bail!("{} figures are wrong; {accept}", moved.wrong.len())
 }

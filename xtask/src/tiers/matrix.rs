@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The matrix: other hosts, each with its own Xen, xl and Linux, and our guests in both modes on each.
+//! The matrix: runs our guests in both modes on other hosts, each with its own Xen, xl and Linux.
 //!
-//! A row is a lab of its own. The rows are not every combination: each release meets both xenstore
+//! Each row is a lab of its own. Not every combination has a row: each release meets both xenstore
 //! daemons, XPTI on and off, and one and four processors, and each pair of values of two of these
-//! occurs on some release. A row whose packages can't be had is not run, which its line says.
+//! occurs on some release. A row whose packages are unavailable is not run, and its line says so.
 
-mod rows; // what there is, and the table
+mod rows; // the rows, and the table of results
 
 use std::path::PathBuf;
 
@@ -26,13 +26,13 @@ use crate::lab::apt::Release;
 use crate::lab::qemu::Hardware;
 use crate::lab::{Lab, Mode, debian, dom0};
 
-/// The tier's name: its command runs all of it.
+/// The tier's name, for its command, which always runs all rows.
 pub const NAME: &str = "matrix";
 
 /// A name, and what is done.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 
-/// What is done on every host, in either mode.
+/// The checks on every host, in either mode.
 const CHECKS: [Check; 4] = [
     ("demo", demonstrated),
     ("self-test", selftest),
@@ -40,19 +40,19 @@ const CHECKS: [Check; 4] = [
     ("crash", pair::crashed),
 ];
 
-/// What a debug Xen says of it.
+/// What a debug Xen logs about it.
 const EXPECTED: &[Expected] = &[
     Expected::perhaps(said::READ_ONLY, "the demo maps a read-only page"),
     Expected::perhaps(said::ENDED, "the demo's mapper is destroyed while it maps"),
-    Expected::perhaps(said::NO_DOMAIN, "the self-test maps from a domain that is not there"),
-    Expected::perhaps(said::NO_REFERENCE, "the self-test maps a reference that is none"),
+    Expected::perhaps(said::NO_DOMAIN, "the self-test maps from a domain that does not exist"),
+    Expected::perhaps(said::NO_REFERENCE, "the self-test maps a reference that does not exist"),
     Expected::perhaps(said::MAPPED, "the self-test maps a page too often"),
     Expected::perhaps(said::GREW, "pages are shared"),
 ];
 
-/// The rows of `test`, or all of them.
+/// Runs the rows that `test` includes, or all of them.
 pub fn run(run: &Run) -> Result<Tally> {
-    ensure!(run.xen.is_none(), "the matrix has hypervisors of its own");
+    ensure!(run.xen.is_none(), "the matrix has its own hypervisors");
     let peer = dom0::program_with_libraries("peer")?;
     let files = [image::files()?, vec![peer]].concat();
     let mut tally = Tally::default();
@@ -68,7 +68,7 @@ pub fn run(run: &Run) -> Result<Tally> {
     }
 }
 
-/// Makes the checks of a row: a line of the table for each mode.
+/// Runs a row's checks, and returns a line of the table for each mode.
 fn lines_of(row: &'static Row, files: &[PathBuf], tally: &mut Tally) -> Result<[Line; 2]> {
     let had = dom0::prepare_with(Release::named(row.release), files, None, Mode::Pv, None);
     let had = had.and_then(|dom0| {
@@ -85,7 +85,7 @@ fn lines_of(row: &'static Row, files: &[PathBuf], tally: &mut Tally) -> Result<[
     let mut lab = match step("boot", || Lab::boot_on(&hardware, &row.xen(), &dom0, &name, &store)) {
         Ok(lab) => lab,
         Err(_) if children::interrupted() => bail!("interrupted"),
-        Err(_) => return Ok(row.not_run("dom0 does not come up")),
+        Err(_) => return Ok(row.not_run("dom0 did not come up")),
     };
     let (xen, linux) = lab.versions();
     let host = format!("{xen}, {linux}, {}", hardware.version()?);
@@ -102,13 +102,13 @@ fn lines_of(row: &'static Row, files: &[PathBuf], tally: &mut Tally) -> Result<[
         let mut cells = Vec::new();
         for (name, check) in CHECKS {
             let before = tally.failed;
-            // A lab in which a guest stays is of no more use.
+            // If a guest can't be removed, the lab is of no more use.
             let check = |lab: &mut Lab| {
                 ensure!(whole, "what was before left a guest");
                 let checked = check(lab);
                 whole = clear(lab).is_ok();
                 checked.and_then(|()| {
-                    ensure!(whole, "its guest can't be cleared away");
+                    ensure!(whole, "its guest can't be removed");
                     Ok(())
                 })
             };
@@ -139,7 +139,7 @@ fn selftest(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
-/// A guest and Linux's devices share, each as granter and as mapper.
+/// Checks that a guest and Linux's devices can share pages, each as granter and as mapper.
 fn both_ways(lab: &mut Lab) -> Result<()> {
     at_prompt(lab, &Settings::none())?;
     across::both_ways(lab)

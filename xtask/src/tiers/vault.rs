@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An ssh-agent in a guest of 8 MiB, and the people's side of it: Debian's `vchan-socket-proxy`
-//! makes a Unix socket of its channel, and OpenSSH uses that as any agent's.
+//! Checks an ssh-agent in a guest of 8 MiB from its users' side: Debian's `vchan-socket-proxy`
+//! turns its channel into a Unix socket, which OpenSSH uses like any agent's.
 //!
 //! Keys are added, listed, used for a login and removed; one is made in the guest. `sshd` runs
 //! under `ProxyCommand`, without a network.
@@ -17,11 +17,11 @@ use crate::judge::tally::Tally;
 use crate::lab::dom0::More;
 use crate::lab::{Lab, PATIENCE, debian};
 
-/// The guest.
+/// The guest's name.
 const VAULT: &str = "vault";
 /// The agent's socket.
 const SOCKET: &str = "/tmp/agent";
-/// A login, with ciphers made of keys and of time: all of it is emulated.
+/// How long a command such as a login may take: its cryptography is emulated.
 const LOGIN: Duration = Duration::from_secs(60);
 
 const PROGRAMS: &[(&str, &str)] = &[
@@ -50,7 +50,7 @@ const FILES: [(&str, &str); 5] = [
     ("etc/ssh/askpass", "#!/bin/sh\necho \"$PASSPHRASE\"\n"),
 ];
 
-/// A name, and what is done, which tells what it saw.
+/// A check: its name, and a function that returns what it saw.
 type Check = (&'static str, fn(&mut Lab) -> Result<String>);
 
 const CHECKS: [Check; 9] = [
@@ -58,11 +58,11 @@ const CHECKS: [Check; 9] = [
     ("ssh-add adds a key", added),
     ("ssh-add -l lists it", listed),
     ("ssh logs in with it", logged_in),
-    ("a locked agent has no key to show or to use", locked),
+    ("a locked agent neither shows nor uses a key", locked),
     ("ssh-add -d removes it, and nobody logs in", removed),
     ("`vault new` makes a key in the guest, and ssh logs in with it", made),
-    ("ssh-add -D removes all", removed_all),
-    ("what is no key of ours is refused", refused),
+    ("ssh-add -D removes all keys", removed_all),
+    ("unsupported keys are refused", refused),
 ];
 
 /// The tier.
@@ -93,7 +93,7 @@ fn serve(lab: &mut Lab) -> Result<()> {
     sh(lab, &format!("until [ -S {SOCKET} ]; do sleep 0.1; done")).map(drop)
 }
 
-/// Runs words in dom0's shell; how they ended and what they said.
+/// Runs a command in dom0's shell, and returns its status and output.
 fn ended(lab: &mut Lab, words: &str, limit: Duration) -> Result<(String, String)> {
     let set = format!(
         "export PATH=/usr/bin:$PATH SHELL=/bin/sh HOME=/root SSH_AUTH_SOCK={SOCKET}; {words}"
@@ -103,14 +103,14 @@ fn ended(lab: &mut Lab, words: &str, limit: Duration) -> Result<(String, String)
     Ok((status, lab.output(program)))
 }
 
-/// What words say that succeed.
+/// Returns the output of a command that must succeed.
 fn sh(lab: &mut Lab, words: &str) -> Result<String> {
     let (status, said) = ended(lab, words, LOGIN)?;
     ensure!(status == "0", "`{words}` ended with status {status}: {said}");
     Ok(said)
 }
 
-/// What words say that fail.
+/// Returns the output of a command that must fail.
 fn fails(lab: &mut Lab, words: &str) -> Result<String> {
     let (status, said) = ended(lab, words, LOGIN)?;
     ensure!(status != "0", "`{words}` succeeded: {said}");
@@ -138,7 +138,7 @@ fn listed(lab: &mut Lab) -> Result<String> {
     Ok(listed)
 }
 
-/// The words that the far end says.
+/// Logs in, and returns what the far end prints.
 fn logged_in(lab: &mut Lab) -> Result<String> {
     says(
         sh(lab, "ssh root@dom0 'echo logged in as $LOGNAME by ${SSH_CONNECTION:-a pipe}'")?,
@@ -183,7 +183,7 @@ fn removed_all(lab: &mut Lab) -> Result<String> {
     Ok(said)
 }
 
-/// A key of another kind, and one with a constraint.
+/// Checks that a key of another type, and one with a constraint, are refused.
 fn refused(lab: &mut Lab) -> Result<String> {
     sh(lab, "ssh-keygen -q -t ecdsa -N '' -f /tmp/other")?;
     let refusal = "Could not add identity";

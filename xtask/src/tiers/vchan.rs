@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Byte channels on a real Xen: between two guests of ours, and between ours and C's.
+//! Checks byte channels on a real Xen: between two of our guests, and between ours and C's
+//! libxenvchan.
 //!
-//! Two guests at their prompts serve and connect to each other. Then Debian's `vchan-socket-proxy`,
-//! which stands on libxenvchan, is the client of a guest's server and the server of its client;
-//! `plug` sends and receives at its Unix socket. A C program on the same library follows. What the
-//! guests count is the same at the end.
+//! Two guests serve and connect to each other by commands at their prompts. Debian's
+//! `vchan-socket-proxy`, which uses libxenvchan, is first the client of a guest's server and then
+//! the server of its client; `plug` sends and receives at its Unix socket. A C program on the same
+//! library follows. In the end the guests' counts must be as before.
 
 mod c; // a C program on libxenvchan
 
@@ -22,21 +23,21 @@ use crate::judge::tally::Tally;
 use crate::lab::view::{self, Active};
 use crate::lab::{Lab, dom0};
 
-/// What a whole transfer may take.
+/// How long a whole transfer may take.
 const LONG: Duration = Duration::from_secs(240);
-/// Within this a guest says that its peer is gone: it has to know within a second.
+/// How long a guest may take to report that its peer is gone; it notices within a second.
 const SOON: Duration = Duration::from_secs(5);
-/// Bytes of a long transfer between guests, and through a proxy.
+/// The number of bytes of a long transfer between guests, and through a proxy.
 const MANY: u64 = 64 << 20;
 const THROUGH: u64 = 16 << 20;
-/// Round trips.
+/// The number of round trips.
 const TRIPS: u64 = 100_000;
 /// The configuration of a guest whose shell has the commands.
 const NAME: &str = "channels";
 /// Where servers publish, relative to their own domain.
 const PATH: &str = "data/c";
 
-/// The tier, with a built image: once, or in full five times.
+/// Runs the tier with a built image: once, or in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
     let plug = dom0::program("plug")?;
     let channel = dom0::program_in_c("channel", "libxenvchan")?;
@@ -50,7 +51,7 @@ pub fn run(run: &Run) -> Result<Tally> {
             life::create(&mut lab, guest, NAME, &Settings::none())?;
             lab.says(guest, 0, "ready after")?;
         }
-        // What is grown once is grown before it is counted: each shares and maps.
+        // Grows everything that grows only once before the counts are taken: each shares and maps.
         sized(&mut lab, "1048576", 4 << 20)?;
         tally.told(&mut lab, "16 MiB both ways, C's proxy as the client", client)?;
         tally.told(&mut lab, "16 MiB both ways, C's proxy as the server", server)?;
@@ -74,16 +75,15 @@ pub fn run(run: &Run) -> Result<Tally> {
             lab.counts(PAIR[0])?.but_heap().same(&one.but_heap())?;
             lab.counts(PAIR[1])?.but_heap().same(&two.but_heap())
         })?;
-        tally.check(&mut lab, "a peer that is destroyed is noticed", |lab| {
-            destroyed(lab, round % 2 == 0)
-        })?;
+        tally
+            .check(&mut lab, "a destroyed peer is noticed", |lab| destroyed(lab, round % 2 == 0))?;
     }
     life::clear(&mut lab)?;
     tally.witness(&mut lab, &[])?;
     Ok(tally)
 }
 
-/// The first of the pair serves and the second connects: the result line of each.
+/// Has the first of the pair serve and the second connect, and returns both result lines.
 fn both(lab: &mut Lab, serve: &str, connect: &str) -> Result<[String; 2]> {
     let [one, two] = PAIR;
     let (client, server) = (there(lab, two)?, there(lab, one)?);
@@ -97,7 +97,7 @@ fn there(lab: &mut Lab, guest: &str) -> Result<u32> {
     lab.domid(guest)?.with_context(|| format!("no {guest}"))
 }
 
-/// Both are `ok`, and what one sent is what the other got.
+/// Checks that both are `ok`, and that one received what the other sent.
 fn agree([served, connected]: &[String; 2], bytes: u64) -> Result<()> {
     for line in [served, connected] {
         ensure!(line.starts_with("ok vchan ") && number(line, "bytes")? == bytes, "{line}");
@@ -105,12 +105,13 @@ fn agree([served, connected]: &[String; 2], bytes: u64) -> Result<()> {
     same_bytes(served, connected)
 }
 
-/// Long transfers through rings of the default size: at most two events for each ring's worth.
+/// Checks long transfers through rings of the default size, with at most two events per ring's
+/// worth of bytes.
 fn rings(lab: &mut Lab, serve: &str, connect: &str) -> Result<String> {
     let lines = both(lab, serve, connect)?;
     agree(&lines, MANY)?;
     let events = number(&lines[0], "events")? + number(&lines[1], "events")?;
-    // One more says that the client is there.
+    // One more announces the client.
     let most = 2 * MANY / 65_536 + 1;
     ensure!(events <= most, "{events} events, and no more than {most} are needed");
     Ok(format!("{events} events, crc32 {}", value(&lines[0], "crc32")?))
@@ -124,7 +125,7 @@ fn trips(lab: &mut Lab) -> Result<String> {
     Ok(format!("{events} events, {} ns each", value(&lines[1], "rtt")?))
 }
 
-/// Rings of another size.
+/// Checks transfers both ways through rings of another size.
 fn sized(lab: &mut Lab, ring: &str, bytes: u64) -> Result<String> {
     let lines = both(lab, &format!("source {bytes} ring={ring}"), &format!("sink {bytes}"))?;
     agree(&lines, bytes)?;
@@ -154,13 +155,13 @@ fn client(lab: &mut Lab) -> Result<String> {
     let bytes = THROUGH.to_string();
     let plug = lab.start(&["./plug", "connect", socket, &bytes, &bytes])?;
     let told = through(lab, guest, mark, plug);
-    // Both stay until they are ended.
+    // Both run until they are killed.
     lab.kill(proxy)?;
     lab.kill(plug)?;
     told
 }
 
-/// Dom0's proxy serves, and the guest connects.
+/// Has dom0's proxy serve, and the guest connect.
 fn server(lab: &mut Lab) -> Result<String> {
     let guest = PAIR[0];
     let domid = there(lab, guest)?;
@@ -178,18 +179,19 @@ fn server(lab: &mut Lab) -> Result<String> {
     told
 }
 
-/// What went through the proxy and came back is what was sent.
+/// Checks that what went through the proxy and came back is what was sent.
 fn through(lab: &mut Lab, guest: &str, mark: usize, plug: u32) -> Result<String> {
     let line = lab.answer(guest, mark, LONG)?;
     ensure!(line.starts_with("ok vchan ") && number(&line, "bytes")? == THROUGH, "{line}");
     let told = |lab: &Lab| lab.written(plug).into_iter().find(|line| line.starts_with("ok plug "));
-    let said = lab.until(LONG, told).context("the plug does not say how it went")?;
+    let said = lab.until(LONG, told).context("no result from the plug")?;
     let crc = value(&line, "crc32")?;
     ensure!(value(&said, "crc32")? == crc && value(&said, "crc")? == crc, "{line}, but {said}");
     Ok(format!("crc32 {crc}"))
 }
 
-/// One of two that wait for each other is destroyed; the other says so, and serves the next.
+/// Destroys one of two guests that wait for each other: the other must report it, and work with the
+/// next.
 fn destroyed(lab: &mut Lab, the_client: bool) -> Result<()> {
     let [one, two] = PAIR;
     let (client, server) = (there(lab, two)?, there(lab, one)?);
@@ -207,11 +209,11 @@ fn destroyed(lab: &mut Lab, the_client: bool) -> Result<()> {
     agree(&both(lab, "source 100000", "sink 100000")?, 100_000)
 }
 
-/// Waits until a client maps its server's pages.
+/// Waits until the client maps the server's pages.
 fn connected(lab: &mut Lab, server: u32, client: u32) -> Result<()> {
     let end = Instant::now() + SOON;
     let between = |active: &Active| active.granter == server && active.mapper == client;
-    // The page and sixteen for each ring.
+    // The control page, and sixteen for each ring.
     while view::grants(lab)?.iter().filter(|active| between(active)).count() < 33 {
         ensure!(Instant::now() < end, "they don't connect");
     }

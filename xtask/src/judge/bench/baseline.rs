@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The baseline: what the bench said when somebody last looked, kept in `lab/bench.txt`.
+//! The baseline: the bench's last accepted figures, kept in `lab/bench.txt`.
 //!
-//! Hypercalls and allocations are to be the same, whatever runs below. Instructions are compared
-//! only on the same versions of Xen, QEMU and rustc, and may be 1 % more.
+//! Hypercalls and allocations must be the same on any versions of Xen, QEMU and rustc. Instructions
+//! are compared only on the same versions, and may increase by 1 %.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Key, Row};
 
-/// By how much instructions may differ, as a part of what they were.
+/// By which fraction instructions may differ.
 const TOLERANCE: f64 = 0.01;
 
-/// What was measured once.
+/// The accepted figures.
 #[derive(Debug)]
 pub struct Baseline {
     versions: String,
     rows: BTreeMap<Key, [f64; 3]>,
 }
 
-/// What is different now.
+/// The differences.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// What is worse, or not comparable: each fails.
+    /// What is worse, or not comparable: each is a failure.
     pub wrong: Vec<String>,
-    /// What has moved without being wrong.
+    /// What has changed without being wrong.
     pub other: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ fn figures(row: &Row) -> [f64; 3] {
 }
 
 impl Baseline {
-    /// Reads one: a line of versions, and one for each row.
+    /// Parses a baseline: a line of versions, and one for each row.
     pub fn parse(text: &str) -> Result<Baseline, String> {
         let mut lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
         let versions = lines.next().ok_or("a baseline without versions")?.to_owned();
@@ -44,7 +44,7 @@ impl Baseline {
             let figures: Vec<f64> = words.map(str::parse).collect::<Result<_, _>>().ok()?;
             Some(((op, n), figures.try_into().ok()?))
         };
-        let rows = lines.map(|line| row(line).ok_or(format!("no row of a baseline: `{line}`")));
+        let rows = lines.map(|line| row(line).ok_or(format!("not a row of a baseline: `{line}`")));
         Ok(Baseline { versions, rows: rows.collect::<Result<_, _>>()? })
     }
 
@@ -62,13 +62,13 @@ impl Baseline {
         text
     }
 
-    /// What of these rows, measured on `versions`, is not as it was.
+    /// Compares these rows, measured on `versions`, with the baseline.
     pub fn compare(&self, versions: &str, rows: &[Row]) -> Moved {
         let mut moved = Moved::default();
         let same = self.versions == versions;
         if !same {
             let was = &self.versions;
-            moved.other.push(format!("counts alone are compared: {versions}, and not {was}"));
+            moved.other.push(format!("only counts are compared: {versions}, not {was}"));
         }
         let mut known = self.rows.clone();
         for row in rows {
@@ -111,20 +111,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_a_hundredth_is_the_same() {
+    fn figures_within_a_hundredth_are_the_same() {
         let now = [row("map", 1009.0, 1), row("end", 595.0, 0)];
         assert_eq!(compared(VERSIONS, &now), Moved::default());
     }
 
     #[test]
-    fn more_instructions_are_wrong_and_fewer_are_told() {
+    fn more_instructions_are_wrong_and_fewer_are_reported() {
         let moved = compared(VERSIONS, &[row("map", 1011.0, 1), row("end", 500.0, 0)]);
         assert_eq!(moved.wrong, ["map n=32: 1000 -> 1011 (+1.1 %)"]);
         assert_eq!(moved.other, ["end n=32: 600 -> 500 (-16.7 %)"]);
     }
 
     #[test]
-    fn counts_are_compared_whatever_runs_below_and_instructions_are_not() {
+    fn on_other_versions_only_counts_are_compared() {
         let moved = compared("xen=4.20", &[row("map", 2000.0, 2), row("end", 600.0, 0)]);
         assert_eq!(moved.wrong, ["map n=32: hypercalls 1 -> 2"]);
         assert_eq!(moved.other.len(), 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows of the matrix, and the table in the end.
+//! The rows of the matrix, and the table of results.
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use crate::lab::qemu::CPU;
 
 /// A host.
 pub struct Row {
-    /// Debian's release that has Xen, xl and Linux, as its archive names it.
+    /// The Debian release that Xen, xl and Linux come from, by its name in the archive.
     pub release: &'static str,
-    /// The program that is xenstored.
+    /// The xenstore daemon.
     pub store: &'static str,
     /// Whether Xen keeps its own memory out of PV guests' page tables (XPTI).
     pub xpti: bool,
-    /// How many processors the machine has.
+    /// The machine's number of processors.
     pub processors: u32,
-    /// The processor, as QEMU names it.
+    /// The processor model, as QEMU names it.
     pub cpu: &'static str,
-    /// The release whose QEMU it is, if not this machine's.
+    /// The release whose QEMU is used, if not this machine's.
     pub qemu: Option<&'static str>,
     /// Whether `test` runs it.
     pub in_test: bool,
 }
 
-/// All of them.
+/// All rows.
 pub const ROWS: &[Row] = &[
     row("bookworm", "xenstored", false, 1),
     row("bookworm", "oxenstored", true, 4),
@@ -42,12 +42,12 @@ const fn row(release: &'static str, store: &'static str, xpti: bool, processors:
 impl Row {
     /// What makes Xen be so.
     pub fn xen(&self) -> String {
-        // Linux 5.10 ends before its first line in less.
+        // With less memory, Linux 5.10 ends before its first line.
         let memory = if self.release == "bullseye" { " dom0_mem=320M,max:320M" } else { "" };
         format!("xpti={}{memory}", self.xpti)
     }
 
-    /// What Xen says then.
+    /// What Xen prints with these options.
     pub fn signs(&self) -> [String; 2] {
         let word = if self.xpti { "enabled" } else { "disabled" };
         let plural = if self.processors == 1 { "" } else { "s" };
@@ -57,7 +57,7 @@ impl Row {
         ]
     }
 
-    /// Its lines if it can't be had.
+    /// The row's lines of the table if it could not run.
     pub fn not_run(&'static self, why: &str) -> [Line; 2] {
         ["pv", "pvh"].map(|mode| Line {
             row: self,
@@ -76,7 +76,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// How a check went.
+/// A check's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
     Passed,
@@ -102,10 +102,10 @@ impl Cell {
 #[derive(Clone)]
 pub struct Line {
     pub row: &'static Row,
-    /// The versions of Xen, Linux and QEMU, or why there are none.
+    /// The versions of Xen, Linux and QEMU, or why it was not run.
     pub host: String,
     pub mode: &'static str,
-    /// In the order of the checks.
+    /// The results, in the order of the checks.
     pub cells: Vec<Cell>,
 }
 
@@ -115,7 +115,7 @@ impl Line {
     }
 }
 
-/// All lines, as a table that Markdown understands.
+/// Formats all lines as a Markdown table.
 pub fn table(lines: &[Line]) -> Vec<String> {
     let mut table = vec![
         "| Debian, xenstore daemon, XPTI, processors | guests | demo | self-test | Linux | crash \
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_meets_every_release_and_every_pair_of_values_occurs() {
+    fn every_release_meets_every_value_and_every_pair_of_values_occurs() {
         let plain = || ROWS.iter().filter(|row| row.cpu == CPU);
         let releases: BTreeSet<_> = plain().map(|row| row.release).collect();
         for release in &releases {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_run_shows_as_such_with_the_reason() {
+    fn a_row_that_was_not_run_says_why() {
         let lines = ROWS[0].not_run("cannot get x\nmore");
         assert!(lines.iter().all(Line::is_not_run));
         let said = table(&lines);
