@@ -86,6 +86,10 @@ pub mod heap {
 }
 
 pub mod memory {
+    pub fn frames() -> impl Iterator<Item = Option<usize>> {
+        core::iter::empty()
+    }
+
     pub mod stack {
         pub fn high_water() -> usize {
             crate::host::no_guest()

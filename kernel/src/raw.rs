@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Raw access for people who test Xen itself: the seam, and everything it can break.
+//! Raw access for people who test Xen itself: the seam, and everything it can break; and where
+//! this domain's memory is.
 #![expect(unsafe_code, reason = "the door is unsafe to go through")]
 
 use crate::Xen;
@@ -33,4 +34,14 @@ pub unsafe fn xen() -> Xen {
     }
     #[cfg(not(target_os = "none"))]
     panic!("on the host there is no Xen; test with the crate `fake-xen`")
+}
+
+/// The address of each frame that this domain has, by the frame's number: what
+/// [`Memory::read`](drivers::memory::Memory::read) of [`xen`] may be given by who looks for
+/// something in all of the memory. `None` where nothing is mapped: a guard page, a frame that
+/// nobody has asked for yet, or one that Xen has back.
+///
+/// Empty on the host.
+pub fn frames() -> impl Iterator<Item = Option<usize>> {
+    crate::machine::memory::frames()
 }

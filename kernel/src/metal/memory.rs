@@ -41,3 +41,8 @@ pub const TABLE_ENTRIES: usize = 512;
 
 /// Bytes that one L1 table maps: 2 MiB.
 pub const REGION_SIZE: usize = TABLE_ENTRIES * PAGE_SIZE;
+
+/// The address of each frame of this domain, by its number, where it has one.
+pub fn frames() -> impl Iterator<Item = Option<usize>> {
+    translate::frames(frames::POOL.lock().end())
+}

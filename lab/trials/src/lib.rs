@@ -22,6 +22,7 @@
 //! * [`exhaust`]: grants, mappings and event channels, used up. [`cycles`]: sharing, thousands of
 //!   times.
 //! * [`hostile`]: a hostile guest, and peers in the demo that violate its protocol.
+//! * [`search`]: secrets in the memory of a guest that should no longer have them.
 //! * [`bench`](mod@bench): what each operation costs.
 #![no_std]
 
@@ -34,3 +35,4 @@ pub mod exhaust;
 mod false_peer;
 pub mod hostile;
 pub mod model;
+pub mod search;

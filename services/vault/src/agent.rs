@@ -6,6 +6,7 @@
 //! would leave copies.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha512};
@@ -77,6 +78,12 @@ impl Agent {
     /// The public halves and comments of all keys.
     pub fn list(&self) -> impl Iterator<Item = (Blob, &[u8])> {
         self.keys.iter().flatten().map(|key| (key.blob(), key.comment.as_slice()))
+    }
+
+    /// At which addresses the keys are, and nowhere else: for who looks for copies.
+    pub fn keyring(&self) -> Range<usize> {
+        let Range { start, end } = self.keys.as_ptr_range();
+        start.addr()..end.addr()
     }
 
     /// For how many nanoseconds an answer is to be held back: 100 ms for each passphrase that was

@@ -21,11 +21,21 @@ pub mod service;
 
 use zeroize::Zeroize;
 
-/// Overwrites what calls that have returned left on the stack, for their caller: 24 KiB, more than
-/// signing takes, which takes most.
-#[inline(never)]
-pub(crate) fn wipe_stack() {
-    let mut below = [0_u8; 24 << 10];
-    below.zeroize();
-    core::hint::black_box(&mut below);
+/// Calls `what` with a stack frame of its own, and overwrites what that and all below it left
+/// there: 24 KiB, more than signing takes, which takes most.
+pub(crate) fn on_wiped_stack<R>(what: impl FnOnce() -> R) -> R {
+    // Neither may become a part of the caller, whose frame is not wiped.
+    #[inline(never)]
+    fn call<R>(what: impl FnOnce() -> R) -> R {
+        what()
+    }
+    #[inline(never)]
+    fn wipe() {
+        let mut below = [0_u8; 24 << 10];
+        below.zeroize();
+        core::hint::black_box(&mut below);
+    }
+    let result = call(what);
+    wipe();
+    result
 }

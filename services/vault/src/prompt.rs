@@ -10,7 +10,7 @@ use ed25519_dalek::SigningKey;
 use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Blob, COMMENT};
-use crate::wipe_stack;
+use crate::on_wiped_stack;
 
 /// A line that is longer is none.
 pub const LINE: usize = COMMENT + 16;
@@ -29,10 +29,10 @@ pub fn obey(
     match (vault, command) {
         ("", _) => {}
         ("vault", "new") => {
-            let added = random()
-                .ok_or("this processor has no RDRAND")
-                .and_then(|seed| agent.add(SigningKey::from_bytes(&seed), comment.as_bytes()));
-            wipe_stack();
+            let added = on_wiped_stack(|| {
+                let seed = random().ok_or("this processor has no RDRAND")?;
+                agent.add(SigningKey::from_bytes(&seed), comment.as_bytes())
+            });
             match added {
                 Ok(blob) => public("ok vault new ", &blob, comment.as_bytes(), say),
                 Err(words) => say(format_args!("error vault new: {words}")),

@@ -15,7 +15,7 @@ use vchan::{Bell, Error, Host, Receiver, Server, StreamOn};
 use zeroize::Zeroizing;
 
 use crate::agent::{Agent, LONGEST, REFUSAL};
-use crate::wipe_stack;
+use crate::on_wiped_stack;
 
 /// Where the channel is published, below the guest's own path.
 pub const PATH: &str = "data/vault";
@@ -80,9 +80,8 @@ async fn answer_all<H: Host>(
         if !take(&mut stream.receiver(), &mut request).await? {
             return Ok(());
         }
-        let answer = agent.borrow_mut().answer(&request);
+        let answer = on_wiped_stack(|| agent.borrow_mut().answer(&request));
         drop(request);
-        wipe_stack();
         let penalty = agent.borrow().penalty();
         host.pause(penalty).await;
         stream.write_all(&(answer.len() as u32).to_be_bytes()).await?;

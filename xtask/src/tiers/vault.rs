@@ -3,12 +3,17 @@
 //! turns its channel into a Unix socket, which OpenSSH uses like any agent's.
 //!
 //! Keys are added, listed, used for a login and removed; one is made in the guest. `sshd` runs
-//! under `ProxyCommand`, without a network.
+//! under `ProxyCommand`, without a network. A second guest of the same code looks for the keys in its
+//! own memory.
+
+mod memory;
+mod needles;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use self::memory::SEARCHED;
 use super::extent::Run;
 use crate::guests::config::{self, Settings};
 use crate::guests::{image, life};
@@ -28,6 +33,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("bin/dash", "bin/sh"),
     ("bin/cp", "usr/bin/cp"),
     ("bin/mkdir", "usr/bin/mkdir"),
+    ("bin/rm", "usr/bin/rm"),
     ("bin/sleep", "usr/bin/sleep"),
     ("usr/bin/ssh", "usr/bin/ssh"),
     ("usr/bin/ssh-add", "usr/bin/ssh-add"),
@@ -65,29 +71,41 @@ const CHECKS: [Check; 9] = [
     ("unsupported keys are refused", refused),
 ];
 
+const SEARCHES: [Check; 3] = [
+    ("a key that ssh-add adds is in the keyring and nowhere else", memory::of_an_added_key),
+    ("a key that is refused is nowhere", memory::of_a_refused_key),
+    ("a key made in the guest is in the keyring and nowhere else", memory::of_a_made_key),
+];
+
 /// The tier.
 pub fn run(run: &Run) -> Result<Tally> {
     let folder = debian::ssh()?;
     let files = FILES.map(|(file, contents)| (file, contents.to_owned())).to_vec();
     let more = More { folder, programs: PROGRAMS, files };
-    let guest = config::files_of(VAULT, &image::guest(VAULT)?, Settings::none().memory(8))?;
-    let dom0 = run.dom0_with(&guest, &more)?;
+    let built = |name| config::files_of(name, &image::guest(name)?, Settings::none().memory(8));
+    let dom0 = run.dom0_with(&[built(VAULT)?, built(SEARCHED)?].concat(), &more)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, VAULT, ""))?;
     let mut tally = Tally::default();
-    serve(&mut lab)?;
+    serve(&mut lab, VAULT)?;
     sh(&mut lab, "mkdir -p /root /run/sshd; ssh-keygen -q -t ed25519 -N '' -C host -f /tmp/host")?;
     for (name, check) in CHECKS {
         tally.told(&mut lab, name, check)?;
     }
     life::remove(&mut lab, VAULT)?;
+    serve(&mut lab, SEARCHED)?;
+    for (name, check) in SEARCHES {
+        tally.told(&mut lab, name, check)?;
+    }
+    life::remove(&mut lab, SEARCHED)?;
     tally.witness(&mut lab, &[])?;
     Ok(tally)
 }
 
-/// Creates the vault, and has dom0's proxy make a socket of it.
-fn serve(lab: &mut Lab) -> Result<()> {
-    let domid = life::create(lab, VAULT, VAULT, &Settings::none())?;
-    lab.says(VAULT, 0, "vault: serves domain 0")?;
+/// Creates the guest, and has dom0's proxy make a socket of it.
+fn serve(lab: &mut Lab, guest: &str) -> Result<()> {
+    let domid = life::create(lab, guest, guest, &Settings::none())?;
+    lab.says(guest, 0, "serves domain 0")?;
+    sh(lab, &format!("rm -f {SOCKET}"))?;
     let path = format!("/local/domain/{domid}/data/vault");
     lab.start(&["vchan-socket-proxy", &domid.to_string(), &path, SOCKET])?;
     sh(lab, &format!("until [ -S {SOCKET} ]; do sleep 0.1; done")).map(drop)

@@ -152,13 +152,22 @@ impl Pool {
     /// because linking the rest of memory must not find a table in its way. `None` without frames
     /// for the tables.
     pub fn extend(&mut self) -> Option<Pfn> {
-        let first = layout::nr_pages().0.next_multiple_of(TABLE_ENTRIES as u64);
-        let pfn = Pfn(first + self.beyond);
+        let pfn = Pfn(self.first_beyond() + self.beyond);
         interface().make_room(&mut || self.take().map(|frame| frame.pfn), pfn).ok()?;
         let address = DIRECT_MAP + pfn.0 as usize * PAGE_SIZE;
         self.ensure_tables(address..address + PAGE_SIZE).ok()?;
         self.beyond += 1;
         Some(pfn)
+    }
+
+    /// The end of the PFNs that the domain has used so far.
+    pub fn end(&self) -> Pfn {
+        let first = layout::nr_pages();
+        if self.beyond == 0 { first } else { Pfn(self.first_beyond() + self.beyond) }
+    }
+
+    fn first_beyond(&self) -> u64 {
+        layout::nr_pages().0.next_multiple_of(TABLE_ENTRIES as u64)
     }
 
     /// Creates the L1 tables for `range` of the window, from frames of the pool.

@@ -99,6 +99,15 @@ fn find_initial_end() -> Pfn {
     Pfn(end)
 }
 
+/// The address of each frame of the domain, by its number; nothing where there is no frame, or none
+/// that is mapped now.
+pub fn frames(end: Pfn) -> impl Iterator<Item = Option<usize>> {
+    (0..end.0).map(|pfn| {
+        let address = address_of(Pfn(pfn));
+        is_readable(address, PAGE_SIZE).then_some(address)
+    })
+}
+
 /// Whether `len` bytes at `address` can be read, that is, are mapped by this kernel's own tables,
 /// outside Xen's part of the address space.
 pub fn is_readable(address: usize, len: usize) -> bool {
