@@ -2,9 +2,9 @@
 //! Checks an ssh-agent in a guest of 8 MiB from its users' side: Debian's `vchan-socket-proxy`
 //! turns its channel into a Unix socket, which OpenSSH uses like any agent's.
 //!
-//! Keys are added, listed, used for a login and removed; one is made in the guest. `sshd` runs
-//! under `ProxyCommand`, without a network. A second guest of the same code looks for the keys in its
-//! own memory.
+//! Keys are added, listed, used for a login and removed; one is generated in the guest. `sshd` runs
+//! as `ProxyCommand`, without a network. A second guest with the same code searches its own memory
+//! for the keys.
 
 mod memory;
 mod needles;
@@ -77,7 +77,7 @@ const SEARCHES: [Check; 3] = [
     ("a key made in the guest is in the keyring and nowhere else", memory::of_a_made_key),
 ];
 
-/// The tier.
+/// Runs the tier.
 pub fn run(run: &Run) -> Result<Tally> {
     let folder = debian::ssh()?;
     let files = FILES.map(|(file, contents)| (file, contents.to_owned())).to_vec();
@@ -101,7 +101,7 @@ pub fn run(run: &Run) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Creates the guest, and has dom0's proxy make a socket of it.
+/// Creates the guest, and has dom0's proxy make a socket of its channel.
 fn serve(lab: &mut Lab, guest: &str) -> Result<()> {
     let domid = life::create(lab, guest, guest, &Settings::none())?;
     lab.says(guest, 0, "serves domain 0")?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A vault that looks through all of its own memory: a key is in the keyring while it's held, and
-//! nowhere at all once it's removed. Its requests are those of OpenSSH.
+//! Checks a vault that searches all of its own memory: a key must be only in the keyring while it
+//! is held, and nowhere once it is removed. OpenSSH makes the requests.
 //!
-//! The guest is lab/trials/src/bin/searched.rs: the vault's code with a command that looks.
+//! The guest is lab/trials/src/bin/searched.rs: the vault's code with a search command.
 
 use std::time::Duration;
 
@@ -14,24 +14,24 @@ use super::{fails, logged_in, says, sh};
 use crate::host::random::{self, Draw};
 use crate::lab::{Lab, Mode};
 
-/// The guest.
+/// The guest's name.
 pub const SEARCHED: &str = "searched";
-/// Frames of 8 MiB.
+/// The number of frames in 8 MiB.
 const FRAMES: usize = 2048;
-/// To look at two million addresses, emulated, takes a second or two.
+/// How long a search may take: two million addresses take a second or two under emulation.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// A key that is in the keyring, once.
+/// What a search finds if the key is in the keyring, once.
 const HELD: [&str; 1] = ["the seed in the keyring"];
 
-/// What is looked for: the key of `ssh-keygen` in /tmp/key.
+/// The seed to search for: that of the key that `ssh-keygen` wrote to /tmp/key.
 fn added_seed(lab: &mut Lab) -> Result<[u8; 32]> {
     let text = sh(lab, "while read -r line; do echo \"$line\"; done < /tmp/key")?;
     let key = PrivateKey::from_openssh(text).ok().context("/tmp/key is no key")?;
     Ok(key.key_data().ed25519().context("another kind of key")?.private.to_bytes())
 }
 
-/// The pages on either side of the stack; a PVH guest has a stack for exceptions, too.
+/// The number of guard pages around stacks; a PVH guest also has a stack for exceptions.
 fn guards(mode: Mode) -> usize {
     match mode {
         Mode::Pv => 2,
@@ -39,7 +39,7 @@ fn guards(mode: Mode) -> usize {
     }
 }
 
-/// What the guest finds of a seed: the forms and where they are.
+/// Has the guest search for a seed, and returns the forms found and their places.
 fn look(lab: &mut Lab, seed: &[u8; 32]) -> Result<Vec<String>> {
     let factor = draw()?.below(u64::MAX) | 1;
     let mark =
@@ -51,7 +51,7 @@ fn look(lab: &mut Lab, seed: &[u8; 32]) -> Result<Vec<String>> {
     found(&lab.lines_from(SEARCHED, mark))
 }
 
-/// What the guest's lines say that was found.
+/// Parses what was found from the guest's lines.
 fn found(lines: &[String]) -> Result<Vec<String>> {
     let shown = |line: &String| {
         let mut words = line.strip_prefix("found needle=")?.split(' ');
@@ -76,7 +76,8 @@ fn finds(lab: &mut Lab, seed: &[u8; 32], expected: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// While OpenSSH's key is held, used, added once more; and when it is removed.
+/// Searches for OpenSSH's key while it is held, after it is used and added again, and once it is
+/// removed.
 pub fn of_an_added_key(lab: &mut Lab) -> Result<String> {
     let new = "rm -f /tmp/key; ssh-keygen -q -t ed25519 -N '' -C me@dom0 -f /tmp/key; \
                cp /tmp/key.pub /tmp/authorized";
@@ -94,7 +95,7 @@ pub fn of_an_added_key(lab: &mut Lab) -> Result<String> {
     Ok(format!("the seed once while it was held; of {} forms none afterwards", FORMS.len()))
 }
 
-/// A key that is not taken.
+/// Searches for a key that the vault refused.
 pub fn of_a_refused_key(lab: &mut Lab) -> Result<String> {
     let seed = &added_seed(lab)?;
     let said = fails(lab, "ssh-add -t 100 /tmp/key")?;
@@ -102,7 +103,7 @@ pub fn of_a_refused_key(lab: &mut Lab) -> Result<String> {
     Ok(said)
 }
 
-/// Of a key that `vault new` makes, as of one that was added.
+/// Searches for a key that `vault new` makes, as for an added one.
 pub fn of_a_made_key(lab: &mut Lab) -> Result<String> {
     let mut draw = draw()?;
     let seed = &std::array::from_fn(|_| draw.below(256) as u8);

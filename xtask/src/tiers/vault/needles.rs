@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What must not be left of an ed25519 key, and what is said of it to the guest that looks for it:
-//! images, from which only who has the factor gets back.
+//! The forms of an ed25519 key that must not be left in memory, and what the guest that searches
+//! for them is told: images, from which only the factor leads back to the key.
 
 use curve25519_dalek::Scalar;
 use curve25519_dalek::scalar::clamp_integer;
 use sha2::{Digest, Sha512};
 
-/// Bytes that are enough to find a form of the key by.
+/// Enough bytes to find a form of the key.
 type Needle = [u8; 32];
 
-/// The forms in which a key can be in memory, by the names that a failure shows.
+/// The names, shown in failures, of the forms in which a key can be in memory.
 pub const FORMS: [&str; 8] = [
     "the seed",
     "the seed as SHA-512 takes it in",
@@ -21,7 +21,7 @@ pub const FORMS: [&str; 8] = [
     "the scalar's digits",
 ];
 
-/// All [`FORMS`] of the key of this seed.
+/// All [`FORMS`] of the key with this seed.
 pub fn forms(seed: &Needle) -> [Needle; FORMS.len()] {
     let hash: [u8; 64] = Sha512::digest(seed).into();
     let (half, prefix) = (part(&hash[..32]), part(&hash[32..]));
@@ -32,7 +32,7 @@ pub fn forms(seed: &Needle) -> [Needle; FORMS.len()] {
     [*seed, bytes(turned), half, prefix, clamped, scalar, bytes(limbs), digits(&scalar)]
 }
 
-/// The words that make the guest look: a factor, which is odd, and each needle's images.
+/// The arguments of the search command: an odd factor, and each needle's images.
 pub fn said(factor: u64, needles: &[Needle]) -> String {
     let image = |word: u64| format!("{:016x}", word.wrapping_mul(factor));
     let images = needles.iter().map(|needle| words(needle).map(image).concat());
@@ -57,7 +57,7 @@ fn bits(number: &Needle, first: usize, count: usize) -> u64 {
     (0..count).map(|at| bit(at) << at).sum()
 }
 
-/// The lower half of the 64 digits from -8 to 7 with which a base is multiplied.
+/// The lower half of the scalar's 64 digits, from -8 to 7, as multiplication uses them.
 fn digits(scalar: &Needle) -> Needle {
     let mut carry = 0;
     std::array::from_fn(|at| {
