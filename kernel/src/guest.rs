@@ -2,6 +2,7 @@
 //! What an application gets from the kernel.
 
 use alloc::borrow::Cow;
+use core::ops::Deref;
 
 use drivers::Services;
 use drivers::memory::FrameCount;
@@ -75,5 +76,14 @@ impl Guest {
     /// Nanoseconds since 1970, UTC, by Xen's wall clock.
     pub fn wall_clock(&self) -> u64 {
         clock::wall_clock()
+    }
+}
+
+/// A guest is what its services are: `&guest` does wherever they are asked for.
+impl Deref for Guest {
+    type Target = Services<Xen>;
+
+    fn deref(&self) -> &Services<Xen> {
+        &self.services
     }
 }
