@@ -19,6 +19,7 @@
 //!
 //! * [`conformance`]: Linux's system calls on Grantkit's devices. [`model`]: random calls, compared
 //!   with the reference model.
+//! * [`channels`]: what moves between two guests, and what that costs each.
 //! * [`exhaust`]: grants, mappings and event channels, used up. [`cycles`]: sharing, thousands of
 //!   times.
 //! * [`hostile`]: a hostile guest, and peers in the demo that violate its protocol.
@@ -29,6 +30,7 @@
 extern crate alloc;
 
 pub mod bench;
+pub mod channels;
 pub mod conformance;
 pub mod cycles;
 pub mod exhaust;

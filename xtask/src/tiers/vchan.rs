@@ -8,6 +8,7 @@
 //! library follows. In the end the guests' counts must be as before.
 
 mod c; // a C program on libxenvchan
+mod ours; // two guests that find each other by name
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ const THROUGH: u64 = 16 << 20;
 /// The number of round trips.
 const TRIPS: u64 = 100_000;
 /// The configuration of a guest whose shell has the commands.
-const NAME: &str = "channels";
+const NAME: &str = "vchan";
 /// Where servers publish, relative to their own domain.
 const PATH: &str = "data/c";
 
@@ -42,7 +43,9 @@ pub fn run(run: &Run) -> Result<Tally> {
     let plug = dom0::program("plug")?;
     let channel = dom0::program_in_c("channel", "libxenvchan")?;
     let guest = config::files_of(NAME, &image::with_channels()?, Settings::none().memory(8))?;
-    let dom0 = run.dom0(&[guest.to_vec(), vec![plug, channel]].concat())?;
+    let trial = config::files(ours::NAME, Settings::none().memory(ours::MEMORY))?;
+    let files = [&guest[..], &trial, &[plug, channel]].concat();
+    let dom0 = run.dom0(&files)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "vchan", ""))?;
     let mut tally = Tally::default();
     for round in 0..run.extent.of(1, 5) {
@@ -70,6 +73,7 @@ pub fn run(run: &Run) -> Result<Tally> {
             })?;
         }
         tally.check(&mut lab, "fewer bytes than asked are EPIPE", short)?;
+        tally.check(&mut lab, "what can't be is refused with one error", refused)?;
         tally.check(&mut lab, "the guests count what they did before", |lab| {
             let [one, two] = before;
             lab.counts(PAIR[0])?.but_heap().same(&one.but_heap())?;
@@ -79,6 +83,7 @@ pub fn run(run: &Run) -> Result<Tally> {
             .check(&mut lab, "a destroyed peer is noticed", |lab| destroyed(lab, round % 2 == 0))?;
     }
     life::clear(&mut lab)?;
+    ours::checks(&mut lab, run.extent, &mut tally)?;
     tally.witness(&mut lab, &[])?;
     Ok(tally)
 }
@@ -141,6 +146,25 @@ fn short(lab: &mut Lab) -> Result<()> {
         connected.contains(" errno=EPIPE ") && connected.contains(" bytes=1000 "),
         "{connected}"
     );
+    Ok(())
+}
+
+/// Sizes out of range, paths that are none or too long, domains that are not there.
+fn refused(lab: &mut Lab) -> Result<()> {
+    let guest = PAIR[0];
+    let long = "x".repeat(150);
+    for (command, errno) in [
+        (format!("vchan serve 0 {PATH} echo 1 ring=1023"), "EINVAL"),
+        (format!("vchan serve 0 {PATH} echo 1 ring=1048577"), "EINVAL"),
+        (format!("vchan serve 0 {PATH} echo 1 ring=x"), "EINVAL"),
+        (format!("vchan serve 32752 {PATH} echo 1"), "EINVAL"),
+        (format!("vchan connect 0 //{PATH} echo 1"), "EINVAL"),
+        (format!("vchan serve 0 /local/domain/0/{PATH} echo 1"), "EACCES"),
+        (format!("vchan connect 0 {}/{long} echo 1", vec![long.clone(); 20].join("/")), "E2BIG"),
+    ] {
+        let line = lab.answered(guest, &command)?;
+        ensure!(line.contains(&format!(" errno={errno} ")), "`{command}`: {line}");
+    }
     Ok(())
 }
 
