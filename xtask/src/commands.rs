@@ -22,7 +22,7 @@ use crate::guests::image;
 use crate::host::alone::Alone;
 use crate::lab::{Mode, hypervisor};
 use crate::panics;
-use crate::tiers::{self, Extent, Run, TIERS, Tier};
+use crate::tiers::{self, Choice, Extent, Run, TIERS, Tier};
 
 /// A command other than a tier.
 struct Word {
@@ -144,7 +144,12 @@ pub fn perform((matches, more): &(ArgMatches, Vec<ArgMatches>)) -> Result<()> {
         let xen = matches.get_one::<PathBuf>("xen");
         let xen = xen.map(|file| hypervisor::given(file)).transpose()?;
         let mode = if tier.pvh { mode(matches) } else { Mode::Pv };
-        return tier.command(&Run { extent, xen, mode });
+        let chosen = |choice: &Choice| {
+            let typed = matches.get_one::<String>(choice.option);
+            typed.map(|typed| choice.of(typed)).transpose()
+        };
+        let choice = tier.choice.as_ref().map_or(Ok(None), chosen)?;
+        return tier.command(&Run { extent, xen, mode, choice });
     }
     let word = WORDS.iter().find(|word| word.name == name);
     word.map_or(Ok(()), |word| (word.run)(matches))
@@ -167,7 +172,11 @@ fn tier(tier: &Tier) -> Command {
     });
     let xen = Arg::new("xen").long("xen").value_name("FILE").value_parser(value_parser!(PathBuf));
     let xen = xen.help("Run on this hypervisor (gzip or ELF) instead of Debian's");
-    Command::new(tier.name).about(tier.about).args(full).arg(xen).args(tier.pvh.then(pvh))
+    let choice = tier.choice.as_ref().map(|choice| {
+        Arg::new(choice.option).long(choice.option).value_name("NAME").help(choice.about)
+    });
+    let command = Command::new(tier.name).about(tier.about).args(full).arg(xen).args(choice);
+    command.args(tier.pvh.then(pvh))
 }
 
 /// The option that makes xl create PVH guests.
@@ -237,6 +246,12 @@ mod tests {
                 tier.name
             );
             assert_eq!(parsed(&[tier.name, "--pvh"]).is_ok(), tier.pvh, "{}", tier.name);
+            if let Some(choice) = &tier.choice {
+                let option = format!("--{}", choice.option);
+                assert!(parsed(&[tier.name, &option, "x"]).is_ok(), "{}", tier.name);
+                let why = choice.of("no such").unwrap_err().to_string();
+                assert!(why.contains("`no such`; there is ") && !why.contains('\n'), "{why}");
+            }
         }
     }
 

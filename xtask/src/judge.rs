@@ -8,6 +8,7 @@ pub mod crash; // the dump that a crash leaves
 pub mod demo; // the demo's steps
 pub mod html; // words inside HTML and XML
 pub mod picture; // a page with a drawing of a demo run
+pub mod profile; // a trace of instructions, folded by function
 pub mod record; // the record of all checks, for the end of a run and for machines
 pub mod reply; // the result line that every command ends in
 pub mod seen; // what a demo guest logs about each turn

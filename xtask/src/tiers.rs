@@ -22,7 +22,7 @@ mod vault; // an ssh-agent in a guest, used by OpenSSH
 mod vchan; // byte channels, also with C's libxenvchan
 mod xl; // what a toolstack asks of a guest and does to it
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 pub use self::extent::{Extent, Run};
 use crate::guests::image;
@@ -44,8 +44,40 @@ pub struct Tier {
     pub full: Option<&'static str>,
     /// Whether it can be run with PVH guests: not where a guest maps its own pages.
     pub pvh: bool,
+    /// An option that has it do one thing of many.
+    pub choice: Option<Choice>,
     /// Runs it, with a built image.
     run: fn(&Run) -> Result<Tally>,
+}
+
+/// An option with a name behind it.
+pub struct Choice {
+    /// The option, without dashes.
+    pub option: &'static str,
+    /// What it does, for the help.
+    pub about: &'static str,
+    /// The names that there are.
+    names: fn() -> Result<Vec<String>>,
+    /// Whether a number may follow a name, behind a `/`.
+    numbered: bool,
+}
+
+impl Choice {
+    /// The name that was typed, if there is such a one.
+    ///
+    /// # Errors
+    /// One line with the names, if not.
+    pub fn of(&self, typed: &str) -> Result<String> {
+        let names = (self.names)()?;
+        let option = self.option;
+        let (name, number) = match typed.split_once('/') {
+            Some((name, number)) if self.numbered => (name, number),
+            _ => (typed, "0"),
+        };
+        let known = names.iter().any(|known| known == name) && number.parse::<u32>().is_ok();
+        ensure!(known, "no {option} `{typed}`; there is {}", names.join(", "));
+        Ok(typed.to_owned())
+    }
 }
 
 /// All tiers, in the order in which they run.
@@ -56,6 +88,7 @@ pub const TIERS: &[Tier] = &[
         small: "all",
         full: None,
         pvh: false,
+        choice: None,
         run: smoke::run,
     },
     Tier {
@@ -64,6 +97,7 @@ pub const TIERS: &[Tier] = &[
         small: "all",
         full: None,
         pvh: false,
+        choice: None,
         run: newcomer::run,
     },
     Tier {
@@ -72,6 +106,7 @@ pub const TIERS: &[Tier] = &[
         small: "100,000 calls",
         full: Some("1,000,000"),
         pvh: false,
+        choice: None,
         run: model::run,
     },
     Tier {
@@ -80,6 +115,7 @@ pub const TIERS: &[Tier] = &[
         small: "all",
         full: None,
         pvh: false,
+        choice: Some(bench::CHOICE),
         run: bench::run,
     },
     Tier {
@@ -88,6 +124,7 @@ pub const TIERS: &[Tier] = &[
         small: "once",
         full: Some("5 times"),
         pvh: true,
+        choice: None,
         run: pair::run,
     },
     Tier {
@@ -96,6 +133,7 @@ pub const TIERS: &[Tier] = &[
         small: "a pause of 3 s",
         full: Some("of 60 s"),
         pvh: true,
+        choice: None,
         run: xl::run,
     },
     Tier {
@@ -104,6 +142,7 @@ pub const TIERS: &[Tier] = &[
         small: "once",
         full: Some("5 times"),
         pvh: false,
+        choice: None,
         run: pvh::run,
     },
     Tier {
@@ -112,6 +151,7 @@ pub const TIERS: &[Tier] = &[
         small: "Debian 13",
         full: Some("all rows"),
         pvh: false,
+        choice: Some(matrix::CHOICE),
         run: matrix::run,
     },
     Tier {
@@ -120,6 +160,7 @@ pub const TIERS: &[Tier] = &[
         small: "all",
         full: None,
         pvh: false,
+        choice: None,
         run: conformance::run,
     },
     Tier {
@@ -128,6 +169,7 @@ pub const TIERS: &[Tier] = &[
         small: "2 rounds",
         full: Some("10 rounds"),
         pvh: false,
+        choice: None,
         run: exhaustion::run,
     },
     Tier {
@@ -136,6 +178,7 @@ pub const TIERS: &[Tier] = &[
         small: "1,000 cycles, 5 kills per role",
         full: Some("10,000, 100 per role"),
         pvh: false,
+        choice: None,
         run: leaks::run,
     },
     Tier {
@@ -144,6 +187,7 @@ pub const TIERS: &[Tier] = &[
         small: "once",
         full: Some("5 times"),
         pvh: true,
+        choice: None,
         run: across::run,
     },
     Tier {
@@ -152,6 +196,7 @@ pub const TIERS: &[Tier] = &[
         small: "once",
         full: Some("5 times"),
         pvh: false,
+        choice: None,
         run: vchan::run,
     },
     Tier {
@@ -160,6 +205,7 @@ pub const TIERS: &[Tier] = &[
         small: "all",
         full: None,
         pvh: true,
+        choice: None,
         run: vault::run,
     },
     Tier {
@@ -168,6 +214,7 @@ pub const TIERS: &[Tier] = &[
         small: "once",
         full: Some("twice"),
         pvh: true,
+        choice: None,
         run: hostile::run,
     },
 ];
@@ -192,7 +239,7 @@ const ON_TWO: &str = "hostile";
 /// Runs all tiers with a built image, and prints their results. Before a tier that needs both
 /// processors, calls `wait`, which waits for whatever else is running.
 pub fn run_all(extent: Extent, wait: &mut dyn FnMut()) -> Result<Tally> {
-    let this = Run { extent, xen: None, mode: Mode::Pv };
+    let this = Run { extent, xen: None, mode: Mode::Pv, choice: None };
     let mut all = Tally::default();
     let mut lines = Vec::new();
     for Tier { name, run, .. } in TIERS {

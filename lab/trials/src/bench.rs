@@ -7,8 +7,9 @@
 //! (`prepared`).
 //!
 //! Each row is one line: `bench op=map n=512 calls=7 instr=978.121 xen=966.014 hypercalls=1
-//! allocations=0`. `instr` and `xen` are per page (or segment, event, word, call: whatever there
-//! are `n` of); `hypercalls` and `allocations` are for the whole call. A failed call ends the run,
+//! allocations=0 window=99`. `instr` and `xen` are per page (or segment, event, word, call: whatever there
+//! are `n` of); `hypercalls` and `allocations` are for the whole call; `window` says which reading
+//! of the clock it was, counted from 1. A failed call ends the run,
 //! so there is never a partial table.
 
 mod access;
@@ -78,7 +79,8 @@ impl fmt::Display for Row {
             Some(ticks) => write!(f, "xen={} ", each(*ticks))?,
             None => f.write_str("xen=- ")?,
         }
-        write!(f, "hypercalls={} allocations={}", ours.hypercalls, ours.allocations)
+        let Least { hypercalls, allocations, window, .. } = ours;
+        write!(f, "hypercalls={hypercalls} allocations={allocations} window={window}")
     }
 }
 

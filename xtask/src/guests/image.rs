@@ -114,7 +114,9 @@ pub fn guest(name: &str) -> Result<PathBuf> {
 /// `drivers` optimised for speed.
 pub fn fast_guest(name: &str) -> Result<PathBuf> {
     let fast = ["drivers", "trials"].map(|of| format!("profile.release.package.{of}.opt-level=3"));
-    let fast = fast.iter().flat_map(|level| ["--config", level]);
+    // What a profile tells functions by, those that were inlined, too.
+    let lines = "profile.release.debug='limited'".to_owned();
+    let fast = fast.iter().chain([&lines]).flat_map(|setting| ["--config", setting]);
     let which: Vec<&str> = ["-p", "trials", "--bin", name].into_iter().chain(fast).collect();
     step(&format!("build {name} for speed"), || {
         cargo::release_for_speed("build", TARGET, &which)?;

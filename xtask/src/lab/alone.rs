@@ -70,16 +70,22 @@ pub struct Machine {
 impl Machine {
     /// Boots without console input.
     pub fn boot(boot: &Boot) -> Result<Machine> {
-        Machine::start(boot, Stdio::null(), Child::start)
+        Machine::start(boot, &[], Stdio::null(), Child::start)
+    }
+
+    /// The same with a plugin of QEMU's, by its file and its arguments.
+    pub fn boot_with(boot: &Boot, plugin: &str) -> Result<Machine> {
+        Machine::start(boot, &["-plugin", plugin], Stdio::null(), Child::start)
     }
 
     /// Boots with the tool's own input as console input.
     pub fn boot_in_foreground(boot: &Boot) -> Result<Machine> {
-        Machine::start(boot, Stdio::inherit(), Child::start_in_foreground)
+        Machine::start(boot, &[], Stdio::inherit(), Child::start_in_foreground)
     }
 
     fn start(
         boot: &Boot,
+        more: &[&str],
         input: Stdio,
         spawn: impl FnOnce(std::process::Command) -> Result<Child>,
     ) -> Result<Machine> {
@@ -87,7 +93,7 @@ impl Machine {
         let log = steps::create(&log_path)?;
         let mut qemu =
             qemu::machine(&Hardware::default(), boot.xen, &format!("{MEMORY} {}", boot.options));
-        qemu.args(["-serial", "stdio"]).stdin(input);
+        qemu.args(["-serial", "stdio"]).args(more).stdin(input);
         if boot.exact {
             qemu.args(["-icount", qemu::ICOUNT]);
         }

@@ -30,6 +30,23 @@ pub fn xen(release: Release) -> Result<PathBuf> {
         .with_context(|| format!("no xen-*-amd64 in {}", paths::shown(&boot)))
 }
 
+/// The list of the symbols of this machine's Debian's Xen, of the very version that is unpacked.
+pub fn xen_symbols() -> Result<PathBuf> {
+    let xen = xen(Release::OWN)?;
+    let folder = xen.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default();
+    let folder = folder.to_string_lossy();
+    let (package, version) = folder.split_once('_').context("Xen of no version")?;
+    let name = format!("{package}-dbg");
+    let kept = paths::packages().join(format!("{name}_{version}"));
+    if !kept.exists() {
+        let exact = format!("{name}={}", version.replace("%3a", ":"));
+        packages::together(Release::OWN, &name, &[exact], &|_| Ok(()))?;
+    }
+    let boot = kept.join("usr/lib/debug/boot");
+    find(&boot, |file| file.starts_with("xen-syms-") && file.ends_with(".map"))
+        .with_context(|| format!("no xen-syms-*.map in {}", paths::shown(&boot)))
+}
+
 /// A release's Linux, with only Xen's modules: that saves a few hundred MB.
 pub fn linux(release: Release) -> Result<PathBuf> {
     let is_image = |name: &str| {

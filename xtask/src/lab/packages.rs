@@ -104,7 +104,8 @@ pub fn together(
     let root = part.0.join("root");
     let mut version = None;
     for package in packages {
-        let start = format!("{package}_");
+        // A name may have a version behind it.
+        let start = format!("{}_", package.split('=').next().unwrap_or_default());
         let archive = find(&part.0, |file| file.starts_with(&start) && file.ends_with(".deb"))
             .with_context(|| format!("apt-get download left no {package}"))?;
         run("dpkg-deb", &["-x".as_ref(), archive.as_ref(), root.as_ref()], package)?;

@@ -6,6 +6,7 @@
 //! in `target/lab/<lab>`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -48,6 +49,25 @@ pub struct Lab {
     mode: Mode,
     own: bool,
 }
+
+/// What dom0 could not do.
+#[derive(Debug)]
+pub struct Trouble(String);
+
+impl Trouble {
+    /// Whether it's xl that is gone: it faulted, and nobody is left to see how its guest ends.
+    pub fn is_xls(&self) -> bool {
+        self.0.starts_with("xl[") && self.0.contains("]: segfault at ")
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dom0: {}", self.0)
+    }
+}
+
+impl std::error::Error for Trouble {}
 
 /// A guest's output so far, and its log.
 struct Guest {
@@ -137,7 +157,7 @@ impl Lab {
                 bail!("timed out after {} s", limit.as_secs());
             }
             if let Some(trouble) = self.trouble() {
-                bail!("dom0: {trouble}");
+                return Err(Trouble(trouble).into());
             }
         }
     }

@@ -4,9 +4,11 @@
 //!
 //! Wall time is not measured: in an emulator it means nothing.
 
+mod flame; // a profile, drawn
 mod linux; // the same on Linux's devices
 mod page; // the report as a web page
 mod plot; // plain SVG
+mod profile; // where the instructions of one row go
 mod report; // table, rows, page
 
 use std::fs;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow, bail};
 
 use self::report::Environment;
+use super::Choice;
 use super::extent::Run;
 use crate::guests::image;
 use crate::host::steps::{say, step};
@@ -44,10 +47,21 @@ const EXPECTED: &[Expected] = &[
     Expected::debug(witness::said::GREW, "10,000 grants live"),
 ];
 
+/// Where the instructions of a row go, instead of all rows.
+pub const CHOICE: Choice = Choice {
+    option: "profile",
+    about: "Fold the instructions of this row by function: map, or map/32 for calls of 32 pages",
+    names: || Ok(kept()?.ops()),
+    numbered: true,
+};
+
 /// Boots the guest, then dom0, judges what they say, and writes the report: of all of it, or none.
 pub fn run(run: &Run) -> Result<Tally> {
     let kernel = image::fast_guest("bench")?;
     let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
+    if let Some(row) = &run.choice {
+        return profile::run(&kernel, &xen, run.xen.is_none(), row);
+    }
     let mut tally = Tally::default();
     let measured = step("bench", || measured(&kernel, &xen));
     tally.count(measured.is_ok());
@@ -99,15 +113,20 @@ fn measured(kernel: &Path, xen: &Path) -> Result<(Vec<Row>, Environment)> {
     Ok((rows, Environment::of(&said)?))
 }
 
+/// The baseline in the repository.
+fn kept() -> Result<Baseline> {
+    let kept = paths::root().join(KEPT);
+    let text = fs::read_to_string(&kept).with_context(|| format!("no {KEPT}"))?;
+    Baseline::parse(&text).map_err(Error::msg)
+}
+
 /// Nothing is worse than it was; what has moved is told.
 fn compare(rows: &[Row], versions: &str) -> Result<()> {
     let folder = paths::target().join("bench");
     fs::create_dir_all(&folder)?;
     let new = folder.join("baseline.txt");
     fs::write(&new, Baseline::write(versions, rows))?;
-    let kept = paths::root().join(KEPT);
-    let text = fs::read_to_string(&kept).with_context(|| format!("no {KEPT}"))?;
-    let moved = Baseline::parse(&text).map_err(Error::msg)?.compare(versions, rows);
+    let moved = kept()?.compare(versions, rows);
     moved.other.iter().chain(&moved.wrong).for_each(|line| say(&format!("        {line}")));
     let accept = format!("if this is as intended: cp {} {KEPT}", paths::shown(&new));
     if moved.wrong.is_empty() {

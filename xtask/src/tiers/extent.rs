@@ -17,6 +17,8 @@ pub struct Run {
     pub xen: Option<PathBuf>,
     /// How Xen runs the guests that xl creates.
     pub mode: Mode,
+    /// The one thing of many that it is to do: what the tier's option says.
+    pub choice: Option<String>,
 }
 
 impl Run {

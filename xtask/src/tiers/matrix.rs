@@ -12,10 +12,11 @@ use std::path::PathBuf;
 use anyhow::{Error, Result, anyhow, bail, ensure};
 
 use self::rows::{Cell, Line, ROWS, Row, table};
+use super::Choice;
 use super::extent::{Extent, Run};
 use super::{across, pair};
 use crate::guests::config::Settings;
-use crate::guests::life::{GUEST, PAIR, at_prompt, clear};
+use crate::guests::life::{GUEST, PAIR, abandon, at_prompt, clear};
 use crate::guests::{demo, image};
 use crate::host::children;
 use crate::host::steps::{say, step};
@@ -24,10 +25,18 @@ use crate::judge::tally::{NotRun, Tally};
 use crate::judge::witness::{Expected, said};
 use crate::lab::apt::Release;
 use crate::lab::qemu::Hardware;
-use crate::lab::{Lab, Mode, debian, dom0};
+use crate::lab::{Lab, Mode, Trouble, debian, dom0};
 
 /// The tier's name, for its command, which always runs all rows.
 pub const NAME: &str = "matrix";
+
+/// One row of them.
+pub const CHOICE: Choice = Choice {
+    option: "row",
+    about: "Run this row alone, such as bookworm-xenstored",
+    names: || Ok(ROWS.iter().map(Row::name).collect()),
+    numbered: false,
+};
 
 /// A name, and what is done.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
@@ -57,7 +66,11 @@ pub fn run(run: &Run) -> Result<Tally> {
     let files = [image::files()?, vec![peer]].concat();
     let mut tally = Tally::default();
     let mut lines = Vec::new();
-    for row in ROWS.iter().filter(|row| row.in_test || run.extent == Extent::Full) {
+    let wanted = |row: &&Row| match &run.choice {
+        Some(name) => row.name() == *name,
+        None => row.in_test || run.extent == Extent::Full,
+    };
+    for row in ROWS.iter().filter(wanted) {
         say(&format!("row     {row}"));
         lines.extend(lines_of(row, &files, &mut tally)?);
     }
@@ -80,7 +93,7 @@ fn lines_of(row: &'static Row, files: &[PathBuf], tally: &mut Tally) -> Result<[
         Err(_) if children::interrupted() => bail!("interrupted"),
         Err(error) => return Ok(row.not_run(&format!("{error:#}"))),
     };
-    let name = format!("matrix-{}-{}-{}", row.release, row.store, row.cpu.replace(',', ""));
+    let name = format!("matrix-{}", row.name());
     let store = format!("xenstore={}", row.store);
     let mut lab = match step("boot", || Lab::boot_on(&hardware, &row.xen(), &dom0, &name, &store)) {
         Ok(lab) => lab,
@@ -105,7 +118,13 @@ fn lines_of(row: &'static Row, files: &[PathBuf], tally: &mut Tally) -> Result<[
             // If a guest can't be removed, the lab is of no more use.
             let check = |lab: &mut Lab| {
                 ensure!(whole, "what was before left a guest");
-                let checked = check(lab);
+                let mut checked = check(lab);
+                if checked.as_ref().is_err_and(xl_faulted) {
+                    let why = checked.err().map(|error| format!("{error:#}"));
+                    say(&format!("        once more: {}", why.unwrap_or_default()));
+                    abandon(lab)?;
+                    checked = check(lab);
+                }
                 whole = clear(lab).is_ok();
                 checked.and_then(|()| {
                     ensure!(whole, "its guest can't be removed");
@@ -120,6 +139,13 @@ fn lines_of(row: &'static Row, files: &[PathBuf], tally: &mut Tally) -> Result<[
     let lines = [line(Mode::Pv)?, line(Mode::Pvh)?];
     tally.witness(&mut lab, EXPECTED)?;
     Ok(lines)
+}
+
+/// Debian 12's xl, in QEMU 10.0.13, is ended by a fault in its C library about once in a hundred
+/// guests: that says nothing of the guest, whose check is made once more.
+fn xl_faulted(error: &Error) -> bool {
+    let daemon = error.downcast_ref::<Trouble>().is_some_and(Trouble::is_xls);
+    daemon || format!("{error:#}").contains(": it ended with status 139: ")
 }
 
 fn demonstrated(lab: &mut Lab) -> Result<()> {

@@ -43,6 +43,7 @@ pub fn run(run: &Run) -> Result<Tally> {
     check("cargo host-test", &|home| home.host_test())?;
     check("cargo run boots it", &|home| home.cargo_run())?;
     check("./run.sh run boots the crate and an example side by side", &|home| home.side_by_side())?;
+    check("./run.sh run --pvh boots the shell's image as PVH", &|home| home.run_pvh())?;
     check("the guide's two guests are made as it says", &guide::make)?;
     check("its test of both on a fake Xen", &guide::host_test)?;
     for order in [["vault", "reader"], ["reader", "vault"]] {
@@ -56,6 +57,7 @@ pub fn run(run: &Run) -> Result<Tally> {
         say("        skipped: this machine allows no namespaces to provoke a full disk in");
         return Ok(tally);
     }
+    check("a row of the matrix that can't be had makes it exit 3", &refusals::not_run)?;
     for (name, lines, words) in refusals::MACHINES {
         check(name, &|home| refusals::provoked(home, lines, words))?;
     }
@@ -122,6 +124,11 @@ impl Home {
         let said = self.run_sh(&["run", NAME, "+", "hello"])?;
         says(&said, &format!("{NAME} | {SHARED}"))?;
         says(&said, "hello       | hello: shared a page with dom0")
+    }
+
+    fn run_pvh(&self) -> Result<()> {
+        let image = paths::image().join("grantkit").to_string_lossy().into_owned();
+        says(&self.run_sh(&["run", &image, "--pvh", "--", "-- status; poweroff"])?, " mode=pvh")
     }
 }
 

@@ -29,7 +29,7 @@ const EXPECTED: &[Expected] = &[
 
 /// Runs the tier once, or in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
-    let run = &Run { extent: run.extent, xen: run.xen.clone(), mode: Mode::Pvh };
+    let run = &Run { extent: run.extent, xen: run.xen.clone(), mode: Mode::Pvh, choice: None };
     let dom0 = run.dom0(&[image::files()?, pair::more_files()?, errs::files()?].concat())?;
     let mut tally = Tally::default();
     for _ in 0..run.extent.of(1, 5) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The meter: measures what a call costs, and keeps the minimum of several.
 
+use core::cell::Cell;
 use core::hint::black_box;
 use core::sync::atomic::Ordering;
 
@@ -20,11 +21,14 @@ pub struct Least {
     pub hypercalls: u64,
     /// The cheapest call's heap allocations.
     pub allocations: u64,
+    /// Which look at the clock it was, counted from 1; 0 if nobody looked.
+    pub window: u32,
 }
 
 impl Least {
     /// The minimum of no calls.
-    pub const NONE: Self = Self { calls: 0, ticks: u64::MAX, hypercalls: 0, allocations: 0 };
+    pub const NONE: Self =
+        Self { calls: 0, ticks: u64::MAX, hypercalls: 0, allocations: 0, window: 0 };
 
     /// Adds another measurement.
     pub fn add(&mut self, other: Self) {
@@ -41,11 +45,13 @@ pub struct Meter<'a, X: Platform> {
     pub tools: Tools<'a, X>,
     /// The cost of reading the clock twice.
     empty: u64,
+    /// How often it was looked at twice.
+    windows: Cell<u32>,
 }
 
 impl<'a, X: Platform> Meter<'a, X> {
     pub fn new(tools: Tools<'a, X>) -> Self {
-        let mut meter = Self { tools, empty: 0 };
+        let mut meter = Self { tools, empty: 0, windows: Cell::new(0) };
         let mut least = Least::NONE;
         (0..16).for_each(|_| meter.time(&mut least, || ()));
         meter.empty = least.ticks;
@@ -74,8 +80,10 @@ impl<'a, X: Platform> Meter<'a, X> {
         let result = act();
         let took = (self.tools.ticks)() - start;
         let after = count();
+        self.windows.set(self.windows.get() + 1);
         least.add(Least {
             calls: 1,
+            window: self.windows.get(),
             ticks: took.saturating_sub(self.empty),
             hypercalls: after.0 - before.0,
             allocations: after.1 - before.1,
@@ -105,6 +113,7 @@ impl<'a, X: Platform> Meter<'a, X> {
             ticks: (whole.ticks - around.ticks.min(whole.ticks) + times / 2) / times,
             hypercalls: whole.hypercalls / times,
             allocations: whole.allocations / times,
+            window: whole.window,
         })
     }
 }

@@ -48,6 +48,13 @@ impl Baseline {
         Ok(Baseline { versions, rows: rows.collect::<Result<_, _>>()? })
     }
 
+    /// The operations that it has.
+    pub fn ops(&self) -> Vec<String> {
+        let mut ops: Vec<String> = self.rows.keys().map(|(op, _)| op.clone()).collect();
+        ops.dedup();
+        ops
+    }
+
     /// Writes these rows as one.
     pub fn write(versions: &str, rows: &[Row]) -> String {
         let mut text = format!(

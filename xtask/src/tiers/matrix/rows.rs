@@ -40,6 +40,12 @@ const fn row(release: &'static str, store: &'static str, xpti: bool, processors:
 }
 
 impl Row {
+    /// Its name, which is its lab's, too.
+    pub fn name(&self) -> String {
+        let smap = if self.cpu == CPU { "" } else { "-smap" };
+        format!("{}-{}{smap}", self.release, self.store)
+    }
+
     /// What makes Xen be so.
     pub fn xen(&self) -> String {
         // With less memory, Linux 5.10 ends before its first line.
@@ -153,6 +159,8 @@ mod tests {
         );
         assert_eq!(plain().map(|row| (row.xpti, row.processors)).collect::<BTreeSet<_>>().len(), 4);
         assert_eq!(ROWS.iter().filter(|row| row.in_test).count(), 1);
+        let names: BTreeSet<String> = ROWS.iter().map(Row::name).collect();
+        assert_eq!(names.len(), ROWS.len(), "{names:?}");
     }
 
     #[test]

@@ -101,15 +101,29 @@ pub(super) fn has_namespaces(home: &Home) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|end| end.success())
 }
 
+/// Without packages and without a network, no row of the matrix can be had.
+pub(super) fn not_run(home: &Home) -> Result<()> {
+    let lines = "mount -t tmpfs none \"$TARGET/packages\" &&
+         CARGO_TARGET_DIR=$TARGET exec \"$RUN\" matrix --row bullseye-xenstored";
+    let said = refused(logged("newcomer-run", in_namespaces(home, lines), LIMIT))?;
+    one_line(&said, "error: 0 passed, 0 failed; 2 lines not run")?;
+    ensure!(said.starts_with("exit status: 3"), "another status: {said}");
+    Ok(())
+}
+
 /// Runs shell commands in namespaces of their own, without a network, and checks that they fail
 /// with `words`.
 pub(super) fn provoked(home: &Home, lines: &str, words: &str) -> Result<()> {
+    told_by(in_namespaces(home, lines), words)
+}
+
+fn in_namespaces(home: &Home, lines: &str) -> Command {
     let mut command = home.typed(&home.0, "unshare", &["-rmn", "sh", "-c", lines]);
     let rustup = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
     let rustup = rustup.or_else(|| Some(std::env::home_dir()?.join(".rustup")));
     command.env("RUN", run_sh()).env("ROOT", paths::root());
-    command.env("RUSTUP_HOME", rustup.unwrap_or_default());
-    told_by(command, words)
+    command.env("RUSTUP_HOME", rustup.unwrap_or_default()).env("TARGET", paths::target());
+    command
 }
 
 fn run_sh() -> String {

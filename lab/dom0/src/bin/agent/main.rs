@@ -8,6 +8,7 @@
 
 mod boot; // from a bare kernel to Xen's daemons
 mod consoles; // what guests write, and what is typed
+mod kernel; // programs that the kernel ended
 mod line; // the serial line
 mod programs; // programs run for the driver
 mod xenstore; // the few requests that are needed
@@ -23,6 +24,7 @@ fn main() -> Result<()> {
     let commands = line::open()?;
     let logs = consoles::Logs::watch()?;
     thread::spawn(|| tell(logs.follow()));
+    thread::spawn(|| tell(kernel::follow()));
     line::send("ready", versions.as_bytes())?;
     for line in commands.split(b'\n') {
         if let Some((channel, bytes)) = frame::decode(&line?) {
