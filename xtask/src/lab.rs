@@ -22,4 +22,4 @@ mod witness; // the check of Xen's own log
 mod xl; // programs that run in dom0, xl above all
 
 pub use self::mode::Mode;
-pub use self::running::{Lab, PATIENCE, Trouble};
+pub use self::running::{Lab, PATIENCE};

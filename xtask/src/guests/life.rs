@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest's life: creating it with xl, waiting for its prompt, removing it.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
 use super::config::Settings;
@@ -15,6 +17,9 @@ pub const PLAIN: &str = "grantkit";
 
 /// The prompt of a guest's shell.
 const PROMPT: &[u8] = b"grantkit> ";
+
+/// How long dom0's word of a fault may take.
+const FAULT: Duration = Duration::from_secs(2);
 
 /// Creates a guest from `<config>.cfg`, which `settings` override, and returns its domid.
 pub fn create(lab: &mut Lab, guest: &str, config: &str, settings: &Settings) -> Result<u32> {
@@ -53,15 +58,15 @@ pub fn remove(lab: &mut Lab, guest: &str) -> Result<()> {
     forget(lab, guest)
 }
 
-/// Removes the same guests where xl is gone, which would have had a last word.
+/// Removes the same guests where xl itself was ended, so that it has no last word.
 pub fn abandon(lab: &mut Lab) -> Result<()> {
+    lab.expect_trouble(FAULT);
     for guest in PAIR.into_iter().chain([GUEST]) {
         if lab.domid(guest)?.is_some() {
             lab.xl(&["destroy", guest])?;
         }
         lab.forget(guest);
     }
-    let _ = lab.trouble(); // known
     Ok(())
 }
 

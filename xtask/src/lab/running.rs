@@ -6,7 +6,6 @@
 //! in `target/lab/<lab>`.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -49,25 +48,6 @@ pub struct Lab {
     mode: Mode,
     own: bool,
 }
-
-/// What dom0 could not do.
-#[derive(Debug)]
-pub struct Trouble(String);
-
-impl Trouble {
-    /// Whether it's xl that is gone: it faulted, and nobody is left to see how its guest ends.
-    pub fn is_xls(&self) -> bool {
-        self.0.starts_with("xl[") && self.0.contains("]: segfault at ")
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "dom0: {}", self.0)
-    }
-}
-
-impl std::error::Error for Trouble {}
 
 /// A guest's output so far, and its log.
 struct Guest {
@@ -157,7 +137,7 @@ impl Lab {
                 bail!("timed out after {} s", limit.as_secs());
             }
             if let Some(trouble) = self.trouble() {
-                return Err(Trouble(trouble).into());
+                bail!("dom0: {trouble}");
             }
         }
     }
@@ -196,6 +176,12 @@ impl Lab {
     pub fn trouble(&mut self) -> Option<String> {
         let trouble = self.replies.remove("trouble")?;
         Some(String::from_utf8_lossy(&trouble).into_owned())
+    }
+
+    /// Waits for trouble that is known to come, and forgets it.
+    pub fn expect_trouble(&mut self, limit: Duration) {
+        let _ = self.until(limit, |lab| lab.replies.contains_key("trouble").then_some(()));
+        let _ = self.trouble();
     }
 
     /// The end of every console's log, for display; of Xen's only what came after the boot.
