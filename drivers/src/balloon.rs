@@ -153,4 +153,4 @@ pub fn pages_of_kib(kib: u64) -> Option<Pages> {
     (pages > 0).then_some(Pages(pages))
 }
 
-const IN_USE: Error = Error::Local(Errno::ENOMEM, "more than that is in use");
+const IN_USE: Error = Error::Local(Errno::ENOMEM, &"more than that is in use");

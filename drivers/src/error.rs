@@ -13,10 +13,11 @@ use crate::{Errno, GrantRef};
 
 /// Why a call of a service failed. Unless the call's documentation says otherwise, it changed
 /// nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Error {
-    /// Detected without asking Xen: the errno, and what is wrong or what would be right.
-    Local(Errno, &'static str),
+    /// Detected without asking Xen: the errno, and what is wrong or what would be right. One
+    /// pointer to the words, so that a result without a value fits two registers.
+    Local(Errno, &'static &'static str),
     /// Xen refused this reference. Other references of the batch may have other statuses; the
     /// reservation keeps them all.
     Refused {
@@ -33,11 +34,11 @@ pub enum Error {
 
 impl Error {
     /// No memory for a service's tables.
-    pub const NO_MEMORY: Error = Error::Local(Errno::ENOMEM, "out of memory");
+    pub const NO_MEMORY: Error = Error::Local(Errno::ENOMEM, &"out of memory");
 
     /// An address that is in no mapping of the device.
     pub const BAD_ADDRESS: Error =
-        Error::Local(Errno::EFAULT, "the address is not in a mapping of this device");
+        Error::Local(Errno::EFAULT, &"the address is not in a mapping of this device");
 
     /// Returns the errno for the caller.
     pub fn errno(&self) -> Errno {
@@ -69,11 +70,18 @@ impl fmt::Display for Error {
     }
 }
 
+/// As for people: a failed `expect` shows it, and a derived one would take 2 KiB of an image.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl core::error::Error for Error {}
 
 impl From<NotADomId> for Error {
     fn from(_: NotADomId) -> Self {
-        Error::Local(Errno::EINVAL, NotADomId::WORDS)
+        Error::Local(Errno::EINVAL, &NotADomId::WORDS)
     }
 }
 

@@ -63,7 +63,7 @@ impl Entry {
     /// # Errors
     /// EOVERFLOW if the counter is full: a holder passed to `mem::forget` stays counted.
     fn hold(&mut self) -> Result<(), Error> {
-        let held = Error::Local(Errno::EOVERFLOW, "the port has 4294967295 holders");
+        let held = Error::Local(Errno::EOVERFLOW, &"the port has 4294967295 holders");
         self.holders = self.holders.checked_add(1).ok_or(held)?;
         Ok(())
     }
@@ -133,7 +133,7 @@ impl<X: Platform> Events<X> {
     /// ENOMEM, after closing the port; EINVAL for a number that no port has.
     pub(crate) fn adopt(&self, number: PortNumber) -> Result<Port<X>, Error> {
         let Some(place) = Place::of(number) else {
-            return Err(Error::Local(Errno::EINVAL, "no port has that number"));
+            return Err(Error::Local(Errno::EINVAL, &"no port has that number"));
         };
         let mut ports = self.0.ports.lock();
         let index = number.0 as usize;
@@ -163,7 +163,7 @@ impl<X: Platform> Events<X> {
     /// Those of the hypercalls.
     pub(crate) fn own_domid(&self) -> Result<DomId, Error> {
         let port = self.alloc(DOMID_SELF)?;
-        let unknown = Error::Local(Errno::ENODEV, "Xen doesn't report our own domain number");
+        let unknown = Error::Local(Errno::ENODEV, &"Xen doesn't report our own domain number");
         match port.status()? {
             PortStatus::Unbound(domid) => DomId::new(domid).ok_or(unknown),
             _ => Err(unknown),
@@ -182,7 +182,7 @@ impl<X: Platform> Events<X> {
                 let seen = AtomicU64::new(entry.delivered);
                 Ok(Port { events: self.clone(), number, seen })
             }
-            _ => Err(Error::Local(Errno::EINVAL, "no such event channel port is open")),
+            _ => Err(Error::Local(Errno::EINVAL, &"no such event channel port is open")),
         }
     }
 

@@ -156,7 +156,7 @@ impl<X: Platform> GntAlloc<X> {
             self.reap(u32::MAX);
         }
         if !fits() {
-            return Err(Error::Local(Errno::ENOSPC, "more pages than gntalloc.limit allows"));
+            return Err(Error::Local(Errno::ENOSPC, &"more pages than gntalloc.limit allows"));
         }
         let room = self.0.table.make_room(count.0);
         if room.is_err() && self.reap(u32::MAX) > 0 {

@@ -254,5 +254,5 @@ fn check_limit(grants: u32) -> Result<(), Error> {
     if (1..=MAX_LIMIT).contains(&grants) {
         return Ok(());
     }
-    Err(Error::Local(Errno::EINVAL, "a device has room for 1 to 262144 grants"))
+    Err(Error::Local(Errno::EINVAL, &"a device has room for 1 to 262144 grants"))
 }

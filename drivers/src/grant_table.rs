@@ -104,7 +104,7 @@ impl<X: Platform> GrantTable<X> {
         xen.gnttab_get_version(&mut version)
             .map_err(|errno| Error::Hypercall(Call::GnttabGetVersion, errno))?;
         if version.version != 1 {
-            return Err(Error::Local(Errno::ENODEV, "the grant table is not version 1"));
+            return Err(Error::Local(Errno::ENODEV, &"the grant table is not version 1"));
         }
         let mut size = GnttabQuerySize { dom: DOMID_SELF, ..Default::default() };
         size.status = GrantStatus::GENERAL_ERROR;
@@ -345,7 +345,7 @@ impl<X: Platform> GrantTable<X> {
         let new = list.get(state.frames as usize..).unwrap_or_default();
         // SAFETY: these are the frames that Xen has just returned, after those that are mapped.
         unsafe { self.xen.map_grant_frames(state.frames, new) }
-            .map_err(|errno| Error::Local(errno, "no memory to map the grant table"))?;
+            .map_err(|errno| Error::Local(errno, &"no memory to map the grant table"))?;
         state.frames = frames;
         state.references.grow(entries);
         Ok(())
@@ -374,9 +374,9 @@ fn pop_from(run: &mut Vec<Granted>, first: usize) -> impl Iterator<Item = Page> 
 
 /// A placeholder that is never one of our references: it is one of Xen's own.
 const NO_GRANT: GrantRef = GrantRef(0);
-const FULL: Error = Error::Local(Errno::ENOSPC, "the grant table is full; raise max_grant_frames");
+const FULL: Error = Error::Local(Errno::ENOSPC, &"the grant table is full; raise max_grant_frames");
 const ABOVE_16_TIB: Error =
-    Error::Local(Errno::EOVERFLOW, "the page lies above 16 TiB of machine memory");
+    Error::Local(Errno::EOVERFLOW, &"the page lies above 16 TiB of machine memory");
 
 /// A grant entry, by its words.
 struct Entry<Half, Whole> {

@@ -60,6 +60,7 @@ extern crate alloc;
 
 pub mod balloon;
 mod boot;
+pub mod boxed;
 pub mod buffer;
 pub mod console;
 pub mod events;

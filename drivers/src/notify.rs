@@ -74,7 +74,7 @@ impl NotifyRequest {
         if !KNOWN.contains(action) {
             return Err(Error::Local(
                 Errno::EINVAL,
-                "unknown action; 1 clears a byte, 2 sends an event",
+                &"unknown action; 1 clears a byte, 2 sends an event",
             ));
         }
         Ok(UnmapNotify {

@@ -148,7 +148,7 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
         let size = shared.size().checked_sub(PAGE_SIZE).and_then(|size| u32::try_from(size).ok());
         match size.filter(|size| size.is_power_of_two()) {
             Some(size) => Ok(Self { shared, bell, size, index: 0, turn: Turn::new(size as usize) }),
-            None => Err(Error::Local(Errno::EINVAL, "a ring has 1 page and a power of two more")),
+            None => Err(Error::Local(Errno::EINVAL, &"a ring has 1 page and a power of two more")),
         }
     }
 
@@ -262,4 +262,4 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
     }
 }
 
-const BROKEN: Error = Error::Local(Errno::EIO, "the peer's index in the shared ring is impossible");
+const BROKEN: Error = Error::Local(Errno::EIO, &"the peer's index in the shared ring is impossible");

@@ -109,7 +109,7 @@ impl<X: Platform> Services<X> {
     /// # Errors
     /// ENODEV for a guest booted as dom0, which has none.
     pub fn store(&self) -> Result<&XenStore<X>, Error> {
-        let absent = Error::Local(Errno::ENODEV, "this domain has no xenstore");
+        let absent = Error::Local(Errno::ENODEV, &"this domain has no xenstore");
         self.xenstore.as_ref().ok_or(absent)
     }
 

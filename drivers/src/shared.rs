@@ -100,7 +100,7 @@ pub(crate) fn is_within(size: usize, offset: usize, len: usize) -> bool {
 }
 
 /// The error for a range that reaches beyond its pages.
-pub(crate) const OUTSIDE: Error = Error::Local(Errno::EINVAL, "outside the shared pages");
+pub(crate) const OUTSIDE: Error = Error::Local(Errno::EINVAL, &"outside the shared pages");
 
 /// A range of shared bytes that we may also write.
 pub trait SharedMut: Shared {

@@ -229,5 +229,5 @@ pub fn names(directory: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The error of every request once the daemon has written impossible indices or an impossible
 /// length.
-const BROKEN: Error = Error::Local(Errno::EIO, "the xenstore ring is broken");
-const GARBAGE: Error = Error::Local(Errno::EIO, "xenstore gave an invalid answer");
+const BROKEN: Error = Error::Local(Errno::EIO, &"the xenstore ring is broken");
+const GARBAGE: Error = Error::Local(Errno::EIO, &"xenstore gave an invalid answer");

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Boxed futures, as the executor takes them.
-#![expect(unsafe_code, reason = "an allocation that may fail is unsafe in stable Rust")]
 
-use alloc::alloc::{Layout, alloc};
 use alloc::boxed::Box;
 use core::pin::Pin;
 
@@ -16,19 +14,7 @@ pub type BoxedFuture = Pin<Box<dyn Future<Output = ()>>>;
 /// # Errors
 /// ENOMEM.
 pub fn boxed<F: Future<Output = ()> + 'static>(future: F) -> Result<BoxedFuture, Errno> {
-    let layout = Layout::new::<F>();
-    if layout.size() == 0 {
-        return Ok(Box::pin(future)); // takes no memory
-    }
-    // SAFETY: the size is not zero.
-    let place = unsafe { alloc(layout) }.cast::<F>();
-    if place.is_null() {
-        return Err(Errno::ENOMEM);
-    }
-    // SAFETY: just allocated, with the size and alignment of `F`.
-    unsafe { place.write(future) };
-    // SAFETY: allocated as a box of `F` is, and filled.
-    Ok(Box::into_pin(unsafe { Box::from_raw(place) }))
+    Ok(Box::into_pin(drivers::boxed::boxed(future).ok_or(Errno::ENOMEM)?))
 }
 
 #[cfg(test)]

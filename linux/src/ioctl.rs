@@ -32,6 +32,6 @@ fn pages_of(length: u64) -> Option<Pages> {
     u32::try_from(length.div_ceil(PAGE_SIZE as u64)).ok().map(Pages)
 }
 
-const UNKNOWN: Error = Error::Local(Errno::ENOTTY, "unknown command of this device");
-const CLOSED: Error = Error::Local(Errno::EBADF, "the file is closed");
-const NOT_A_MAPPING: Error = Error::Local(Errno::EINVAL, "not all of one mapping of this file");
+const UNKNOWN: Error = Error::Local(Errno::ENOTTY, &"unknown command of this device");
+const CLOSED: Error = Error::Local(Errno::EBADF, &"the file is closed");
+const NOT_A_MAPPING: Error = Error::Local(Errno::EINVAL, &"not all of one mapping of this file");

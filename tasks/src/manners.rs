@@ -25,7 +25,7 @@ use log::Level;
 
 use self::node::Node;
 use crate::machine::{CrashKind, Ending};
-use crate::text;
+use crate::text::{self, Plain};
 
 const SHUTDOWN: &str = "control/shutdown";
 const SYSRQ: &str = "control/sysrq";
@@ -114,7 +114,7 @@ fn obey(word: &[u8]) -> Option<Ending> {
         }
         b"suspend" => info(SHUTDOWN, &"this guest cannot be suspended, saved or migrated"),
         word => {
-            let word = word.get(..16).unwrap_or(word).escape_ascii();
+            let word = Plain(word.get(..16).unwrap_or(word));
             let known = "poweroff, halt, reboot and crash are known";
             info(SHUTDOWN, &format_args!("{word} is ignored; {known}"));
         }
@@ -124,7 +124,7 @@ fn obey(word: &[u8]) -> Option<Ending> {
 
 /// Declines keys that only Linux knows.
 fn decline_key(key: &[u8]) -> Option<Ending> {
-    let key = key.get(..16).unwrap_or(key).escape_ascii();
+    let key = Plain(key.get(..16).unwrap_or(key));
     info(SYSRQ, &format_args!("{key} is ignored; this guest has no such keys"));
     None
 }

@@ -2,9 +2,11 @@
 //! Words for people: a string that can fail to grow, for whatever a user can make long; lists; and
 //! the log.
 
+use alloc::boxed::Box;
 use alloc::string::String;
-use core::fmt::{self, Display};
+use core::fmt::{self, Display, Write};
 
+use drivers::boxed::boxed;
 use log::Level;
 
 /// A string whose growth can fail: without memory, `write!` returns an error instead of aborting.
@@ -48,6 +50,59 @@ impl fmt::Write for Text {
     }
 }
 
+/// Why something failed, in the size of a pointer: results of that size are passed in registers.
+/// Without memory it says nothing.
+#[derive(Debug)]
+pub(crate) struct Words(Option<Box<Text>>);
+
+impl Words {
+    /// From words.
+    pub(crate) fn new(words: fmt::Arguments<'_>) -> Self {
+        let mut text = Text::new();
+        let _ = text.write_fmt(words);
+        Self::from(text)
+    }
+
+    /// What they are.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("", |text| text.as_str())
+    }
+}
+
+impl From<Text> for Words {
+    fn from(text: Text) -> Self {
+        Self(boxed(text))
+    }
+}
+
+/// Input in quotes: what is no printable ASCII is `\xNN`. `{:?}` would do, and take 5 KiB
+/// of an image for the tables of Unicode.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<'a>(pub &'a str);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", Plain(self.0.as_bytes()))
+    }
+}
+
+/// Bytes printed so that they can't break the line: unprintable ones and backslashes as `\xNN`.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a>(pub &'a [u8]);
+
+impl Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for &byte in self.0 {
+            if (b' '..=b'~').contains(&byte) && byte != b'\\' {
+                f.write_char(char::from(byte))?;
+            } else {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Writes items separated by commas, as in a result line.
 ///
 /// # Errors
@@ -67,4 +122,16 @@ pub fn list<T: Display>(
 /// the only one.
 pub(crate) fn log(level: Level, what: &str, words: &dyn Display) {
     log::log!(level, "{what}: {words}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn quoted_input_shows_what_cannot_be_printed() {
+        assert_eq!(Quoted("it's 5").to_string(), r#""it's 5""#);
+        assert_eq!(Quoted("a\\c\n\u{1b}ü").to_string(), r#""a\x5cc\x0a\x1b\xc3\xbc""#);
+    }
 }

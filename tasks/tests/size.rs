@@ -66,7 +66,7 @@ fn a_target_that_cannot_be_is_one_line_and_changes_nothing() {
             ("3", "3 KiB is no size"),
             ("-4", "-4 KiB is no size"),
             ("2048 KiB", "2048 KiB KiB is no size"),
-            ("\x1b\n", r"\x1b\n KiB is no size"),
+            ("\x1b\n", r"\x1b\x0a KiB is no size"),
             ("99999999999999999999", "9999999999999999 KiB is no size"),
             ("4100", "4100 KiB is more than maxmem, 4096 KiB"),
             ("4", "4 KiB: more than that is in use; nothing is changed"),

@@ -127,7 +127,7 @@ impl<X: Platform> Host for Services<X> {
 
 /// The guest's xenstore.
 fn store<X: Platform>(guest: &Services<X>) -> Result<&XenStore<X>, Error> {
-    let absent = Error::Local(Errno::ENODEV, "this domain has no xenstore");
+    let absent = Error::Local(Errno::ENODEV, &"this domain has no xenstore");
     guest.xenstore.as_ref().ok_or(absent)
 }
 
@@ -214,4 +214,4 @@ impl<X: Platform> SharedBits for GuestPages<X> {
     }
 }
 
-const READ_ONLY: Error = Error::Local(Errno::EACCES, "mapped to be read");
+const READ_ONLY: Error = Error::Local(Errno::EACCES, &"mapped to be read");

@@ -86,7 +86,7 @@ impl Sizes {
     pub fn new(to_server: u32, to_client: u32) -> Result<Self, Error> {
         let range = 1 << SMALL..=1_u32 << MOST;
         if !range.contains(&to_server) || !range.contains(&to_client) {
-            let words = "a ring has 1024 to 1048576 bytes";
+            let words = &"a ring has 1024 to 1048576 bytes";
             return Err(SystemError::Local(Errno::EINVAL, words).into());
         }
         let (left, right) = match (Self::order(to_server), Self::order(to_client)) {

@@ -126,7 +126,7 @@ impl<P: SharedBits, B: Bell> Stream<P, B> {
         match select(pin!(sender.taken()), late).await {
             Either::First(taken) => taken,
             Either::Second(()) => {
-                let words = "the peer has not taken what was written";
+                let words = &"the peer has not taken what was written";
                 Err(SystemError::Local(Errno::ETIMEDOUT, words).into())
             }
         }

@@ -102,6 +102,6 @@ impl<'r, 'a, P: SharedBits, B: Bell> Peeked<'r, 'a, P, B> {
 fn check(size: u32, offset: usize, len: usize) -> Result<u32, Error> {
     match offset.checked_add(len) {
         Some(end) if end <= size as usize => Ok(offset as u32),
-        _ => Err(SystemError::Local(Errno::EINVAL, "beyond the view of the ring").into()),
+        _ => Err(SystemError::Local(Errno::EINVAL, &"beyond the view of the ring").into()),
     }
 }

@@ -51,7 +51,7 @@ impl<X: Platform> Device<X> {
     /// EINVAL for no pages; ENOSPC beyond the limit, then if the grant table is full; ENOMEM.
     pub fn alloc(&self, peer: DomId, pages: Pages, access: Access) -> Result<Export<X>, Error> {
         if pages.0 == 0 {
-            return Err(Error::Local(Errno::EINVAL, "at least 1 page can be shared"));
+            return Err(Error::Local(Errno::EINVAL, &"at least 1 page can be shared"));
         }
         let run = self.0.grant_run(peer, pages, access, Pages(1))?;
         Ok(Export { service: self.0.clone(), run, peer, access })
@@ -239,6 +239,6 @@ impl<T: fmt::Debug> core::error::Error for Busy<T> {}
 /// Allows `?`: the returned export is dropped, and its pages are parked.
 impl<T> From<Busy<T>> for Error {
     fn from(_: Busy<T>) -> Self {
-        Error::Local(Errno::EBUSY, "the peer still maps the page")
+        Error::Local(Errno::EBUSY, &"the peer still maps the page")
     }
 }

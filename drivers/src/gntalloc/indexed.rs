@@ -78,7 +78,7 @@ impl<X: Platform> IndexDevice<X> {
             0 => Access::ReadOnly,
             FLAG_WRITABLE => Access::ReadWrite,
             _ => {
-                return Err(Error::Local(Errno::EINVAL, "unknown flag; WRITABLE (1) is known"));
+                return Err(Error::Local(Errno::EINVAL, &"unknown flag; WRITABLE (1) is known"));
             }
         };
         let count = u32::try_from(grefs.len()).map_err(|_| TOO_MANY)?;
@@ -127,7 +127,7 @@ impl<X: Platform> IndexDevice<X> {
         self.with(|opened| {
             let listed = opened.records.get_mut(&index.page()).filter(|record| record.listed);
             let record =
-                listed.ok_or(Error::Local(Errno::ENOENT, "no page is allocated at that index"))?;
+                listed.ok_or(Error::Local(Errno::ENOENT, &"no page is allocated at that index"))?;
             let notify = request.decode(index.in_page())?;
             let event = notify.hold(&self.service.0.events)?;
             self.service.0.table.set_notice(&mut record.granted, notify.byte, event)
@@ -167,7 +167,7 @@ impl<X: Platform> IndexDevice<X> {
     pub(super) fn use_run(&self, index: Index, count: Pages) -> Result<Range<u64>, Error> {
         self.with(|opened| {
             let run = opened.run(index, count);
-            let run = run.ok_or(Error::Local(Errno::ENOENT, "no such pages are allocated"))?;
+            let run = run.ok_or(Error::Local(Errno::ENOENT, &"no such pages are allocated"))?;
             run.clone().for_each(|page| opened.add_user(page));
             Ok(run)
         })
@@ -265,5 +265,5 @@ impl<X: Platform> Drop for IndexDevice<X> {
     }
 }
 
-const TOO_MANY: Error = Error::Local(Errno::ENOSPC, "more pages than an index space has");
-const NOT_ALLOCATED: Error = Error::Local(Errno::EINVAL, "no such pages are allocated");
+const TOO_MANY: Error = Error::Local(Errno::ENOSPC, &"more pages than an index space has");
+const NOT_ALLOCATED: Error = Error::Local(Errno::EINVAL, &"no such pages are allocated");

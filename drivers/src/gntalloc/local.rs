@@ -25,7 +25,7 @@ impl<X: Platform> IndexDevice<X> {
     /// EINVAL unless `shared`, then ENOENT for a run with a page that is not allocated.
     pub fn mmap(&self, index: Index, count: Pages, shared: bool) -> Result<LocalMapping<X>, Error> {
         if !shared {
-            return Err(Error::Local(Errno::EINVAL, "a mapping of gntalloc must be shared"));
+            return Err(Error::Local(Errno::EINVAL, &"a mapping of gntalloc must be shared"));
         }
         let run = self.use_run(index, count)?;
         Ok(LocalMapping { device: self.clone(), run })

@@ -68,7 +68,7 @@ impl<'a, X: Platform> Segment<'a, X> {
     fn check(&self) -> Result<(), Error> {
         let ends = [&self.source, &self.dest];
         if !ends.iter().any(|end| matches!(end, CopyEnd::Grant(..))) {
-            return Err(Error::Local(Errno::EINVAL, "neither side of a segment is a grant"));
+            return Err(Error::Local(Errno::EINVAL, &"neither side of a segment is a grant"));
         }
         ends.iter().try_for_each(|end| end.check(self.len.into()))
     }
@@ -121,7 +121,7 @@ impl<'a, X: Platform> CopyEnd<'a, X> {
     fn check(&self, len: usize) -> Result<(), Error> {
         match self {
             CopyEnd::Grant(_, offset) if usize::from(*offset) + len > PAGE_SIZE => {
-                Err(Error::Local(Errno::EINVAL, "a segment leaves its granted page"))
+                Err(Error::Local(Errno::EINVAL, &"a segment leaves its granted page"))
             }
             CopyEnd::Grant(..) => Ok(()),
             CopyEnd::Buffer(buffer, offset) => buffer.check(*offset, len),
@@ -258,4 +258,4 @@ impl<X: Platform> GntDev<X> {
 
 /// The number of operations for which there is always room.
 const FEW: usize = 4;
-const OUTSIDE: Error = Error::Local(Errno::EINVAL, "outside the local memory of a segment");
+const OUTSIDE: Error = Error::Local(Errno::EINVAL, &"outside the local memory of a segment");

@@ -49,7 +49,7 @@ impl<X: Platform> Device<X> {
     /// out. Nothing changes then.
     pub fn reserve(&self, grants: &[ClaimedGrant]) -> Result<Reservation<X>, Error> {
         if grants.is_empty() {
-            return Err(Error::Local(Errno::EINVAL, "at least 1 reference can be reserved"));
+            return Err(Error::Local(Errno::EINVAL, &"at least 1 reference can be reserved"));
         }
         self.service.retry_regions();
         let pages = u32::try_from(grants.len()).map_err(|_| FULL)?;
@@ -145,6 +145,6 @@ impl<X: Platform> Drop for Device<X> {
     }
 }
 
-const FULL: Error = Error::Local(Errno::ENOMEM, "more grants than the device has room for");
+const FULL: Error = Error::Local(Errno::ENOMEM, &"more grants than the device has room for");
 /// The error for changing the limit of a device in use.
-pub(super) const IN_USE: Error = Error::Local(Errno::EBUSY, "grants are reserved in this device");
+pub(super) const IN_USE: Error = Error::Local(Errno::EBUSY, &"grants are reserved in this device");

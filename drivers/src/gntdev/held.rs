@@ -100,4 +100,4 @@ impl<X: Platform> Drop for Held<X> {
     }
 }
 
-const GONE: Error = Error::Local(Errno::EINVAL, "it is being dropped");
+const GONE: Error = Error::Local(Errno::EINVAL, &"it is being dropped");

@@ -85,7 +85,7 @@ impl<X: Platform> IndexDevice<X> {
             return Ok(());
         }
         let run = page_run(index, count)
-            .ok_or(Error::Local(Errno::EINVAL, "outside the device's index space"))?;
+            .ok_or(Error::Local(Errno::EINVAL, &"outside the device's index space"))?;
         self.with(|table| table.remove(run))
     }
 
@@ -106,9 +106,9 @@ impl<X: Platform> IndexDevice<X> {
         self.with(|table| {
             let run = page_run(index, count)
                 .filter(|run| !run.is_empty() && run.end <= table.limit())
-                .ok_or(Error::Local(Errno::ENXIO, "no pages, or outside the index space"))?;
+                .ok_or(Error::Local(Errno::ENXIO, &"no pages, or outside the index space"))?;
             if !shared && access == Access::ReadWrite {
-                return Err(Error::Local(Errno::EINVAL, "a writable mapping must be shared"));
+                return Err(Error::Local(Errno::EINVAL, &"a writable mapping must be shared"));
             }
             table.map(run.clone(), None, access)?;
             Ok(table.addr(run.start))
@@ -189,16 +189,16 @@ impl<X: Platform> IndexDevice<X> {
     pub fn get_offset_for_vaddr(&self, addr: usize) -> Result<(Index, Pages), Error> {
         if let Some((run, start)) = self.with(|table| table.mapping_at(addr)) {
             if addr != start {
-                return Err(Error::Local(Errno::EINVAL, "inside a mapping, not at its start"));
+                return Err(Error::Local(Errno::EINVAL, &"inside a mapping, not at its start"));
             }
             return Ok((Index::of_page(run.start.into()), Pages(run.end - run.start)));
         }
         let books = &mut *self.service.0.books.lock();
         let elsewhere = books.indexed.iter_mut().any(|(_, it)| it.table.mapping_at(addr).is_some());
         Err(if elsewhere {
-            Error::Local(Errno::EINVAL, "a mapping of another device")
+            Error::Local(Errno::EINVAL, &"a mapping of another device")
         } else {
-            Error::Local(Errno::EFAULT, "no mapping is there")
+            Error::Local(Errno::EFAULT, &"no mapping is there")
         })
     }
 

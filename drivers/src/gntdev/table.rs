@@ -117,7 +117,7 @@ impl<X: Platform> Table<X> {
     /// then.
     pub(crate) fn reserve(&mut self, grants: &[ClaimedGrant]) -> Result<(u32, Ticket), Error> {
         if grants.is_empty() {
-            return Err(Error::Local(Errno::EINVAL, "at least 1 reference can be reserved"));
+            return Err(Error::Local(Errno::EINVAL, &"at least 1 reference can be reserved"));
         }
         let count = u32::try_from(grants.len()).map_err(|_| FULL)?;
         self.retry_stuck();
@@ -223,7 +223,7 @@ impl<X: Platform> Table<X> {
                 IndexState::Reserved => {}
                 IndexState::Free => return Err(NOT_RESERVED),
                 IndexState::Mapped | IndexState::Stuck | IndexState::StuckOrphan => {
-                    return Err(Error::Local(Errno::EBUSY, "still mapped; unmap it first"));
+                    return Err(Error::Local(Errno::EBUSY, &"still mapped; unmap it first"));
                 }
             }
         }
@@ -278,7 +278,7 @@ impl<X: Platform> Table<X> {
         self.mapping_at(addr)
             .filter(|(run, start)| (*start, run.end - run.start) == (addr, pages.0))
             .map(|(run, _)| run)
-            .ok_or(Error::Local(Errno::EINVAL, "not all of one mapping of this device"))
+            .ok_or(Error::Local(Errno::EINVAL, &"not all of one mapping of this device"))
     }
 
     /// Copies bytes out of mappings.
@@ -346,5 +346,5 @@ impl<X: Platform> Table<X> {
     }
 }
 
-const FULL: Error = Error::Local(Errno::ENOMEM, "no free run of that many indices in the device");
-const NOT_RESERVED: Error = Error::Local(Errno::EINVAL, "not reserved, or mapped already");
+const FULL: Error = Error::Local(Errno::ENOMEM, &"no free run of that many indices in the device");
+const NOT_RESERVED: Error = Error::Local(Errno::EINVAL, &"not reserved, or mapped already");

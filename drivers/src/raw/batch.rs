@@ -248,7 +248,7 @@ fn forget_unmapped(
 }
 
 const OWN_PAGE: Error =
-    Error::Local(Errno::EINVAL, "a PVH guest can't map its own pages: Xen would take them away");
+    Error::Local(Errno::EINVAL, &"a PVH guest can't map its own pages: Xen would take them away");
 
 #[cfg(test)]
 mod tests {

@@ -115,7 +115,7 @@ impl<X: Platform> Region<X> {
     /// [`Region::unmap`] has unmapped it.
     pub(crate) fn map(&mut self, access: Access) -> Result<(), Error> {
         if self.whole.is_some() || self.rest {
-            return Err(Error::Local(Errno::EINVAL, "one of its pages is still mapped"));
+            return Err(Error::Local(Errno::EINVAL, &"one of its pages is still mapped"));
         }
         let restores = self.space.xen().restores();
         if let Some(part) = self.part.as_ref().filter(|_| self.filled != restores) {
@@ -330,5 +330,5 @@ impl<X: Platform> Drop for Region<X> {
 
 /// The error for a byte to clear in a read-only mapping.
 pub(crate) const READ_ONLY_BYTE: Error =
-    Error::Local(Errno::EINVAL, "can't clear a byte of a read-only mapping");
-const NOT_MAPPED: Error = Error::Local(Errno::EINVAL, "not mapped for this access");
+    Error::Local(Errno::EINVAL, &"can't clear a byte of a read-only mapping");
+const NOT_MAPPED: Error = Error::Local(Errno::EINVAL, &"not mapped for this access");

@@ -59,7 +59,7 @@ impl<X: Platform> Vacancies<X> {
                 Ok(vacancy) => self.empty.push(vacancy),
                 Err((page, errno)) => {
                     pages::free(&self.xen, page);
-                    why = Some(Error::Local(errno, "a page can't be unmapped"));
+                    why = Some(Error::Local(errno, &"a page can't be unmapped"));
                     break;
                 }
             }
@@ -134,5 +134,5 @@ impl<X: Platform> Vacancies<X> {
     }
 }
 
-const REFUSED: Error = Error::Local(crate::Errno::ENOMEM, "Xen refuses more");
-const NO_ROOM: Error = Error::Local(crate::Errno::ENOSPC, "there is no room for more pages");
+const REFUSED: Error = Error::Local(crate::Errno::ENOMEM, &"Xen refuses more");
+const NO_ROOM: Error = Error::Local(crate::Errno::ENOSPC, &"there is no room for more pages");

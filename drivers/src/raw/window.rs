@@ -198,4 +198,4 @@ impl<X: Platform> Drop for Window<X> {
 }
 
 const NO_ADDRESS_SPACE: Error =
-    Error::Local(Errno::ENOMEM, "no address space, or no frame for its page tables");
+    Error::Local(Errno::ENOMEM, &"no address space, or no frame for its page tables");

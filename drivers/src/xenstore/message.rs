@@ -21,7 +21,7 @@ pub(super) fn encode(
 ) -> Result<Vec<u8>, Error> {
     let len = parts.iter().map(|part| part.len()).sum::<usize>();
     if len > XENSTORE_PAYLOAD_MAX {
-        return Err(Error::Local(Errno::E2BIG, "xenstore takes 4096 bytes, the path included"));
+        return Err(Error::Local(Errno::E2BIG, &"xenstore takes 4096 bytes, the path included"));
     }
     let mut message = Vec::new();
     message.try_reserve_exact(HEADER + len).map_err(|_| Error::NO_MEMORY)?;

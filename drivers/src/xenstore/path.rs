@@ -18,11 +18,11 @@ use crate::{DomId, Errno, Error, list};
 /// EINVAL if it is empty or contains a zero byte, E2BIG if it is too long.
 pub(super) fn check(path: &str) -> Result<(), Error> {
     if path.is_empty() || path.contains('\0') {
-        return Err(Error::Local(Errno::EINVAL, "a path has at least one byte, and none is zero"));
+        return Err(Error::Local(Errno::EINVAL, &"a path has at least one byte, and none is zero"));
     }
     let max = if path.starts_with('/') { XENSTORE_ABS_PATH_MAX } else { XENSTORE_REL_PATH_MAX };
     if path.len() > max {
-        let words = "a path has at most 3072 bytes, and 2048 if it is relative";
+        let words = &"a path has at most 3072 bytes, and 2048 if it is relative";
         return Err(Error::Local(Errno::E2BIG, words));
     }
     Ok(())
@@ -58,7 +58,7 @@ impl<'a> DomainPath<'a> {
         let mut path = Vec::new();
         list::extend(&mut path, parts.into_iter().flatten().copied())?;
         // Can't fail: concatenated strings are UTF-8.
-        String::from_utf8(path).map_err(|_| Error::Local(Errno::EINVAL, "the path is not UTF-8"))
+        String::from_utf8(path).map_err(|_| Error::Local(Errno::EINVAL, &"the path is not UTF-8"))
     }
 }
 

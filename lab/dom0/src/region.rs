@@ -55,7 +55,7 @@ impl Region {
     fn word(&self, offset: usize) -> Result<&AtomicU32, Error> {
         self.check(offset, 4)?;
         if !offset.is_multiple_of(4) {
-            return Err(Error::Local(Errno::EINVAL, "the offset is no multiple of 4"));
+            return Err(Error::Local(Errno::EINVAL, &"the offset is no multiple of 4"));
         }
         let at = self.byte(offset).as_ptr().cast();
         // SAFETY: four mapped bytes, at a multiple of 4 from the start of a page.

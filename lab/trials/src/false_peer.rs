@@ -231,7 +231,7 @@ async fn until_let_go<X: Platform>(
     let end = services.system.now() + LIMIT_NS;
     while is_bound(port, peer) {
         if services.system.now() > end {
-            return Err(Error::Local(Errno::ETIMEDOUT, "the peer does not let go"));
+            return Err(Error::Local(Errno::ETIMEDOUT, &"the peer does not let go"));
         }
         services.system.sleep_until(services.system.now() + LOOK_NS).await;
     }
@@ -248,13 +248,13 @@ async fn news<X: Platform>(
         match lookout.news(Some(end)).await? {
             News::At(domid) => return Ok(domid),
             News::Anywhere => {}
-            News::Nothing => return Err(Error::Local(Errno::ETIMEDOUT, "nobody came")),
+            News::Nothing => return Err(Error::Local(Errno::ETIMEDOUT, &"nobody came")),
         }
     }
 }
 
 fn stop(_: Stop) -> Error {
-    Error::Local(Errno::EPIPE, "the peer stopped first")
+    Error::Local(Errno::EPIPE, &"the peer stopped first")
 }
 
-const UNKNOWN: Error = Error::Local(Errno::EINVAL, "a false peer knows no such way");
+const UNKNOWN: Error = Error::Local(Errno::EINVAL, &"a false peer knows no such way");

@@ -220,4 +220,4 @@ impl<X: Platform> Hostile<'_, X> {
     }
 }
 
-const USAGE: Error = Error::Local(Errno::EINVAL, "a hostile guest has no such command");
+const USAGE: Error = Error::Local(Errno::EINVAL, &"a hostile guest has no such command");

@@ -53,4 +53,5 @@ impl<'a> Arg<'a> {
     }
 }
 
-const TOO_SHORT: Error = Error::Local(Errno::EFAULT, "the argument ends before its structure does");
+const TOO_SHORT: Error =
+    Error::Local(Errno::EFAULT, &"the argument ends before its structure does");

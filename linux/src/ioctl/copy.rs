@@ -96,11 +96,11 @@ impl Copy {
     fn check<X: Platform>(self, file: &GntdevFile<X>) -> Result<(), Error> {
         let len = usize::from(self.len);
         if let (Side::Memory(_), Side::Memory(_)) = (self.source, self.dest) {
-            return Err(Error::Local(Errno::EINVAL, "neither side of a segment is a grant"));
+            return Err(Error::Local(Errno::EINVAL, &"neither side of a segment is a grant"));
         }
         for side in [self.source, self.dest] {
             if matches!(side, Side::Grant(_, offset) if usize::from(offset) + len > PAGE_SIZE) {
-                return Err(Error::Local(Errno::EINVAL, "a segment leaves its granted page"));
+                return Err(Error::Local(Errno::EINVAL, &"a segment leaves its granted page"));
             }
         }
         for (side, access) in [(self.source, Access::ReadOnly), (self.dest, Access::ReadWrite)] {

@@ -98,7 +98,7 @@ impl<X: Platform> Gntshr<X> {
     ) -> Result<usize, Error> {
         let device = self.0.device()?;
         if grefs.is_empty() {
-            return Err(Error::Local(Errno::EINVAL, "at least 1 page can be shared"));
+            return Err(Error::Local(Errno::EINVAL, &"at least 1 page can be shared"));
         }
         let flags = if writable { FLAG_WRITABLE } else { 0 };
         let index = device.alloc_gref(domid, flags, grefs)?;

@@ -48,7 +48,7 @@ impl<X: Platform> Gnttab<X> {
     /// refuses; ENOMEM. Nothing is left behind.
     pub fn map_grant_refs(&self, domids: &[u16], grefs: &[u32], prot: u32) -> Result<usize, Error> {
         if domids.len() != grefs.len() {
-            return Err(Error::Local(Errno::EINVAL, "a domain for each reference"));
+            return Err(Error::Local(Errno::EINVAL, &"a domain for each reference"));
         }
         let grants = domids.iter().zip(grefs);
         self.map(grants.map(|(domid, gref)| ClaimedGrant::new(*domid, *gref)), prot)

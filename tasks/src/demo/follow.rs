@@ -18,7 +18,7 @@ use super::report::{clean_words, refused_words, ring_words, seen, tell, trips_wo
 use super::stop::Stop;
 use crate::pattern;
 use crate::text::Text;
-use crate::verdict::{InUse, Score, Why, equal};
+use crate::verdict::{InUse, Score, Why, same};
 
 /// Grants that are reserved at once: the control page, step 1, the ring, and a few.
 const ROOM: u32 = 1 + PAGES + 1 + RING + 8;
@@ -203,7 +203,7 @@ impl<X: Platform> Follow<X> {
         let status = reservation.statuses().next().map(|(_, status)| status).unwrap_or_default();
         let mapping = reservation.map::<ReadOnly>()?;
         let crc = pattern::sum_all(&mapping)?;
-        equal("whether a byte was stored", mapping.probe_write(0, 1)?, false)?;
+        same("whether a byte was stored", mapping.probe_write(0, 1)?, false)?;
         self.verdict = Some(refused_words(status));
         Ok([crc, status.0 as u16 as u32])
     }
@@ -224,7 +224,7 @@ impl<X: Platform> Follow<X> {
                     }
                 };
                 link.alive(bell, pin!(answering)).await?;
-                equal("the number of events", bell.delivered() - before, u64::from(trips))?;
+                same("the number of events", bell.delivered() - before, u64::from(trips))?;
                 Ok(Some(trips_words(trips, services.system.now() - began)?))
             }
             (kind::RING, _, Some(held)) => {

@@ -21,7 +21,7 @@ use super::report::{refused_words, ring_words, seen, tell, trips_words, words};
 use super::stop::Stop;
 use crate::pattern::{self, SplitMix64};
 use crate::text::Text;
-use crate::verdict::{Score, Why, equal};
+use crate::verdict::{Score, Why, same};
 
 /// The turns in order; the last turn of a step has the step's number, the others 0.
 const TURNS: [(u32, u32); 11] = [
@@ -147,20 +147,20 @@ impl<X: Platform> Lead<'_, X> {
                 self.held = Some(alloc(1 + RING, Access::ReadWrite)?);
                 self.began = services.system.now();
             }
-            kind::UNMAP => equal("a page's state", self.other_than(PeerState::MappedRw), None)?,
+            kind::UNMAP => same("a page's state", self.other_than(PeerState::MappedRw), None)?,
             kind::HOLD => {
                 let free = services.system.frames().free;
                 if let Some(export) = self.shared.take() {
                     export.end()?;
                 }
                 let back = services.system.frames().free - free;
-                equal("the number of frames that came back", back, PAGES)?;
+                same("the number of frames that came back", back, PAGES)?;
                 self.held = Some(alloc(4, Access::ReadWrite)?);
                 self.before = u64::from(services.gntalloc.parked());
             }
             kind::LET_GO => {
                 let parked = self.held.take().map(Export::release);
-                equal("the number of pages parked", parked, Some(Pages(4)))?;
+                same("the number of pages parked", parked, Some(Pages(4)))?;
             }
             kind::NOTIFY => {
                 let export = alloc(1, Access::ReadWrite)?;
@@ -224,14 +224,14 @@ impl<X: Platform> Lead<'_, X> {
         let took = services.system.now() - self.began;
         match kind {
             kind::SHARE => {
-                equal(THE_MAPPERS, answer.arg(0), self.crc)?;
+                same(THE_MAPPERS, answer.arg(0), self.crc)?;
                 self.maps = answer.arg(1);
                 Ok(Text::new())
             }
             kind::FILL => {
                 let back =
                     self.shared.as_ref().map(|export| pattern::sum_all(export)).transpose()?;
-                equal("the CRC-32 of what came back", back, Some(self.crc))?;
+                same("the CRC-32 of what came back", back, Some(self.crc))?;
                 let (calls, maps, crc) = (self.before, self.maps, self.crc);
                 words(format_args!(
                     "{PAGES} pages rw, {calls} hypercalls to grant, {maps} to map, \
@@ -240,30 +240,30 @@ impl<X: Platform> Lead<'_, X> {
             }
             kind::READONLY => {
                 let now = self.held.as_ref().map(|export| pattern::sum_all(export)).transpose()?;
-                equal("the CRC-32 of the page", now, Some(self.crc))?;
-                equal(THE_MAPPERS, answer.arg(0), self.crc)?;
+                same("the CRC-32 of the page", now, Some(self.crc))?;
+                same(THE_MAPPERS, answer.arg(0), self.crc)?;
                 self.end_held()?;
                 refused_words(GrantStatus(answer.arg(1) as i16))
             }
             kind::EVENTS => {
                 let arrived = self.bell.as_ref().map_or(0, Port::delivered) - self.before;
-                equal("the number of events", arrived, u64::from(self.plan.trips))?;
+                same("the number of events", arrived, u64::from(self.plan.trips))?;
                 trips_words(self.plan.trips, took)
             }
             kind::RING_END => {
-                equal(THE_MAPPERS, answer.arg(0), self.crc)?;
+                same(THE_MAPPERS, answer.arg(0), self.crc)?;
                 self.end_held()?;
                 ring_words(self.plan.bytes, self.crc, took)
             }
             kind::UNMAP => {
-                equal("a page's state", self.other_than(PeerState::Idle), None)?;
+                same("a page's state", self.other_than(PeerState::Idle), None)?;
                 Ok(Text::new())
             }
             kind::LET_GO => {
                 services.gntalloc.reap(u32::MAX);
                 // Pages of others may have come back meanwhile.
                 let more = u64::from(services.gntalloc.parked()).saturating_sub(self.before);
-                equal("the number of pages that stay parked", more, 0)?;
+                same("the number of pages that stay parked", more, 0)?;
                 words(format_args!(
                     "mapped-rw, idle, pages back; ended while mapped: parked, freed"
                 ))
@@ -273,7 +273,7 @@ impl<X: Platform> Lead<'_, X> {
                 if let Some(export) = &self.held {
                     export.read(BYTE, &mut byte)?;
                 }
-                equal("the byte", byte, [0])?;
+                same("the byte", byte, [0])?;
                 self.end_held()?;
                 words(format_args!("unmapped by the mapper: byte cleared, event received"))
             }

@@ -10,6 +10,7 @@ use drivers::xenstore::{XenStore, persist};
 use drivers::{Pages, Services};
 
 use super::{TARGET, info, warn};
+use crate::text::Plain;
 
 /// The most memory that the toolstack allows, in KiB.
 const MOST: &str = "memory/static-max";
@@ -22,7 +23,7 @@ pub(super) async fn follow<X: Platform>(
 ) {
     let wanted = number(target).and_then(|kib| Some((kib, pages_of_kib(kib)?)));
     let Some((kib, wanted)) = wanted else {
-        let target = target.get(..16).unwrap_or(target).escape_ascii();
+        let target = Plain(target.get(..16).unwrap_or(target));
         return warn(TARGET, &format_args!("{target} KiB is no size; nothing is changed"));
     };
     let most = persist(&services.system, &|| store.read(MOST)).await.ok();

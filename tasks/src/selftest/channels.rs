@@ -9,7 +9,7 @@ use drivers::notify::UnmapNotify;
 use drivers::shared::{Shared, SharedMut};
 use embassy_futures::select::{Either, select};
 
-use super::fixture::{Fixture, Verdict, Why, equal};
+use super::fixture::{Fixture, Verdict, Why, same};
 
 /// How long an expected event may take: 5 s, since the host may be busy.
 const PATIENCE_NS: u64 = 5_000_000_000;
@@ -28,8 +28,8 @@ pub(super) async fn round_trips<X: Platform>(fixture: &Fixture<'_, X>) -> Verdic
         Verdict::Ok(())
     };
     in_time(fixture, "an event", trips).await??;
-    let arrived = (here.delivered() - before.0, there.delivered() - before.1);
-    equal("the number of events", arrived, (ROUND_TRIPS, ROUND_TRIPS))
+    let arrived = [here.delivered() - before.0, there.delivered() - before.1];
+    same("the number of events", arrived, [ROUND_TRIPS; 2])
 }
 
 pub(super) async fn unmapping_tells<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
@@ -38,13 +38,13 @@ pub(super) async fn unmapping_tells<X: Platform>(fixture: &Fixture<'_, X>) -> Ve
     let mut mapping = fixture.map::<ReadWrite>(&export)?;
     mapping.set_notify(UnmapNotify::clear_byte(5000).and_event(&there))?;
     mapping.write(4999, b"xyz")?;
-    equal("whether an event came early", here.is_pending(), false)?;
+    same("whether an event came early", here.is_pending(), false)?;
     // The event is sent when the reservation goes, too.
     drop(mapping.unmap()?);
     in_time(fixture, "the event of an unmap", here.wait()).await?;
     let mut bytes = [1; 3];
     export.read(4999, &mut bytes)?;
-    equal("the bytes", &bytes, b"x\0z")?;
+    same("the bytes", bytes, *b"x\0z")?;
     Ok(export.end()?)
 }
 

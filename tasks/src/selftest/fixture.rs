@@ -9,7 +9,7 @@ use drivers::memory::Platform;
 use drivers::{Access, Call, ClaimedGrant, Error, Pages, Services, gntalloc, gntdev, list};
 
 use crate::verdict::InUse;
-pub(super) use crate::verdict::{Verdict, Why, equal};
+pub(super) use crate::verdict::{Verdict, Why, same};
 
 /// Most pages that a check grants or maps at once.
 const ROOM: u32 = 160;

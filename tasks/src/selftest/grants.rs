@@ -6,16 +6,16 @@ use drivers::memory::{PAGE_SIZE, Platform};
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, Call, Errno, PeerState};
 
-use super::fixture::{Fixture, Verdict, Why, equal};
+use super::fixture::{Fixture, Verdict, Why, same};
 
 pub(super) fn granting_is_free<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     // The fixture has made the table large enough.
     let (export, calls) =
         fixture.count(Call::GnttabSetupTable, || fixture.share(64, Access::ReadWrite));
-    equal("the number of hypercalls for granting", calls, [0, 0])?;
+    same("the number of hypercalls for granting", calls, [0, 0])?;
     let export = export?;
     let (ended, calls) = fixture.count(Call::GnttabSetupTable, || export.end());
-    equal("the number of hypercalls for ending it", calls, [0, 0])?;
+    same("the number of hypercalls for ending it", calls, [0, 0])?;
     Ok(ended?)
 }
 
@@ -24,15 +24,15 @@ pub(super) fn visible<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     let state = |page| export.states().nth(page);
     let both = || [state(0), state(1)];
     let idle = Some(PeerState::Idle);
-    equal("the state before", both(), [idle, idle])?;
+    same("the state before", both(), [idle, idle])?;
     let readable = fixture.gntdev.reserve(&[fixture.grant(&export, 1)?])?.map::<ReadOnly>()?;
-    equal("the state mapped read-only", both(), [idle, Some(PeerState::MappedRo)])?;
+    same("the state mapped read-only", both(), [idle, Some(PeerState::MappedRo)])?;
     let writable = fixture.gntdev.reserve(&[fixture.grant(&export, 1)?])?.map::<ReadWrite>()?;
-    equal("the state mapped twice", both(), [idle, Some(PeerState::MappedRw)])?;
+    same("the state mapped twice", both(), [idle, Some(PeerState::MappedRw)])?;
     writable.unmap()?;
-    equal("the state mapped once again", both(), [idle, Some(PeerState::MappedRo)])?;
+    same("the state mapped once again", both(), [idle, Some(PeerState::MappedRo)])?;
     readable.unmap()?;
-    equal("the state after", both(), [idle, idle])?;
+    same("the state after", both(), [idle, idle])?;
     Ok(export.end()?)
 }
 
@@ -43,11 +43,11 @@ pub(super) fn busy<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
         return Err(Why::new(format_args!("it ended while a page of it was mapped")));
     };
     let export = still.0;
-    equal("the number of references", export.grefs().count(), 4)?;
+    same("the number of references", export.grefs().count(), 4)?;
     mapping.write(0, b"still shared")?;
     let mut bytes = [0; 12];
     export.read(2 * PAGE_SIZE, &mut bytes)?;
-    equal("what is read", &bytes, b"still shared")?;
+    same("what is read", bytes, *b"still shared")?;
     mapping.unmap()?;
     Ok(export.end()?)
 }
@@ -58,14 +58,14 @@ pub(super) fn parked<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     let export = fixture.share(3, Access::ReadWrite)?;
     let mapping = fixture.gntdev.reserve(&[fixture.grant(&export, 1)?])?.map::<ReadWrite>()?;
     drop(export);
-    equal("the number of parked pages", gntalloc.parked(), before + 1)?;
+    same("the number of parked pages", gntalloc.parked(), before + 1)?;
     gntalloc.reap(u32::MAX);
-    equal("the number after a try to get them back", gntalloc.parked(), before + 1)?;
+    same("the number after a try to get them back", gntalloc.parked(), before + 1)?;
     // The memory is still there for the peer.
     mapping.write(0, b"x")?;
     mapping.unmap()?;
     gntalloc.reap(u32::MAX);
-    equal("the number after the unmap", gntalloc.parked(), before)
+    same("the number after the unmap", gntalloc.parked(), before)
 }
 
 pub(super) fn zeroed<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
@@ -95,11 +95,10 @@ pub(super) fn limit<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     drop(export);
     // Room for one more, were it not for the parked page.
     gntalloc.set_limit(fixture.charged());
-    let refused = fixture.share(1, Access::ReadWrite).map(drop);
-    let refused = refused.map_err(|error| error.errno());
+    let refused = fixture.share(1, Access::ReadWrite).err().map(|error| error.errno());
     mapping.unmap()?;
     let granted = fixture.share(1, Access::ReadWrite).map(drop);
     gntalloc.set_limit(limit);
-    equal("the answer beyond the limit", refused, Err(Errno::ENOSPC))?;
+    same("the answer beyond the limit", refused, Some(Errno::ENOSPC))?;
     Ok(granted?)
 }

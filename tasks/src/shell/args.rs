@@ -9,6 +9,7 @@ use drivers::{Access, DomId};
 use super::command::Command;
 use super::reply::{Done, Failure};
 use super::words::{BLANKS, first_word, number};
+use crate::text::Quoted;
 
 /// The remaining arguments.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl<'a> Args<'a> {
     pub(crate) fn end(&mut self) -> Done {
         match self.optional() {
             None => Ok(()),
-            Some(extra) => Err(self.wrong(format_args!("{:?} is too much", Brief(extra)))),
+            Some(extra) => Err(self.wrong(format_args!("{} is too much", Brief(extra)))),
         }
     }
 
@@ -73,7 +74,7 @@ impl<'a> Args<'a> {
         number.ok_or_else(|| {
             let bits = 8 * size_of::<T>();
             self.wrong(format_args!(
-                "{what} {:?} is no number of {bits} bits, decimal or 0x-hex",
+                "{what} {} is no number of {bits} bits, decimal or 0x-hex",
                 Brief(word)
             ))
         })
@@ -89,7 +90,7 @@ impl<'a> Args<'a> {
     pub(crate) fn domid_from(&self, word: &str) -> Result<DomId, Failure> {
         DomId::new(self.parse("<domid>", word)?).ok_or_else(|| {
             self.wrong(format_args!(
-                "<domid> {:?} is a reserved number; domains have 0 to 32751",
+                "<domid> {} is a reserved number; domains have 0 to 32751",
                 Brief(word)
             ))
         })
@@ -101,7 +102,7 @@ impl<'a> Args<'a> {
             None => Access::ReadWrite,
             Some("ro") => Access::ReadOnly,
             Some(other) => {
-                return Err(self.wrong(format_args!("{:?} is not \"ro\"", Brief(other))));
+                return Err(self.wrong(format_args!("{} is not \"ro\"", Brief(other))));
             }
         };
         self.end()?;
@@ -117,13 +118,13 @@ impl<'a> Args<'a> {
 /// Input quoted in an error, cut after 40 characters.
 struct Brief<'a>(&'a str);
 
-impl core::fmt::Debug for Brief<'_> {
+impl core::fmt::Display for Brief<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         const MANY: usize = 40;
         let cut = self.0.char_indices().nth(MANY).and_then(|(end, _)| self.0.get(..end));
         match cut {
-            None => write!(f, "{:?}", self.0),
-            Some(cut) => write!(f, "{cut:?}..."),
+            None => write!(f, "{}", Quoted(self.0)),
+            Some(cut) => write!(f, "{}...", Quoted(cut)),
         }
     }
 }

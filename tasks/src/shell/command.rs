@@ -6,30 +6,57 @@ use core::fmt::{self, Write};
 use drivers::Errno;
 
 use super::reply::Failure;
+use super::table::Which;
 use super::words::first_word;
-use crate::text::Text;
+use crate::text::{Quoted, Text};
 
 /// A command, as help shows it.
 #[derive(Debug)]
 pub(crate) struct Command {
+    /// Its group, name, arguments, what it does, and an example, a line each: pointers to five
+    /// texts would take 3 KiB more of the image.
+    pub(crate) text: &'static str,
+    /// What runs it.
+    pub(crate) which: Which,
+}
+
+impl Command {
     /// What it has to do with, in a word.
-    pub(crate) group: &'static str,
+    pub(crate) fn group(&self) -> &'static str {
+        self.line(0)
+    }
+
     /// The word or words before the arguments.
-    pub(crate) name: &'static str,
+    pub(crate) fn name(&self) -> &'static str {
+        self.line(1)
+    }
+
     /// The arguments.
-    pub(crate) arguments: &'static str,
+    pub(crate) fn arguments(&self) -> &'static str {
+        self.line(2)
+    }
+
     /// What it does, in a few words.
-    pub(crate) about: &'static str,
+    pub(crate) fn about(&self) -> &'static str {
+        self.line(3)
+    }
+
     /// A line that uses it.
-    pub(crate) example: &'static str,
+    pub(crate) fn example(&self) -> &'static str {
+        self.line(4)
+    }
+
+    fn line(&self, place: usize) -> &'static str {
+        self.text.split('\n').nth(place).unwrap_or_default()
+    }
 }
 
 /// How to use it.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)?;
-        if !self.arguments.is_empty() {
-            write!(f, " {}", self.arguments)?;
+        f.write_str(self.name())?;
+        if !self.arguments().is_empty() {
+            write!(f, " {}", self.arguments())?;
         }
         Ok(())
     }
@@ -61,8 +88,8 @@ impl Commands {
         let (second, after_second) = first_word(after_first);
         let mut group = None;
         for command in self.0 {
-            match command.name.split_once(' ') {
-                None if command.name == first => return Found::Command(command, after_first),
+            match command.name().split_once(' ') {
+                None if command.name() == first => return Found::Command(command, after_first),
                 Some((one, two)) if one == first => {
                     if two == second {
                         return Found::Command(command, after_second);
@@ -80,7 +107,7 @@ impl Commands {
         let mut last = "";
         self.0
             .iter()
-            .map(|command| first_word(command.name).0)
+            .map(|command| first_word(command.name()).0)
             .filter(move |word| core::mem::replace(&mut last, word) != *word)
     }
 
@@ -89,13 +116,13 @@ impl Commands {
         let second = move |name: &'static str| {
             name.split_once(' ').filter(|(one, _)| *one == first).map(|(_, second)| second)
         };
-        self.0.iter().filter_map(move |command| second(command.name))
+        self.0.iter().filter_map(move |command| second(command.name()))
     }
 
     /// The groups, each once.
     pub(crate) fn groups(self) -> impl Iterator<Item = &'static str> {
         let mut last = "";
-        let groups = self.0.iter().map(|command| command.group);
+        let groups = self.0.iter().map(|command| command.group());
         groups.filter(move |group| core::mem::replace(&mut last, group) != *group)
     }
 
@@ -104,12 +131,12 @@ impl Commands {
     pub(crate) fn write_group(self, line: &mut Text, group: &str) -> fmt::Result {
         write!(line, "  {group:<9}")?;
         let mut last = "";
-        for command in self.0.iter().filter(|command| command.group == group) {
-            match command.name.split_once(' ') {
+        for command in self.0.iter().filter(|command| command.group() == group) {
+            match command.name().split_once(' ') {
                 Some((first, second)) if first == last => write!(line, "|{second}")?,
-                _ => write!(line, " {}", command.name)?,
+                _ => write!(line, " {}", command.name())?,
             }
-            last = first_word(command.name).0;
+            last = first_word(command.name()).0;
         }
         Ok(())
     }
@@ -141,8 +168,8 @@ impl Commands {
         let mut words = Text::new();
         let group = |name: &&str| name.split_once(' ').is_some_and(|(one, _)| one == word);
         let mut told = write!(words, "the commands of this word are");
-        for name in self.0.iter().map(|command| command.name).filter(group) {
-            told = told.and_then(|()| write!(words, " {name:?}"));
+        for name in self.0.iter().map(|command| command.name()).filter(group) {
+            told = told.and_then(|()| write!(words, " {}", Quoted(name)));
         }
         match told {
             Ok(()) => Failure::invalid(format_args!("{}", words.as_str())),
@@ -179,19 +206,19 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    const fn named(name: &'static str) -> Command {
-        Command { group: "", name, arguments: "", about: "", example: "" }
+    const fn named(text: &'static str) -> Command {
+        Command { text, which: Which::help }
     }
 
     const SOME: Commands = Commands(&[
-        named("share"),
-        named("map"),
-        named("state"),
-        named("unshare"),
-        named("port offer"),
-        named("port bind"),
-        named("status"),
-        named("set"),
+        named("\nshare"),
+        named("\nmap"),
+        named("\nstate"),
+        named("\nunshare"),
+        named("\nport offer"),
+        named("\nport bind"),
+        named("\nstatus"),
+        named("\nset"),
     ]);
 
     #[test]
@@ -207,10 +234,10 @@ mod tests {
 
     #[test]
     fn a_command_of_two_words_is_found_by_both() {
-        assert!(matches!(
-            SOME.find("port  offer 1"),
-            Found::Command(Command { name: "port offer", .. }, "1")
-        ));
+        let Found::Command(command, "1") = SOME.find("port  offer 1") else {
+            panic!("it is not found");
+        };
+        assert_eq!(command.name(), "port offer");
         assert!(matches!(SOME.find("port"), Found::Group("port")));
         assert!(matches!(SOME.find("port shut 1"), Found::Group("port")));
         assert!(matches!(SOME.find("vchan cat"), Found::Unknown("vchan")));

@@ -62,8 +62,8 @@ fn argument(commands: Commands, before: &str, done: usize) -> Option<&'static st
     let Found::Command(command, _) = commands.find(before) else {
         return None;
     };
-    let place = done.checked_sub(command.name.split(' ').count())?;
-    Some(command.arguments.split(' ').nth(place).unwrap_or_default())
+    let place = done.checked_sub(command.name().split(' ').count())?;
+    Some(command.arguments().split(' ').nth(place).unwrap_or_default())
 }
 
 /// The candidates that begin with what was typed.

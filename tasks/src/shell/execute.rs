@@ -32,7 +32,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                 let mut ok = mem::take(&mut self.line);
                 ok.clear();
                 let mut args = Args::new(command, rest);
-                let begun = write!(ok, "ok {}", command.name).map_err(Failure::from);
+                let begun = write!(ok, "ok {}", command.name()).map_err(Failure::from);
                 let done = match begun {
                     Ok(()) => table::run(self, command, &mut args, &mut ok).await,
                     Err(failure) => Err(failure),
@@ -40,7 +40,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                 self.line = ok;
                 match done {
                     Ok(()) => self.answer().await,
-                    Err(failure) => self.refuse(command.name, failure).await,
+                    Err(failure) => self.refuse(command.name(), failure).await,
                 }
             }
             Found::Group(word) => self.refuse(word, COMMANDS.not_in_group(word)).await,

@@ -8,6 +8,7 @@ use log::LevelFilter;
 use super::reply::{Done, Failure};
 use super::words;
 use crate::Machine;
+use crate::text::Quoted;
 
 /// What [`set`] takes.
 pub(crate) const OPTIONS: [&str; 3] = ["gntalloc.limit", "gntdev.limit", "loglevel"];
@@ -25,7 +26,8 @@ pub(crate) fn set<X: Platform, M: Machine>(
         "loglevel" => machine.set_log_level(level(value)?),
         _ => {
             return Err(Failure::invalid(format_args!(
-                "{option:?} is no option; there are gntalloc.limit, gntdev.limit, loglevel; at boot prompt, too"
+                "{} is no option; there are gntalloc.limit, gntdev.limit, loglevel; at boot prompt, too",
+                Quoted(option)
             )));
         }
     }
@@ -36,7 +38,8 @@ fn number(option: &str, value: &str) -> Result<u32, Failure> {
     let number = words::number(value).and_then(|number| u32::try_from(number).ok());
     number.ok_or_else(|| {
         Failure::invalid(format_args!(
-            "{option} {value:?} is no number of 32 bits, decimal or 0x-hex"
+            "{option} {} is no number of 32 bits, decimal or 0x-hex",
+            Quoted(value)
         ))
     })
 }
@@ -51,7 +54,8 @@ fn level(value: &str) -> Result<LevelFilter, Failure> {
         "trace" => LevelFilter::Trace,
         _ => {
             return Err(Failure::invalid(format_args!(
-                "loglevel {value:?} is none of off, error, warn, info, debug, trace"
+                "loglevel {} is none of off, error, warn, info, debug, trace",
+                Quoted(value)
             )));
         }
     })

@@ -5,17 +5,17 @@ use core::fmt::{self, Write};
 
 use drivers::console::Console;
 use drivers::memory::Platform;
-use drivers::{Errno, Error, status_name};
+use drivers::{Errno, Error, GrantStatus, status_name};
 
-use crate::text::Text;
+use crate::text::{Text, Words};
 
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     errno: Errno,
-    /// The name of Xen's status, or `-`.
-    status: &'static str,
-    words: Text,
+    /// Xen's, where it refused.
+    status: Option<GrantStatus>,
+    words: Words,
 }
 
 /// How a command ends. A successful one has appended its keys to its `ok` line.
@@ -23,10 +23,8 @@ pub(crate) type Done = Result<(), Failure>;
 
 impl Failure {
     pub(crate) fn new(errno: Errno, words: fmt::Arguments<'_>) -> Self {
-        let mut text = Text::new();
         // Without memory for words there is just the errno.
-        let _ = text.write_fmt(words);
-        Self { errno, status: "-", words: text }
+        Self { errno, status: None, words: Words::new(words) }
     }
 
     pub(crate) fn invalid(words: fmt::Arguments<'_>) -> Self {
@@ -38,12 +36,17 @@ impl Failure {
         Self { errno, ..self }
     }
 
+    /// The name of Xen's status, or `-`.
+    fn status(&self) -> &'static str {
+        self.status.map_or("-", status_name)
+    }
+
     /// Appends the line to `line`.
     ///
     /// # Errors
     /// Without memory.
     pub(crate) fn write_line(&self, line: &mut Text, command: &str) -> fmt::Result {
-        let (errno, status, words) = (self.errno, self.status, self.words.as_str());
+        let (errno, status, words) = (self.errno, self.status(), self.words.as_str());
         writeln!(line, "error {command} errno={errno} status={status} {words}")
     }
 
@@ -52,16 +55,13 @@ impl Failure {
     /// # Errors
     /// Without memory.
     pub(crate) fn write_end(&self, line: &mut Text) -> fmt::Result {
-        writeln!(line, " errno={} status={} out of memory", self.errno, self.status)
+        writeln!(line, " errno={} status={} out of memory", self.errno, self.status())
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self {
-            status: error.status().map_or("-", status_name),
-            ..Self::new(error.errno(), format_args!("{error}"))
-        }
+        Self { status: error.status(), ..Self::new(error.errno(), format_args!("{error}")) }
     }
 }
 

@@ -16,7 +16,7 @@ use super::state::Shell;
 use super::table::COMMANDS;
 use crate::cmdline::{self, CommandLine};
 use crate::machine::{Ending, Machine};
-use crate::text::Text;
+use crate::text::{Quoted, Text};
 
 /// How long the end waits for a console that nobody reads: 2 s.
 const DRAIN_NS: u64 = 2_000_000_000;
@@ -102,7 +102,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                 Ok(("prompt", value)) => self.set_prompt(value).await,
                 Ok((option, value)) => options::set(&self.services, &self.machine, option, value),
                 Err(word) => Err(Failure::invalid(format_args!(
-                    "{word:?} is no option; options are key=value, and a script follows \"--\""
+                    "{} is no option; options are key=value, and a script follows \"--\"",
+                    Quoted(word)
                 ))),
             };
             if let Err(failure) = set {
@@ -178,7 +179,7 @@ fn not_text(error: core::str::Utf8Error) -> Failure {
 fn command_of(line: &[u8]) -> &str {
     let text = line.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     match COMMANDS.find(text) {
-        Found::Command(command, _) => command.name,
+        Found::Command(command, _) => command.name(),
         Found::Group(word) | Found::Unknown(word) => {
             if word.is_empty() {
                 "?"

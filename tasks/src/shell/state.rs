@@ -16,7 +16,7 @@ use super::reply::{Done, Failure};
 use crate::demo::Granter;
 use crate::machine::{Ending, Machine};
 use crate::manners;
-use crate::text::Text;
+use crate::text::{Quoted, Text};
 
 /// How long a map or its state, and the prompt, wait for xenstore.
 const SIGHT_MS: u64 = 1_000;
@@ -122,7 +122,8 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
             }
             _ => {
                 return Err(Failure::invalid(format_args!(
-                    "prompt {kind:?} is neither plain nor name"
+                    "prompt {} is neither plain nor name",
+                    Quoted(kind)
                 )));
             }
         };

@@ -11,131 +11,146 @@ use super::state::Shell;
 use crate::machine::Machine;
 use crate::text::Text;
 
-/// Makes [`COMMANDS`] and [`run`] of the rows.
+/// Makes [`COMMANDS`] and [`run`] of the rows: `now` before a function, `later` before one that
+/// waits.
 macro_rules! commands {
-    ($shell:ident, $args:ident, $ok:ident;
-     $($group:literal {$(
-         $(#[$when:meta])*
-         $name:literal $arguments:literal $about:literal $example:literal => $run:expr,
+    ($($group:literal {$(
+         $(#[$attribute:meta])*
+         $name:literal $arguments:literal $about:literal $example:literal => $when:ident $run:ident,
      )*})*) => {
         /// All commands, in the order in which help lists them.
         pub(crate) static COMMANDS: Commands = Commands(&[$($(
-            $(#[$when])*
+            $(#[$attribute])*
             Command {
-                group: $group,
-                name: $name,
-                arguments: $arguments,
-                about: $about,
-                example: $example,
+                text: concat!(
+                    $group, "\n", $name, "\n", $arguments, "\n", $about, "\n", $example
+                ),
+                which: Which::$run,
             },
         )*)*]);
+
+        /// A command by the function that runs it.
+        #[expect(non_camel_case_types, reason = "named as the functions are")]
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) enum Which {
+            $($($(#[$attribute])* $run,)*)*
+        }
 
         /// Runs a command: it takes its arguments, does its work and appends its keys to `ok`.
         /// What a failing one has begun is undone by the time it fails.
         pub(crate) async fn run<X: Platform, M: Machine>(
-            $shell: &mut Shell<'_, X, M>,
+            shell: &mut Shell<'_, X, M>,
             command: &'static Command,
-            $args: &mut Args<'_>,
-            $ok: &mut Text,
+            args: &mut Args<'_>,
+            ok: &mut Text,
         ) -> Done {
-            match command.name {
-                $($($(#[$when])* $name => $run,)*)*
-                other => Err(COMMANDS.unknown(other)),
+            match command.which {
+                $($($(#[$attribute])* Which::$run => way!($when Shell::$run, shell, args, ok),)*)*
             }
         }
     };
 }
 
-commands! { shell, args, ok;
+/// One command: `now` calls its function, `later` waits for it.
+macro_rules! way {
+    (now $run:path, $shell:ident, $args:ident, $ok:ident) => {
+        $run($shell, $args, $ok)
+    };
+    (later $run:path, $shell:ident, $args:ident, $ok:ident) => {
+        $run($shell, $args, $ok).await
+    };
+}
+
+commands! {
     "memory" {
         "share" "<domid> <pages> [ro]" "grants zeroed pages to a domain" "share 2 8"
-            => shell.share(args, ok),
+            => now share,
         "map" "<domid> <ref,ref,...> [ro]" "maps pages that a domain has granted" "map 1 8,9,10 ro"
-            => shell.map(args, ok).await,
+            => later map,
         "read" "<id> <offset> <len>" "shows up to 256 bytes of a share or map" "read 1 0 16"
-            => shell.read(args, ok),
+            => now read,
         "write" "<id> <offset> <text>" "writes the rest of the line" "write 1 0 hello"
-            => shell.write(args, ok),
+            => now write,
         "fill" "<id> <seed>" "fills a share or map with random words" "fill 1 42"
-            => shell.fill(args, ok).await,
+            => later fill,
         "sum" "<id>" "the CRC-32 of a share or map" "sum 1"
-            => shell.sum(args, ok).await,
+            => later sum,
         "state" "<id>" "what the peer does with each page, or how it is mapped" "state 1"
-            => shell.state(args, ok).await,
+            => later state,
         "wait" "<id> [ms]" "waits until the peer maps no page of a share" "wait 1 1000"
-            => shell.wait(args, ok).await,
+            => later wait,
         "notify" "<id> [byte=<offset>] [event=<port>]" "what happens when it is let go of" "notify 1 byte=0 event=5"
-            => shell.notify(args, ok),
+            => now notify,
         "unmap" "<id>" "unmaps a map" "unmap 2"
-            => shell.unmap(args, ok),
+            => now unmap,
         "unshare" "<id>" "lets go of a share" "unshare 1"
-            => shell.unshare(args, ok),
+            => now unshare,
         "grants" "[domid]" "lists what is granted, mapped and parked" "grants 2"
-            => shell.grants(args, ok).await,
+            => later grants,
     }
     "events" {
         "port offer" "<domid>" "offers an event channel to a domain" "port offer 2"
-            => shell.port_offer(args, ok),
+            => now port_offer,
         "port bind" "<domid> <port>" "binds an event channel that a domain offers" "port bind 1 5"
-            => shell.port_bind(args, ok),
+            => now port_bind,
         "port send" "<port>" "sends an event" "port send 5"
-            => shell.port_send(args, ok),
+            => now port_send,
         "port wait" "<port> [ms]" "waits for an event" "port wait 5 1000"
-            => shell.port_wait(args, ok).await,
+            => later port_wait,
         "port close" "<port>" "closes an event channel" "port close 5"
-            => shell.port_close(args, ok),
+            => now port_close,
     }
     "xenstore" {
         "xs read" "<path>" "the value of a xenstore node" "xs read domid"
-            => shell.xs_read(args, ok).await,
+            => later xs_read,
         "xs write" "<path> <value>" "sets one to the rest of the line" "xs write data/note hello"
-            => shell.xs_write(args, ok).await,
+            => later xs_write,
         "xs list" "<path>" "the names below one" "xs list data"
-            => shell.xs_list(args, ok).await,
+            => later xs_list,
         "xs rm" "<path>" "removes one and all below it" "xs rm data/note"
-            => shell.xs_rm(args, ok).await,
+            => later xs_rm,
     }
     "channels" {
         #[cfg(feature = "channels")]
         "vchan serve" "<domid> <path> echo|sink|source <bytes> [ring=<n>] [packets=<seed>]" "serves a channel once" "vchan serve 2 data/echo echo 65536"
-            => shell.vchan_serve(args, ok).await,
+            => later vchan_serve,
         #[cfg(feature = "channels")]
         "vchan connect" "<domid> <path> echo|sink|source|ping <bytes or count> [packets=<seed>]" "uses one" "vchan connect 1 /local/domain/1/data/echo ping 100"
-            => shell.vchan_connect(args, ok).await,
+            => later vchan_connect,
         #[cfg(feature = "channels")]
         "vchan cat" "<domid> <path>" "joins one and the console, up to Ctrl-D" "vchan cat 1 /local/domain/1/data/echo"
-            => shell.vchan_cat(args, ok).await,
+            => later vchan_cat,
     }
     "guest" {
         "status" "" "what is in use" "status"
-            => shell.status(args, ok),
+            => now status,
         "counters" "" "exact counts since boot" "counters"
-            => shell.counters(args, ok).await,
+            => later counters,
         "set" "<option> <value>" "sets gntalloc.limit, gntdev.limit or loglevel" "set loglevel debug"
-            => shell.set(args, ok),
+            => now set,
         "crash" "panic|null|text|rodata|exec|stack" "crashes the guest" "crash null"
-            => shell.crash(args),
+            => now crash,
     }
     "tests" {
         "selftest" "" "tests sharing with pages granted to itself" "selftest"
-            => shell.selftest(args, ok).await,
+            => later selftest,
         "demo granter" "" "shares pages with each mapper that comes" "demo granter"
-            => shell.demo_granter(args, ok).await,
+            => later demo_granter,
         "demo mapper" "" "finds a granter and maps what it shares" "demo mapper"
-            => shell.demo_mapper(args, ok).await,
+            => later demo_mapper,
     }
     "session" {
         "help" "[command]" "lists commands" "help share"
-            => shell.help(args, ok, COMMANDS).await,
+            => later help,
         "sleep" "<ms>" "waits" "sleep 1000"
-            => shell.sleep(args, ok).await,
+            => later sleep,
         "exit" "" "says how to leave the console" "exit"
-            => shell.exit(args),
+            => now exit,
         "quit" "" "the same" "quit"
-            => shell.exit(args),
+            => now quit,
         "poweroff" "" "ends the guest" "poweroff"
-            => shell.poweroff(args),
+            => now poweroff,
         "reboot" "" "ends the guest, to be started again" "reboot"
-            => shell.reboot(args),
+            => now reboot,
     }
 }

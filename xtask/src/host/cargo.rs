@@ -67,12 +67,12 @@ pub fn home() -> Option<PathBuf> {
     home.or_else(|| env::home_dir().map(|home| home.join(".cargo")))
 }
 
-/// Builds like [`release`], without the outliner, which .cargo/config.toml enables only to save
+/// Builds like [`release`], without the flags of LLVM, which .cargo/config.toml sets only to save
 /// memory.
 pub fn release_for_speed(log: &str, target: &str, which: &[&str]) -> Result<()> {
     let config = fs::read_to_string(paths::root().join(".cargo/config.toml"))?;
     let quoted = |line: &str| Some(line.trim().strip_prefix('"')?.strip_suffix("\",")?.to_owned());
-    let flags = config.lines().filter_map(quoted).filter(|flag| !flag.contains("outliner"));
+    let flags = config.lines().filter_map(quoted).filter(|flag| !flag.contains("llvm-args"));
     let flags: Vec<String> = flags.collect();
     let mut command = command(&["build", "--release", "--target", target]);
     command.args(which).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));

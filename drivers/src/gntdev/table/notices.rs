@@ -43,7 +43,7 @@ impl<X: Platform> Table<X> {
     ) -> Result<(), Error> {
         let reserved =
             self.entries.get(index as usize).filter(|entry| entry.state != IndexState::Free);
-        let entry = reserved.ok_or(Error::Local(Errno::ENOENT, "nothing is reserved there"))?;
+        let entry = reserved.ok_or(Error::Local(Errno::ENOENT, &"nothing is reserved there"))?;
         if byte.is_some() && self.window.mapped(index) == Some(Access::ReadOnly) {
             return Err(READ_ONLY_BYTE);
         }

@@ -9,12 +9,13 @@ use drivers::memory::Platform;
 
 use crate::machine::{CrashKind, Ending, Machine};
 use crate::shell::args::Args;
-use crate::shell::command::{Command, Commands};
+use crate::shell::command::Command;
 use crate::shell::options;
 use crate::shell::reply::{Done, Lines};
 use crate::shell::state::Shell;
+use crate::shell::table::COMMANDS;
 use crate::shell::words::first_word;
-use crate::text::{self, Text};
+use crate::text::{self, Quoted, Text};
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
     /// `set <option> <value>`
@@ -26,12 +27,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 
     /// `help [command]`
-    pub(crate) async fn help(
-        &mut self,
-        args: &mut Args<'_>,
-        ok: &mut Text,
-        commands: Commands,
-    ) -> Done {
+    pub(crate) async fn help(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        let commands = COMMANDS;
         let word = args.optional();
         if let Some(word) = word
             && commands.words().all(|known| known != word)
@@ -47,9 +44,9 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let mut lines = Lines::new(&self.services.console);
         match word {
             Some(word) => {
-                let named = |command: &&Command| first_word(command.name).0 == word;
+                let named = |command: &&Command| first_word(command.name()).0 == word;
                 for command in commands.0.iter().filter(named) {
-                    let (what, example) = (command.about, command.example);
+                    let (what, example) = (command.about(), command.example());
                     lines.add(|line| write!(line, "{command}\n    {what}: {example}")).await?;
                 }
             }
@@ -65,10 +62,15 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 
     /// `exit` and `quit`: the guest goes on.
-    pub(crate) fn exit(&mut self, args: &mut Args<'_>) -> Done {
+    pub(crate) fn exit(&mut self, args: &mut Args<'_>, _: &mut Text) -> Done {
         args.end()?;
         self.services.console.line_now("Ctrl-] leaves xl's console; poweroff ends the guest");
         Ok(())
+    }
+
+    /// `quit`
+    pub(crate) fn quit(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+        self.exit(args, ok)
     }
 
     /// `sleep <ms>`
@@ -80,7 +82,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 
     /// `crash <how>`
-    pub(crate) fn crash(&mut self, args: &mut Args<'_>) -> Done {
+    pub(crate) fn crash(&mut self, args: &mut Args<'_>, _: &mut Text) -> Done {
         let kind = match args.word("how to crash")? {
             "panic" => CrashKind::Panic,
             "null" => CrashKind::Null,
@@ -88,7 +90,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             "rodata" => CrashKind::Rodata,
             "exec" => CrashKind::Exec,
             "stack" => CrashKind::Stack,
-            other => return Err(args.wrong(format_args!("{other:?} is no way to crash"))),
+            other => return Err(args.wrong(format_args!("{} is no way to crash", Quoted(other)))),
         };
         args.end()?;
         self.ending = Some(Ending::Crash(kind));
@@ -96,14 +98,14 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 
     /// `poweroff`
-    pub(crate) fn poweroff(&mut self, args: &mut Args<'_>) -> Done {
+    pub(crate) fn poweroff(&mut self, args: &mut Args<'_>, _: &mut Text) -> Done {
         args.end()?;
         self.ending = Some(Ending::Poweroff);
         Ok(())
     }
 
     /// `reboot`
-    pub(crate) fn reboot(&mut self, args: &mut Args<'_>) -> Done {
+    pub(crate) fn reboot(&mut self, args: &mut Args<'_>, _: &mut Text) -> Done {
         args.end()?;
         self.ending = Some(Ending::Reboot);
         Ok(())

@@ -17,7 +17,7 @@ use crate::pattern::{self, SplitMix64};
 use crate::shell::args::Args;
 use crate::shell::reply::{Done, Failure};
 use crate::shell::state::Shell;
-use crate::text::Text;
+use crate::text::{Quoted, Text};
 
 /// The largest packet.
 const PACKET: u64 = 70_000;
@@ -311,7 +311,7 @@ fn task(args: &mut Args<'_>, serves: bool) -> Result<(Task, Sizes), Failure> {
         {
             task.packets = Some(SplitMix64::new(args.parse("packets", seed)?));
         } else {
-            return Err(args.wrong(format_args!("{word:?} is not understood here")));
+            return Err(args.wrong(format_args!("{} is not understood here", Quoted(word))));
         }
     }
     Ok((task, sizes))

@@ -13,7 +13,7 @@ use crate::shell::args::Args;
 use crate::shell::objects::{Object, with_mapping};
 use crate::shell::reply::Done;
 use crate::shell::state::Shell;
-use crate::text::Text;
+use crate::text::{Quoted, Text};
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
     /// `state <id>`
@@ -87,7 +87,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                 }
                 _ => {
                     return Err(args.wrong(format_args!(
-                        "{word:?} is neither byte=<offset> nor event=<port>, or comes twice"
+                        "{} is neither byte=<offset> nor event=<port>, or comes twice",
+                        Quoted(word)
                     )));
                 }
             }

@@ -2,7 +2,7 @@
 //! Xenstore's nodes.
 
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
+use core::fmt::Write;
 use core::pin::pin;
 
 use drivers::memory::Platform;
@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::shell::args::Args;
 use crate::shell::reply::{Done, Failure};
 use crate::shell::state::Shell;
-use crate::text::{self, Text};
+use crate::text::{self, Plain, Quoted, Text};
 
 /// How long xenstore may take for an answer.
 const PATIENCE_MS: u64 = 10_000;
@@ -59,21 +59,5 @@ async fn ask<X: Platform, M: Machine>(
 ) -> Result<Vec<u8>, Failure> {
     let mut answer = Ok(Vec::new());
     shell.wait_for(Some(PATIENCE_MS), pin!(async { answer = request.await })).await?;
-    answer.map_err(|error| Failure::new(error.errno(), format_args!("{path:?}: {error}")))
-}
-
-/// Bytes printed so that they can't break the line: unprintable ones and backslashes as `\xNN`.
-struct Plain<'a>(&'a [u8]);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &byte in self.0 {
-            if (b' '..=b'~').contains(&byte) && byte != b'\\' {
-                f.write_char(char::from(byte))?;
-            } else {
-                write!(f, "\\x{byte:02x}")?;
-            }
-        }
-        Ok(())
-    }
+    answer.map_err(|error| Failure::new(error.errno(), format_args!("{}: {error}", Quoted(path))))
 }
