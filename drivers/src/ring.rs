@@ -262,4 +262,5 @@ impl<'a, B: Bell, S: SharedMut + ?Sized> RingEnd<'a, B, S> {
     }
 }
 
-const BROKEN: Error = Error::Local(Errno::EIO, &"the peer's index in the shared ring is impossible");
+const BROKEN: Error =
+    Error::Local(Errno::EIO, &"the peer's index in the shared ring is impossible");
