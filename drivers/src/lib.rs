@@ -72,7 +72,6 @@ pub mod list;
 pub mod memory;
 pub mod notify;
 pub mod peers;
-pub mod ring;
 pub mod services;
 pub mod shared;
 pub mod xenstore;

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::channel::{ByteChannel, ReadEnd, SharedRing, Vchan, WriteEnd, byte};
+use common::channel::{ByteChannel, ReadEnd, Vchan, WriteEnd, byte};
 use fake_xen::{Config, Pair, Task, explore};
 
 /// How many bytes pass, and the sizes of the writes and reads.
@@ -81,12 +81,7 @@ fn all<C: ByteChannel>() {
 }
 
 #[test]
-fn a_ring_is_correct_whatever_the_other_end_does_and_when() {
-    all::<SharedRing>();
-}
-
-#[test]
-fn so_is_a_vchan_from_the_server() {
+fn a_vchan_from_the_server_is_correct_whatever_the_other_end_does_and_when() {
     all::<Vchan<true>>();
 }
 
@@ -116,7 +111,6 @@ fn full_and_empty<C: ByteChannel>() {
 
 #[test]
 fn a_channel_takes_what_fits_and_returns_what_is_there() {
-    full_and_empty::<SharedRing>();
     full_and_empty::<Vchan<true>>();
     full_and_empty::<Vchan<false>>();
 }

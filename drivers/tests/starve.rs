@@ -1,50 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A peer or a daemon that is always faster doesn't starve the guest's other tasks.
+//! A daemon that is always faster doesn't starve the guest's other tasks.
 
 use std::cell::Cell;
 
-use drivers::Error;
-use drivers::gntalloc::Export;
-use drivers::ring::{Receiver, Sender};
-use drivers::shared::{Shared, SharedMut};
 use drivers::xenstore::WatchEvent;
 use embassy_futures::join::join;
 use embassy_futures::yield_now;
-use fake_xen::{Config, ConsoleKind, FakeXen, Guest, Pair, Task, World};
-
-const SIZE: u32 = 4096;
-
-/// Shared pages whose other side has always just written or read as much as it may.
-struct Ahead(Export<FakeXen>);
-
-impl Shared for Ahead {
-    fn size(&self) -> usize {
-        self.0.size()
-    }
-
-    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.0.read(offset, bytes)
-    }
-
-    fn load_u32(&self, offset: usize) -> Result<u32, Error> {
-        match offset {
-            // The writer's index for a reader, and the reader's for a writer.
-            0 => Ok(self.0.load_u32(64)?.wrapping_add(SIZE)),
-            64 => self.0.load_u32(0),
-            _ => self.0.load_u32(offset),
-        }
-    }
-}
-
-impl SharedMut for Ahead {
-    fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.0.write(offset, bytes)
-    }
-
-    fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
-        self.0.store_u32(offset, value)
-    }
-}
+use fake_xen::{Config, ConsoleKind, Guest, Task, World};
 
 /// Returns how often another task of the guest runs before `busy` is done.
 fn turns_beside(guest: &Guest, busy: impl Future<Output = ()>) -> u32 {
@@ -64,33 +26,6 @@ fn turns_beside(guest: &Guest, busy: impl Future<Output = ()>) -> u32 {
     };
     guest.xen.world().run([Task::new(&guest.events, both)]);
     turns.get()
-}
-
-#[test]
-fn a_peer_that_is_always_faster_does_not_starve_other_tasks() {
-    let pair = Pair::new();
-    let (port, _there) = pair.alice.channel(&pair.bob);
-    for len in [1000, 4096, 10_000] {
-        let ahead = Ahead(pair.alice.share(&pair.bob, 2));
-        let turns = turns_beside(&pair.alice, async {
-            let mut receiver = Receiver::new(&ahead, &port).unwrap();
-            let (mut bytes, mut received) = (vec![0; len], 0);
-            while received < 100 * SIZE as usize {
-                received += receiver.receive(&mut bytes).await.unwrap();
-            }
-        });
-        assert!(turns > 70, "receiving {len} bytes: {turns}");
-        drop(ahead);
-        let ahead = Ahead(pair.alice.share(&pair.bob, 2));
-        let turns = turns_beside(&pair.alice, async {
-            let mut sender = Sender::new(&ahead, &port).unwrap();
-            let bytes = vec![0; len];
-            for _ in 0..100 * SIZE as usize / len {
-                sender.send(&bytes).await.unwrap();
-            }
-        });
-        assert!(turns > 70, "sending {len} bytes: {turns}");
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::mpsc;
 
-use common::channel::{ByteChannel, ReadEnd, SharedRing, Vchan, WriteEnd, byte};
+use common::channel::{ByteChannel, ReadEnd, Vchan, WriteEnd, byte};
 use common::{ALICE, bytes};
 use drivers::ClaimedGrant;
 use drivers::gntalloc::Busy;
@@ -101,7 +101,6 @@ fn a_stream<C: ByteChannel + Sync>() {
 
 #[test]
 fn a_stream_passes_between_two_processors() {
-    a_stream::<SharedRing>();
     a_stream::<Vchan<true>>();
     a_stream::<Vchan<false>>();
 }

@@ -31,7 +31,7 @@ use embassy_futures::select::{Either, select};
 
 pub(crate) use self::granter::Granter;
 pub(crate) use self::mapper::run as mapper;
-pub use self::plan::{CLEAN, DemoPlan, PAGES, RING, SEED, STEPS, SURVIVE};
+pub use self::plan::{CHANNEL, CLEAN, DemoPlan, PAGES, RING, SEED, STEPS, SURVIVE};
 pub use self::stop::{Stop, Trouble};
 use crate::verdict::Score;
 

@@ -62,6 +62,12 @@ impl From<Error> for Why {
     }
 }
 
+impl From<vchan::Error> for Why {
+    fn from(error: vchan::Error) -> Self {
+        Self::new(format_args!("{error} ({})", error.errno()))
+    }
+}
+
 impl<T> From<Failed<T>> for Why {
     fn from(failed: Failed<T>) -> Self {
         failed.error.into()

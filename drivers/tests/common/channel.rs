@@ -2,11 +2,6 @@
 //! A channel of bytes from Alice to Bob, independent of what carries it, so that the ring tests run
 //! on every kind of ring.
 
-use drivers::events::Port;
-use drivers::gntalloc::Export;
-use drivers::gntdev::{Mapping, ReadWrite};
-use drivers::ring::{Receiver, Sender};
-use drivers::shared::SharedMut;
 use fake_xen::{FakeXen, Guest, Pair, Task};
 use std::sync::{Mutex, PoisonError};
 use vchan::{Client, GuestStream, Server, Sizes};
@@ -42,53 +37,6 @@ pub trait ReadEnd {
 
     /// Reads at least one byte, waiting for it if necessary.
     fn receive(&mut self, bytes: &mut [u8]) -> impl Future<Output = usize>;
-}
-
-/// A `drivers::ring` with one page of indices and one of bytes.
-pub struct SharedRing {
-    export: Export<FakeXen>,
-    mapping: Mapping<FakeXen, ReadWrite>,
-    here: Port<FakeXen>,
-    there: Port<FakeXen>,
-}
-
-impl ByteChannel for SharedRing {
-    const ROOM: usize = 4096;
-
-    fn open(pair: &Pair) -> Self {
-        let export = pair.alice.share(&pair.bob, 2);
-        let mapping = pair.bob.map(&pair.alice.offer(&export));
-        let (here, there) = pair.alice.channel(&pair.bob);
-        Self { export, mapping, here, there }
-    }
-
-    fn writer(&self) -> impl WriteEnd {
-        Sender::new(&self.export, &self.here).expect("two pages are a ring")
-    }
-
-    fn reader(&self) -> impl ReadEnd {
-        Receiver::new(&self.mapping, &self.there).expect("two pages are a ring")
-    }
-}
-
-impl<S: SharedMut> WriteEnd for Sender<'_, FakeXen, S> {
-    fn push(&mut self, bytes: &[u8]) -> usize {
-        Sender::push(self, bytes).expect("the peer is honest")
-    }
-
-    async fn send(&mut self, bytes: &[u8]) {
-        Sender::send(self, bytes).await.expect("the peer is honest");
-    }
-}
-
-impl<S: SharedMut> ReadEnd for Receiver<'_, FakeXen, S> {
-    fn pull(&mut self, bytes: &mut [u8]) -> usize {
-        Receiver::pull(self, bytes).expect("the peer is honest")
-    }
-
-    async fn receive(&mut self, bytes: &mut [u8]) -> usize {
-        Receiver::receive(self, bytes).await.expect("the peer is honest")
-    }
 }
 
 /// A vchan with the smallest rings. `FROM_SERVER`: Alice, who writes, is its server.

@@ -7,30 +7,39 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem::{offset_of, size_of};
 
 use drivers::events::Port;
 use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadWrite};
 use drivers::memory::{PAGE_SIZE, Platform};
-use drivers::peers::{Lookout, News, look};
-use drivers::shared::{Shared, SharedMut};
+use drivers::peers::{self, Lookout, News, look};
+use drivers::shared::{Shared, SharedBits, SharedMut};
+use drivers::xenstore::{Publication, Reader};
 use drivers::{Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Pages, PortNumber, Services};
 use embassy_futures::yield_now;
+use xen_sys::io::libxenvchan::{RingShared, VCHAN_NOTIFY_WRITE as NOTIFY_WRITE, VchanInterface};
 
 use tasks::demo::find::{GRANTER, MAPPER, Post, VERSION, numbers};
 use tasks::demo::letter::{BOXES, Letter, WORDS_AT, kind};
 use tasks::demo::link::{Link, is_bound};
-use tasks::demo::{RING, Stop};
+use tasks::demo::{CHANNEL, RING, Stop};
 
 /// How long the other side may take to let go: 20 s, checked every 20 ms.
 const LIMIT_NS: u64 = 20_000_000_000;
 const LOOK_NS: u64 = 20_000_000;
 /// How long a peer that does nothing stays: 2 s.
 const NOTHING_NS: u64 = 2_000_000_000;
-/// The offsets of the indices and the reader's mark in a ring's first page.
-const PROD: usize = 0;
-const CONS: usize = 64;
-const RECEIVER_WAITS: usize = 192;
+/// The offsets of the indices of the ring to the mapper in a channel's page, and those of the byte
+/// with the mapper's state and of that with its requests.
+const CONS: usize = offset_of!(VchanInterface, right) + offset_of!(RingShared, cons);
+const PROD: usize = offset_of!(VchanInterface, right) + offset_of!(RingShared, prod);
+const CLIENT_LIVE: usize = offset_of!(VchanInterface, cli_live);
+const SERVER_NOTIFY: usize = offset_of!(VchanInterface, srv_notify);
+/// Rings of 2 KiB, in the page, and of 64 KiB.
+const ORDERS: u32 = 11 | 16 << 16;
+/// A server that is there, and whose client is not yet.
+const AWAITED: [u8; 4] = [2, 1, NOTIFY_WRITE, 0];
 /// How often a ring is refilled between two checks of its reader, and how many bytes it must take
 /// to count as reading.
 const BURST: u32 = 4096;
@@ -97,21 +106,20 @@ async fn lie<X: Platform>(
         "count" => &[kind::SHARE, NOWHERE, 0, 0],
         "letter" => &[kind::SHARE, 3, 0, 0, 500, NOWHERE, 0],
         "ring" => {
-            let pages = Pages(1 + RING);
-            let ring = services.gntalloc.open().alloc(peer, pages, Access::ReadWrite)?;
-            link.ask(Letter::of(kind::RING, &[1 << 20, 0], &ring)).await.map_err(stop)?;
-            // More than the buffer can hold.
-            ring.store_u32(0, 0x7fff_ffff)?;
-            port.send()?;
+            let channel = Channel::offer(services, peer).await?;
+            link.ask(Letter::new(kind::RING, &[1 << 20, 0])).await.map_err(stop)?;
+            channel.connected(services).await?;
+            // More than the ring can hold.
+            channel.page.store_u32(PROD, 0x7fff_ffff)?;
+            channel.port.send()?;
             let _ = link.ask(Letter::new(kind::TELL, &[4, 1])).await;
             return Ok(());
         }
         "feed" => {
-            let pages = Pages(1 + RING);
-            let ring = services.gntalloc.open().alloc(peer, pages, Access::ReadWrite)?;
+            let channel = Channel::offer(services, peer).await?;
             // The most that a letter can ask for: 4 GiB.
-            link.ask(Letter::of(kind::RING, &[u32::MAX, 0], &ring)).await.map_err(stop)?;
-            return feed(services, peer, &ring, port).await;
+            link.ask(Letter::new(kind::RING, &[u32::MAX, 0])).await.map_err(stop)?;
+            return feed(services, peer, &channel, port).await;
         }
         _ => return Err(UNKNOWN),
     };
@@ -121,12 +129,55 @@ async fn lie<X: Platform>(
     Ok(())
 }
 
+/// A channel as the demo's granter serves it, made by hand.
+struct Channel<X: Platform> {
+    page: Export<X>,
+    port: Port<X>,
+    _ring: Export<X>,
+    _nodes: [Publication<X>; 2],
+}
+
+impl<X: Platform> Channel<X> {
+    async fn offer(services: &Services<X>, peer: DomId) -> Result<Self, Error> {
+        let gntalloc = services.gntalloc.open();
+        let page = gntalloc.alloc(peer, Pages(1), Access::ReadWrite)?;
+        let ring = gntalloc.alloc(peer, Pages(RING), Access::ReadWrite)?;
+        let port = services.events.alloc_unbound(peer)?;
+        for (place, gref) in ring.grefs().enumerate() {
+            page.store_u32(size_of::<VchanInterface>() + 4 * place, gref.0)?;
+        }
+        page.store_u32(offset_of!(VchanInterface, left_order), ORDERS)?;
+        page.write(CLIENT_LIVE, &AWAITED)?;
+        let publish = async |name, number: u32| {
+            let (path, value) = (format!("{CHANNEL}/{name}"), format!("{number}"));
+            peers::publish(services, &path, value.as_bytes(), Reader::Domain(peer)).await
+        };
+        let reference = publish("ring-ref", page.gref().0).await?;
+        let nodes = [reference, publish("event-channel", port.number().0).await?];
+        Ok(Self { page, port, _ring: ring, _nodes: nodes })
+    }
+
+    /// Waits until the mapper has connected.
+    async fn connected(&self, services: &Services<X>) -> Result<(), Error> {
+        let end = services.system.now() + LIMIT_NS;
+        let mut state = AWAITED;
+        while state[0] == AWAITED[0] {
+            if services.system.now() > end {
+                return Err(Error::Local(Errno::ETIMEDOUT, &"the mapper does not connect"));
+            }
+            services.system.sleep_until(services.system.now() + LOOK_NS).await;
+            self.page.read(CLIENT_LIVE, &mut state)?;
+        }
+        Ok(())
+    }
+}
+
 /// Refills a ring whenever the reader has taken something, until the reader lets go. It only moves
 /// the index, so that no reader can be faster.
 async fn feed<X: Platform>(
     services: &Services<X>,
     peer: DomId,
-    ring: &Export<X>,
+    channel: &Channel<X>,
     port: &Port<X>,
 ) -> Result<(), Error> {
     const SIZE: u32 = RING * PAGE_SIZE as u32;
@@ -135,17 +186,17 @@ async fn feed<X: Platform>(
     while is_bound(port, peer) {
         let before = taken;
         for _ in 0..BURST {
-            let index = ring.load_u32(CONS)?;
-            ring.store_u32(PROD, index.wrapping_add(SIZE))?;
+            let index = channel.page.load_u32(CONS)?;
+            channel.page.store_u32(PROD, index.wrapping_add(SIZE))?;
             taken += u64::from(index.wrapping_sub(last));
             last = index;
         }
         if before < MUCH && taken >= MUCH {
             console.print(b"feed: the reader reads\n").await;
         }
-        if ring.load_u32(RECEIVER_WAITS)? != 0 {
+        if channel.page.fetch_and_u8(SERVER_NOTIFY, !NOTIFY_WRITE)? & NOTIFY_WRITE != 0 {
             waits += 1;
-            port.send()?;
+            channel.port.send()?;
         }
         yield_now().await;
     }

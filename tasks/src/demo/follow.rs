@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mapper's side of the steps: does what the granter asks and prints how it went.
 
+use core::cell::Cell;
+use core::fmt::Write;
 use core::pin::pin;
 
 use drivers::events::Port;
 use drivers::gntdev::{Device, Mapping, ReadOnly, ReadWrite};
 use drivers::memory::{PAGE_SIZE, Platform};
 use drivers::notify::UnmapNotify;
-use drivers::ring::Receiver;
-use drivers::shared::SharedMut;
-use drivers::{Call, ClaimedGrant, DomId, GrantRef, PortNumber, Services};
+use drivers::{Call, ClaimedGrant, DomId, Error, GrantRef, PortNumber, Services};
+use vchan::Client;
 
 use super::letter::{Letter, kind};
 use super::link::Link;
-use super::plan::{CLEAN, PAGES, RING, SEED};
+use super::plan::{CHANNEL, CLEAN, PAGES, RING, SEED};
 use super::report::{clean_words, refused_words, ring_words, seen, tell, trips_words, words};
 use super::stop::Stop;
 use crate::pattern;
@@ -103,7 +104,7 @@ impl<X: Platform> Follow<X> {
                         Ok(args) => {
                             if let (kind::EVENTS, Some(bell)) = (asked, &self.bell) {
                                 // Binding rings once, for whatever was sent before.
-                                link.alive(bell, pin!(bell.wait())).await?;
+                                link.alive(&|| bell.delivered(), pin!(bell.wait())).await?;
                             }
                             link.answer(asked, &args)?;
                             let done = self.go_on(link, &letter).await;
@@ -159,14 +160,12 @@ impl<X: Platform> Follow<X> {
                 self.bell = Some(link.services.events.bind_interdomain(link.peer, port)?);
                 Ok([0; 2])
             }
-            kind::RING | kind::HOLD => {
+            kind::RING => Ok([0; 2]),
+            kind::HOLD => {
                 self.held = Some(self.gntdev.reserve(grants)?.map()?);
                 Ok([0; 2])
             }
-            kind::RING_END => {
-                drop(self.held.take());
-                Ok([self.crc, 0])
-            }
+            kind::RING_END => Ok([self.crc, 0]),
             kind::UNMAP | kind::LET_GO | kind::CLOSE => {
                 for mapping in [self.shared.take(), self.held.take()].into_iter().flatten() {
                     mapping.unmap()?;
@@ -212,8 +211,8 @@ impl<X: Platform> Follow<X> {
     async fn go_on(&mut self, link: &Link<'_, X>, letter: &Letter) -> Result<Option<Text>, Stop> {
         let services = link.services;
         let began = services.system.now();
-        match (letter.kind(), &self.bell, &self.held) {
-            (kind::EVENTS, Some(bell), _) => {
+        match (letter.kind(), &self.bell) {
+            (kind::EVENTS, Some(bell)) => {
                 let trips = letter.arg(1);
                 let before = bell.delivered();
                 let answering = async {
@@ -223,31 +222,45 @@ impl<X: Platform> Follow<X> {
                         let _ = bell.send();
                     }
                 };
-                link.alive(bell, pin!(answering)).await?;
+                link.alive(&|| bell.delivered(), pin!(answering)).await?;
                 same("the number of events", bell.delivered() - before, u64::from(trips))?;
                 Ok(Some(trips_words(trips, services.system.now() - began)?))
             }
-            (kind::RING, _, Some(held)) => {
-                let bytes = letter.arg(0);
-                let (mut crc, mut done) = (pattern::crc(), Ok(0));
-                let mut receiver = Receiver::new(held as &dyn SharedMut, link.port)?;
-                let stream = async {
-                    let (mut page, mut left) = ([0; PAGE_SIZE], bytes as usize);
-                    while let Some(room @ [_, ..]) = page.get_mut(..left.min(PAGE_SIZE)) {
-                        done = receiver.receive(room).await;
-                        let Some(got) = done.ok().and_then(|len| room.get(..len)) else {
-                            return;
-                        };
-                        crc.update(got);
-                        left -= got.len();
-                    }
-                };
-                link.alive(link.port, pin!(stream)).await?;
-                done?;
-                self.crc = crc.finalize();
-                Ok(Some(ring_words(bytes, self.crc, services.system.now() - began)?))
+            (kind::RING, _) => {
+                let (bytes, moved) = (letter.arg(0), Cell::new(0));
+                let mut took = Ok(0);
+                let receiving = async { took = self.receive(link, bytes, &moved).await };
+                link.alive(&|| moved.get(), pin!(receiving)).await?;
+                Ok(Some(ring_words(bytes, self.crc, took?)?))
             }
             _ => Ok(None),
         }
+    }
+
+    /// Reads so many bytes from the granter's channel; how long that took, in nanoseconds.
+    async fn receive(
+        &mut self,
+        link: &Link<'_, X>,
+        bytes: u32,
+        moved: &Cell<u64>,
+    ) -> Result<u64, vchan::Error> {
+        let (services, mut path) = (link.services, Text::new());
+        write!(path, "/local/domain/{}/{CHANNEL}", link.peer).map_err(|_| Error::NO_MEMORY)?;
+        let mut client = Client::new(services.clone(), link.peer, path.as_str())?;
+        let mut stream = client.connect().await?;
+        let began = services.system.now();
+        let (mut crc, mut page) = (pattern::crc(), [0; PAGE_SIZE]);
+        let mut left = bytes as usize;
+        while let Some(room @ [_, ..]) = page.get_mut(..left.min(PAGE_SIZE)) {
+            let len = stream.read(room).await?;
+            let Some(read @ [_, ..]) = room.get(..len) else {
+                return Err(vchan::Error::Closed);
+            };
+            crc.update(read);
+            left -= len;
+            moved.set(left as u64);
+        }
+        self.crc = crc.finalize();
+        Ok(services.system.now() - began)
     }
 }

@@ -5,18 +5,19 @@
 //! question, [`Lead::meanwhile`] does what takes time, [`Lead::after`] checks the answer and our
 //! own pages. Only the waiting is asynchronous.
 
+use core::cell::Cell;
 use core::pin::pin;
 
 use drivers::events::Port;
 use drivers::gntalloc::{Device, Export};
 use drivers::memory::{PAGE_SIZE, Platform};
-use drivers::ring::Sender;
 use drivers::shared::{Shared, SharedMut};
 use drivers::{Access, DomId, Error, GrantStatus, Pages, PeerState};
+use vchan::{Server, Sizes};
 
 use super::letter::{Letter, kind};
 use super::link::Link;
-use super::plan::{DemoPlan, PAGES, RING, SEED};
+use super::plan::{CHANNEL, DemoPlan, PAGES, RING, SEED};
 use super::report::{refused_words, ring_words, seen, tell, trips_words, words};
 use super::stop::Stop;
 use crate::pattern::{self, SplitMix64};
@@ -142,11 +143,7 @@ impl<X: Platform> Lead<'_, X> {
                 args = [bell.number().0, self.plan.trips];
                 self.before = bell.delivered();
             }
-            kind::RING => {
-                args[0] = self.plan.bytes;
-                self.held = Some(alloc(1 + RING, Access::ReadWrite)?);
-                self.began = services.system.now();
-            }
+            kind::RING => args[0] = self.plan.bytes,
             kind::UNMAP => same("a page's state", self.other_than(PeerState::MappedRw), None)?,
             kind::HOLD => {
                 let free = services.system.frames().free;
@@ -181,8 +178,8 @@ impl<X: Platform> Lead<'_, X> {
     /// Does what goes on after the answer, and takes time.
     async fn meanwhile(&mut self, link: &Link<'_, X>, kind: u32) -> Result<(), Stop> {
         let mut done = Ok(());
-        match (kind, &self.bell, &self.held) {
-            (kind::EVENTS, Some(bell), _) => {
+        match (kind, &self.bell) {
+            (kind::EVENTS, Some(bell)) => {
                 self.began = link.services.system.now();
                 let ringing = async {
                     for _ in 0..self.plan.trips {
@@ -190,31 +187,39 @@ impl<X: Platform> Lead<'_, X> {
                         bell.wait().await;
                     }
                 };
-                link.alive(bell, pin!(ringing)).await?;
+                link.alive(&|| bell.delivered(), pin!(ringing)).await?;
             }
-            (kind::RING, _, Some(export)) => {
-                let mut crc = pattern::crc();
-                let mut sender = Sender::new(export as &dyn SharedMut, link.port)?;
-                let stream = async {
-                    let (mut words, mut page) = (SplitMix64::new(SEED), [0; PAGE_SIZE]);
-                    for _ in 0..self.plan.bytes as usize / PAGE_SIZE {
-                        pattern::words(&mut page, &mut words);
-                        crc.update(&page);
-                        done = sender.send(&page).await;
-                        if done.is_err() {
-                            break;
-                        }
-                    }
-                };
-                link.alive(link.port, pin!(stream)).await?;
-                self.crc = crc.finalize();
+            (kind::RING, _) => {
+                let moved = Cell::new(0);
+                let mut sent = Ok(());
+                let sending = async { sent = self.send(link, &moved).await };
+                link.alive(&|| moved.get(), pin!(sending)).await?;
+                sent?;
             }
-            (kind::CLOSE, Some(bell), _) => {
-                link.alive(bell, pin!(bell.wait_beyond(self.before))).await?;
+            (kind::CLOSE, Some(bell)) => {
+                link.alive(&|| bell.delivered(), pin!(bell.wait_beyond(self.before))).await?;
             }
             _ => {}
         }
         Ok(done?)
+    }
+
+    /// Serves the channel once and writes the plan's bytes to it, until the mapper has read them.
+    async fn send(&mut self, link: &Link<'_, X>, moved: &Cell<u64>) -> Result<(), vchan::Error> {
+        let sizes = Sizes::new(1024, RING * PAGE_SIZE as u32)?;
+        let mut server = Server::new(link.services.clone(), link.peer, CHANNEL, sizes)?;
+        let mut stream = server.accept().await?;
+        self.began = link.services.system.now();
+        let (mut words, mut page) = (SplitMix64::new(SEED), [0; PAGE_SIZE]);
+        let mut crc = pattern::crc();
+        for number in 1..=u64::from(self.plan.bytes) / PAGE_SIZE as u64 {
+            pattern::words(&mut page, &mut words);
+            crc.update(&page);
+            stream.write_all(&page).await?;
+            moved.set(number);
+        }
+        self.crc = crc.finalize();
+        stream.close().await
     }
 
     /// Checks a turn; the words to print for the step that it ends.
@@ -252,7 +257,6 @@ impl<X: Platform> Lead<'_, X> {
             }
             kind::RING_END => {
                 same(THE_MAPPERS, answer.arg(0), self.crc)?;
-                self.end_held()?;
                 ring_words(self.plan.bytes, self.crc, took)
             }
             kind::UNMAP => {

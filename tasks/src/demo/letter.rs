@@ -34,9 +34,9 @@ pub mod kind {
     pub const READONLY: u32 = 3;
     /// Bind this port, and answer so many events with one each.
     pub const EVENTS: u32 = 4;
-    /// Map this ring, and read so many bytes from it after the answer.
+    /// Connect to the granter's channel, and read so many bytes from it, after the answer.
     pub const RING: u32 = 5;
-    /// Answer the CRC-32 of what was read from the ring.
+    /// Answer the CRC-32 of what was read from it.
     pub const RING_END: u32 = 6;
     /// Unmap what is mapped.
     pub const UNMAP: u32 = 7;

@@ -86,7 +86,8 @@ impl<'a, X: Platform> Link<'a, X> {
         // A peer that is always ahead makes no wait below wait.
         yield_now().await;
         let mut letter = Err(Stop::Gone(""));
-        self.alive(self.port, pin!(async { letter = self.read().await })).await?;
+        let heard = || self.port.delivered();
+        self.alive(&heard, pin!(async { letter = self.read().await })).await?;
         letter
     }
 
@@ -124,16 +125,17 @@ impl<'a, X: Platform> Link<'a, X> {
         Ok(Letter::from_bytes(&bytes))
     }
 
-    /// Waits for `event` as long as the peer lives and now and then rings `port`.
+    /// Waits for `event` as long as the peer lives and `heard`, what has come from it, grows now and
+    /// then.
     ///
     /// # Errors
     /// [`Stop::Gone`].
     pub async fn alive(
         &self,
-        port: &Port<X>,
+        heard: &dyn Fn() -> u64,
         event: Pin<&mut dyn Future<Output = ()>>,
     ) -> Result<(), Stop> {
-        match select(event, self.watch(port)).await {
+        match select(event, self.watch(heard)).await {
             Either::First(()) => Ok(()),
             Either::Second(how) => Err(Stop::Gone(how)),
         }
@@ -141,17 +143,17 @@ impl<'a, X: Platform> Link<'a, X> {
 
     /// Completes when the peer has closed its end, was silent too long or took too long; what to
     /// print about it.
-    async fn watch(&self, port: &Port<X>) -> &'static str {
+    async fn watch(&self, heard: &dyn Fn() -> u64) -> &'static str {
         let xen = &self.services.system;
         let began = xen.now();
-        let (mut heard, mut since) = (port.delivered(), began);
+        let (mut last, mut since) = (heard(), began);
         loop {
             xen.sleep_until(xen.now() + LOOK_NS).await;
             if !is_bound(self.port, self.peer) {
                 return "is gone";
             }
-            if heard != port.delivered() {
-                (heard, since) = (port.delivered(), xen.now());
+            if last != heard() {
+                (last, since) = (heard(), xen.now());
             }
             if xen.now() - since > SILENCE_NS || xen.now() - began > LONG_NS {
                 return "says nothing any more";

@@ -28,5 +28,7 @@ pub const CLEAN: u32 = 8;
 pub const SEED: u64 = 42;
 /// Pages of step 1, and the most references in a letter.
 pub const PAGES: u32 = 64;
-/// Pages of the ring's buffer.
+/// Pages of the channel's ring from the granter to the mapper.
 pub const RING: u32 = 16;
+/// The granter's channel, relative to its `/local/domain/<domid>`.
+pub const CHANNEL: &str = "data/grantkit/demo/channel";
