@@ -96,6 +96,24 @@ pub async fn look<X: Platform>(
     }
 }
 
+/// Looks once at `path` below every domain within reach but our own, nearest domids first; `seen`
+/// gets each domain that has such a node which we may read, and the value.
+///
+/// # Errors
+/// As [`look`].
+pub async fn survey<X: Platform>(
+    services: &Services<X>,
+    path: &str,
+    mut seen: impl FnMut(DomId, &[u8]),
+) -> Result<(), Error> {
+    for domid in near(services.domid) {
+        if let Some(said) = look(services, domid, path).await? {
+            seen(domid, &said);
+        }
+    }
+    Ok(())
+}
+
 /// Waits for a domain that publishes something wanted at `path`. `wanted` gets a domain's number
 /// and value, and returns what `find` will return, or `None` to go on looking. The first match
 /// wins; of the domains that are already there, the nearest domids come first. `wanted` may see the

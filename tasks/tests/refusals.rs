@@ -113,7 +113,7 @@ fn missing_extra_and_malformed_arguments_name_the_input_and_what_is_right() {
     let cases = [
         ("share", "<domid> is missing"),
         ("share 2", "<pages> is missing"),
-        ("share two 1", "<domid> \"two\" is no number of 16 bits"),
+        ("share 2x 1", "<domid> \"2x\" is no number of 16 bits"),
         ("share 65536 1", "<domid> \"65536\" is no number of 16 bits"),
         ("share 32752 1", "<domid> \"32752\" is a reserved number"),
         ("share 2 -1", "<pages> \"-1\" is no number of 32 bits"),
@@ -132,7 +132,7 @@ fn missing_extra_and_malformed_arguments_name_the_input_and_what_is_right() {
         ("notify 1 bite=3", "\"bite=3\" is neither byte=<offset> nor event=<port>"),
         ("notify 1 byte=3 byte=4", "\"byte=4\" is neither"),
         ("notify 1 event=x", "event \"x\" is no number of 32 bits"),
-        ("grants x", "<domid> \"x\" is no number"),
+        ("grants 0x", "<domid> \"0x\" is no number"),
         ("grants 1 2", "\"2\" is too much"),
         ("status now", "\"now\" is too much"),
         ("counters now", "\"now\" is too much"),

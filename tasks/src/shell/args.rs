@@ -16,11 +16,27 @@ use crate::text::Quoted;
 pub(crate) struct Args<'a> {
     command: &'static Command,
     rest: &'a str,
+    /// The domain whose name the first word is.
+    named: Option<DomId>,
 }
 
 impl<'a> Args<'a> {
     pub(crate) fn new(command: &'static Command, rest: &'a str) -> Self {
-        Self { command, rest }
+        Self { command, rest, named: None }
+    }
+
+    /// The first word, if it is the name of a domain: where one's number is asked for, whatever
+    /// begins with a letter.
+    pub(crate) fn name(&self) -> Option<&'a str> {
+        let first = self.command.arguments().trim_start_matches(['<', '[']);
+        let asked = first.starts_with("domid") || first.starts_with("peer");
+        let (word, _) = first_word(self.rest);
+        word.starts_with(|c: char| c.is_ascii_alphabetic()).then_some(word).filter(|_| asked)
+    }
+
+    /// Says which domain that is.
+    pub(crate) fn set_named(&mut self, domid: DomId) {
+        self.named = Some(domid);
     }
 
     /// The next word, if there is one.
@@ -88,6 +104,9 @@ impl<'a> Args<'a> {
 
     /// A word as the number of a domain.
     pub(crate) fn domid_from(&self, word: &str) -> Result<DomId, Failure> {
+        if let Some(named) = self.named {
+            return Ok(named);
+        }
         DomId::new(self.parse("<domid>", word)?).ok_or_else(|| {
             self.wrong(format_args!(
                 "<domid> {} is a reserved number; domains have 0 to 32751",

@@ -3,9 +3,11 @@
 
 pub(crate) mod checks;
 pub(crate) mod memory;
+pub(crate) mod peers;
 pub(crate) mod port;
 pub(crate) mod share;
 pub(crate) mod system;
+pub(crate) mod top;
 pub(crate) mod usage;
 #[cfg(feature = "channels")]
 pub(crate) mod vchan;

@@ -33,7 +33,11 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                 ok.clear();
                 let mut args = Args::new(command, rest);
                 let begun = write!(ok, "ok {}", command.name()).map_err(Failure::from);
-                let done = match begun {
+                let ready = match (begun, args.name()) {
+                    (Ok(()), Some(name)) => self.named(name).await.map(|to| args.set_named(to)),
+                    (begun, _) => begun,
+                };
+                let done = match ready {
                     Ok(()) => table::run(self, command, &mut args, &mut ok).await,
                     Err(failure) => Err(failure),
                 };

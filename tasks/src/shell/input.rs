@@ -75,6 +75,11 @@ impl Input {
         })
     }
 
+    /// Whether nothing typed is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.with(|kept| kept.bytes.is_empty())
+    }
+
     /// The next byte, if one was typed.
     pub(crate) fn take(&self) -> Option<u8> {
         self.with(|kept| {

@@ -40,6 +40,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         };
         if !matches!(ending, Ending::Crash(_)) {
             // This sends peers their notifications.
+            self.offers.clear();
             self.objects.clear();
             self.ports.clear();
         }

@@ -7,9 +7,11 @@ use core::pin::Pin;
 
 use drivers::events::Port;
 use drivers::memory::Platform;
+use drivers::xenstore::Publication;
 use drivers::{ClaimedDomId, Errno, Error, Services, gntdev, peers};
 use embassy_futures::select::{Either, Either3, select, select3};
 
+use super::commands::peers::Offer;
 use super::input::Input;
 use super::objects::Objects;
 use super::reply::{Done, Failure};
@@ -35,6 +37,10 @@ pub(crate) struct Shell<'a, X: Platform, M> {
     pub(crate) objects: Objects<X>,
     /// Ports that the shell opened.
     pub(crate) ports: Vec<Port<X>>,
+    /// Shares that have names.
+    pub(crate) offers: Vec<Offer<X>>,
+    /// Our own name, for all to read, once it is said.
+    pub(crate) said_name: Option<Publication<X>>,
     /// The device for maps, and the limit it was opened with.
     gntdev: Option<(u32, gntdev::Device<X>)>,
     /// Xen's time when the shell was started.
@@ -61,6 +67,8 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
             line,
             objects: Objects::new(),
             ports: Vec::new(),
+            offers: Vec::new(),
+            said_name: None,
             gntdev: None,
             ending: None,
             prompt: None,
@@ -108,16 +116,13 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
         self.prompt = match kind {
             "plain" => None,
             "name" => {
-                let name = peers::look(&self.services, self.services.domid, "name");
-                let name = match select(name, self.pause(SIGHT_MS)).await {
-                    Either::First(Ok(name)) => name,
-                    _ => None,
-                };
+                let name = self.own_name().await;
                 let name = name.as_deref().and_then(|name| str::from_utf8(name).ok());
-                let shown = |name: &&str| name.bytes().all(|byte| byte.is_ascii_graphic());
-                let name = name.filter(shown).unwrap_or("grantkit");
+                let name = name.unwrap_or("grantkit");
                 let mut prompt = Text::new();
                 write!(prompt, "{name}({})> ", self.services.domid)?;
+                // Who has a name for people is found by it. Without xenstore there is nobody.
+                let _ = select(self.say_name(), self.pause(SIGHT_MS)).await;
                 Some(prompt)
             }
             _ => {
@@ -128,6 +133,15 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
             }
         };
         Ok(())
+    }
+
+    /// The domain's name, if it has one that can be printed.
+    pub(crate) async fn own_name(&self) -> Option<Vec<u8>> {
+        let name = peers::look(&self.services, self.services.domid, "name");
+        match select(name, self.pause(SIGHT_MS)).await {
+            Either::First(Ok(name)) => name.filter(|name| name.iter().all(u8::is_ascii_graphic)),
+            _ => None,
+        }
     }
 
     pub(crate) fn pause(&self, ms: u64) -> impl Future<Output = ()> {

@@ -88,6 +88,14 @@ commands! {
         "grants" "[domid]" "lists what is granted, mapped and parked" "grants 2"
             => later grants,
     }
+    "peers" {
+        "peers" "" "lists who is there, and what they offer" "peers"
+            => later peers,
+        "offer" "<id> <name>" "offers a share to its peer by a name" "offer 1 frames"
+            => later offer,
+        "take" "<peer> <name> [ro]" "maps what a peer offers" "take granter frames"
+            => later take,
+    }
     "events" {
         "port offer" "<domid>" "offers an event channel to a domain" "port offer 2"
             => now port_offer,
@@ -126,6 +134,8 @@ commands! {
             => now status,
         "counters" "" "exact counts since boot" "counters"
             => later counters,
+        "top" "[seconds]" "what is in use, each second until a key" "top 10"
+            => later top,
         "set" "<option> <value>" "sets gntalloc.limit, gntdev.limit or loglevel" "set loglevel debug"
             => now set,
         "crash" "panic|null|text|rodata|exec|stack" "crashes the guest" "crash null"

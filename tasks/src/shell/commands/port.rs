@@ -28,7 +28,16 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let (peer, port) = (args.domid()?, PortNumber(args.number("<port>")?));
         args.end()?;
         self.ports.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
-        let bound = self.services.events.bind_interdomain(peer, port)?;
+        let bound = self.services.events.bind_interdomain(peer, port);
+        let bound = bound.map_err(|error| match error {
+            Error::Hypercall(_, Errno::EINVAL) => {
+                Failure::new(Errno::EINVAL, format_args!("domain {peer} offers you no port {port}"))
+            }
+            Error::Hypercall(_, Errno::ESRCH) => {
+                Failure::new(Errno::ESRCH, format_args!("there is no domain {peer}"))
+            }
+            other => other.into(),
+        })?;
         keep(self, bound, ok)
     }
 

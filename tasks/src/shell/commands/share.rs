@@ -34,7 +34,10 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
 
     /// `map <domid> <ref,ref,...> [ro]`
     pub(crate) async fn map(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
-        let peer = ClaimedDomId(args.number("<domid>")?);
+        let peer = match args.name() {
+            Some(_) => args.domid()?.into(),
+            None => ClaimedDomId(args.number("<domid>")?),
+        };
         let grefs = args.word("<ref,ref,...>")?;
         let mut grants = Vec::new();
         for word in grefs.split(',') {
@@ -42,10 +45,21 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             list::push(&mut grants, ClaimedGrant { domid: peer, gref })?;
         }
         let access = args.access()?;
+        self.map_grants(peer, &grants, access, ok).await
+    }
+
+    /// Maps what `peer` has granted; the keys of `map`.
+    pub(crate) async fn map_grants(
+        &mut self,
+        peer: ClaimedDomId,
+        grants: &[ClaimedGrant],
+        access: Access,
+        ok: &mut Text,
+    ) -> Done {
         // First, while there is nothing to undo: a granter that ends later is noticed then.
         let seen = self.sees(peer).await == Some(true);
         let id = self.objects.reserve()?;
-        let reservation = self.gntdev()?.reserve(&grants)?;
+        let reservation = self.gntdev()?.reserve(grants)?;
         let mapping = match map_reservation(reservation, access) {
             Ok(mapping) => mapping,
             Err(failed) => {
@@ -75,6 +89,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let id = args.number("<id>")?;
         args.end()?;
         let parked = self.objects.remove_share(id)?.release();
+        self.offers.retain(|offer| offer.id != id);
         let state = if parked > Pages(0) { "parked" } else { "freed" };
         Ok(write!(ok, " id={id} state={state}")?)
     }

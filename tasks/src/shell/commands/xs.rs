@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use core::pin::pin;
 
+use drivers::Errno;
 use drivers::memory::Platform;
-use drivers::xenstore::{Request, names};
+use drivers::xenstore::{DomainPath, Request, names};
 
 use crate::machine::Machine;
 use crate::shell::args::Args;
@@ -57,7 +58,22 @@ async fn ask<X: Platform, M: Machine>(
     path: &str,
     request: Request<X>,
 ) -> Result<Vec<u8>, Failure> {
+    let own = shell.services.domid;
     let mut answer = Ok(Vec::new());
     shell.wait_for(Some(PATIENCE_MS), pin!(async { answer = request.await })).await?;
-    answer.map_err(|error| Failure::new(error.errno(), format_args!("{}: {error}", Quoted(path))))
+    answer.map_err(|error| {
+        let (errno, shown) = (error.errno(), Quoted(path));
+        match DomainPath::parse(path) {
+            Some(DomainPath { domid, .. }) if errno == Errno::EACCES && domid != own => {
+                Failure::new(
+                    errno,
+                    format_args!(
+                        "{shown}: only dom0, domain {domid} and those it names may; a name given \
+                         before that domain was there does not count (XSA-322)"
+                    ),
+                )
+            }
+            _ => Failure::new(errno, format_args!("{shown}: {error}")),
+        }
+    })
 }
