@@ -6,7 +6,7 @@ use std::cell::Cell;
 use drivers::xenstore::WatchEvent;
 use embassy_futures::join::join;
 use embassy_futures::yield_now;
-use fake_xen::{Config, ConsoleKind, Guest, Task, World};
+use fake_xen::{Config, ConsoleKind, Guest, Pair, Task, World};
 
 /// Returns how often another task of the guest runs before `busy` is done.
 fn turns_beside(guest: &Guest, busy: impl Future<Output = ()>) -> u32 {

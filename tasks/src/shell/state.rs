@@ -122,7 +122,9 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
                 let mut prompt = Text::new();
                 write!(prompt, "{name}({})> ", self.services.domid)?;
                 // Who has a name for people is found by it. Without xenstore there is nobody.
-                let _ = select(self.say_name(), self.pause(SIGHT_MS)).await;
+                let system = self.services.system.clone();
+                let late = system.sleep_until(system.now() + SIGHT_MS * 1_000_000);
+                let _ = select(self.say_name(), late).await;
                 Some(prompt)
             }
             _ => {

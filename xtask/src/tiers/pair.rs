@@ -34,7 +34,7 @@ const WATCHED: &str = "oxenstored";
 /// The width and height of the screenshot of that page.
 const PICTURE: [u32; 2] = [800, 1000];
 
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     ("a guest of 4 MiB answers", smallest),
     ("xenstore says that it is ready", ready),
     ("xl console: prompt and history", console),
@@ -43,6 +43,7 @@ const CHECKS: [Check; 9] = [
     ("xl shutdown", shut_down),
     ("a crash leaves a dump", crashed),
     ("a map of a destroyed guest's pages is gone", outlived),
+    ("a share is offered and taken by name", by_name),
     ("a node published for a guest before it exists", published_early),
 ];
 
@@ -183,6 +184,28 @@ fn outlived(lab: &mut Lab) -> Result<()> {
     ensure!(state.ends_with(" states=gone*2"), "{state}");
     same_bytes(&filled, &lab.ask(GUEST, "sum 1")?)?;
     lab.ask(GUEST, "unmap 1").map(drop)
+}
+
+fn by_name(lab: &mut Lab) -> Result<()> {
+    let [granter, mapper] = PAIR;
+    let number = create(lab, granter, PLAIN, &Settings::none())?;
+    let peer = create(lab, mapper, PLAIN, &Settings::none())?;
+    lab.ask(granter, &format!("share {peer} 8"))?;
+    lab.ask(granter, "write 1 28672 by name")?;
+    lab.ask(granter, "offer 1 frames")?;
+    let mark = lab.command(mapper, "peers")?;
+    lab.says(mapper, mark, &format!("peer domid={number} name={granter} offers=frames"))?;
+    lab.answer(mapper, mark, PATIENCE)?;
+    let taken = lab.ask(mapper, &format!("take {granter} frames"))?;
+    ensure!(taken.contains(&format!(" domid={number} pages=8 ")), "{taken}");
+    let read = lab.ask(mapper, "read 1 28672 7")?;
+    ensure!(read.ends_with(" text=by name"), "{read}");
+    lab.ask(granter, "unshare 1")?;
+    let words = lab.refused(mapper, &format!("take {granter} frames"))?;
+    ensure!(words.starts_with("ENOENT "), "{words}");
+    let words = lab.refused(mapper, "take nobody frames")?;
+    ensure!(words.starts_with("ENOENT "), "{words}");
+    Ok(())
 }
 
 fn published_early(lab: &mut Lab) -> Result<()> {

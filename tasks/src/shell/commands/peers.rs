@@ -17,7 +17,6 @@ use drivers::{Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Services, lis
 
 use crate::machine::Machine;
 use crate::shell::args::Args;
-use crate::shell::objects::Object;
 use crate::shell::reply::{Done, Failure, Lines};
 use crate::shell::state::Shell;
 use crate::text::{Plain, Quoted, Text};
