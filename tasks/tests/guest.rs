@@ -89,8 +89,8 @@ fn a_script_that_was_cut_off_does_not_run_but_the_shell_does() {
 #[test]
 fn help_lists_every_command_and_what_it_takes() {
     let results = script("help; help port; help port offer; help read");
-    let all = "share,map,read,write,fill,sum,state,wait,notify,unmap,unshare,grants,port,xs,\
-               vchan,status,counters,set,crash,selftest,demo,help,sleep,exit,quit,poweroff,reboot";
+    let all = "share,map,read,write,fill,sum,state,wait,notify,unmap,unshare,grants,peers,offer,take,\
+               port,xs,vchan,status,counters,top,set,crash,selftest,demo,help,sleep,exit,quit,poweroff,reboot";
     assert_eq!(results[0], format!("ok help commands={all}"));
     assert_eq!(results[1], "ok help commands=port");
     assert_eq!(results[2], "ok help commands=port");

@@ -163,7 +163,7 @@ fn an_unknown_word_is_enosys_and_names_near_ones() {
         one("shar 1 2"),
         "error shar errno=ENOSYS status=- no such command; did you mean share; help lists all"
     );
-    for word in ["offer", "bench", "OK"] {
+    for word in ["lend", "bench", "OK"] {
         let line = one(&format!("{word} 1 2"));
         assert!(line.starts_with(&format!("error {word} errno=ENOSYS status=- ")), "{line}");
     }

@@ -150,7 +150,7 @@ fn words_of_xl_that_are_not_obeyed_are_acknowledged_with_one_line_each() {
         for (word, line) in [
             ("suspend", "cannot be suspended"),
             ("s3", "s3 is ignored"),
-            ("\x1b[2J\n", r"\x1b[2J\n is ignored"),
+            ("\x1b[2J\n", r"\x1b[2J\x0a is ignored"),
             (&"w".repeat(1000), "wwwwwwwwwwwwwwww is ignored"),
         ] {
             guest.xen.world().xenstore_write(SHUTDOWN, word);

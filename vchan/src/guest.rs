@@ -8,7 +8,7 @@ use drivers::gntalloc::Export;
 use drivers::gntdev::{Mapping, ReadOnly, ReadWrite};
 use drivers::notify::UnmapNotify;
 use drivers::shared::{Shared, SharedBits, SharedMut};
-use drivers::xenstore::{Publication, Reader, Watch, XenStore};
+use drivers::xenstore::{Publication, Reader, Watch, XenStore, persist};
 use drivers::{
     Access, DomId, Errno, Error, GrantRef, Pages, Platform, PortNumber, Services, System,
 };
@@ -101,11 +101,13 @@ impl<X: Platform> Host for Services<X> {
         value: &[u8],
         reader: DomId,
     ) -> Result<Publication<X>, Error> {
-        store(self)?.publish(path, value, Reader::Domain(reader)).await
+        let store = store(self)?;
+        persist(&self.system, || store.publish(path, value, Reader::Domain(reader))).await
     }
 
     async fn look(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
-        match store(self)?.read(path).await {
+        let store = store(self)?;
+        match persist(&self.system, || store.read(path)).await {
             Ok(value) => Ok(Some(value)),
             Err(Error::XenStore(Errno::ENOENT | Errno::EACCES)) => Ok(None),
             Err(error) => Err(error),
@@ -113,7 +115,8 @@ impl<X: Platform> Host for Services<X> {
     }
 
     async fn watch(&self, path: &str) -> Result<Watch<X>, Error> {
-        store(self)?.watch(path).await
+        let store = store(self)?;
+        persist(&self.system, || store.watch(path)).await
     }
 
     async fn change(watch: &mut Watch<X>) -> Result<(), Error> {

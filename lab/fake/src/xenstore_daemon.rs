@@ -44,6 +44,11 @@ impl World {
         state.fire(&changed, &[]);
     }
 
+    /// Creates what libxl creates in xenstore for a domain, which no test runs.
+    pub fn xenstore_domain(&self, domid: u16) {
+        self.lock().store.make_domain(domid, 0, 0);
+    }
+
     /// Returns a node's value as dom0 reads it; `None` if there is no such node.
     pub fn xenstore_read(&self, path: &str) -> Option<String> {
         let node = self.lock().store.tree.get(path).cloned();
