@@ -20,6 +20,7 @@ mod pvh; // the same image as PVH guests
 mod smoke; // boots and crashes of a guest in dom0's place
 mod vault; // an ssh-agent in a guest, used by OpenSSH
 mod vchan; // byte channels, also with C's libxenvchan
+mod web; // an HTTP server in a guest, and curl that fetches its page
 mod xl; // what a toolstack asks of a guest and does to it
 
 use anyhow::{Result, bail, ensure};
@@ -207,6 +208,15 @@ pub const TIERS: &[Tier] = &[
         pvh: true,
         choice: None,
         run: vault::run,
+    },
+    Tier {
+        name: "web",
+        about: "An HTTP server in a guest: curl in dom0 fetches a live page, a browser looks at it",
+        small: "all",
+        full: None,
+        pvh: false,
+        choice: None,
+        run: web::run,
     },
     Tier {
         name: "hostile",

@@ -54,11 +54,16 @@ const PACKAGES: [&str; 10] =
     ["-p", "grantkit-xen-sys", "-p", "drivers", "-p", "vchan", "-p", "fake-xen", "-p", "grantkit"];
 /// The crates that have features.
 const FEATURES: [&str; 6] = ["-p", "tasks", "-p", "model", "-p", "image"];
+/// The service that is a workspace of its own.
+const WEB: [&str; 2] = ["--manifest-path", "services/web/Cargo.toml"];
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 /// Cargo checks that run no code of ours: a name, and cargo's arguments.
-const BUILDS: [(&str, &[&[&str]]); 9] = [
+const BUILDS: [(&str, &[&[&str]]); 12] = [
     ("fmt", &[&["fmt", "--check", "--", "--color", "never"]]),
+    ("fmt web", &[&["fmt", "--check", WEB[0], WEB[1]]]),
+    ("clippy web", &[&["clippy", "--all-targets", "--target-dir", "target"], &WEB, &DENY]),
+    ("test web", &[&["test", "--target-dir", "target"], &WEB]),
     ("clippy host", &[&["clippy", "--all-targets"], &HOST, &DENY]),
     ("clippy kernel", &[&["clippy", "--examples", "--lib"], &KERNEL, &DENY]),
     ("clippy guests", &[&["clippy", "--bins"], &GUESTS, &DENY]),

@@ -101,7 +101,15 @@ fn programs(folders: &[&str]) -> Vec<String> {
 
 /// Builds a guest by name: one of lab/trials, a service, or an example of the crate `grantkit`.
 pub fn guest(name: &str) -> Result<PathBuf> {
-    if paths::root().join("services").join(name).exists() {
+    let service = paths::root().join("services").join(name);
+    if service.join("Cargo.lock").exists() {
+        // A workspace of its own.
+        let (manifest, target) = (service.join("Cargo.toml"), paths::target());
+        let [manifest, target] = [manifest.to_string_lossy(), target.to_string_lossy()];
+        let which = ["--locked", "--manifest-path", &manifest, "--target-dir", &target];
+        return guest_of(name, "release", &which);
+    }
+    if service.exists() {
         return guest_of(name, "release", &["-p", name]);
     }
     let trial = paths::root().join("lab/trials/src/bin").join(name).with_extension("rs");

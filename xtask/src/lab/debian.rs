@@ -140,6 +140,16 @@ pub fn ssh() -> Result<PathBuf> {
     packages::together(Release::OWN, FOLDER, &names, &|_| Ok(()))
 }
 
+/// curl, and the libraries that it depends on.
+pub fn curl() -> Result<PathBuf> {
+    const FOLDER: &str = "dom0-curl";
+    if let Some(folder) = packages::in_cache(Release::OWN, FOLDER) {
+        return Ok(folder);
+    }
+    let names = packages::with_libraries(Release::OWN, &["curl"])?;
+    packages::together(Release::OWN, FOLDER, &names, &|_| Ok(()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An HTTP server over byte channels: `picoserve`, unmodified, on `vchan`.
+//!
+//! Three clients are served at once, with one request per channel. One that is malformed is answered
+//! with an error; one that takes longer than 3 s ends its channel.
+#![no_std]
+
+extern crate alloc;
+
+mod page;
+
+use core::{cell::Cell, fmt::Arguments, time::Duration};
+
+use embassy_futures::join::join3;
+use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
+use embedded_io_async::{ErrorType, Write};
+use grantkit::prelude::*;
+use picoserve::mem::{BorrowedBuffer, BorrowedCursor};
+use picoserve::response::{Response, StatusCode};
+use picoserve::{Config, Error, Router, Timeouts, io, routing::get, time};
+use vchan::{GuestBell, GuestPages, GuestStream, Receiver, Sender, Server, Sizes};
+
+/// Where the channel is published, below the guest's own path.
+pub const PATH: &str = "data/web";
+
+/// Serves `peer` for ever, and says how channels ended that went wrong.
+pub async fn run<X: Platform>(guest: &Services<X>, peer: DomId, say: &dyn Fn(Arguments<'_>)) {
+    let (open, shown) = (Cell::new(0), Cell::new(0));
+    let page = async || {
+        shown.set(shown.get() + 1);
+        let page = page::draw(guest, open.get(), shown.get());
+        let page = Response::ok(page.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?);
+        Ok::<_, StatusCode>(page.with_content_type("text/html").with_header("Refresh", "2"))
+    };
+    let app = Router::new().route("/", get(page));
+    let Ok(server) = Server::new(guest.clone(), peer, PATH, Sizes::default()) else { return };
+    say(format_args!("serves domain {} at {PATH}", peer.get()));
+    let server = Mutex::<NoopRawMutex, _>::new(server);
+    let one = async || {
+        let (config, mut buffer) = (Config::default(), [0; 4096]);
+        loop {
+            // One waits for the next client, the others for their turn to wait.
+            let accepted = server.lock().await.accept().await;
+            open.set(open.get() + usize::from(accepted.is_ok()));
+            let ended = match accepted {
+                Ok(stream) => {
+                    let clock = Clock(&guest.system);
+                    let server = picoserve::Server::custom(&app, clock, &config, &mut buffer);
+                    let ended = server.serve(Socket(stream)).await.map(drop);
+                    open.set(open.get() - 1);
+                    ended
+                }
+                Err(error) => Err(Error::Read(error)),
+            };
+            if let Err(error) = ended {
+                say(format_args!("a channel ended: {error}"));
+                guest.system.sleep(Duration::from_millis(100)).await; // not as fast as it can
+            }
+        }
+    };
+    join3(one(), one(), one()).await;
+}
+
+struct Clock<'a, X: Platform>(&'a System<X>);
+
+impl<X: Platform> picoserve::Timer<()> for Clock<'_, X> {
+    async fn delay(&self, time: time::Duration) {
+        self.0.sleep(Duration::from_millis(time.as_millis())).await;
+    }
+}
+
+struct Socket<X: Platform>(GuestStream<X>);
+
+impl<X: Platform> io::Socket<()> for Socket<X> {
+    type Error = vchan::Error;
+    type ReadHalf<'a> = Receiver<'a, GuestPages<X>, GuestBell<X>>;
+    type WriteHalf<'a> = Writer<'a, X>;
+
+    fn split(&mut self) -> (Self::ReadHalf<'_>, Self::WriteHalf<'_>) {
+        let (receiver, sender) = self.0.split();
+        (receiver, Writer(sender))
+    }
+
+    async fn abort<T: picoserve::Timer<()>>(self, to: &Timeouts, by: &T) -> Ended {
+        self.shutdown(to, by).await // the words of an error are to arrive, too
+    }
+
+    async fn shutdown<T: picoserve::Timer<()>>(self, _: &Timeouts, _: &T) -> Ended {
+        self.0.close().await.map_err(Error::Write)
+    }
+}
+
+type Ended = Result<(), Error<vchan::Error>>;
+
+struct Writer<'a, X: Platform>(Sender<'a, GuestPages<X>, GuestBell<X>>);
+
+impl<X: Platform> ErrorType for Writer<'_, X> {
+    type Error = vchan::Error;
+}
+
+impl<X: Platform> Write for Writer<'_, X> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, vchan::Error> {
+        self.0.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> Result<(), vchan::Error> {
+        Ok(())
+    }
+}
+
+impl<X: Platform> io::Write for Writer<'_, X> {
+    async fn write_with<F: FnOnce(BorrowedCursor<'_>) -> R, R>(
+        &mut self,
+        fill: F,
+    ) -> Result<R, vchan::Error> {
+        let mut bytes = [0; 512];
+        let mut buffer = BorrowedBuffer::new(&mut bytes);
+        let filled = fill(buffer.unfilled());
+        self.write_all(buffer.filled()).await?;
+        Ok(filled)
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An HTTP server in a guest of 8 MiB: Debian's `vchan-socket-proxy` makes a Unix socket of its
+//! channel, Debian's `curl` fetches the page from there, and a browser lays it out.
+//!
+//! What clients do wrong half-way through a request, services/web/tests shows on the host.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::extent::Run;
+use crate::guests::config::{self, Settings};
+use crate::guests::{image, life};
+use crate::host::browser;
+use crate::host::steps::{say, step};
+use crate::judge::tally::Tally;
+use crate::lab::dom0::More;
+use crate::lab::{Lab, apt, debian};
+
+/// The guest.
+const WEB: &str = "web";
+/// The server's socket.
+const SOCKET: &str = "/tmp/web";
+/// For one fetch; the first one waits until there is a socket.
+const FETCH: Duration = Duration::from_secs(60);
+
+const PROGRAMS: &[(&str, &str)] = &[("usr/bin/curl", "usr/bin/curl")];
+
+/// A name, and what is done, which tells what it saw.
+type Check = (&'static str, fn(&mut Lab) -> Result<String>);
+
+const CHECKS: [Check; 4] = [
+    ("curl fetches the page, and each time a new one", fetched),
+    ("an unknown path is not found", not_found),
+    ("what is no request, or too long a one, is refused, and the next is served", refused),
+    ("a browser sees nothing of the page overlap or cut off", looked_at),
+];
+
+/// The tier.
+pub fn run(run: &Run) -> Result<Tally> {
+    let more = More { folder: debian::curl()?, programs: PROGRAMS, files: Vec::new() };
+    let built = image::guest(WEB)?;
+    let guest = config::files_of(WEB, &built, Settings::none().memory(8))?;
+    let dom0 = run.dom0_with(&guest, &more)?;
+    let mut lab = step("boot the lab", || Lab::boot(&dom0, WEB, ""))?;
+    let mut tally = Tally::default();
+    let domid = life::create(&mut lab, WEB, WEB, &Settings::none())?;
+    lab.says(WEB, 0, "web: serves domain 0 at data/web")?;
+    let path = format!("/local/domain/{domid}/data/web");
+    lab.start(&["vchan-socket-proxy", &domid.to_string(), &path, SOCKET])?;
+    for (name, check) in CHECKS {
+        tally.told(&mut lab, name, check)?;
+    }
+    life::remove(&mut lab, WEB)?;
+    tally.witness(&mut lab, &[])?;
+    Ok(tally)
+}
+
+/// What curl prints: the answer's head and body.
+fn curl(lab: &mut Lab, words: &[&str]) -> Result<String> {
+    let always = ["/usr/bin/curl", "-s", "-S", "-i", "--unix-socket", SOCKET];
+    let patient = ["--retry", "20", "--retry-delay", "1", "--retry-all-errors"];
+    let program = lab.start(&[&always[..], &patient, words].concat())?;
+    let status = lab.status(program, FETCH).context("curl")?;
+    let said = lab.output(program);
+    ensure!(status == "0", "curl ended with status {status}: {said}");
+    Ok(said)
+}
+
+/// The page.
+fn page(lab: &mut Lab) -> Result<String> {
+    let answer = answered(lab, &["http://guest/"], "200")?;
+    let page = answer.find("<!doctype html>").context("no page")?;
+    let page = answer[page..].to_owned();
+    ensure!(page.trim_end().ends_with("</html>"), "half a page: {page}");
+    Ok(page)
+}
+
+/// An answer that has this status.
+fn answered(lab: &mut Lab, words: &[&str], status: &str) -> Result<String> {
+    let answer = curl(lab, words)?;
+    let first = answer.lines().next().unwrap_or_default();
+    ensure!(first.starts_with(&format!("HTTP/1.1 {status}")), "the answer is `{first}`");
+    Ok(answer)
+}
+
+fn fetched(lab: &mut Lab) -> Result<String> {
+    let domid = lab.domid(WEB)?.context("no guest")?;
+    for shown in 1..=3 {
+        let page = page(lab)?;
+        for words in [
+            format!("<title>Domain {domid}</title>"),
+            format!("{shown} pages shown"),
+            "1 open".to_owned(),
+            "<rect class=\"mapped-rw\"".to_owned(),
+        ] {
+            ensure!(page.contains(&words), "it doesn't say `{words}`: {page}");
+        }
+    }
+    Ok(String::new())
+}
+
+fn not_found(lab: &mut Lab) -> Result<String> {
+    answered(lab, &["http://guest/secret"], "404").map(drop)?;
+    answered(lab, &["-X", "DELETE", "http://guest/"], "405").map(drop)?;
+    Ok(String::new())
+}
+
+fn refused(lab: &mut Lab) -> Result<String> {
+    let long = format!("X-Long: {}", "x".repeat(3000));
+    let long = ["-H", &long, "-H", &long, "http://guest/"];
+    for words in [&["-X", "no such thing", "http://guest/"][..], &long] {
+        answered(lab, words, "4")?;
+        page(lab)?;
+    }
+    Ok(String::new())
+}
+
+fn looked_at(lab: &mut Lab) -> Result<String> {
+    let (page, file) = (page(lab)?, lab.folder().join("page.html"));
+    fs::write(&file, page)?;
+    match apt::installed(browser::BROWSER, &[browser::BROWSER]) {
+        Ok(()) => {
+            browser::look(&file)?;
+            browser::picture(&file, &file.with_extension("png"), 800, 700)?;
+        }
+        Err(error) => say(&format!("        NOT RUN: {error:#}")),
+    }
+    Ok(file.file_name().unwrap_or_default().display().to_string())
+}
