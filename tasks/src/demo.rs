@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The demo: two guests find each other through xenstore and show sharing, step by step.
 //!
-//! The granter leads and the mapper follows; each prints on its own console how each step went.
+//! The granter leads and the mapper follows; each prints each step's result on its own console.
 //! Neither trusts the other: whatever the other side publishes or writes is copied once and then
-//! checked. A peer that is late, silent, gone or sends nonsense costs one line of output.
+//! checked. A peer that is late, silent or gone, or that sends nonsense, costs one line of output.
 //!
-//! Step 7, in which the granter survives the mapper's end, is done from outside by whoever runs the
-//! demo. Both sides are ready for it at any moment.
+//! Step 7, in which the granter survives the mapper's end, is performed from outside by whoever
+//! runs the demo. Both sides are ready for it at any moment.
 //!
 //! The protocol is public, so that other peers can be written, including ones that lie: [`find`]
 //! has the xenstore nodes by which the two meet, [`letter`] the messages, [`link`] the page and the
@@ -44,7 +44,7 @@ pub enum Part {
     Mapper,
 }
 
-/// How a run went. It is shown as the result line that the shell's command would print.
+/// The result of a run. Displays as the result line of the shell's command.
 #[derive(Debug)]
 pub struct Played {
     part: &'static str,
@@ -63,7 +63,7 @@ impl fmt::Display for Played {
     }
 }
 
-/// Plays one whole run, for a guest without a shell.
+/// Plays one complete run, for a guest without a shell.
 pub async fn play<X: Platform>(services: &Services<X>, part: Part, plan: DemoPlan) -> Played {
     match part {
         Part::Granter => {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The selftest: one domain grants pages to itself, maps them, and rings its own bell.
+//! The self-test: one domain grants pages to itself, maps them, and sends itself events.
 //!
 //! Loop-back needs no second guest and goes through all of Xen's checks, so one domain can test
 //! nearly everything that the services promise. Each check has a name, says why it failed, and
-//! leaves nothing behind. Whatever else the guest shares meanwhile is not touched.
+//! leaves nothing behind. Anything else that the guest shares is left alone.
 //!
-//! A PVH guest can't map its own pages: there it's checked that these stay where they are, and what
-//! a map shows is left to the demo, which has a peer.
+//! A PVH guest can't map its own pages. There the checks are that these pages stay where they are;
+//! what a mapping shows is left to the demo, which has a peer.
 
 mod channels;
 mod fixture;
@@ -49,17 +49,17 @@ pub(crate) async fn run<X: Platform>(services: &Services<X>) -> Score {
     report.score
 }
 
-/// Where a check can be made.
+/// What a check requires.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
-    /// Maps of what the guest granted to itself.
+    /// Mapping pages that the guest granted to itself.
     LoopBack,
-    /// A guest that can't make these.
+    /// A guest that can't do that.
     OwnFrames,
 }
 
-/// What is true if a check passes, where it can be made, and the check, which doesn't wait.
+/// What holds if the check passes, what it requires, and the check itself, which doesn't wait.
 type Check<X> = (&'static str, Needs, fn(&Fixture<'_, X>) -> Verdict);
 
 fn checks<X: Platform>() -> [Check<X>; 16] {
@@ -97,7 +97,7 @@ struct Report<'a, X: Platform> {
 impl<X: Platform> Report<'_, X> {
     async fn note(&mut self, name: &str, verdict: Verdict) {
         let mut line = Text::new();
-        // Without memory for the line, its verdict is still in the score.
+        // If there is no memory for the line, the score still has its verdict.
         let _ = match &verdict {
             Ok(()) => writeln!(line, "pass {name}"),
             Err(why) => writeln!(line, "FAIL {name}: {why}"),

@@ -7,10 +7,9 @@
 //! * [`GRANTER`]: `1 free`, or an offer, `1 <mapper's domid> <call> <gref> <port>`: the reference
 //!   of the control page and an unbound port for that mapper.
 //! * [`MAPPER`]: a call, `1 <granter's domid> <call>`, where `<call>` tells one call from the next.
-//!   The offer that answers it repeats the number.
+//!   The offer in reply repeats the number.
 //!
-//! How a node becomes known, and how it's looked for, is [`peers`]. Nothing in a node of another form
-//! is used.
+//! [`peers`] publishes these nodes and looks for them. A node of any other form is ignored.
 
 use core::fmt::{self, Write};
 
@@ -23,7 +22,7 @@ use crate::text::Text;
 
 /// The granter's node, relative to its `/local/domain/<domid>`.
 pub const GRANTER: &str = "data/grantkit/demo/granter";
-/// The mapper's node, relative likewise.
+/// The mapper's node, likewise relative.
 pub const MAPPER: &str = "data/grantkit/demo/mapper";
 /// The version of the protocol, the first number of every node.
 pub const VERSION: u32 = 1;
@@ -39,17 +38,17 @@ pub fn numbers<const N: usize>(value: &[u8]) -> Option<[u32; N]> {
     words.next().is_none().then_some(numbers)
 }
 
-/// A node of ours that others read. Dropping it removes it.
+/// Our node, which others read. Dropping it removes it.
 #[derive(Debug)]
 pub struct Post<'a, X: Platform> {
     services: &'a Services<X>,
     path: &'static str,
-    /// Once it's written.
+    /// Set once it is written.
     node: Option<Publication<X>>,
 }
 
 impl<'a, X: Platform> Post<'a, X> {
-    /// A node of ours. Nothing is written yet.
+    /// A node that isn't written yet.
     pub fn new(services: &'a Services<X>, path: &'static str) -> Self {
         Self { services, path, node: None }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The mapper's side of the steps: does what the granter asks and prints how it went.
+//! The mapper's side of the steps: does what the granter asks and prints the results.
 
 use core::cell::Cell;
 use core::fmt::Write;
@@ -21,18 +21,19 @@ use crate::pattern;
 use crate::text::Text;
 use crate::verdict::{InUse, Score, Why, same};
 
-/// Grants that are reserved at once: the control page, step 1, the ring, and a few.
+/// Maximum number of grants reserved at the same time: the control page, step 1, the ring, and a
+/// few more.
 const ROOM: u32 = 1 + PAGES + 1 + RING + 8;
 
 /// What a granter offers.
 pub(super) struct Offer {
     /// The control page.
     pub(super) gref: GrantRef,
-    /// The port that rings for both.
+    /// The event channel of both.
     pub(super) port: PortNumber,
 }
 
-/// A run from the control page to its end.
+/// A run, from mapping the control page to its end.
 pub(super) async fn whole<X: Platform>(
     services: &Services<X>,
     granter: DomId,
@@ -41,7 +42,7 @@ pub(super) async fn whole<X: Platform>(
     let gntdev = services.gntdev.open()?;
     gntdev.set_max_grants(ROOM)?;
     let claim = granter.grant(offer.gref);
-    // Page tables are made the first time, and kept: they must not count as left behind.
+    // Page tables are created the first time, and kept: they must not count as left behind.
     drop(gntdev.reserve(&[claim; ROOM as usize])?);
     let before = InUse::of(services);
     let page = gntdev.reserve(&[claim])?.map::<ReadWrite>()?;
@@ -68,12 +69,12 @@ struct Follow<X: Platform> {
     held: Option<Mapping<X, ReadWrite>>,
     crc: u32,
     bell: Option<Port<X>>,
-    /// How the current step went, until the granter asks to print it.
+    /// The result of the current step, until the granter asks to print it.
     verdict: Option<Result<Text, Why>>,
 }
 
 impl<X: Platform> Follow<X> {
-    /// Does what is asked until the granter ends the run.
+    /// Obeys until the granter ends the run.
     async fn all(&mut self, link: &mut Link<'_, X>) -> Result<Score, Stop> {
         let mut score = Score::default();
         seen(link.services, 0);
@@ -103,7 +104,7 @@ impl<X: Platform> Follow<X> {
                     let done = match self.obey(link, &letter) {
                         Ok(args) => {
                             if let (kind::EVENTS, Some(bell)) = (asked, &self.bell) {
-                                // Binding rings once, for whatever was sent before.
+                                // Binding delivers one event, for whatever was sent before.
                                 link.alive(&|| bell.delivered(), pin!(bell.wait())).await?;
                             }
                             link.answer(asked, &args)?;
@@ -127,7 +128,7 @@ impl<X: Platform> Follow<X> {
         }
     }
 
-    /// Does what comes before the answer; the answer's arguments.
+    /// Does the work that precedes the answer; returns the answer's arguments.
     fn obey(&mut self, link: &Link<'_, X>, letter: &Letter) -> Result<[u32; 2], Why> {
         let (grants, count) = letter.grants(link.peer)?;
         let grants = grants.get(..count).unwrap_or_default();
@@ -207,7 +208,7 @@ impl<X: Platform> Follow<X> {
         Ok([crc, status.0 as u16 as u32])
     }
 
-    /// Does what comes after the answer.
+    /// Does the work that follows the answer.
     async fn go_on(&mut self, link: &Link<'_, X>, letter: &Letter) -> Result<Option<Text>, Stop> {
         let services = link.services;
         let began = services.system.now();
@@ -237,7 +238,7 @@ impl<X: Platform> Follow<X> {
         }
     }
 
-    /// Reads so many bytes from the granter's channel; how long that took, in nanoseconds.
+    /// Reads `bytes` bytes from the granter's channel; returns how long that took, in nanoseconds.
     async fn receive(
         &mut self,
         link: &Link<'_, X>,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The granter: serves one mapper after the other, for as long as the guest runs.
+//! The granter: serves one mapper after another, for as long as the guest runs.
 //!
-//! `demo granter` starts the service and waits for its first run; the service goes on in the
-//! background. A mapper that calls gets a control page and a port of its own. When its run is over,
-//! whether it went well or not, everything is taken back before the next mapper is served.
+//! `demo granter` starts the service and waits for its first run; the service then continues in the
+//! background. Each mapper that calls gets its own control page and port. When its run is over,
+//! successful or not, everything is reclaimed before the next mapper is served.
 
 use core::cell::Cell;
 use core::convert::Infallible;
@@ -28,16 +28,16 @@ use super::stop::{Stop, Trouble, at};
 use crate::text;
 use crate::verdict::{InUse, Score, Why};
 
-/// How long a mapper that called may take to come: 1 s.
+/// How long a mapper that called may take to connect: 1 s.
 const COMING_NS: u64 = 1_000_000_000;
 /// How long a mapper may take to let go at the end: 2 s.
 const LETTING_GO_NS: u64 = 2_000_000_000;
 /// The pause before another try when xenstore has refused: 5 s.
 const AGAIN_NS: u64 = 5_000_000_000;
-/// Lines printed about nonsense between two runs; more of it is ignored silently.
+/// Maximum number of lines printed about nonsense between two runs; more is ignored silently.
 const COMPLAINTS: u32 = 8;
 
-/// The service's controls, which the shell holds.
+/// The service's controls, held by the shell.
 pub(crate) struct Granter {
     start: Signal<NoopRawMutex, ()>,
     stop: Signal<NoopRawMutex, ()>,
@@ -65,7 +65,7 @@ impl Granter {
         outcome
     }
 
-    /// The service: waits until it's started.
+    /// The service: waits until it is started.
     pub(crate) async fn serve<X: Platform>(
         &self,
         services: &Services<X>,
@@ -78,7 +78,7 @@ impl Granter {
         }
     }
 
-    /// Serves until it's stopped, or until xenstore refuses while somebody waits.
+    /// Serves until it is stopped, or until xenstore refuses while somebody waits.
     async fn serve_on<X: Platform>(&self, services: &Services<X>, plan: DemoPlan) {
         loop {
             let trouble = match self.serve_all(services, plan).await {
@@ -176,7 +176,7 @@ async fn run<X: Platform>(
         Ok(score) if score.failed == 0 => score,
         other => return Ok(other),
     };
-    // The mapper lets go of the control page last, after it has answered.
+    // The mapper unmaps the control page last, after answering.
     let deadline = services.system.now() + LETTING_GO_NS;
     while !page.is_idle() && services.system.now() < deadline {
         services.system.sleep_until(services.system.now() + 2_000_000).await;
@@ -187,7 +187,7 @@ async fn run<X: Platform>(
     Ok(Ok(score))
 }
 
-/// What a run begins with: a device, the counts from before, the control page, the port.
+/// What a run starts with: a device, the counts from before, the control page, the port.
 type Prepared<X> = (Device<X>, InUse, Export<X>, Port<X>);
 
 fn prepare<X: Platform>(services: &Services<X>, peer: DomId) -> Result<Prepared<X>, Error> {

@@ -2,8 +2,8 @@
 //! The granter's side of the steps: what it asks the mapper, and how it checks the result.
 //!
 //! A step is one or more turns, each a question to the mapper: [`Lead::before`] prepares the
-//! question, [`Lead::meanwhile`] does what takes time, [`Lead::after`] checks the answer and our
-//! own pages. Only the waiting is asynchronous.
+//! question, [`Lead::meanwhile`] does the slow part, [`Lead::after`] checks the answer and our own
+//! pages. Only the waiting is asynchronous.
 
 use core::cell::Cell;
 use core::pin::pin;
@@ -38,7 +38,7 @@ const TURNS: [(u32, u32); 11] = [
     (kind::NOTIFY, 0),
     (kind::CLOSE, 6),
 ];
-/// The offset of the byte that step 6 sees cleared.
+/// The offset of the byte to be cleared in step 6.
 const BYTE: usize = 100;
 
 /// What one run holds.
@@ -51,7 +51,7 @@ struct Lead<'r, X: Platform> {
     held: Option<Export<X>>,
     /// A port for the events of steps 3 and 6 alone.
     bell: Option<Port<X>>,
-    /// The CRC-32 of what the mapper is to have read.
+    /// The CRC-32 of what the mapper should have read.
     crc: u32,
     /// Hypercalls that the mapper made to map.
     maps: u32,
@@ -61,8 +61,8 @@ struct Lead<'r, X: Platform> {
     began: u64,
 }
 
-/// Makes the grant table grow and memory get its addresses: that happens once, and must not count
-/// as left behind.
+/// Makes the grant table grow and memory get its addresses, which happens only once and must not
+/// count as left behind.
 pub(super) fn warm_up<X: Platform>(gntalloc: &Device<X>, peer: DomId) -> Result<(), Error> {
     gntalloc.alloc(peer, Pages(PAGES + RING + 8), Access::ReadOnly).map(drop)
 }
@@ -128,7 +128,7 @@ impl<X: Platform> Lead<'_, X> {
                 return Ok(Letter::of(kind, &args, self.shared.insert(export)));
             }
             kind::FILL => {
-                // What comes back must be the mapper's work.
+                // Cleared first, so that what comes back must be the mapper's work.
                 if let Some(export) = &self.shared {
                     pattern::fill_all(export, SEED + 1)?;
                 }
@@ -175,7 +175,7 @@ impl<X: Platform> Lead<'_, X> {
         })
     }
 
-    /// Does what goes on after the answer, and takes time.
+    /// Does the slow part after the answer.
     async fn meanwhile(&mut self, link: &Link<'_, X>, kind: u32) -> Result<(), Stop> {
         let mut done = Ok(());
         match (kind, &self.bell) {
@@ -222,7 +222,7 @@ impl<X: Platform> Lead<'_, X> {
         stream.close().await
     }
 
-    /// Checks a turn; the words to print for the step that it ends.
+    /// Checks a turn; returns the words to print if it ends a step.
     fn after(&mut self, link: &Link<'_, X>, kind: u32, answer: &Letter) -> Result<Text, Why> {
         const THE_MAPPERS: &str = "the CRC-32 that the mapper has";
         let services = link.services;
@@ -265,7 +265,7 @@ impl<X: Platform> Lead<'_, X> {
             }
             kind::LET_GO => {
                 services.gntalloc.reap(u32::MAX);
-                // Pages of others may have come back meanwhile.
+                // Other shares' pages may have come back in the meantime.
                 let more = u64::from(services.gntalloc.parked()).saturating_sub(self.before);
                 same("the number of pages that stay parked", more, 0)?;
                 words(format_args!(

@@ -26,29 +26,30 @@ const REFS: usize = PAGES as usize;
 
 /// What a letter asks for, by number. An answer has the kind of its question.
 pub mod kind {
-    /// Map these pages; answer their CRC-32 and the number of map hypercalls.
+    /// Map these pages; answer with their CRC-32 and the number of map hypercalls.
     pub const SHARE: u32 = 1;
-    /// Fill them from the seed; answer the CRC-32.
+    /// Fill them from the seed; answer with the CRC-32.
     pub const FILL: u32 = 2;
-    /// Try to map and to write this read-only page; answer its CRC-32 and Xen's status.
+    /// Try to map this read-only page as writable, and to write to it; answer with its CRC-32 and
+    /// Xen's status.
     pub const READONLY: u32 = 3;
-    /// Bind this port, and answer so many events with one each.
+    /// Bind this port, and answer this many events with one each.
     pub const EVENTS: u32 = 4;
-    /// Connect to the granter's channel, and read so many bytes from it, after the answer.
+    /// Connect to the granter's channel and, after answering, read this many bytes from it.
     pub const RING: u32 = 5;
-    /// Answer the CRC-32 of what was read from it.
+    /// Answer with the CRC-32 of what was read from it.
     pub const RING_END: u32 = 6;
     /// Unmap what is mapped.
     pub const UNMAP: u32 = 7;
     /// Map these pages and keep them mapped.
     pub const HOLD: u32 = 8;
-    /// Unmap them: the granter has let go of them meanwhile.
+    /// Unmap them: the granter has released them in the meantime.
     pub const LET_GO: u32 = 9;
     /// Map this page, with a notification that clears this byte and sends an event.
     pub const NOTIFY: u32 = 10;
     /// Unmap it.
     pub const CLOSE: u32 = 11;
-    /// Print how this step went: its number, and 1 if it passed.
+    /// Print the result of this step: its number, and 1 if it passed.
     pub const TELL: u32 = 12;
     /// The run is over.
     pub const FINISH: u32 = 13;
@@ -69,7 +70,7 @@ impl Letter {
         Self(words)
     }
 
-    /// A letter of any words, at most 68; the rest is 0.
+    /// A letter from any words, at most 68; the rest is 0.
     ///
     /// # Panics
     /// If there are more.
@@ -102,7 +103,7 @@ impl Letter {
         bytes
     }
 
-    /// A letter from its bytes, whatever they are.
+    /// A letter from arbitrary bytes.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
         let mut words = [0; HEAD + REFS];
         for (word, from) in words.iter_mut().zip(bytes.as_chunks().0) {

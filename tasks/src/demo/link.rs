@@ -2,8 +2,8 @@
 //! The control page with its two letter boxes, and the event channel beside it.
 //!
 //! The granter asks and the mapper answers. Questions are numbered from 1, and an answer repeats
-//! its question's number, so a box is never overwritten before it was read. A letter is copied once
-//! into memory of our own and checked there.
+//! its question's number, so a box is never overwritten before it has been read. A letter is copied
+//! once into private memory and checked there.
 //!
 //! No wait is endless: the state of our own port shows within half a second that the peer has
 //! died, and a peer that is silent for too long counts as gone.
@@ -22,7 +22,7 @@ use super::letter::{BOXES, Letter, WORDS_AT, kind};
 use super::stop::Stop;
 use crate::verdict::Why;
 
-/// How often the port is asked whether the peer still lives: every 400 ms.
+/// Interval for checking whether the peer still lives: 400 ms.
 const LOOK_NS: u64 = 400_000_000;
 /// How long a living peer may be silent: 10 s; and how long one wait may take in all: 5 min.
 const SILENCE_NS: u64 = 10_000_000_000;
@@ -46,7 +46,7 @@ impl<X: Platform> fmt::Debug for Link<'_, X> {
 }
 
 impl<'a, X: Platform> Link<'a, X> {
-    /// One end over the control page; `leads` for the granter's.
+    /// One end, over the control page; `leads` for the granter's.
     pub fn new(
         services: &'a Services<X>,
         peer: DomId,
@@ -83,7 +83,7 @@ impl<'a, X: Platform> Link<'a, X> {
     }
 
     async fn receive(&self) -> Result<Letter, Stop> {
-        // A peer that is always ahead makes no wait below wait.
+        // Yields, since none of the waits below ever blocks if the peer is always ahead.
         yield_now().await;
         let mut letter = Err(Stop::Gone(""));
         let heard = || self.port.delivered();
@@ -125,8 +125,8 @@ impl<'a, X: Platform> Link<'a, X> {
         Ok(Letter::from_bytes(&bytes))
     }
 
-    /// Waits for `event` as long as the peer lives and `heard`, what has come from it, grows now and
-    /// then.
+    /// Waits for `event` as long as the peer lives and `heard`, the amount received from it, keeps
+    /// growing.
     ///
     /// # Errors
     /// [`Stop::Gone`].
@@ -141,8 +141,8 @@ impl<'a, X: Platform> Link<'a, X> {
         }
     }
 
-    /// Completes when the peer has closed its end, was silent too long or took too long; what to
-    /// print about it.
+    /// Completes when the peer has closed its end, was silent too long or took too long; returns
+    /// what to print about it.
     async fn watch(&self, heard: &dyn Fn() -> u64) -> &'static str {
         let xen = &self.services.system;
         let began = xen.now();

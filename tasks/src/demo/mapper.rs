@@ -11,14 +11,14 @@ use super::report::say;
 use super::stop::{Stop, Trouble, at};
 use crate::verdict::{Score, Why};
 
-/// How long a granter may take to make an offer: 1 s; and the pause after one that didn't: 200 ms.
+/// How long a granter may take to make an offer: 1 s. The pause after one that made none: 200 ms.
 const OFFER_NS: u64 = 1_000_000_000;
 const PAUSE_NS: u64 = 200_000_000;
-/// After how long without news all domains are looked at again: 3 s.
+/// After this long without news, all domains are checked again: 3 s.
 const AGAIN_NS: u64 = 3_000_000_000;
-/// Lines printed about nonsense; more of it is ignored silently.
+/// Maximum number of lines printed about nonsense; more is ignored silently.
 const COMPLAINTS: u32 = 8;
-/// Looks for a granter until one has made a whole run.
+/// Looks for granters until one has completed a run.
 pub(crate) async fn run<X: Platform>(services: &Services<X>) -> Result<Score, Trouble> {
     let mut lookout = Lookout::new(services, GRANTER).await.map_err(at("demo"))?;
     let mut post = Post::new(services, MAPPER);
@@ -44,7 +44,7 @@ pub(crate) async fn run<X: Platform>(services: &Services<X>) -> Result<Score, Tr
                     Err(trouble) => trouble,
                 }
             } else if matches!(numbers(&said), Some([VERSION, _, _, _, _])) {
-                // It serves somebody else, and says so when it's free.
+                // It is serving another mapper, and will say so when it is free.
                 continue;
             } else {
                 Why::new(format_args!("publishes nonsense in {GRANTER}")).into()

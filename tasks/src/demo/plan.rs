@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The demo's steps and sizes, for both sides and for whoever checks their output.
+//! The demo's steps and sizes, for both sides and for programs that check their output.
 
 /// How much the demo does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DemoPlan {
     /// Round trips over an event channel.
     pub trips: u32,
-    /// Bytes through the shared ring.
+    /// Bytes through the channel.
     pub bytes: u32,
 }
 
@@ -19,7 +19,7 @@ impl DemoPlan {
 /// `step <number> <name> <words> ok`, or `step <number> <name> FAILED: <why>`.
 pub const STEPS: [&str; 8] =
     ["share", "readonly", "events", "ring", "states", "notify", "survive", "clean"];
-/// The step that is done from outside: whoever runs the demo destroys the mapper.
+/// The step performed from outside: whoever runs the demo destroys the mapper.
 pub const SURVIVE: u32 = 7;
 /// The last step.
 pub const CLEAN: u32 = 8;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What both sides print: a line for each step.
+//! What both sides print: one line per step.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering::Relaxed;
@@ -15,13 +15,13 @@ use crate::verdict::{InUse, Score, Why};
 /// Prints a line.
 pub(super) fn say<X: Platform>(services: &Services<X>, words: fmt::Arguments<'_>) {
     let mut line = Text::new();
-    // Without memory for a line there is none.
+    // If memory runs out, the line is left out.
     if line.write_fmt(words).is_ok() {
         services.console.line_now(line.as_str());
     }
 }
 
-/// Prints how a step went, and counts it.
+/// Prints a step's result, and counts it.
 pub(super) fn tell<X: Platform>(
     services: &Services<X>,
     score: &mut Score,
@@ -36,9 +36,9 @@ pub(super) fn tell<X: Platform>(
     }
 }
 
-/// Logs at level debug, which is off unless asked for, what is in use and what was done since
-/// boot, in the middle of a turn of this kind and after it; kind 0 is before the first. Whoever
-/// watches the demo can draw it from that.
+/// Logs, at level debug (off by default), what is in use and what has been done since boot, both
+/// during and after a turn of this kind; kind 0 is before the first. The demo's picture is drawn
+/// from these lines.
 pub(super) fn seen<X: Platform>(services: &Services<X>, kind: u32) {
     let InUse { grants, maps, parked, .. } = InUse::of(services);
     let counters = services.system.counters();

@@ -10,7 +10,7 @@ use crate::verdict::Why;
 /// Why the demo can't go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// What was being done: a xenstore path, or what is missing.
+    /// What was being attempted: a xenstore path, or what is missing.
     pub at: &'static str,
     /// What went wrong.
     pub error: Error,
@@ -30,7 +30,7 @@ impl From<Trouble> for Error {
     }
 }
 
-/// What an error is while `at` is being done.
+/// Attaches `at` to an error.
 pub fn at(at: &'static str) -> impl Fn(Error) -> Trouble {
     move |error| Trouble { at, error }
 }
@@ -38,7 +38,7 @@ pub fn at(at: &'static str) -> impl Fn(Error) -> Trouble {
 /// Why a run with one peer ended early. The demo goes on with the next.
 #[derive(Debug)]
 pub enum Stop {
-    /// The peer died or went silent; which, for people.
+    /// The peer died or went silent, as described.
     Gone(&'static str),
     /// A check failed, here or at the peer.
     Failed(Why),

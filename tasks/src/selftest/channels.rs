@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Checks of event channels: both ends are ours.
+//! Checks of event channels, with both ends our own.
 
 use drivers::Access;
 use drivers::events::Port;
@@ -39,7 +39,7 @@ pub(super) async fn unmapping_tells<X: Platform>(fixture: &Fixture<'_, X>) -> Ve
     mapping.set_notify(UnmapNotify::clear_byte(5000).and_event(&there))?;
     mapping.write(4999, b"xyz")?;
     same("whether an event came early", here.is_pending(), false)?;
-    // The event is sent when the reservation goes, too.
+    // The event is also sent when the reservation goes.
     drop(mapping.unmap()?);
     in_time(fixture, "the event of an unmap", here.wait()).await?;
     let mut bytes = [1; 3];
@@ -53,7 +53,7 @@ async fn channel<X: Platform>(fixture: &Fixture<'_, X>) -> Result<(Port<X>, Port
     let (events, own) = (&fixture.services.events, fixture.services.domid);
     let here = events.alloc_unbound(own)?;
     let there = events.bind_interdomain(own, here.number())?;
-    // Binding rings once at the end that binds, in case the other end has sent before.
+    // Binding delivers one event to the binding end, in case the other end has sent before.
     in_time(fixture, "the event of a bind", there.wait()).await?;
     Ok((here, there))
 }

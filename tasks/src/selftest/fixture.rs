@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the checks work with: open devices, and counts from before.
+//! The checks' fixture: open devices, and the counts from before.
 
 use alloc::vec::Vec;
 
@@ -11,7 +11,7 @@ use drivers::{Access, Call, ClaimedGrant, Error, Pages, Services, gntalloc, gntd
 use crate::verdict::InUse;
 pub(super) use crate::verdict::{Verdict, Why, same};
 
-/// Most pages that a check grants or maps at once.
+/// Maximum number of pages that a check grants or maps at once.
 const ROOM: u32 = 160;
 
 /// A granter and a mapper in one domain.
@@ -20,14 +20,14 @@ pub(crate) struct Fixture<'a, X: Platform> {
     pub(crate) services: &'a Services<X>,
     pub(crate) gntalloc: gntalloc::Device<X>,
     pub(crate) gntdev: gntdev::Device<X>,
-    /// gntalloc's limit, to be restored.
+    /// gntalloc's previous limit, restored afterwards.
     limit: u32,
     before: InUse,
 }
 
 impl<'a, X: Platform> Fixture<'a, X> {
-    /// Opens both devices. Makes the grant table grow and page tables exist, which happens once and
-    /// must not count as left behind.
+    /// Opens both devices. Makes the grant table grow and page tables exist, which happens only
+    /// once and must not count as left behind.
     pub(crate) fn new(services: &'a Services<X>) -> Result<Self, Why> {
         let gntdev = services.gntdev.open()?;
         if services.gntdev.limit() < ROOM {
@@ -49,7 +49,7 @@ impl<'a, X: Platform> Fixture<'a, X> {
         Ok(fixture)
     }
 
-    /// Raises the limit so far that no check meets it by accident.
+    /// Raises the limit so that no check reaches it by accident.
     fn make_room(&self) {
         let room = self.charged().saturating_add(ROOM);
         self.services.gntalloc.set_limit(room.max(self.limit));
@@ -89,7 +89,7 @@ impl<'a, X: Platform> Fixture<'a, X> {
         Ok(self.reserve(export)?.map()?)
     }
 
-    /// How many hypercalls `act` makes: those of one kind, and all.
+    /// The number of hypercalls that `act` makes: of one kind, and in all.
     pub(crate) fn count<R>(&self, call: Call, act: impl FnOnce() -> R) -> (R, [u64; 2]) {
         let counters = self.services.system.counters();
         let read = || [counters.calls(call), counters.hypercalls()];
@@ -99,7 +99,7 @@ impl<'a, X: Platform> Fixture<'a, X> {
         (result, [after[0] - before[0], after[1] - before[1]])
     }
 
-    /// Run after each check: frees what a failed one dropped while it was mapped.
+    /// Runs after each check: frees what a failed check dropped while it was mapped.
     pub(crate) fn clean_up(&self) {
         self.make_room();
         self.services.gntalloc.reap(u32::MAX);

@@ -93,7 +93,7 @@ pub(super) fn limit<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     let export = fixture.share(1, Access::ReadWrite)?;
     let mapping = fixture.map::<ReadWrite>(&export)?;
     drop(export);
-    // Room for one more, were it not for the parked page.
+    // There would be room for one more, but for the parked page.
     gntalloc.set_limit(fixture.charged());
     let refused = fixture.share(1, Access::ReadWrite).err().map(|error| error.errno());
     mapping.unmap()?;

@@ -13,7 +13,7 @@ use crate::pattern;
 const ABSENT: u16 = 0x7fe0;
 /// A reference beyond every table.
 const BEYOND: GrantRef = GrantRef(0x7fff_ffff);
-/// Writable mappings that Xen counts for one reference.
+/// Maximum number of writable mappings that Xen allows for one reference.
 const MOST: usize = 128;
 
 pub(super) fn one_call<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
@@ -55,7 +55,7 @@ pub(super) fn pattern<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict {
     Ok(export.end()?)
 }
 
-/// Fills `from` and sums `to`; the CRC-32, which must be the same.
+/// Fills `from` and sums `to`; returns the CRC-32, which must be the same.
 fn carry(from: &dyn SharedMut, to: &dyn Shared, seed: u64) -> Result<u32, Why> {
     let (written, read) = (pattern::fill_all(from, seed)?, pattern::sum_all(to)?);
     same("the CRC-32 of what is read", read, written)?;
@@ -81,7 +81,7 @@ pub(super) fn writable_refused<X: Platform>(fixture: &Fixture<'_, X>) -> Verdict
     let export = fixture.share(2, Access::ReadOnly)?;
     let reservation = refused::<ReadWrite, X>(fixture.reserve(&export)?, "general_error")?;
     same("whether all pages are idle", export.is_idle(), true)?;
-    // What was refused can still be mapped as it's allowed.
+    // After the refusal, it can still be mapped read-only.
     let mapping = reservation.map::<ReadOnly>()?;
     mapping.unmap()?;
     Ok(export.end()?)

@@ -55,7 +55,7 @@ pub const CHOICE: Choice = Choice {
     numbered: true,
 };
 
-/// Boots the guest, then dom0, judges what they say, and writes the report: of all of it, or none.
+/// Boots the guest, then dom0, checks their output, and writes the report if everything succeeded.
 pub fn run(run: &Run) -> Result<Tally> {
     let kernel = image::fast_guest("bench")?;
     let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
@@ -120,7 +120,7 @@ fn kept() -> Result<Baseline> {
     Baseline::parse(&text).map_err(Error::msg)
 }
 
-/// Nothing is worse than it was; what has moved is told.
+/// Checks that nothing has become worse, and prints what has changed.
 fn compare(rows: &[Row], versions: &str) -> Result<()> {
     let folder = paths::target().join("bench");
     fs::create_dir_all(&folder)?;

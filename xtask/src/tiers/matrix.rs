@@ -38,7 +38,7 @@ pub const CHOICE: Choice = Choice {
     numbered: false,
 };
 
-/// A name, and what is done.
+/// A check: its name, and what it does.
 type Check = (&'static str, fn(&mut Lab) -> Result<()>);
 
 /// The checks on every host, in either mode.
@@ -117,7 +117,7 @@ fn lines_of(row: &'static Row, files: &[PathBuf], tally: &mut Tally) -> Result<[
             let before = tally.failed;
             // If a guest can't be removed, the lab is of no more use.
             let check = |lab: &mut Lab| {
-                ensure!(whole, "what was before left a guest");
+                ensure!(whole, "an earlier check left a guest behind");
                 let mut checked = check(lab);
                 if checked.as_ref().is_err_and(xl_faulted) {
                     let why = checked.err().map(|error| format!("{error:#}"));

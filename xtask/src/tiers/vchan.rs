@@ -33,7 +33,7 @@ const MANY: u64 = 64 << 20;
 const THROUGH: u64 = 16 << 20;
 /// The number of round trips.
 const TRIPS: u64 = 100_000;
-/// The configuration of a guest whose shell has the commands.
+/// The configuration of a guest whose shell has the channel commands.
 const NAME: &str = "vchan";
 /// Where servers publish, relative to their own domain.
 const PATH: &str = "data/c";
@@ -72,9 +72,9 @@ pub fn run(run: &Run) -> Result<Tally> {
                 sized(lab, ring, 1 << 20)
             })?;
         }
-        tally.check(&mut lab, "fewer bytes than asked are EPIPE", short)?;
+        tally.check(&mut lab, "fewer bytes than asked for are EPIPE", short)?;
         tally.check(&mut lab, "what can't be is refused with one error", refused)?;
-        tally.check(&mut lab, "the guests count what they did before", |lab| {
+        tally.check(&mut lab, "the guests' counts are as before", |lab| {
             let [one, two] = before;
             lab.counts(PAIR[0])?.but_heap().same(&one.but_heap())?;
             lab.counts(PAIR[1])?.but_heap().same(&two.but_heap())
@@ -168,7 +168,7 @@ fn refused(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
-/// The guest serves, and dom0's proxy connects.
+/// Has the guest serve, and dom0's proxy connect.
 fn client(lab: &mut Lab) -> Result<String> {
     let guest = PAIR[0];
     let domid = there(lab, guest)?;

@@ -55,7 +55,7 @@ impl Baseline {
         ops
     }
 
-    /// Writes these rows as one.
+    /// Formats these rows as a baseline.
     pub fn write(versions: &str, rows: &[Row]) -> String {
         let mut text = format!(
             "# What ./run.sh bench said: instructions per page, hypercalls and heap allocations of \

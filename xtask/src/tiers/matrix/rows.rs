@@ -46,7 +46,7 @@ impl Row {
         format!("{}-{}{smap}", self.release, self.store)
     }
 
-    /// What makes Xen be so.
+    /// Xen's options for this row.
     pub fn xen(&self) -> String {
         // With less memory, Linux 5.10 ends before its first line.
         let memory = if self.release == "bullseye" { " dom0_mem=320M,max:320M" } else { "" };
