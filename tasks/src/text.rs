@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Words for people: a string that can fail to grow, for whatever a user can make long; lists; and
-//! the log.
+//! Text for people: a string whose growth can fail, for anything that a user can make long; lists;
+//! and the log.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -9,29 +9,30 @@ use core::fmt::{self, Display, Write};
 use drivers::boxed::boxed;
 use log::Level;
 
-/// A string whose growth can fail: without memory, `write!` returns an error instead of aborting.
+/// A string whose growth can fail: if memory runs out, `write!` returns an error instead of
+/// aborting.
 #[derive(Debug, Default)]
 pub struct Text(String);
 
 impl Text {
-    /// An empty one, without an allocation.
+    /// An empty string, without an allocation.
     pub const fn new() -> Self {
         Self(String::new())
     }
 
-    /// An empty one with room for `len` bytes; `None` without memory.
+    /// An empty string with room for `len` bytes; `None` if memory runs out.
     pub fn with_room(len: usize) -> Option<Self> {
         let mut text = String::new();
         text.try_reserve_exact(len).ok()?;
         Some(Self(text))
     }
 
-    /// The bytes that it holds before it has to grow.
+    /// How many bytes it can hold before it has to grow.
     pub fn room(&self) -> usize {
         self.0.capacity()
     }
 
-    /// What was written so far.
+    /// The text so far.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,8 +51,8 @@ impl fmt::Write for Text {
     }
 }
 
-/// Why something failed, in the size of a pointer: results of that size are passed in registers.
-/// Without memory it says nothing.
+/// Why something failed, in the size of a pointer, since results of that size are returned in
+/// registers. If memory runs out, it is empty.
 #[derive(Debug)]
 pub(crate) struct Words(Option<Box<Text>>);
 
@@ -63,7 +64,7 @@ impl Words {
         Self::from(text)
     }
 
-    /// What they are.
+    /// The text.
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_ref().map_or("", |text| text.as_str())
     }
@@ -75,8 +76,8 @@ impl From<Text> for Words {
     }
 }
 
-/// Input in quotes: what is no printable ASCII is `\xNN`. `{:?}` would do, and take 5 KiB
-/// of an image for the tables of Unicode.
+/// Quoted input, with anything but printable ASCII as `\xNN`. `{:?}` would add 5 KiB of Unicode
+/// tables to an image.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(pub &'a str);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The results of checks: why one failed, how many did, and whether anything is left behind.
+//! Results of checks: why one failed, how many did, and whether anything is left behind.
 
 use core::fmt::{self, Write};
 
@@ -43,7 +43,7 @@ pub type Verdict = Result<(), Why>;
 impl Why {
     /// From words.
     pub fn new(words: fmt::Arguments<'_>) -> Self {
-        // Without memory for words there is just the name of the check.
+        // If there is no memory for the words, there is just the name of the check.
         Self(Words::new(words))
     }
 }
@@ -83,7 +83,7 @@ impl<T> From<Busy<T>> for Why {
 /// Fails unless `is` equals `should`.
 ///
 /// # Errors
-/// With `what` it is, and both values.
+/// If not; the error names `what`, and both values.
 pub fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> Verdict {
     if is == should {
         return Ok(());
@@ -91,8 +91,8 @@ pub fn equal<T: PartialEq + fmt::Debug>(what: &str, is: T, should: T) -> Verdict
     Err(Why::new(format_args!("{what} is {is:?}, not {should:?}")))
 }
 
-/// The same for what our own checks compare: derived words, and the quoting of text, would take
-/// 6 KiB of the image.
+/// The same for types that our own checks compare: derived `Debug` and quoting would take 6 KiB of
+/// the image.
 ///
 /// # Errors
 /// As [`equal`].
@@ -114,7 +114,7 @@ fn differs(what: &str, is: &dyn Shown, should: &dyn Shown) -> Why {
     Why(words.into())
 }
 
-/// A value in the words of [`same`].
+/// A value that [`same`] can print.
 pub(crate) trait Shown {
     /// Writes it.
     fn show(&self, to: &mut Text) -> fmt::Result;
@@ -151,10 +151,10 @@ impl<T: Shown, const N: usize> Shown for [T; N] {
     }
 }
 
-/// What is in use. A check leaves none of it above what it was before.
+/// What is in use. A check must not leave any of it higher than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InUse {
-    /// Grant entries, besides those that Xen keeps for itself.
+    /// Grant entries, apart from those reserved for Xen.
     pub grants: u32,
     /// Parked pages: only the peer holds them.
     pub parked: u32,
@@ -182,10 +182,10 @@ impl InUse {
         }
     }
 
-    /// What is in use now, if none of it is more than before.
+    /// What is in use now, if none of it is higher than before.
     ///
     /// # Errors
-    /// With the counts of now and before.
+    /// If any is; the error has the present and the previous counts.
     pub fn restored<X: Platform>(services: &Services<X>, before: Self) -> Result<Self, Why> {
         let after = Self::of(services);
         if after.is_within(&before) {
@@ -194,7 +194,7 @@ impl InUse {
         Err(Why::new(format_args!("in use: {after}; before: {before}")))
     }
 
-    /// Whether nothing is more than it was.
+    /// Whether nothing is higher than before.
     fn is_within(&self, before: &Self) -> bool {
         self.grants <= before.grants
             && self.parked <= before.parked

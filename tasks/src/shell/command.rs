@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finding a command by its name, and similar names where there is none.
+//! Finds commands by name, or suggests similar names.
 
 use core::fmt::{self, Write};
 
@@ -13,7 +13,7 @@ use crate::text::{Quoted, Text};
 /// A command, as help shows it.
 #[derive(Debug)]
 pub(crate) struct Command {
-    /// Its group, name, arguments, what it does, and an example, a line each: pointers to five
+    /// Its group, name, arguments, description and an example, one line each. Pointers to five
     /// texts would take 3 KiB more of the image.
     pub(crate) text: &'static str,
     /// What runs it.
@@ -21,7 +21,7 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    /// What it has to do with, in a word.
+    /// Its topic, in one word.
     pub(crate) fn group(&self) -> &'static str {
         self.line(0)
     }
@@ -41,7 +41,7 @@ impl Command {
         self.line(3)
     }
 
-    /// A line that uses it.
+    /// An example line.
     pub(crate) fn example(&self) -> &'static str {
         self.line(4)
     }
@@ -67,13 +67,13 @@ impl fmt::Display for Command {
 pub(crate) enum Found<'a> {
     /// A command, and the rest of the line.
     Command(&'static Command, &'a str),
-    /// The first word of several commands, and no second one of theirs.
+    /// The first word of several commands, without a valid second word.
     Group(&'static str),
-    /// A word that no command has.
+    /// A word that is no command.
     Unknown(&'a str),
 }
 
-/// What people type who don't know what to type.
+/// What people type when they don't know what to type.
 const HELP: &str = "?";
 
 /// All commands, in the order in which help lists them.
@@ -126,8 +126,8 @@ impl Commands {
         groups.filter(move |group| core::mem::replace(&mut last, group) != *group)
     }
 
-    /// A line with the commands of a group; of two that begin with the same word only the second
-    /// words, with `|` between.
+    /// A line with the commands of a group. Of commands with the same first word, only the second
+    /// words are repeated, separated by `|`.
     pub(crate) fn write_group(self, line: &mut Text, group: &str) -> fmt::Result {
         write!(line, "  {group:<9}")?;
         let mut last = "";
@@ -141,13 +141,13 @@ impl Commands {
         Ok(())
     }
 
-    /// Words of commands that somebody may have meant with `word`, the nearest first.
+    /// Command words that may have been meant by `word`, the nearest first.
     fn near(self, word: &str) -> impl Iterator<Item = &'static str> {
         let at = move |wanted| self.words().filter(move |known| distance(word, known) == wanted);
         (1..=2).flat_map(at)
     }
 
-    /// ENOSYS for a word that no command has, with words that are near it.
+    /// ENOSYS for a word that is no command, with similar words.
     pub(crate) fn unknown(self, word: &str) -> Failure {
         let mut words = Text::new();
         let mut told = write!(words, "no such command");
@@ -163,7 +163,7 @@ impl Commands {
         }
     }
 
-    /// EINVAL for the first word of commands that have two, with no second one of theirs.
+    /// EINVAL for the first word of two-word commands, without a valid second word.
     pub(crate) fn not_in_group(self, word: &str) -> Failure {
         let mut words = Text::new();
         let group = |name: &&str| name.split_once(' ').is_some_and(|(one, _)| one == word);
@@ -178,14 +178,14 @@ impl Commands {
     }
 }
 
-/// The edit distance: how many characters have to be changed, added or left out. Words of more
-/// than 16 bytes are far from everything.
+/// The edit distance: the number of characters to change, add or remove. Words of more than 16
+/// bytes are far from everything.
 fn distance(word: &str, known: &str) -> usize {
     const LONGEST: usize = 16;
     if word.len() > LONGEST || known.len() > LONGEST {
         return usize::MAX;
     }
-    // Behind the first column, whose place in line n has n.
+    // Without the first column, which in line n holds n.
     let mut row: [usize; LONGEST] = core::array::from_fn(|column| column + 1);
     let mut last = known.len();
     for (line, a) in word.bytes().enumerate() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The options of the command line, which `set` changes while the guest runs.
+//! The command line's options, which `set` can also change at run time.
 
 use drivers::Services;
 use drivers::memory::Platform;
@@ -10,7 +10,7 @@ use super::words;
 use crate::Machine;
 use crate::text::Quoted;
 
-/// What [`set`] takes.
+/// The options that [`set`] accepts.
 pub(crate) const OPTIONS: [&str; 3] = ["gntalloc.limit", "gntdev.limit", "loglevel"];
 
 /// Sets an option.

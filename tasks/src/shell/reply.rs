@@ -13,7 +13,7 @@ use crate::text::{Text, Words};
 #[derive(Debug)]
 pub(crate) struct Failure {
     errno: Errno,
-    /// Xen's, where it refused.
+    /// Xen's status, if it refused.
     status: Option<GrantStatus>,
     words: Words,
 }
@@ -23,7 +23,7 @@ pub(crate) type Done = Result<(), Failure>;
 
 impl Failure {
     pub(crate) fn new(errno: Errno, words: fmt::Arguments<'_>) -> Self {
-        // Without memory for words there is just the errno.
+        // If there is no memory for the words, there is just the errno.
         Self { errno, status: None, words: Words::new(words) }
     }
 
@@ -72,8 +72,8 @@ impl From<fmt::Error> for Failure {
     }
 }
 
-/// Lines for people before the result. They are printed in pieces of 1 KiB, since each piece is
-/// an event for the console daemon.
+/// Lines for people, before the result line. They are printed in pieces of 1 KiB, since each piece
+/// is an event for the console daemon.
 #[derive(Debug)]
 pub(crate) struct Lines<'a, X: Platform> {
     console: &'a Console<X>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A session: options, script, then what is typed, line by line.
+//! A session: options, script, then typed lines.
 
 use core::fmt::Write;
 
@@ -20,20 +20,20 @@ use crate::text::{Quoted, Text};
 
 /// How long the end waits for a console that nobody reads: 2 s.
 const DRAIN_NS: u64 = 2_000_000_000;
-/// What clears a terminal's screen.
+/// Clears a terminal's screen.
 const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
-    /// Prints how much processor time the boot took, which other guests have no part in.
+    /// Prints how much CPU time the boot took, which doesn't depend on other guests.
     pub(super) fn say_ready(&self) {
         let (mut line, us) = (Text::new(), self.machine.cpu() / 1_000);
-        // Without memory for a line there is none.
+        // If memory runs out, the line is left out.
         if write!(line, "ready after {}.{} ms of cpu", us / 1_000, us % 1_000 / 100).is_ok() {
             self.services.console.line_now(line.as_str());
         }
     }
 
-    /// Ends the guest, if a command asked for it; whether it did, for machines that return.
+    /// Ends the guest if a command asked for it; returns whether it did, for machines that return.
     pub(super) fn ended(&mut self) -> bool {
         let Some(ending) = self.ending.take() else {
             return false;
@@ -44,7 +44,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             self.objects.clear();
             self.ports.clear();
         }
-        // What is still in the ring when the guest ends is lost.
+        // Output still in the ring when the guest ends is lost.
         let deadline = self.services.system.now() + DRAIN_NS;
         self.services.console.drain(deadline);
         match ending {
@@ -55,7 +55,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         true
     }
 
-    /// Runs everything, from the boot to the guest's end.
+    /// Runs everything, from boot to the guest's end.
     pub(super) async fn session(&mut self, command_line: &str, mut editor: Editor) {
         let line = CommandLine::parse(command_line);
         self.apply_options(&line).await;
@@ -80,7 +80,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             if self.ended() {
                 return;
             }
-            // Lines that were typed ahead are no reason to keep others waiting.
+            // Lines typed ahead must not starve other tasks.
             yield_now().await;
         }
     }
@@ -99,7 +99,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         }
         for option in line.options() {
             let set = match option {
-                // It needs xenstore, and is no business of `set`.
+                // It needs xenstore, and isn't an option of `set`.
                 Ok(("prompt", value)) => self.set_prompt(value).await,
                 Ok((option, value)) => options::set(&self.services, &self.machine, option, value),
                 Err(word) => Err(Failure::invalid(format_args!(
@@ -120,7 +120,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         editor.begin();
         loop {
             let mut event = Edit::None;
-            // Echoed together: each piece of output is an event for the console daemon.
+            // Echoed together, since each piece of output is an event for the console daemon.
             while event == Edit::None
                 && let Some(byte) = self.input.take()
             {
@@ -132,7 +132,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                 Edit::None => self.input.typed().await,
                 Edit::Complete => self.complete(editor).await,
                 Edit::Clear => {
-                    // A program sees no escape sequence.
+                    // A program never sees an escape sequence.
                     let clear = if editor.at_terminal() { CLEAR } else { b"\n" };
                     self.prompt_again(editor, clear).await;
                 }
@@ -141,7 +141,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         }
     }
 
-    /// Completes the word before the cursor, or lists what it could be.
+    /// Completes the word before the cursor, or lists the candidates.
     async fn complete(&self, editor: &mut Editor) {
         let ids = &mut self.objects.iter().map(|(id, _)| id);
         let before = str::from_utf8(editor.before()).ok();
@@ -156,7 +156,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         }
     }
 
-    /// Prompts once more, behind `before`; the line follows with the next echo.
+    /// Prompts again, after printing `before`; the line follows with the next echo.
     async fn prompt_again(&self, editor: &mut Editor, before: &[u8]) {
         self.services.console.print(before).await;
         self.services.console.print(self.prompt().as_bytes()).await;
@@ -176,7 +176,7 @@ fn not_text(error: core::str::Utf8Error) -> Failure {
     Failure::invalid(format_args!("byte {} of the line is not UTF-8", error.valid_up_to()))
 }
 
-/// The command that a line would have been, as far as its bytes are text.
+/// The command in a line, as far as its bytes are text.
 fn command_of(line: &[u8]) -> &str {
     let text = line.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     match COMMANDS.find(text) {

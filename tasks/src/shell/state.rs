@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What commands work on, and how they wait.
+//! The shell's state, and how commands wait.
 
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -20,9 +20,9 @@ use crate::machine::{Ending, Machine};
 use crate::manners;
 use crate::text::{Quoted, Text};
 
-/// How long a map or its state, and the prompt, wait for xenstore.
+/// How long `map`, `state` and the prompt wait for xenstore.
 const SIGHT_MS: u64 = 1_000;
-/// What a program waits for.
+/// The prompt that programs wait for.
 const PROMPT: &str = "grantkit> ";
 
 /// The state that commands work on.
@@ -32,21 +32,21 @@ pub(crate) struct Shell<'a, X: Platform, M> {
     pub(crate) machine: M,
     pub(crate) input: &'a Input,
     pub(crate) granter: &'a Granter,
-    /// The result line that is being written; it always has the memory that was set aside for it.
+    /// The result line being written; it always keeps the memory reserved for it.
     pub(crate) line: Text,
     pub(crate) objects: Objects<X>,
     /// Ports that the shell opened.
     pub(crate) ports: Vec<Port<X>>,
     /// Shares that have names.
     pub(crate) offers: Vec<Offer<X>>,
-    /// Our own name, for all to read, once it is said.
+    /// Our own name, readable by all, once published.
     pub(crate) said_name: Option<Publication<X>>,
     /// The device for maps, and the limit it was opened with.
     gntdev: Option<(u32, gntdev::Device<X>)>,
     /// Xen's time when the shell was started.
     pub(crate) started: u64,
     pub(crate) ending: Option<Ending>,
-    /// The prompt, if it's another one than [`PROMPT`].
+    /// The prompt, if it differs from [`PROMPT`].
     prompt: Option<Text>,
 }
 
@@ -75,7 +75,8 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
         }
     }
 
-    /// Waits for `until`, for at most `ms` milliseconds: ETIMEDOUT. A Ctrl-C ends it: EINTR.
+    /// Waits for `until`, for at most `ms` milliseconds: then ETIMEDOUT. Ctrl-C ends the wait:
+    /// EINTR.
     pub(crate) async fn wait_for(
         &self,
         ms: Option<u64>,
@@ -97,7 +98,7 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
         }
     }
 
-    /// Whether a peer's state can be read in xenstore; `None` if that is not known in time.
+    /// Whether a peer's state can be read in xenstore; `None` if xenstore doesn't say in time.
     pub(crate) async fn sees(&self, peer: ClaimedDomId) -> Option<bool> {
         let sees = manners::is_there(&self.services, peer);
         match select3(sees, self.pause(SIGHT_MS), self.input.interrupted()).await {
@@ -106,7 +107,7 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
         }
     }
 
-    /// What stands before a typed line.
+    /// The prompt.
     pub(crate) fn prompt(&self) -> &str {
         self.prompt.as_ref().map_or(PROMPT, Text::as_str)
     }
@@ -121,7 +122,8 @@ impl<'a, X: Platform, M: Machine> Shell<'a, X, M> {
                 let name = name.unwrap_or("grantkit");
                 let mut prompt = Text::new();
                 write!(prompt, "{name}({})> ", self.services.domid)?;
-                // Who has a name for people is found by it. Without xenstore there is nobody.
+                // A guest with a name for people can be found by it. Without xenstore, nobody could
+                // look.
                 let system = self.services.system.clone();
                 let late = system.sleep_until(system.now() + SIGHT_MS * 1_000_000);
                 let _ = select(self.say_name(), late).await;

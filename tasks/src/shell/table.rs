@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Every command: its words, its arguments, and what runs it. A new one is a row here and a
-//! function in `commands`.
+//! All commands: their words, their arguments, and the functions that run them. A new command is a
+//! row here and a function in `commands`.
 
 use drivers::memory::Platform;
 
@@ -11,7 +11,7 @@ use super::state::Shell;
 use crate::machine::Machine;
 use crate::text::Text;
 
-/// Makes [`COMMANDS`] and [`run`] of the rows: `now` before a function, `later` before one that
+/// Generates [`COMMANDS`] and [`run`] from the rows: `now` marks a plain function, `later` one that
 /// waits.
 macro_rules! commands {
     ($($group:literal {$(
@@ -29,15 +29,15 @@ macro_rules! commands {
             },
         )*)*]);
 
-        /// A command by the function that runs it.
+        /// A command, named after the function that runs it.
         #[expect(non_camel_case_types, reason = "named as the functions are")]
         #[derive(Clone, Copy, Debug)]
         pub(crate) enum Which {
             $($($(#[$attribute])* $run,)*)*
         }
 
-        /// Runs a command: it takes its arguments, does its work and appends its keys to `ok`.
-        /// What a failing one has begun is undone by the time it fails.
+        /// Runs a command: it parses its arguments, does its work and appends its keys to `ok`. A
+        /// failing command has undone everything it began.
         pub(crate) async fn run<X: Platform, M: Machine>(
             shell: &mut Shell<'_, X, M>,
             command: &'static Command,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The selftest, and the two parts of the demo.
+//! The self-test, and the two roles of the demo.
 
 use core::fmt::Write;
 use core::pin::pin;

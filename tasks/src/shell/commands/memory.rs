@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bytes of shares and maps.
+//! Access to the bytes of shares and maps.
 
 use core::fmt::Write;
 
@@ -14,9 +14,9 @@ use crate::shell::reply::Done;
 use crate::shell::state::Shell;
 use crate::text::Text;
 
-/// The most bytes that `read` shows.
+/// Maximum number of bytes that `read` shows.
 const READ: usize = 256;
-/// Pages after which other tasks have their turn.
+/// Number of pages between yields.
 const TURN: usize = 64;
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sharing by name: who is there, what they offer, and the names of domains.
+//! Sharing by name: which peers exist, what they offer, and domains' names.
 //!
-//! A guest says its name at [`NODE`], readable by all, and below that, for the peer of a share
-//! alone, the access and the references of what it offers: `rw 8-15,40`. Any domain may say
-//! anything there: a name that two domains have is no name, and an offer is a claim that Xen checks
-//! when it is mapped.
+//! A guest publishes its name at [`NODE`], readable by all. Below that, readable only by a share's
+//! peer, it publishes the access and the references of what it offers: `rw 8-15,40`. Any domain may
+//! write anything there. So a name that two domains use counts for neither, and an offer is a claim
+//! that Xen checks when it is mapped.
 
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -21,18 +21,18 @@ use crate::shell::reply::{Done, Failure, Lines};
 use crate::shell::state::Shell;
 use crate::text::{Plain, Quoted, Text};
 
-/// Where a guest says its name, below its own `/local/domain/<domid>`.
+/// Where a guest publishes its name, relative to its `/local/domain/<domid>`.
 pub(crate) const NODE: &str = "data/grantkit/shared";
-/// How long all domains within reach may take to answer.
+/// Time limit for a survey of all domains within reach.
 const SURVEY_MS: u64 = 10_000;
-/// How much of a peer's name is shown, in bytes, and how many of its offers.
+/// Maximum number of bytes shown of a peer's name, and of its offers shown.
 const SHOWN: usize = 32;
 const OFFERS: usize = 16;
 
-/// A share of ours that has a name.
+/// One of our shares that has a name.
 #[derive(Debug)]
 pub(crate) struct Offer<X: Platform> {
-    /// The share's.
+    /// The share's id.
     pub(crate) id: u64,
     name: Text,
     _node: Publication<X>,
@@ -114,7 +114,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         self.map_grants(peer.into(), &grants, access, ok).await
     }
 
-    /// The domain that says this name. Not the names but the domain's number is what Xen checks.
+    /// The domain with this name. Xen checks only domids, not names.
     pub(crate) async fn named(&self, name: &str) -> Result<DomId, Failure> {
         let (mut found, mut done) = ((0, self.services.domid), Ok(()));
         let looking = async {
@@ -146,7 +146,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         }
     }
 
-    /// Publishes our own name, unless that was done.
+    /// Publishes our own name, unless it already is.
     pub(crate) async fn say_name(&mut self) -> Result<(), Error> {
         if self.said_name.is_none() {
             let name = self.own_name().await;
@@ -157,7 +157,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 }
 
-/// A line for each domain within reach that says its name.
+/// One line for each domain within reach that has published its name.
 async fn all<X: Platform>(services: &Services<X>) -> Result<Vec<Text>, Failure> {
     let mut found = Vec::new();
     let mut full = Ok(());
@@ -190,7 +190,7 @@ async fn all<X: Platform>(services: &Services<X>) -> Result<Vec<Text>, Failure> 
     Ok(lines)
 }
 
-/// The names of a domain's offers, as xenstore lists them; none if it has gone meanwhile.
+/// The names of a domain's offers, as xenstore lists them; none if it has gone in the meantime.
 async fn offers<X: Platform>(
     services: &Services<X>,
     store: &XenStore<X>,
@@ -203,13 +203,13 @@ async fn offers<X: Platform>(
     }
 }
 
-/// Whether an offer can have this name.
+/// Whether this is a valid name for an offer.
 fn is_name(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (1..=SHOWN).contains(&name.len()) && name.bytes().all(known)
 }
 
-/// Appends references, those in a row as a range: ` 8-15,40`.
+/// Appends references, with consecutive ones as a range: ` 8-15,40`.
 fn write_list(to: &mut Text, grefs: impl Iterator<Item = GrantRef>) -> core::fmt::Result {
     let mut run: Option<(u32, u32)> = None;
     let mut joint = " ";
@@ -230,7 +230,7 @@ fn write_list(to: &mut Text, grefs: impl Iterator<Item = GrantRef>) -> core::fmt
     end(to, run)
 }
 
-/// What a peer says of an offer: the access, and at most so many references; `None` for nonsense.
+/// Parses a peer's offer: the access, and a limited number of references; `None` if it is invalid.
 fn decode(
     said: &[u8],
     peer: DomId,
@@ -298,7 +298,7 @@ mod tests {
         ] {
             assert_eq!(decoded(nonsense), None, "{nonsense:?}");
         }
-        // A range that runs backwards is empty.
+        // A backward range is empty.
         assert_eq!(decoded(b"rw 9-8"), Some((Access::ReadWrite, Vec::new())));
     }
 }

@@ -72,7 +72,7 @@ fn keep<X: Platform, M>(shell: &mut Shell<'_, X, M>, port: Port<X>, ok: &mut Tex
     Ok(list::push(&mut shell.ports, port)?)
 }
 
-/// The port of ours that the next argument names, and where it stands.
+/// Our port that the next argument names, and its position in the list.
 fn find<'s, X: Platform, M>(
     shell: &'s Shell<'_, X, M>,
     args: &mut Args<'_>,

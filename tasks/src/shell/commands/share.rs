@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sharing and mapping, and the end of both.
+//! Sharing and mapping, and ending both.
 
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -17,7 +17,7 @@ use crate::shell::reply::{Done, Lines};
 use crate::shell::state::Shell;
 use crate::text::{self, Text};
 
-/// The most references that a failed map prints a line for.
+/// Maximum number of references that a failed map prints a line for.
 const TOLD: usize = 8;
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
@@ -48,7 +48,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         self.map_grants(peer, &grants, access, ok).await
     }
 
-    /// Maps what `peer` has granted; the keys of `map`.
+    /// Maps what `peer` has granted, and appends the keys of `map`.
     pub(crate) async fn map_grants(
         &mut self,
         peer: ClaimedDomId,
@@ -56,14 +56,16 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         access: Access,
         ok: &mut Text,
     ) -> Done {
-        // First, while there is nothing to undo: a granter that ends later is noticed then.
+        // Checked first, while there is nothing to undo; a granter that ends later will then be
+        // noticed.
         let seen = self.sees(peer).await == Some(true);
         let id = self.objects.reserve()?;
         let reservation = self.gntdev()?.reserve(grants)?;
         let mapping = match map_reservation(reservation, access) {
             Ok(mapping) => mapping,
             Err(failed) => {
-                // Without memory for these lines, the result line has the first refusal.
+                // If there is no memory for these lines, the result line still has the first
+                // refusal.
                 let _ = tell_refused(&self.services, &failed).await;
                 return Err(failed.error.into());
             }
@@ -79,7 +81,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let id = args.number("<id>")?;
         args.end()?;
         let map = self.objects.remove_map(id)?;
-        // The reservation goes with it.
+        // This drops the reservation as well.
         with_mapping!(map.mapping, mapping => drop(mapping.unmap()?));
         Ok(write!(ok, " id={id} state=unmapped")?)
     }
@@ -105,13 +107,13 @@ fn map_reservation<X: Platform>(
     })
 }
 
-/// Prints a line for each of the first references that Xen refused, and how many more there are.
+/// Prints a line for each of the first references that Xen refused, and the number of further ones.
 async fn tell_refused<X: Platform>(
     services: &Services<X>,
     failed: &Failed<Reservation<X>>,
 ) -> Done {
     if failed.error.status().is_none() {
-        // Xen was not asked, or its statuses say nothing.
+        // Xen was not asked, or gave no statuses.
         return Ok(());
     }
     let mut lines = Lines::new(&services.console);

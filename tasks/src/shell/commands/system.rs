@@ -35,7 +35,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         {
             return Err(commands.unknown(word).with_errno(Errno::EINVAL));
         }
-        // The second word of a command may follow.
+        // A command's second word may follow.
         args.optional();
         args.end()?;
         write!(ok, " commands=")?;
@@ -61,7 +61,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         Ok(())
     }
 
-    /// `exit` and `quit`: the guest goes on.
+    /// `exit` and `quit`: the guest keeps running.
     pub(crate) fn exit(&mut self, args: &mut Args<'_>, _: &mut Text) -> Done {
         args.end()?;
         self.services.console.line_now("Ctrl-] leaves xl's console; poweroff ends the guest");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A live view of what is in use and what is done per second.
+//! A live view of what is in use, and of rates per second.
 
 use core::fmt::Write;
 use core::pin::pin;
@@ -21,8 +21,8 @@ const SAMPLE_MS: u64 = 1_000;
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
     /// `top [seconds]`
     ///
-    /// A key ends it. What was typed before is a command, and no key: then it takes one sample,
-    /// unless the number is given.
+    /// Any key ends it. Input typed earlier is the next command, not a key; if there is any, and no
+    /// number is given, `top` takes one sample.
     pub(crate) async fn top(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let seconds: Option<u64> = args.optional_number("[seconds]")?;
         args.end()?;
@@ -64,7 +64,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         Ok(write!(ok, " samples={samples}")?)
     }
 
-    /// Events received, and hypercalls made.
+    /// Number of events received, and of hypercalls made.
     fn done(&self) -> (u64, u64) {
         let counters = self.services.system.counters();
         (counters.events_in.load(Ordering::Relaxed), counters.hypercalls())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is in use, and what was done.
+//! What is in use, and what has been done.
 
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -23,7 +23,7 @@ struct Listed {
     peer: ClaimedDomId,
     access: Access,
     state: PeerState,
-    /// In nanoseconds of Xen's time.
+    /// In nanoseconds of Xen's system time.
     since: u64,
     /// `None` if no command of the shell holds it.
     id: Option<u64>,
@@ -67,7 +67,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         services.gntdev.retry_stuck();
         let (grants, parked) = (services.gntalloc.in_use(), services.gntalloc.parked());
         let (usage, ports) = (services.gntdev.usage(), services.events.open_ports());
-        // What Xen would not unmap is still mapped.
+        // What Xen refused to unmap is still mapped.
         let (maps, reserved) = (usage.mapped + usage.stuck, usage.reserved);
         let (frames, heap) = (services.system.frames(), self.machine.heap());
         let (frames, frames_free) = (frames.total - frames.free, frames.free);
@@ -92,7 +92,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         args.end()?;
         let counters = self.services.system.counters();
         let read = |count: &core::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
-        // All are read before the first line is printed, which counts as well.
+        // All are read before the first line is printed, since printing counts as well.
         let mut calls = [0; Call::ALL.len()];
         for (count, call) in calls.iter_mut().zip(Call::ALL) {
             *count = counters.calls(*call);
@@ -115,10 +115,10 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 }
 
-/// All there is: shares by reference, then maps by id, then what is parked.
+/// Everything: shares by reference, then maps by id, then parked pages.
 fn entries<X: Platform, M>(shell: &Shell<'_, X, M>) -> Result<Vec<Listed>, Error> {
-    // Two lists by reference: the id that holds it, 0 for none, and its line. References are dense,
-    // so this costs less than sorting, also in code size.
+    // Two lists indexed by reference: the id that holds it, 0 for none, and its line. References
+    // are dense, so this costs less than sorting, in code size as well.
     let (mut ids, mut shares) = (Vec::new(), Vec::new());
     let (mut maps, mut parked) = (Vec::new(), Vec::new());
     for (id, object) in shell.objects.iter() {
@@ -166,7 +166,7 @@ fn entries<X: Platform, M>(shell: &Shell<'_, X, M>) -> Result<Vec<Listed>, Error
     Ok(entries)
 }
 
-/// The place of a reference in a list by reference.
+/// A reference's place in a list indexed by reference.
 fn place<T: Default>(list: &mut Vec<T>, gref: GrantRef) -> Result<&mut T, Error> {
     let index = gref.0 as usize;
     let more = (index + 1).saturating_sub(list.len());

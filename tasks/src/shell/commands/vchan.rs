@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Byte channels to other domains: a server or a client that does one thing and tells how it went.
+//! Byte channels to other domains: a server or a client that does one job and reports the result.
 
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -24,31 +24,31 @@ const PACKET: u64 = 70_000;
 /// What Ctrl-D sends.
 const CTRL_D: u8 = 4;
 
-/// What is done with a channel.
+/// What to do with a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
-    /// Sends back what comes.
+    /// Sends back what it receives.
     Echo,
-    /// Takes what comes.
+    /// Receives and discards.
     Sink,
     /// Sends the `fill` stream of seed 1.
     Source,
-    /// Sends one byte of that and waits for one, so many times.
+    /// Sends one byte of that stream and waits for one, repeatedly.
     Ping,
-    /// Sends what is typed, and prints what comes.
+    /// Sends what is typed, and prints what it receives.
     Cat,
 }
 
-/// What is to be done, and with how many bytes.
+/// The job, and its number of bytes.
 #[derive(Debug)]
 struct Task {
     work: Work,
     bytes: u64,
-    /// The sizes of packets: all of one is sent or received at once.
+    /// The sizes of packets, each sent or received as a whole.
     packets: Option<SplitMix64>,
 }
 
-/// Where a channel is, and from which end.
+/// Where the channel is, and which end is ours.
 enum End<'a> {
     Server(&'a str, Sizes),
     Client(&'a str),
@@ -58,16 +58,16 @@ enum End<'a> {
 struct Job<X: Platform> {
     stream: GuestStream<X>,
     pieces: Pieces,
-    /// Bytes done.
+    /// Bytes processed.
     done: u64,
 }
 
-/// What is sent and received, in pieces of a page.
+/// Data sent and received, in pieces of a page.
 struct Pieces {
     buffer: Vec<u8>,
-    /// What of the buffer is still to be sent.
+    /// The part of the buffer still to be sent.
     unsent: Range<usize>,
-    /// What of the ring was taken last.
+    /// How much was last taken from the ring.
     taken: usize,
     stream: SplitMix64,
     crc: Digest<'static, u32, Table<1>>,
@@ -139,7 +139,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         Ok(())
     }
 
-    /// Sends what is typed up to a Ctrl-D, and prints what comes.
+    /// Sends what is typed until a Ctrl-D, and prints what it receives.
     async fn cat(&self, job: &mut Job<X>) -> Result<(), vchan::Error> {
         let Job { stream, pieces: Pieces { buffer, crc, .. }, done } = job;
         let (mut receiver, mut sender) = stream.split();
@@ -163,7 +163,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                     [before @ .., CTRL_D] => (before, true),
                     all => (all, false),
                 };
-                // Nobody types more at once than a ring has room for.
+                // Nobody types more at once than fits into a ring.
                 sender.send(typed).await?;
                 if ends {
                     return Ok(());
@@ -189,9 +189,9 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
 }
 
 impl<X: Platform> Job<X> {
-    /// Sends and receives in turn, as the work wants it, until so many bytes are done or the peer
-    /// has closed. One place where it waits for room and one where it waits for bytes: each costs
-    /// the image hundreds of bytes.
+    /// Sends and receives in turn, as the job requires, until all bytes are processed or the peer
+    /// has closed. There is only one place that waits for room and one that waits for bytes, since
+    /// each costs the image hundreds of bytes.
     async fn work(&mut self, task: Task) -> Result<(), vchan::Error> {
         let Task { work, bytes, mut packets } = task;
         let mut sends = matches!(work, Work::Source | Work::Ping);
@@ -227,7 +227,7 @@ impl<X: Platform> Job<X> {
 }
 
 impl Pieces {
-    /// Fills the room as far as there is something to send; how many bytes are done by it.
+    /// Fills the room as far as there is something to send; returns how many bytes that processed.
     fn send<X: Platform>(
         &mut self,
         mut room: Room<'_, '_, X>,
@@ -259,7 +259,7 @@ impl Pieces {
         Ok(if work == Work::Ping { 0 } else { at as u64 })
     }
 
-    /// Looks at what came; how many bytes are done by it.
+    /// Handles received bytes; returns how many bytes that processed.
     fn receive<X: Platform>(
         &mut self,
         seen: &Seen<'_, '_, X>,
@@ -270,7 +270,7 @@ impl Pieces {
         let all = (most.min(seen.len()) as u64).min(left) as usize;
         self.taken = if work == Work::Ping { 1 } else { all };
         let mut at = 0;
-        // An answer is taken and not looked at; what was asked is still to be sent.
+        // A ping's answer is taken without looking at it; the next byte is still to be sent.
         while at < all && work != Work::Ping {
             let len = (all - at).min(self.buffer.len());
             let piece = self.buffer.get_mut(..len).unwrap_or_default();
@@ -279,7 +279,7 @@ impl Pieces {
             if work == Work::Sink {
                 self.crc.update(piece);
             } else {
-                // Summed when it's sent back.
+                // It is summed when sent back.
                 self.unsent = 0..len;
             }
         }
@@ -291,7 +291,7 @@ impl Pieces {
     }
 }
 
-/// The rest of the line: what is to be done, and in rings of which sizes.
+/// Parses the rest of the line: the job, and the ring sizes.
 fn task(args: &mut Args<'_>, serves: bool) -> Result<(Task, Sizes), Failure> {
     let work = match args.word("what to do")? {
         "echo" => Work::Echo,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the peer does with a share, and the notification when a share or map ends.
+//! A share's state at the peer, and notifications when a share or map ends.
 
 use core::fmt::Write;
 use core::pin::pin;
@@ -58,7 +58,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let export = self.objects.share(id)?;
         let began = self.services.system.now();
         let idle = async {
-            // Xen doesn't tell when a peer unmaps, so the table is polled: after 1 ms at first,
+            // Xen doesn't announce that a peer unmaps, so the table is polled: after 1 ms at first,
             // later every 10 ms.
             let mut pause = 1;
             while !export.is_idle() {

@@ -15,7 +15,7 @@ use crate::shell::reply::{Done, Failure};
 use crate::shell::state::Shell;
 use crate::text::{self, Plain, Quoted, Text};
 
-/// How long xenstore may take for an answer.
+/// How long xenstore may take to answer.
 const PATIENCE_MS: u64 = 10_000;
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
