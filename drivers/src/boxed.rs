@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Boxes, where there may be no memory for one.
+//! Fallible boxing.
 #![expect(unsafe_code, reason = "an allocation that may fail is unsafe in stable Rust")]
 
 use alloc::alloc::{Layout, alloc};
 use alloc::boxed::Box;
 
-/// `Box::new`, but `None` without memory.
+/// `Box::new`, but `None` if memory runs out.
 pub fn boxed<T>(value: T) -> Option<Box<T>> {
     let layout = Layout::new::<T>();
     if layout.size() == 0 {

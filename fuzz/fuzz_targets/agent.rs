@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Any requests to the vault's agent, one after the other: each has a length of two bytes before
-//! it. What is answered is one of the protocol's messages, and never has a private key in it.
+//! Arbitrary requests to the vault's agent, one after the other, each with a two-byte length before
+//! it. Every answer is a message of the protocol, and none contains a private key.
 #![no_main]
 
 use vault::agent::{Agent, KEYS};
 
-/// The seed of a key that the agent has, and its public half comes with it in the corpus.
+/// The seed of a key that the agent holds; the corpus also has its public half.
 const SEED: [u8; 32] = [7; 32];
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
@@ -21,7 +21,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         let answer = agent.answer(request);
         let words: &[u8] = &answer;
         match words {
-            // Nothing that is refused changes what keys there are.
+            // A refused request doesn't change the keys.
             [5] => assert!(agent.list().map(|(blob, _)| blob).eq(before)),
             [6] => {}
             [12, count @ ..] if count.len() >= 4 => {}

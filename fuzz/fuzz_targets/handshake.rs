@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Any page and nodes for a client, which change between any two accesses of its.
+//! An arbitrary page and nodes for a client, which change between any two of its accesses.
 #![no_main]
 
 #[path = "../../vchan/tests/common/mod.rs"]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Any calls of a stream, whose page changes between any two accesses of its.
+//! Arbitrary calls of a stream, whose page changes between any two of its accesses.
 #![no_main]
 
 #[path = "../../vchan/tests/common/mod.rs"]

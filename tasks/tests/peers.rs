@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sharing by name, and what errors say to do.
+//! Sharing by name, and errors that say what to do.
 
 mod common;
 
@@ -83,7 +83,7 @@ fn an_offer_is_for_the_shares_peer_alone() {
     two.end();
 }
 
-/// Domain 200 alone, with peers that say what a test wants.
+/// Domain 200 alone, with peers that publish what a test wants.
 fn among(peers: &[(u16, &str, &[u8])], commands: &str) -> Vec<String> {
     let guest = ShellGuest::alone_with(200, fake_xen::Config::default());
     for (domid, rest, value) in peers {
@@ -163,7 +163,7 @@ fn a_live_view_takes_its_samples_or_ends_with_a_key() {
         guest.pause(3 * SEC + 500).await;
         let from = guest.ask("q", "ok top samples=").await;
         assert_eq!(value(&from, "samples"), "3");
-        // The key was taken; a command that was typed before is none.
+        // The key was consumed; a command typed earlier is not a key.
         guest.xen.console_type("top\rstatus\rpoweroff\r");
     });
     let results = guest.results();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Peers that do anything at any moment: at random, and what the fuzzers have found interesting.
+//! Peers that do anything at any moment: random inputs, and those that the fuzzers kept.
 
 mod common;
 mod wild;
 
 use std::path::Path;
 
-/// Inputs that look random, and those that are kept of a fuzz target.
+/// Pseudo-random inputs, and those kept for a fuzz target.
 fn inputs(target: &str) -> Vec<Vec<u8>> {
     let mut state = 1_u64;
     let mut random = || {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A plugin of QEMU's (its API 1, QEMU 4.2 to 8) that writes down which blocks of instructions ran
+//! A QEMU plugin (API version 1, QEMU 4.2 to 8) that records which blocks of instructions ran
 //! between two marks.
 //!
-//! A mark is a run of the block at one address, the guest's look at its clock. Arguments:
-//! `mark=<address>` (hexadecimal), `first=<number>` of the mark that the trace begins with, counted
-//! from 0, and `to=<path>`; the next mark ends it. The file has a line for each block,
-//! `block <number> <address> <sizes of its instructions> <bytes of the last>`, and a line `ran
-//! <number>` for each time that one ran. It is written in one piece when the trace is whole, and
-//! never without its end.
+//! A mark is an execution of the block at a given address, where the guest reads its clock.
+//! Arguments: `mark=<address>` (hexadecimal), `first=<number>` of the mark at which the trace
+//! begins, counted from 0, and `to=<path>`. The next mark ends the trace. The file has one line per
+//! block, `block <number> <address> <sizes of its instructions> <bytes of the last>`, and a line
+//! `ran <number>` for each execution. It is written at once, and only when the trace is complete.
 #![expect(unsafe_code, reason = "QEMU calls in, and hands over pointers")]
 
 mod recorder;
@@ -19,20 +18,20 @@ use std::sync::{Mutex, PoisonError};
 
 use recorder::{Block, Recorder};
 
-/// The version of the interface that this is written for; QEMU refuses what it doesn't know.
+/// The plugin API version used here; QEMU refuses versions that it doesn't support.
 #[unsafe(no_mangle)]
 pub static qemu_plugin_version: c_int = 1;
 
 static RECORDER: Mutex<Option<Recorder>> = Mutex::new(None);
 
-/// A block of QEMU's.
+/// QEMU's translation block.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Tb {
     opaque: [u8; 0],
 }
 
-/// An instruction of QEMU's.
+/// QEMU's instruction.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Insn {
@@ -54,10 +53,10 @@ unsafe extern "C" {
     );
 }
 
-/// QEMU's first call: anything but 0 ends it.
+/// Called first by QEMU; any result but 0 makes it exit.
 ///
 /// # Safety
-/// `argv` has `argc` strings.
+/// `argv` points to `argc` strings.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qemu_plugin_install(
     id: u64,
@@ -66,7 +65,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     argv: *const *const c_char,
 ) -> c_int {
     let count = usize::try_from(argc).unwrap_or(0);
-    // SAFETY: so many there are.
+    // SAFETY: QEMU passes this many.
     let words = if count == 0 { &[] } else { unsafe { slice::from_raw_parts(argv, count) } };
     // SAFETY: each is a string.
     let words = words.iter().map(|word| unsafe { CStr::from_ptr(*word) }.to_string_lossy());
@@ -78,12 +77,12 @@ pub unsafe extern "C" fn qemu_plugin_install(
             return 1;
         }
     }
-    // SAFETY: the number is the one that QEMU gave.
+    // SAFETY: the id is the one that QEMU passed.
     unsafe { qemu_plugin_register_vcpu_tb_trans_cb(id, translated) };
     0
 }
 
-/// A block was translated: from now on each of its runs is told.
+/// A block was translated: from now on each of its executions is reported.
 extern "C" fn translated(_id: u64, tb: *mut Tb) {
     // SAFETY: valid during this call.
     let count = unsafe { qemu_plugin_tb_n_insns(tb) };
@@ -99,17 +98,18 @@ extern "C" fn translated(_id: u64, tb: *mut Tb) {
         if at + 1 == count {
             // SAFETY: the same.
             let data = unsafe { qemu_plugin_insn_data(insn) }.cast::<u8>();
-            // SAFETY: it has so many bytes.
+            // SAFETY: it has this many bytes.
             block.last = unsafe { slice::from_raw_parts(data, size) }.to_vec();
         }
     }
     let number = told(|recorder| recorder.add(block)).unwrap_or(0);
     let number = ptr::without_provenance_mut(number);
-    // SAFETY: the block is being translated; the number is no pointer, and nobody follows it.
+    // SAFETY: the block is being translated; the number is not a pointer, and nobody dereferences
+    // it.
     unsafe { qemu_plugin_register_vcpu_tb_exec_cb(tb, ran, 0, number) };
 }
 
-/// A block runs.
+/// A block is about to run.
 extern "C" fn ran(_vcpu: c_uint, block: *mut c_void) {
     told(|recorder| recorder.ran(block.addr()));
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is written down: blocks, marks, and which blocks ran between two of them.
+//! The recording: blocks, marks, and which blocks ran between two marks.
 
 use std::fmt::Write;
 use std::fs;
 
-/// Instructions that run one behind the other.
+/// Instructions that run in sequence.
 pub struct Block {
     pub address: u64,
-    /// Of each instruction, in bytes.
+    /// The size of each instruction, in bytes.
     pub sizes: Vec<usize>,
-    /// The bytes of the last.
+    /// The bytes of the last instruction.
     pub last: Vec<u8>,
 }
 
@@ -18,13 +18,13 @@ pub struct Recorder {
     first: u64,
     file: String,
     blocks: Vec<Block>,
-    /// Marks that were met.
+    /// Number of marks reached.
     marks: u64,
     trace: Vec<usize>,
 }
 
 impl Recorder {
-    /// By the plugin's arguments.
+    /// Creates one from the plugin's arguments.
     pub fn new(words: &[String]) -> Result<Recorder, String> {
         let value = |key: &str| {
             let found = words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
@@ -38,13 +38,13 @@ impl Recorder {
         Ok(Recorder { mark, first, file, blocks, marks: 0, trace })
     }
 
-    /// One more block; its number.
+    /// Adds a block, and returns its number.
     pub fn add(&mut self, block: Block) -> usize {
         self.blocks.push(block);
         self.blocks.len() - 1
     }
 
-    /// A block runs.
+    /// Records an execution of a block.
     pub fn ran(&mut self, block: usize) {
         if self.marks > self.first + 1 {
             return;
@@ -65,7 +65,7 @@ impl Recorder {
         for (number, Block { address, sizes, last }) in self.blocks.iter().enumerate() {
             let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
             let last: String = last.iter().map(|byte| format!("{byte:02x}")).collect();
-            // A String takes everything.
+            // Writing to a String can't fail.
             let _ = writeln!(text, "block {number} {address:x} {} {last}", sizes.join(","));
         }
         for block in &self.trace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two guests with channels between them that they find by name: what moves through them, and what
-//! it costs each.
+//! Two guests with channels between them, found by name: what moves through them, and what it costs
+//! each guest.
 //!
-//! Both run the same phases in the same order; one listens, the other connects. A line for each
-//! says what was moved, its CRC-32, and what this guest did for it: hypercalls, those of them that
-//! sent an event, that blocked, and that set a timer; bytes copied; requests to the heap. What
-//! connects and what closes is not counted.
+//! Both run the same phases in the same order; one listens, the other connects. One line per phase
+//! reports what was moved, its CRC-32, and what this guest did for it: hypercalls, and those among
+//! them that sent an event, blocked, or set a timer; bytes copied; heap allocations. Connecting and
+//! closing are not counted.
 //!
-//! It refuses: more than one peer, and a peer that runs another plan.
+//! Not supported: more than one peer, or a peer that runs another plan.
 
 mod moving; // what is sent and received in one phase
 
@@ -28,38 +28,39 @@ use vchan::{Buffered, Error, GuestStream};
 
 use self::moving::{Kind, Moved};
 
-/// Channels that are open at once in the last phase.
+/// Number of channels open at the same time in the last phase.
 const MANY: usize = 16;
 /// The sizes of messages, in bytes.
 const SIZES: [usize; 4] = [1, 64, 4096, 65_536];
 
-/// Which end of all channels.
+/// Which end of all channels this guest is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It listens, and receives.
+    /// It listens and receives.
     Listens,
-    /// It connects, and sends.
+    /// It connects and sends.
     Connects,
 }
 
-/// How much is moved.
+/// How much to move.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Messages of one byte that are answered.
+    /// Number of one-byte messages, each of which is answered.
     pub messages: u64,
-    /// Bytes in messages of each size, and in views; in messages of one byte a MiB at most.
+    /// Bytes to send in messages of each size, and through views; at most 1 MiB in one-byte
+    /// messages.
     pub bytes: u64,
-    /// Bytes through one channel, in messages of 65,536.
+    /// Bytes through one channel, in messages of 65,536 bytes.
     pub long: u64,
-    /// Bytes through each of 16 channels at once, half of them the other way.
+    /// Bytes through each of 16 channels at the same time, half of them in the other direction.
     pub each: u64,
 }
 
-/// What a guest has done.
+/// A guest's counts.
 #[derive(Clone, Copy, Debug)]
 struct Counted([u64; 6]);
 
-/// The keys of what is counted.
+/// The keys of the counts.
 const KEYS: [&str; 6] = ["hypercalls", "events", "blocks", "timers", "copied", "allocations"];
 
 impl Counted {
@@ -70,7 +71,7 @@ impl Counted {
             counters.hypercalls(),
             calls(Call::EvtchnSend),
             calls(Call::SchedBlock),
-            // Timers are all that it is used for after the boot.
+            // After the boot it is used only for timers.
             calls(Call::Vcpu),
             counters.copied.load(Ordering::Relaxed),
             counters.allocations.load(Ordering::Relaxed),
@@ -82,8 +83,8 @@ impl Counted {
     }
 }
 
-/// Runs all phases, and says a line for each; then `ok channels passed=<phases>`, or why not.
-/// `heap` returns the bytes of the heap in use.
+/// Runs all phases, and prints a line for each; then `ok channels passed=<phases>`, or why it
+/// failed. `heap` returns the bytes of heap in use.
 pub async fn run<X: Platform>(
     services: &Services<X>,
     heap: &dyn Fn() -> usize,
@@ -92,7 +93,7 @@ pub async fn run<X: Platform>(
 ) {
     let trial = Trial { services, heap, end, say };
     let mut line = Text::new();
-    // Without memory for the line there is none, and whoever waits for it times out.
+    // If memory runs out, the line is left out, and whoever waits for it times out.
     let _ = match trial.phases(plan).await {
         Ok(passed) => write!(line, "ok channels passed={passed}"),
         Err(error) => write!(line, "error channels errno={} status=- {error}", error.errno()),
@@ -108,7 +109,7 @@ struct Trial<'a, X: Platform> {
 }
 
 impl<X: Platform> Trial<'_, X> {
-    /// All phases; how many.
+    /// Runs all phases, and returns their number.
     async fn phases(&self, plan: Plan) -> Result<u32, Error> {
         self.phase("answered", Kind::Answered, plan.messages).await?;
         for size in SIZES {
@@ -123,7 +124,7 @@ impl<X: Platform> Trial<'_, X> {
         Ok(SIZES.len() as u32 + 4)
     }
 
-    /// One channel, that is new for it.
+    /// One phase, with a new channel.
     async fn phase(&self, name: &str, kind: Kind, bytes: u64) -> Result<(), Error> {
         let (mut stream, memory) = self.open(name).await?;
         let sends = self.end == End::Connects;
@@ -136,7 +137,7 @@ impl<X: Platform> Trial<'_, X> {
         stream.close().await
     }
 
-    /// Channels that are open at once; every other one is used the other way.
+    /// Many channels at the same time; every other one is used in the other direction.
     async fn at_once(&self, each: u64) -> Result<(), Error> {
         let (mut used, mut moving) = (0, Vec::new());
         for at in 0..MANY {
@@ -151,7 +152,7 @@ impl<X: Platform> Trial<'_, X> {
                 stream.close().await?;
                 Ok(moved)
             };
-            // So many of them have no place on a guest's stack.
+            // Too many to fit on a guest's stack.
             let all: Pin<Box<dyn Future<Output = Result<Moved, Error>>>> = Box::pin(all);
             drivers::list::push(&mut moving, (all, None))?;
         }
@@ -176,7 +177,8 @@ impl<X: Platform> Trial<'_, X> {
         self.tell("at-once", all, spent, used / MANY as u64)
     }
 
-    /// A channel of this name, and the bytes of memory that this end takes for it beyond the rings.
+    /// A channel with this name, and the memory in bytes that this end needs for it besides the
+    /// rings.
     async fn open(&self, name: &str) -> Result<(GuestStream<X>, u64), Error> {
         let frames = || {
             let count = self.services.system.frames();
@@ -190,12 +192,12 @@ impl<X: Platform> Trial<'_, X> {
             }
             End::Connects => vchan::connect(self.services, name).await?,
         };
-        // With the buffer that lends, if one is wanted.
+        // Including the optional read buffer.
         let stream = Buffered::new(stream)?;
         let after = (frames() as usize * PAGE_SIZE) + (self.heap)();
         let rings = match self.end {
             End::Listens => 2 * 65_536,
-            // Who maps has no pages of its own for them.
+            // The mapping end provides no pages.
             End::Connects => 0,
         };
         Ok((stream.into_inner(), after.saturating_sub(before + rings) as u64))

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Looks for secrets in all of a guest's memory, without having them.
+//! Searches all of a guest's memory for secrets, without knowing them.
 //!
-//! Whoever looks has images of a secret alone: each of its four words, times an odd factor. Memory
-//! is read in words, and never copied: what looks would find itself otherwise.
+//! The searcher has only images of a secret: each of its four words times an odd factor. Memory is
+//! read word by word and never copied, or the search would find itself.
 //!
-//! It finds 32 bytes at any address, also where they go on from one frame in the next.
+//! It finds 32 bytes at any address, even across two frames.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -21,18 +21,18 @@ pub struct Needles {
     images: Vec<[u64; LEN / 8]>,
 }
 
-/// What was looked at.
+/// What was searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Looked {
     /// Frames.
     pub frames: usize,
-    /// Frames that are not mapped.
+    /// Frames that are not mapped, so can't be read.
     pub absent: usize,
 }
 
 impl Needles {
-    /// Reads words of hexadecimal digits: the factor, and for each secret its images, first to
-    /// last, in one word. `None` for anything else, an even factor, or without memory.
+    /// Parses words of hexadecimal digits: the factor, then one word per secret with its images,
+    /// first to last. `None` for anything else, an even factor, or if memory runs out.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_whitespace();
         let factor = words.next().and_then(number).filter(|factor| factor % 2 == 1)?;
@@ -51,9 +51,10 @@ impl Needles {
         Some(Self { factor, images })
     }
 
-    /// Makes the first secret of its images, for who is to hold it.
+    /// Reconstructs the first secret from its images, for the code that should hold it.
     pub fn first(&self, secret: &mut [u8; LEN]) {
-        // Newton's way to the inverse, modulo 2^64: each round doubles the bits that are right.
+        // Newton's iteration for the inverse modulo 2^64: each round doubles the number of correct
+        // bits.
         let double = |inverse: u64, _| {
             inverse.wrapping_mul(2_u64.wrapping_sub(self.factor.wrapping_mul(inverse)))
         };
@@ -64,9 +65,9 @@ impl Needles {
         }
     }
 
-    /// Looks through `frames`, which are at these addresses in an order of their own, and tells
-    /// `found` of each secret by its place in the list, and where it is. `load` reads four bytes at
-    /// an address that is a multiple of four. `None` without memory for a list.
+    /// Searches `frames`, given by their addresses in physical order, and calls `found` with each
+    /// secret's place in the list and its address. `load` reads four bytes at an address that is a
+    /// multiple of four. `None` if there is no memory for a list.
     pub fn look(
         &self,
         frames: impl Iterator<Item = Option<usize>>,
@@ -99,7 +100,7 @@ impl Needles {
         load: &dyn Fn(usize) -> u32,
         found: &mut dyn FnMut(usize, usize),
     ) {
-        // Eight bytes at each of four addresses: they lie in three words.
+        // Eight bytes at each of four addresses lie in three words.
         let part = |address: usize, at: u32| u128::from(load(address)) << (32 * at);
         let mut before = part(run.start, 0) | part(run.start + 4, 1);
         for start in (run.start..=run.end - LEN).step_by(4) {
@@ -124,7 +125,7 @@ impl Needles {
         let word = |address: usize| {
             let start = address & !3;
             let part = |at: usize| u128::from(load(start + 4 * at)) << (32 * at);
-            // At a multiple of four the third is not needed, and may be behind the end.
+            // At a multiple of four the third word isn't needed, and may lie beyond the end.
             let third = if address == start { 0 } else { part(2) };
             ((part(0) | part(1) | third) >> (8 * (address - start))) as u64
         };

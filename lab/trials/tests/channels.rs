@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What two guests say of the channels between them, and what each phase may cost.
+//! What two guests report about the channels between them, and what each phase may cost.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use fake_xen::{Config, Pair, Task};
 use trials::channels::{self, End, Plan};
 
-/// Few enough for a test run.
+/// Small enough for a test run.
 const PLAN: Plan = Plan { messages: 1000, bytes: 1 << 20, long: 4 << 20, each: 100_000 };
-/// The bytes of a ring.
+/// The size of a ring in bytes.
 const RING: u64 = 65_536;
 
 /// The keys of a line, by its phase.
 type Said = BTreeMap<String, BTreeMap<String, String>>;
 
-/// What both guests say, the listener first.
+/// What both guests report, the listener first.
 fn said() -> [Said; 2] {
     let large = Config { pages: 2048, max_pages: 2048, ..Config::default() };
     let pair = Pair::of(large, large);
@@ -42,7 +42,7 @@ fn said() -> [Said; 2] {
 }
 
 #[test]
-fn what_one_guest_sends_is_what_the_other_gets_and_costs_no_more_than_it_may() {
+fn what_one_guest_sends_the_other_receives_within_the_limits_of_cost() {
     let [listens, connects] = said();
     assert_eq!(listens.len(), 8);
     for (phase, one) in &listens {
@@ -53,7 +53,7 @@ fn what_one_guest_sends_is_what_the_other_gets_and_costs_no_more_than_it_may() {
         for (end, keys) in [("listens", one), ("connects", other)] {
             let number = |key: &str| keys[key].parse::<u64>().unwrap();
             let bytes = number("bytes");
-            // Both ends of all channels of the last phase begin with a byte each way.
+            // In the last phase, both ends of all channels start with a byte each way.
             let copied = match phase.as_str() {
                 "answered" => 2 * bytes,
                 "views" => 0,
@@ -61,9 +61,9 @@ fn what_one_guest_sends_is_what_the_other_gets_and_costs_no_more_than_it_may() {
                 _ => bytes,
             };
             assert_eq!(number("copied"), copied, "{phase}, who {end}");
-            // A page, beside the rings.
+            // A page, besides the rings.
             assert!(number("memory") <= 20 << 10, "{phase}, who {end}: {keys:?}");
-            // One more was asked for before it was counted.
+            // One more was requested before counting started.
             let events = match phase.as_str() {
                 "answered" => 1 + bytes,
                 "at-once" => 16 * (3 + PLAN.each.div_ceil(RING)),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A secret is found wherever it lies, and by its images alone.
+//! A secret is found wherever it is, by its images alone.
 
 use trials::search::{LEN, Looked, Needles};
 

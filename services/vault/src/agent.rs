@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The agent: keys, and what each request is answered (draft-ietf-sshm-ssh-agent).
+//! The agent: keys, and answers to requests (draft-ietf-sshm-ssh-agent).
 //!
-//! What is unknown, malformed or refused is answered with SSH_AGENT_FAILURE and changes nothing.
-//! Keys stay where they were put until they are removed: the list never grows or moves, since that
-//! would leave copies.
+//! Unknown, malformed and refused requests get SSH_AGENT_FAILURE and change nothing. Keys stay in
+//! place until they are removed: the list never grows or moves, since that would leave copies.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -15,13 +14,13 @@ use ssh_key::private::Ed25519Keypair;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// The longest request, in bytes, as OpenSSH's agent has it.
+/// Maximum length of a request in bytes, as in OpenSSH's agent.
 pub const LONGEST: usize = 256 << 10;
-/// Keys at most.
+/// Maximum number of keys.
 pub const KEYS: usize = 64;
-/// The longest comment of a key, in bytes.
+/// Maximum length of a key's comment in bytes.
 pub const COMMENT: usize = 256;
-/// The one kind of keys.
+/// The only supported type of key.
 const KIND: &[u8] = b"ssh-ed25519";
 
 const FAILURE: u8 = 5;
@@ -36,23 +35,23 @@ const REMOVE_ALL_IDENTITIES: u8 = 19;
 const LOCK: u8 = 22;
 const UNLOCK: u8 = 23;
 
-/// SSH_AGENT_FAILURE as a whole message: what is sent, too, where there is no request to judge.
+/// SSH_AGENT_FAILURE as a whole message, also sent when there is no request to answer.
 pub const REFUSAL: [u8; 5] = [0, 0, 0, 1, FAILURE];
 
-/// The public half of a key as the protocol has it: its kind and 32 bytes, each with its length.
+/// The public half of a key in the protocol's format: its type and 32 bytes, each with its length.
 pub type Blob = [u8; 51];
 
 /// Keys, and whether they may be used.
 #[expect(missing_debug_implementations, reason = "keys are shown to nobody")]
 pub struct Agent {
-    /// As many places as there may be keys.
+    /// One place for each possible key.
     keys: Vec<Option<Key>>,
     /// The hash of the passphrase that unlocks it.
     lock: Option<Zeroizing<[u8; 64]>>,
     wrong: u64,
 }
 
-/// Dropping it wipes the private half where it is.
+/// Dropping it wipes the private half in place.
 struct Key {
     private: SigningKey,
     comment: Vec<u8>,
@@ -67,7 +66,7 @@ impl Key {
 }
 
 impl Agent {
-    /// One without keys. `None` if there is no memory.
+    /// An agent without keys. `None` if memory runs out.
     pub fn new() -> Option<Self> {
         let mut keys = Vec::new();
         keys.try_reserve_exact(KEYS).ok()?;
@@ -80,22 +79,21 @@ impl Agent {
         self.keys.iter().flatten().map(|key| (key.blob(), key.comment.as_slice()))
     }
 
-    /// At which addresses the keys are, and nowhere else: for who looks for copies.
+    /// The addresses of the keys, which are nowhere else: for tests that search for copies.
     pub fn keyring(&self) -> Range<usize> {
         let Range { start, end } = self.keys.as_ptr_range();
         start.addr()..end.addr()
     }
 
-    /// For how many nanoseconds an answer is to be held back: 100 ms for each passphrase that was
-    /// wrong, up to 10 s.
+    /// How long to delay an answer, in nanoseconds: 100 ms for each wrong passphrase, up to 10 s.
     pub fn penalty(&self) -> u64 {
         self.wrong.min(100) * 100_000_000
     }
 
-    /// Takes a key in, or gives the one that it has another comment.
+    /// Adds a key, or changes the comment of one that is already there.
     ///
     /// # Errors
-    /// Why not, in words; nothing is changed.
+    /// The reason, as text; nothing has changed.
     pub fn add(&mut self, private: SigningKey, comment: &[u8]) -> Result<Blob, &'static str> {
         let text = core::str::from_utf8(comment).unwrap_or("\0");
         if self.lock.is_some() {
@@ -118,18 +116,17 @@ impl Agent {
         self.keys.iter().position(is_it)
     }
 
-    /// The answer to a request, both without the length before them; empty if there is no memory
-    /// for one.
+    /// The answer to a request, both without their length; empty if memory runs out.
     pub fn answer(&mut self, request: &[u8]) -> Vec<u8> {
         let mut answer = Vec::new();
         if self.perform(request, &mut answer).is_none() {
             answer.clear();
-            let _ = extend(&mut answer, &[FAILURE]); // without memory for a byte there is none
+            let _ = extend(&mut answer, &[FAILURE]); // if memory runs out, it stays empty
         }
         answer
     }
 
-    /// `None` for what is refused.
+    /// `None` if refused.
     fn perform(&mut self, request: &[u8], answer: &mut Vec<u8>) -> Option<()> {
         let (kind, mut rest) = request.split_first()?;
         let rest = &mut rest;
@@ -173,7 +170,7 @@ impl Agent {
         extend(answer, &[SUCCESS])
     }
 
-    /// None while it's locked.
+    /// Empty while locked.
     fn identities(&self, answer: &mut Vec<u8>) -> Option<()> {
         let shown = if self.lock.is_some() { 0 } else { self.list().count() };
         extend(answer, &[IDENTITIES_ANSWER])?;
@@ -186,13 +183,13 @@ impl Agent {
         })
     }
 
-    /// The flags say how RSA keys are to sign.
+    /// The flags only matter for RSA keys.
     fn sign(&self, rest: &mut &[u8], answer: &mut Vec<u8>) -> Option<()> {
         let (blob, data, _flags) = (string(rest)?, string(rest)?, number(rest)?);
         end(rest)?;
         let key = self.keys.get(self.place(blob)?)?.as_ref()?;
         extend(answer, &[SIGN_RESPONSE])?;
-        // The length of all, and kind and signature with theirs.
+        // The total length, then type and signature with theirs.
         extend(answer, b"\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40")?;
         extend(answer, &key.private.sign(data).to_bytes())
     }
@@ -204,24 +201,24 @@ impl Agent {
         let pair = Ed25519Keypair::decode(rest).ok()?;
         let comment = string(rest)?;
         end(rest)?;
-        // Its public half is checked, too.
+        // This also checks the public half.
         self.add(SigningKey::try_from(&pair).ok()?, comment).ok().map(drop)
     }
 }
 
-/// What is kept of a passphrase.
+/// What is stored of a passphrase.
 fn hash(passphrase: &[u8]) -> Zeroizing<[u8; 64]> {
     Zeroizing::new(Sha512::digest(passphrase).into())
 }
 
-/// The next number of a request.
+/// Parses the next number of a request.
 fn number(rest: &mut &[u8]) -> Option<u32> {
     let (number, after) = rest.split_first_chunk()?;
     *rest = after;
     Some(u32::from_be_bytes(*number))
 }
 
-/// The next string of a request.
+/// Parses the next string of a request.
 fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let len = number(rest)?;
     let (string, after) = rest.split_at_checked(len as usize)?;
@@ -229,12 +226,12 @@ fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(string)
 }
 
-/// Nothing follows.
+/// Checks that nothing follows.
 fn end(rest: &[u8]) -> Option<()> {
     rest.is_empty().then_some(())
 }
 
-/// Adds bytes, if there is memory.
+/// Appends bytes, if memory allows.
 fn extend(all: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
     all.try_reserve(bytes.len()).ok()?;
     all.extend_from_slice(bytes);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An ssh-agent in a guest of its own: private keys are here, and whoever uses them is elsewhere.
+//! An ssh-agent in its own guest: private keys are here, and the programs that use them are
+//! elsewhere.
 //!
-//! [`agent`] decides what each request of the agent protocol is answered, [`service`] carries
-//! requests and answers over a byte channel, [`prompt`] obeys the guest's console. Nothing here
-//! needs the machine, so that the host tests all of it; the guest itself is `main.rs`.
+//! [`agent`] answers requests of the agent protocol, [`service`] carries requests and answers over
+//! byte channels, [`prompt`] handles the guest's console. Nothing here depends on the machine, so
+//! the host tests all of it; the guest itself is `main.rs`.
 //!
-//! No answer has a private key in it, and there is none that asks for one. Requests are wiped from
-//! the ring and from the buffer before their room is given back, keys when they are removed, and
-//! the stack below them after each request.
+//! No answer contains a private key. Requests are wiped from the ring and from the buffer before
+//! the space is reused, keys when they are removed, and the stack after each request.
 //!
-//! It refuses: keys that are not ed25519, certificates, keys with constraints, extensions.
+//! Refused: keys other than ed25519, certificates, keys with constraints, extensions.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -21,10 +21,10 @@ pub mod service;
 
 use zeroize::Zeroize;
 
-/// Calls `what` with a stack frame of its own, and overwrites what that and all below it left
-/// there: 24 KiB, more than signing takes, which takes most.
+/// Calls `what` in its own stack frame, then overwrites what it left on the stack: 24 KiB, more
+/// than signing, the deepest user, needs.
 pub(crate) fn on_wiped_stack<R>(what: impl FnOnce() -> R) -> R {
-    // Neither may become a part of the caller, whose frame is not wiped.
+    // Neither may be inlined into the caller, whose frame is not wiped.
     #[inline(never)]
     fn call<R>(what: impl FnOnce() -> R) -> R {
         what()

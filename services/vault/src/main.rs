@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest: keys in 8 MiB of its own, and a channel to the domain that uses them.
+//! The guest: keys in its own 8 MiB, and a channel to the domain that uses them.
 //!
-//! The command line may name that domain: `peer=<domid>`; without, it's dom0.
+//! The command line may name that domain: `peer=<domid>`. The default is dom0.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -34,7 +34,7 @@ async fn main(guest: Guest) {
     join(service::run(services, server, &agent, &say), typed(services, &agent)).await;
 }
 
-/// Obeys the console.
+/// Handles the console.
 async fn typed<X: Platform>(guest: &Services<X>, agent: &RefCell<Agent>) {
     let (mut line, mut len) = ([0; prompt::LINE], 0);
     loop {
@@ -50,18 +50,18 @@ async fn typed<X: Platform>(guest: &Services<X>, agent: &RefCell<Agent>) {
                 *place = byte;
                 len += 1;
             }
-            // A line that is too long is none.
+            // A line that is too long is invalid.
             (_, None) => line[0] = b'?',
         }
     }
 }
 
-/// A seed from the processor's generator: the hash of twice as many bits as it has.
+/// A seed from the processor's generator: the hash of twice as many random bits.
 fn random() -> Option<Zeroizing<[u8; 32]>> {
     let generator = RdRand::new()?;
     let mut hash = Sha512::new();
     for _ in 0..8 {
-        // It may have none for a moment, and for ten times never.
+        // It may fail now and then, but not ten times in a row.
         let mut drawn = (0..10).find_map(|_| generator.get_u64())?;
         hash.update(drawn.to_le_bytes());
         drawn.zeroize();

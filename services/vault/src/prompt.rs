@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What can be typed at the guest's console: `vault new [<comment>]` makes a key that has never been
+//! Commands at the guest's console: `vault new [<comment>]` creates a key that has never been
 //! anywhere else, `vault list` shows the public halves.
 
 use core::cell::RefCell;
@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 use crate::agent::{Agent, Blob, COMMENT};
 use crate::on_wiped_stack;
 
-/// A line that is longer is none.
+/// Maximum length of a line.
 pub const LINE: usize = COMMENT + 16;
 
-/// Obeys one line, and says lines in answer. `random` draws a seed from the processor, and gives
-/// `None` if that has no generator.
+/// Executes one line, and prints lines in answer. `random` gets a seed from the processor; `None`
+/// if it has no generator.
 pub fn obey(
     line: &str,
     agent: &RefCell<Agent>,
@@ -46,7 +46,7 @@ pub fn obey(
     }
 }
 
-/// Says a key as `authorized_keys` has it, behind some words.
+/// Prints a key in the format of `authorized_keys`, after some words.
 fn public(words: &str, blob: &Blob, comment: &[u8], say: &dyn Fn(Arguments<'_>)) {
     let mut text = [0; 4 * size_of::<Blob>().div_ceil(3)];
     let text = Base64::encode(blob, &mut text).unwrap_or_default();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests and answers over byte channels, each with its length in four bytes before it.
+//! Requests and answers over byte channels, each preceded by its length in four bytes.
 //!
-//! A request that is too long is answered with SSH_AGENT_FAILURE, and its channel ends: what would
-//! follow can't be told from the next request.
+//! A request that is too long gets SSH_AGENT_FAILURE, and its channel ends, since its rest can't be
+//! told from the next request.
 
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -17,9 +17,10 @@ use zeroize::Zeroizing;
 use crate::agent::{Agent, LONGEST, REFUSAL};
 use crate::on_wiped_stack;
 
-/// Where the channel is published, below the guest's own path.
+/// Where the channel is published, relative to the guest's own path.
 pub const PATH: &str = "data/vault";
-/// Serves three clients at once, for ever: each may have a longest request in the heap.
+/// Serves three clients at the same time, for ever: the heap has room for a longest request of
+/// each.
 pub async fn run<H: Host>(
     host: &H,
     server: Server<H>,
@@ -29,7 +30,7 @@ pub async fn run<H: Host>(
     let server = Mutex::<NoopRawMutex, _>::new(server);
     let one = || async {
         loop {
-            // One waits for the next client, and the others for their turn to.
+            // One task waits for the next client, the others for their turn to do so.
             let accepted = server.lock().await.accept().await;
             let served = match accepted {
                 Ok(stream) => serve(host, stream, agent).await,
@@ -38,14 +39,14 @@ pub async fn run<H: Host>(
             if let Err(error) = served.or_else(|e| if e == Error::Closed { Ok(()) } else { Err(e) })
             {
                 say(&error);
-                host.pause(1_000_000_000).await; // whatever it is, it's not tried all the time
+                host.pause(1_000_000_000).await; // whatever the error, don't retry without pause
             }
         }
     };
     join3(one(), one(), one()).await;
 }
 
-/// Serves one client, until it has closed its end.
+/// Serves one client until it closes its end.
 ///
 /// # Errors
 /// Those of the channel.
@@ -55,7 +56,7 @@ pub async fn serve<H: Host>(
     agent: &RefCell<Agent>,
 ) -> Result<(), Error> {
     let served = answer_all(host, &mut stream, agent).await;
-    stream.receiver().wipe()?; // what was not read, too
+    stream.receiver().wipe()?; // including what was not read
     served?;
     stream.close().await
 }
@@ -75,7 +76,7 @@ async fn answer_all<H: Host>(
         if !(1..=LONGEST).contains(&length) || request.try_reserve_exact(length).is_err() {
             return stream.write_all(&REFUSAL).await;
         }
-        // It never grows: its one place in memory is wiped when it's dropped.
+        // It never reallocates: its only place in memory is wiped when it is dropped.
         request.resize(length, 0);
         if !take(&mut stream.receiver(), &mut request).await? {
             return Ok(());
@@ -89,7 +90,7 @@ async fn answer_all<H: Host>(
     }
 }
 
-/// Fills `bytes` from the ring, and wipes them there; false if the peer has closed before.
+/// Fills `bytes` from the ring, and wipes them there; false if the peer closed before that.
 async fn take<P: SharedBits, B: Bell>(
     receiver: &mut Receiver<'_, P, B>,
     mut bytes: &mut [u8],

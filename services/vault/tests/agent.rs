@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each request of the agent protocol is answered.
+//! Answers to requests of the agent protocol.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn agent() -> Agent {
     Agent::new().unwrap()
 }
 
-/// One with key 1.
+/// An agent with key 1.
 fn with_one() -> Agent {
     let mut agent = agent();
     assert_eq!(agent.answer(&add(1, b"one")), SUCCESS);
@@ -147,7 +147,7 @@ fn lengths_that_reach_beyond_the_request_are_refused() {
             for wrong in [0xffff_ffff_u32, 0x8000_0000, request.len() as u32] {
                 let mut request = request.clone();
                 request[at..at + 4].copy_from_slice(&wrong.to_be_bytes());
-                // Where it isn't a length, it's another key, comment or text to sign.
+                // If it isn't a length, the request has another key, comment or text to sign.
                 let answer = agent.answer(&request);
                 assert!(matches!(answer[0], 5 | 6 | 14), "{answer:?}");
             }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests and answers over a channel between two guests, and what is left of them.
+//! Requests and answers over a channel between two guests, and what remains of them.
 
 mod common;
 
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 type Stream = GuestStream<FakeXen>;
 
-/// Runs the service in Alice's guest, and in Bob's `client`, with a function that connects.
+/// Runs the service in Alice's guest, and `client` in Bob's, with a function that connects.
 fn with_service(client: impl AsyncFnOnce(&mut Client<Services<FakeXen>>, &System<FakeXen>)) {
     let pair = Pair::new();
     let agent = RefCell::new(Agent::new().unwrap());
@@ -150,21 +150,21 @@ impl Raw {
         Self { page, ring, port }
     }
 
-    /// Puts bytes into the ring, which begins there.
+    /// Puts bytes into the ring.
     fn put(&self, at: usize, bytes: &[u8]) {
         self.ring.write(at, bytes).unwrap();
         self.page.store_u32(4, (at + bytes.len()) as u32).unwrap();
         self.port.send().unwrap();
     }
 
-    /// Waits until the service has answered so many bytes.
+    /// Waits until the service has answered with this many bytes.
     async fn answered(&self, bytes: u32) {
         loop {
             let mark = self.port.delivered();
             if self.page.load_u32(12).unwrap() >= bytes {
                 return;
             }
-            // As any client: ask to be told.
+            // Like any client, request an event.
             self.page.fetch_or_u8(23, 1).unwrap();
             if self.page.load_u32(12).unwrap() < bytes {
                 self.port.wait_beyond(mark).await;
@@ -237,7 +237,7 @@ fn a_client_that_dies_within_a_request_leaves_the_others_served() {
     });
 }
 
-/// What the prompt says to a line.
+/// The prompt's answer to a line.
 fn typed(agent: &RefCell<Agent>, line: &str, seed: Option<u8>) -> String {
     let said = RefCell::new(String::new());
     let say = |words: Arguments<'_>| writeln!(said.borrow_mut(), "{words}").unwrap();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An HTTP server over byte channels: `picoserve`, unmodified, on `vchan`.
 //!
-//! Three clients are served at once, with one request per channel. One that is malformed is answered
-//! with an error; one that takes longer than 3 s ends its channel.
+//! Three clients are served at the same time, with one request per channel. A malformed request
+//! gets an error; one that takes longer than 3 s ends its channel.
 #![no_std]
 
 extern crate alloc;
@@ -20,10 +20,10 @@ use picoserve::response::{Response, StatusCode};
 use picoserve::{Config, Error, Router, Timeouts, io, routing::get, time};
 use vchan::{GuestBell, GuestPages, GuestStream, Receiver, Sender, Server, Sizes};
 
-/// Where the channel is published, below the guest's own path.
+/// Where the channel is published, relative to the guest's own path.
 pub const PATH: &str = "data/web";
 
-/// Serves `peer` for ever, and says how channels ended that went wrong.
+/// Serves `peer` for ever, and reports channels that ended with an error.
 pub async fn run<X: Platform>(guest: &Services<X>, peer: DomId, say: &dyn Fn(Arguments<'_>)) {
     let (open, shown) = (Cell::new(0), Cell::new(0));
     let page = async || {
@@ -39,7 +39,7 @@ pub async fn run<X: Platform>(guest: &Services<X>, peer: DomId, say: &dyn Fn(Arg
     let one = async || {
         let (config, mut buffer) = (Config::default(), [0; 4096]);
         loop {
-            // One waits for the next client, the others for their turn to wait.
+            // One task waits for the next client, the others for their turn to do so.
             let accepted = server.lock().await.accept().await;
             open.set(open.get() + usize::from(accepted.is_ok()));
             let ended = match accepted {
@@ -54,7 +54,7 @@ pub async fn run<X: Platform>(guest: &Services<X>, peer: DomId, say: &dyn Fn(Arg
             };
             if let Err(error) = ended {
                 say(format_args!("a channel ended: {error}"));
-                guest.system.sleep(Duration::from_millis(100)).await; // not as fast as it can
+                guest.system.sleep(Duration::from_millis(100)).await; // to limit the rate
             }
         }
     };
@@ -82,7 +82,7 @@ impl<X: Platform> io::Socket<()> for Socket<X> {
     }
 
     async fn abort<T: picoserve::Timer<()>>(self, to: &Timeouts, by: &T) -> Ended {
-        self.shutdown(to, by).await // the words of an error are to arrive, too
+        self.shutdown(to, by).await // so that an error's text still arrives
     }
 
     async fn shutdown<T: picoserve::Timer<()>>(self, _: &Timeouts, _: &T) -> Ended {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest: it serves the domain that `peer=<domid>` names on its command line, or dom0.
+//! The guest. It serves the domain that `peer=<domid>` on its command line names, or dom0.
 #![no_std]
 #![no_main]
 

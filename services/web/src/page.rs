@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The page: `page.html` with what the guest counts now, and a square for each page it grants.
+//! The page: `page.html` with the guest's current counts, and a square for each page it grants.
 
 use alloc::vec::Vec;
 use core::fmt::{Error, Result as Written, Write};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What clients are answered, whatever they send, between two guests on FakeXen.
+//! Answers to whatever clients send, between two guests on FakeXen.
 
 use std::cell::Cell;
 
@@ -12,7 +12,8 @@ type Stream = GuestStream<FakeXen>;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: guest\r\nUser-Agent: a test\r\n\r\n";
 
-/// Runs the server in Alice's guest and `client` in Bob's; how many channels ended that went wrong.
+/// Runs the server in Alice's guest and `client` in Bob's; returns how many channels ended with an
+/// error.
 fn with_server(client: impl AsyncFnOnce(&mut Client<Services<FakeXen>>, &System<FakeXen>)) -> u32 {
     let pair = Pair::new();
     let (alice, bob) = (pair.alice.services.clone(), pair.bob.services.clone());
@@ -38,7 +39,7 @@ fn with_server(client: impl AsyncFnOnce(&mut Client<Services<FakeXen>>, &System<
     said.get() - 1 // the first line says where it serves
 }
 
-/// All that comes until the channel ends.
+/// Everything received until the channel ends.
 async fn rest(stream: &mut Stream) -> String {
     let (mut all, mut bytes) = (Vec::new(), [0; 1000]);
     while let Ok(len @ 1..) = stream.read(&mut bytes).await {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Peers that do what bytes say, at every moment of an honest end's: what the fuzzers run, and
-//! what is replayed of them.
+//! Peers driven by input bytes, acting at every moment of an honest end: run by the fuzzers, and
+//! replayed by tests.
 #![allow(dead_code, reason = "every fuzz target uses one part of it")]
 
 use drivers::shared::SharedMut;
@@ -11,12 +11,12 @@ use vchan::{Client, Error};
 
 use crate::common::{FalseServer, PATH, Rogue, SECOND, SEEN, Stream, pause, rogue, settle, small};
 
-/// Accesses that one call may make of what is shared.
+/// Maximum number of accesses to shared memory by one call.
 const MOST: u64 = 20_000;
-/// Pages of which a false server's page may name any.
+/// Pages whose references a false server's page may name.
 const PAGES: u32 = 4;
 
-/// Bytes that say what is done; zeros once they are used up.
+/// Input bytes that control what happens; zeros once they are used up.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -30,7 +30,7 @@ impl Bytes<'_> {
         u32::from_le_bytes([self.next(), self.next(), self.next(), self.next()])
     }
 
-    /// A number that is small more often than not.
+    /// A number that is usually small.
     fn number(&mut self) -> u32 {
         match self.next() {
             kind @ ..224 => u32::from(kind) * 16 + u32::from(self.next() % 16),
@@ -38,7 +38,7 @@ impl Bytes<'_> {
         }
     }
 
-    /// The first of them, as many as the first two say, and the others.
+    /// Splits the input: the first two bytes give the length of the first part.
     fn parts(mut self) -> [Self; 2] {
         let first = usize::from(self.next()) | usize::from(self.next()) << 8;
         let (first, second) = self.0.split_at(first.min(self.0.len()));
@@ -50,7 +50,7 @@ impl Bytes<'_> {
     }
 }
 
-/// At some moments, writes something into the page: the indices and states most of all.
+/// At some moments, writes something into the page, most often to the indices and states.
 fn harm(bytes: &mut Bytes<'_>, page: &impl SharedMut, wait: &mut u8) -> bool {
     if bytes.is_empty() {
         return false;
@@ -72,7 +72,7 @@ fn harm(bytes: &mut Bytes<'_>, page: &impl SharedMut, wait: &mut u8) -> bool {
     what >= 128
 }
 
-/// Bob's client finds a page of Alice's with anything in it, which changes while he looks.
+/// Bob's client finds Alice's page with arbitrary content, which changes while he reads it.
 pub fn handshake(input: &[u8]) {
     let [mut says, mut acts] = Bytes(input).parts();
     let pair = pair();
@@ -87,7 +87,7 @@ pub fn handshake(input: &[u8]) {
         server.page.store_u32(24 + 4 * place, gref.0).unwrap();
     }
     let mut nodes = [server.page.grefs().next().unwrap().0, server.port.number().0];
-    // Most pages are nearly good ones.
+    // Most pages are nearly valid.
     while !says.is_empty() {
         match says.next() {
             0 => nodes[0] = says.word(),
@@ -104,7 +104,7 @@ pub fn handshake(input: &[u8]) {
             let (path, value) = (format!("{PATH}/{name}"), value.to_string());
             kept.push(store.publish(&path, value.as_bytes(), reader).await.unwrap());
         }
-        // The nodes stay while Bob looks.
+        // The nodes stay while Bob reads them.
         pause(alice, 8 * SECOND).await;
     };
     let connect = async {
@@ -124,7 +124,7 @@ pub fn handshake(input: &[u8]) {
         moments += 1;
         assert!(moments < 20 * MOST, "a connect that never ends");
         if harm(&mut acts, &server.page, &mut wait) {
-            // A flood is no more than this at a time.
+            // This is as much of a flood as happens at a time.
             let _ = server.port.send();
         }
     };
@@ -135,7 +135,7 @@ pub fn handshake(input: &[u8]) {
     clean(&pair);
 }
 
-/// Alice's stream does what bytes say, and so does her peer with the page.
+/// The input controls Alice's stream, and what her peer does to the page.
 pub fn ring(input: &[u8]) {
     let [mut calls, mut acts] = Bytes(input).parts();
     let pair = pair();
@@ -158,8 +158,8 @@ pub fn ring(input: &[u8]) {
             let called = select(call(&mut stream, what, len), pause(&pair.alice, 1_000_000)).await;
             if let Either::First(Err(error)) = called {
                 let violated = matches!(error, Error::PeerViolation(_));
-                // Once it's broken it stays so; a packet that is too long, or a view that is, is
-                // refused before that.
+                // Once broken, it stays broken; but a packet or view that is too long is refused
+                // first.
                 assert!(violated || !broken || is_refused(error), "{what} {len}: {error}");
                 broken |= violated;
             }
@@ -175,11 +175,11 @@ pub fn ring(input: &[u8]) {
 }
 
 fn is_refused(error: Error) -> bool {
-    // A peer that says that it's gone is gone, whatever else it says.
+    // A peer that claims to be gone is gone, whatever else it writes.
     matches!(error, Error::TooLong | Error::Closed)
 }
 
-/// One call of a stream's.
+/// One call on a stream.
 async fn call(stream: &mut Stream, what: u8, len: usize) -> Result<(), Error> {
     let mut bytes = vec![what; len];
     let (mut receiver, mut sender) = stream.split();
@@ -213,13 +213,13 @@ async fn call(stream: &mut Stream, what: u8, len: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Two small guests, which are made quickly.
+/// Two small guests, which are quick to create.
 fn pair() -> Pair {
     let config = Config { pages: 128, max_pages: 128, max_grant_frames: 1, ..Config::default() };
     Pair::of(config, config)
 }
 
-/// Nothing is left once all is let go of.
+/// Checks that nothing is left once everything is released.
 fn clean(pair: &Pair) {
     settle(&pair.world, &pair.alice);
     settle(&pair.world, &pair.bob);

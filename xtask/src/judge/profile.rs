@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A trace of blocks of instructions, folded by the functions that they are of.
+//! Folds a trace of instruction blocks by function.
 //!
-//! The trace is what `lab/trace` writes. Calls and returns are told by the last instruction of a
-//! block; what a function inlined is a function of its own. Half a trace is refused.
+//! The trace comes from `lab/trace`. Calls and returns are recognised by the last instruction of a
+//! block; inlined functions count as functions of their own. An incomplete trace is refused.
 
 mod names;
 
@@ -14,13 +14,13 @@ pub use self::names::Names;
 /// Where an instruction is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its function and what that inlined there, the outermost first.
+    /// Its function and those inlined there, the outermost first.
     pub frames: Vec<Rc<str>>,
-    /// Whether it is the hypervisor's.
+    /// Whether it belongs to the hypervisor.
     pub xen: bool,
 }
 
-/// Instructions by who called whom, the outermost first.
+/// Instruction counts by call stack, the outermost function first.
 pub type Folded = BTreeMap<Vec<Rc<str>>, u64>;
 
 /// A block: its instructions' addresses, and what the last does.
@@ -39,7 +39,7 @@ enum Last {
 
 impl Last {
     fn of(bytes: &[u8]) -> Last {
-        // Without prefixes: REX, and those for the branch predictor and for size.
+        // Skips prefixes: REX, branch hints and operand size.
         let prefix = |byte: &u8| matches!(byte, 0x40..=0x4f | 0xf2 | 0xf3 | 0x66 | 0x3e);
         let start = bytes.iter().position(|byte| !prefix(byte)).unwrap_or(bytes.len());
         match bytes[start..] {
@@ -51,7 +51,7 @@ impl Last {
     }
 }
 
-/// Blocks in the order of running.
+/// Blocks in execution order.
 struct Trace {
     blocks: BTreeMap<usize, Block>,
     ran: Vec<usize>,
@@ -95,10 +95,10 @@ struct Call {
     xen: bool,
 }
 
-/// Folds a trace; `place` says where an address is.
+/// Folds a trace; `place` looks up an address.
 ///
 /// # Errors
-/// A trace that isn't whole.
+/// If the trace is incomplete.
 pub fn fold(text: &str, mut place: impl FnMut(u64) -> Place) -> Result<Folded, String> {
     let trace = Trace::parse(text).ok_or("the trace is not whole")?;
     let mut known: BTreeMap<u64, Rc<Place>> = BTreeMap::new();
@@ -126,19 +126,19 @@ pub fn fold(text: &str, mut place: impl FnMut(u64) -> Place) -> Result<Folded, S
     Ok(folded)
 }
 
-/// What the way from one block to the next does to the calls.
+/// Updates the call stack for the step from one block to the next.
 fn turn(calls: &mut Vec<Call>, before: &Block, next: u64, from: &Place, to: &Place) {
     let back = calls.iter().rposition(|call| call.back == next);
     match before.last {
         Last::Call if next != before.end => {
             calls.push(Call { frames: from.frames.clone(), back: before.end, xen: from.xen });
         }
-        // A return that goes elsewhere is a jump in disguise, as a retpoline makes it.
+        // A return to anywhere else is a jump in disguise, as in a retpoline.
         Last::Return => match back {
             Some(at) => calls.truncate(at),
             None => drop(calls.pop()),
         },
-        // Out of the hypervisor by another way than a return.
+        // Leaves the hypervisor other than by a return.
         _ if from.xen && !to.xen => {
             let outside = calls.iter().rposition(|call| !call.xen);
             calls.truncate(back.or(outside).unwrap_or(0));
@@ -147,7 +147,7 @@ fn turn(calls: &mut Vec<Call>, before: &Block, next: u64, from: &Place, to: &Pla
     }
 }
 
-/// The instructions of each function itself, the most first.
+/// Each function's own instruction count, the largest first.
 pub fn own(folded: &Folded) -> Vec<(Rc<str>, u64)> {
     let mut own: BTreeMap<Rc<str>, u64> = BTreeMap::new();
     for (stack, count) in folded {
@@ -164,8 +164,8 @@ pub fn own(folded: &Folded) -> Vec<(Rc<str>, u64)> {
 mod tests {
     use super::*;
 
-    /// Functions of 0x100 bytes; those from 0x1000 on are Xen's, and what is odd in the second digit
-    /// is inlined.
+    /// Functions of 0x100 bytes; those from 0x1000 on are Xen's, and an odd second digit means
+    /// inlined.
     fn place(at: u64) -> Place {
         let mut frames: Vec<Rc<str>> = vec![format!("f{:x}", at >> 8).into()];
         if (at >> 4) & 1 == 1 {

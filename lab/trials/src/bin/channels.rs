@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One of two guests with channels between them, which find each other by name:
+//! One of two guests that find each other by name and open channels between them:
 //! `end=listens|connects messages=<n> bytes=<n> long=<n> each=<n>`.
 //!
-//! It stays when it is done, so that its peer never finds it gone.
+//! It stays when it has finished, so that its peer never finds it gone.
 #![no_std]
 #![no_main]
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The vault, which looks for secrets in all of its own memory when it's told to.
+//! The vault, with a command that searches all of its own memory for secrets.
 //!
-//! Typed at its console: `look <needles>` says where they are; `seed <needles>` has the next
-//! `vault new` make a key of the first of them; all else is the vault's. What needles are,
-//! [`trials::search`] says.
+//! On its console, `look <needles>` reports where they are, and `seed <needles>` makes the next
+//! `vault new` use the first of them as the seed; everything else goes to the vault.
+//! [`trials::search`] says what needles are.
 #![no_std]
 #![no_main]
 #![expect(unsafe_code, reason = "all of memory is read by address")]
@@ -27,7 +27,7 @@ grantkit::entry!(main);
 
 async fn main(guest: Guest) {
     let services = guest.services();
-    // SAFETY: pages are taken and given back at once; beyond that memory is only read.
+    // SAFETY: pages are taken and returned at once; apart from that, memory is only read.
     let xen = unsafe { raw::xen() };
     link_all(&xen);
     let agent = RefCell::new(Agent::new().expect("there is memory"));
@@ -38,7 +38,7 @@ async fn main(guest: Guest) {
     join(service::run(services, server, &agent, &say), typed(services, &xen, &agent)).await;
 }
 
-/// Has every frame linked, so that it can be read.
+/// Links every frame, so that it can be read.
 fn link_all(xen: &Xen) {
     let mut pages: Vec<Page> = Vec::new();
     while pages.try_reserve(1).is_ok()
@@ -47,7 +47,7 @@ fn link_all(xen: &Xen) {
         pages.push(page);
     }
     for page in pages {
-        // SAFETY: it was allocated just now, and nobody has seen it.
+        // SAFETY: it was just allocated, and nobody else has seen it.
         unsafe { xen.free_page(page) };
     }
 }
@@ -79,8 +79,8 @@ fn draw(seed: Option<Needles>) -> Option<Zeroizing<[u8; LEN]>> {
 
 fn look(xen: &Xen, needles: &str, agent: &RefCell<Agent>) {
     let keyring = agent.borrow().keyring();
-    // SAFETY: the address of a frame that is mapped, or one within it. What is there may be
-    // anybody's, and is not understood.
+    // SAFETY: the address lies in a mapped frame. Whatever is there is only compared, never
+    // interpreted.
     let load = |address: usize| unsafe { xen.load_u32(address) };
     let mut found = |which: usize, address: usize| {
         let place = if keyring.contains(&address) { "keyring" } else { "elsewhere" };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is sent and received through one channel.
+//! Sends and receives through one channel.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,14 +10,14 @@ use drivers::{Error as SystemError, list};
 use tasks::pattern::{self, SplitMix64};
 use vchan::{Error, GuestStream};
 
-/// How bytes are moved.
+/// How to move bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
-    /// One at a time, and each is answered before the next.
+    /// One at a time, each answered before the next.
     Answered,
-    /// In writes of so many, and reads of what is there.
+    /// In writes of this many bytes, and reads of what is there.
     Messages(usize),
-    /// In views of the ring, which nobody copies to or from.
+    /// Through views of the ring, without copying.
     Views,
 }
 
@@ -29,14 +29,14 @@ pub(super) struct Moved {
 }
 
 impl Moved {
-    /// Adds another channel's, in their order.
+    /// Adds another channel's; order matters.
     pub(super) fn add(&mut self, other: Self) {
         self.bytes += other.bytes;
         self.crc = self.crc.rotate_left(1) ^ other.crc;
     }
 }
 
-/// So many bytes of the stream of seed 1.
+/// `len` bytes of the stream of seed 1.
 pub(super) fn buffer(len: usize) -> Result<Vec<u8>, Error> {
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(len).map_err(|_| SystemError::NO_MEMORY)?;
@@ -45,7 +45,7 @@ pub(super) fn buffer(len: usize) -> Result<Vec<u8>, Error> {
     Ok(buffer)
 }
 
-/// Both ends are there, and have settled.
+/// Waits until both ends are there and settled.
 pub(super) async fn meet<X: Platform>(
     stream: &mut GuestStream<X>,
     begins: bool,
@@ -60,7 +60,7 @@ pub(super) async fn meet<X: Platform>(
     }
 }
 
-/// Sends so many bytes or receives them.
+/// Sends or receives `bytes` bytes.
 pub(super) async fn run<X: Platform>(
     stream: &mut GuestStream<X>,
     sends: bool,
@@ -88,7 +88,7 @@ pub(super) async fn run<X: Platform>(
                 1
             }
             (Kind::Messages(size), true) => {
-                // Of what is left of the buffer, which begins anew at its end.
+                // From the rest of the buffer, which is used cyclically.
                 let end = buffer.len().min(at + size.min(left));
                 let message = buffer.get(at..end).unwrap_or_default();
                 stream.write_all(message).await?;
@@ -129,14 +129,14 @@ pub(super) async fn run<X: Platform>(
     Ok(moved)
 }
 
-/// What `words` say.
+/// The text of `words`.
 pub(super) fn text(words: fmt::Arguments<'_>) -> Result<String, Error> {
     let mut text = String::new();
     push(&mut text, words)?;
     Ok(text)
 }
 
-/// Adds what `words` say.
+/// Appends the text of `words`.
 pub(super) fn push(text: &mut String, words: fmt::Arguments<'_>) -> Result<(), Error> {
     Ok(text.write_fmt(words).map_err(|_| SystemError::NO_MEMORY)?)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests as OpenSSH makes them.
+//! Requests as OpenSSH sends them.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
 use ed25519_dalek::SigningKey;
@@ -21,7 +21,7 @@ pub fn blob(seed: u8) -> Vec<u8> {
     [string(b"ssh-ed25519"), string(key(seed).verifying_key().as_bytes())].concat()
 }
 
-/// SSH_AGENTC_ADD_IDENTITY, of a pair whose halves needn't belong together.
+/// SSH_AGENTC_ADD_IDENTITY, with halves that need not match.
 pub fn add_pair(private: u8, public: u8, comment: &[u8]) -> Vec<u8> {
     let public = key(public).verifying_key().to_bytes();
     let pair = [[private; 32], public].concat();

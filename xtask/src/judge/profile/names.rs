@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The names of functions: the guest's by its debug information, Xen's by the list of its symbols.
+//! Function names: the guest's from its debug information, Xen's from its symbol list.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,18 +14,18 @@ use super::Place;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
-/// Who is at an address.
+/// Looks up the function at an address.
 pub struct Names<'a> {
     guest: Context<Slice<'a>>,
     xen: BTreeMap<u64, Rc<str>>,
 }
 
-/// Where Xen's memory begins and ends, of all that a guest can name.
+/// The part of the address space that belongs to Xen.
 const XEN: std::ops::Range<u64> = 0xffff_8000_0000_0000..0xffff_8800_0000_0000;
 
 impl<'a> Names<'a> {
-    /// By an ELF file with debug information, and the list of Xen's symbols; without that all of Xen
-    /// is one.
+    /// From an ELF file with debug information, and Xen's symbol list; without the latter, all of
+    /// Xen counts as one function.
     pub fn new(elf: &'a [u8], symbols: Option<&str>) -> Result<Self, String> {
         let load = |id: SectionId| {
             let bytes = section(elf, id.name()).unwrap_or_default();
@@ -48,7 +48,7 @@ impl<'a> Names<'a> {
             while let Ok(Some(frame)) = frames.next() {
                 let name = frame.function.as_ref().and_then(|name| name.demangle().ok());
                 let name = name.unwrap_or(Cow::Borrowed("?"));
-                // What the core library has inlined is its user's.
+                // Inlined core library functions count towards their caller.
                 if !is_cores(&name) {
                     names.push(short(&name).into());
                 }
@@ -83,14 +83,14 @@ fn functions(symbols: &str) -> BTreeMap<u64, Rc<str>> {
     symbols.lines().filter_map(function).collect()
 }
 
-/// Whether it's a function of the core library's, or of a type of its own.
+/// Whether it is a function of the core library, or of one of its types.
 fn is_cores(name: &str) -> bool {
     let owner = name.trim_start_matches('<');
     let built_in = ["u8>", "u16>", "u32>", "u64>", "usize>", "*mut ", "*const ", "[", "bool>"];
     owner.starts_with("core::") || built_in.iter().any(|of| owner.starts_with(of))
 }
 
-/// A Rust function's name without what its types are made of, and its last parts alone.
+/// A Rust function's name without generic arguments, shortened to its last parts.
 fn short(name: &str) -> String {
     let mut plain = String::new();
     let mut depth = 0;
@@ -102,7 +102,7 @@ fn short(name: &str) -> String {
             _ => {}
         }
     }
-    // `<X as Trait>::f` is told by X, and has nothing before its `::`.
+    // For `<X as Trait>::f`, X is kept, since nothing stands before its `::`.
     if plain.starts_with("::") {
         let inner = name.trim_start_matches('<');
         let owner = inner.split([' ', '<', '>']).next().unwrap_or_default();

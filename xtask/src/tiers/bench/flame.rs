@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A profile, drawn: `target/bench/profile.html`, one file that needs nothing else.
+//! Draws a profile: `target/bench/profile.html`, self-contained.
 //!
-//! A box is a function, as wide as what it and all that it calls take; below it are those. Boxes too
-//! narrow for their names have them in a tip. What takes most stands in a table, too.
+//! A box is a function, as wide as the instructions of it and its callees, which are drawn below
+//! it. Boxes too narrow for their names show them as a tooltip. A table lists the most expensive
+//! functions.
 
 use std::fmt::Write;
 use std::rc::Rc;
@@ -11,12 +12,12 @@ use super::plot::number;
 use crate::judge::html::escaped;
 use crate::judge::profile::{Folded, own};
 
-/// The drawing's own width, and a box's height.
+/// The drawing's width, and a box's height.
 const WIDTH: f64 = 1176.0;
 const HEIGHT: f64 = 18.0;
-/// What is narrower is left out.
+/// Narrower boxes are left out.
 const LEAST: f64 = 0.5;
-/// A letter, as wide as the widest usual one.
+/// The width of a letter, the widest common one.
 const LETTER: f64 = 7.4;
 /// Rows of the table.
 const LISTED: usize = 40;
@@ -28,7 +29,7 @@ const STYLE: &str = "body { margin: 0 auto; max-width: 1200px; padding: 12px; ba
     td, th { padding: 2px 6px; text-align: right; border-bottom: 1px solid #eee; width: 90px; }\n\
     td:last-child, th:last-child { text-align: left; width: auto; overflow-wrap: anywhere; }\n";
 
-/// A function in its place, with all that it called there.
+/// A function in its place in the call tree, with its callees there.
 #[derive(Default)]
 struct Node {
     count: u64,
@@ -61,7 +62,7 @@ impl Node {
                 let top = row as f64 * HEIGHT;
                 let part = node.count as f64 / all as f64 * 100.0;
                 let (said, count) = (escaped(name), number(node.count as f64));
-                // A String takes everything.
+                // Writing to a String can't fail.
                 let _ = write!(
                     svg,
                     r#"<g><title>{said}: {count}, {part:.1} %</title><rect class="{class}" x="{left:.1}" y="{top}" width="{wide:.1}" height="{HEIGHT}"/>"#
@@ -131,7 +132,7 @@ mod tests {
         assert!(html.contains("<title>Xen: map_grant_ref: 9,000, 13.0 %</title>"), "{html}");
         assert!(html.contains(r#"class="xen" x="0.0" y="54" width="152.7""#), "{html}");
         assert!(html.contains("Reservation&lt;a&gt;::map") && !html.contains("<a>"));
-        // Two of 69,302 are too narrow to be seen.
+        // 2 of 69,302 are too narrow to be drawn.
         assert!(!html.contains("<title>memcpy"));
     }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `./run.sh bench --profile <row>`: where the instructions of one row go, by function.
 //!
-//! The guest runs twice, which is the same to the last instruction: once to say at which look at
-//! the clock the row's cheapest call was made, once with `lab/trace` in QEMU, which writes down what
-//! ran between that look and the next. The sum must be what the guest measured.
+//! The guest runs twice, identically to the last instruction: once to report at which clock reading
+//! the row's cheapest call was made, and once with `lab/trace` in QEMU, which records what ran
+//! between that reading and the next. The sum must match the guest's measurement.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ use crate::lab::alone::{Boot, Machine};
 use crate::lab::{apt, debian};
 use crate::panics::elf::Image;
 
-/// Pages of a call, if the row doesn't say.
+/// Pages per call to try, if the row doesn't say.
 const PAGES: [u32; 3] = [512, 32, 1];
-/// Functions in the list.
+/// Number of functions listed.
 const LISTED: usize = 24;
-/// This program's own target, and the plugin's.
+/// The target of this program and of the plugin.
 const HOST: &str = "x86_64-unknown-linux-gnu";
 
-/// A row of what the guest said.
+/// A row from the guest's output.
 #[derive(Debug, PartialEq)]
 struct Row {
     op: String,
@@ -35,7 +35,7 @@ struct Row {
     window: u64,
 }
 
-/// Makes the profile; `debian` says whether the hypervisor is Debian's, whose symbols are known.
+/// Makes the profile; `debian`: the hypervisor is Debian's, whose symbols are available.
 pub fn run(kernel: &Path, xen: &Path, debian: bool, wanted: &str) -> Result<Tally> {
     let mut tally = Tally::default();
     let plugin = step("build the plugin", plugin)?;
@@ -55,7 +55,7 @@ fn plugin() -> Result<PathBuf> {
     Ok(paths::target().join(HOST).join("release/libtrace.so"))
 }
 
-/// Boots the guest with a plugin or without; its lines.
+/// Boots the guest, with or without the plugin, and returns its lines.
 fn booted(kernel: &Path, xen: &Path, plugin: Option<&str>) -> Result<Vec<String>> {
     let boot = Boot { xen, options: XEN, kernel, arguments: "", log: "profile", exact: true };
     let mut machine = match plugin {
@@ -67,7 +67,7 @@ fn booted(kernel: &Path, xen: &Path, plugin: Option<&str>) -> Result<Vec<String>
     Ok(machine.console().guest())
 }
 
-/// The row that is wanted: `<operation>`, or `<operation>/<pages>`.
+/// The requested row: `<operation>`, or `<operation>/<pages>`.
 fn row(lines: &[String], wanted: &str) -> Result<Row> {
     let (op, n) = match wanted.split_once('/') {
         Some((op, n)) => (op, Some(n.parse::<u32>()?)),
@@ -129,7 +129,7 @@ fn made(kernel: &Path, xen: &Path, debian: bool, plugin: &Path, row: &Row) -> Re
     for line in list(row, &folded) {
         say(&line);
     }
-    // The clock's own share is in the sum alone.
+    // Reading the clock counts only in the sum.
     let (told, page) = (row.instructions * f64::from(row.n), folder.join("profile.html"));
     let is_of_many = sum as f64 > told * 100.0;
     let near = (sum as f64 - told).abs() <= told * 0.05 + 200.0;
@@ -139,7 +139,7 @@ fn made(kernel: &Path, xen: &Path, debian: bool, plugin: &Path, row: &Row) -> Re
     Ok(page)
 }
 
-/// Where the guest looks at the clock.
+/// Where the guest reads its clock.
 fn mark(kernel: &Path) -> Result<u64> {
     let image = Image::read(kernel)?;
     let mut found = image.functions.iter().filter(|(_, of)| of.name.ends_with("5bench5ticks"));
@@ -147,7 +147,7 @@ fn mark(kernel: &Path) -> Result<u64> {
     Ok(*mark.0)
 }
 
-/// The functions that take most, in lines of at most 80 columns.
+/// The most expensive functions, in lines of at most 80 columns.
 fn list(row: &Row, folded: &Folded) -> Vec<String> {
     let sum: u64 = folded.values().sum();
     let pages = f64::from(row.n);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel says of programs that it ended.
+//! The kernel's reports of programs that it killed.
 //!
-//! `xl create` leaves a daemon behind that nobody waits for: if that one faults, it's seen here
-//! alone.
+//! `xl create` leaves a daemon behind that nobody waits for: if it faults, that shows only here.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -12,14 +11,14 @@ use anyhow::{Context, Result};
 use crate::line;
 
 const LOG: &str = "/dev/kmsg";
-/// Where the kernel is asked to say so: of signals that a program doesn't expect.
+/// The switch that makes the kernel report unexpected fatal signals.
 const SWITCH: &str = "/proc/sys/kernel/print-fatal-signals";
-/// What it says, before the signal's number.
+/// The report's text before the signal number.
 const SAID: &str = "potentially unexpected fatal signal ";
-/// No record is longer.
+/// The maximum length of a record.
 const RECORD: usize = 8192;
 
-/// Sends word of each, as it comes.
+/// Forwards each report as it comes.
 pub fn follow() -> Result<()> {
     fs::write(SWITCH, "1").with_context(|| format!("no {SWITCH}"))?;
     let mut log = File::open(LOG).with_context(|| format!("no {LOG}"))?;
@@ -28,14 +27,14 @@ pub fn follow() -> Result<()> {
     loop {
         match log.read(&mut record) {
             Ok(len) => tell(&String::from_utf8_lossy(&record[..len]))?,
-            // It was overwritten before it was read; the next is there.
+            // It was overwritten before it was read; continue with the next one.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// A record is `<level>,<number>,<time>,<flags>;<words>`, and lines that are about it.
+/// A record is `<level>,<number>,<time>,<flags>;<words>`, followed by lines with details.
 fn tell(record: &str) -> Result<()> {
     let words = record.split_once(';').and_then(|(_, words)| words.lines().next());
     match words.and_then(|words| words.split_once(SAID)) {
