@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An HTTP server in a guest of 8 MiB: Debian's `vchan-socket-proxy` makes a Unix socket of its
-//! channel, Debian's `curl` fetches the page from there, and a browser lays it out.
+//! An HTTP server in an 8 MiB guest: Debian's `vchan-socket-proxy` turns its channel into a Unix
+//! socket, Debian's `curl` fetches the page from there, and a browser lays it out.
 //!
-//! What clients do wrong half-way through a request, services/web/tests shows on the host.
+//! services/web/tests covers clients that misbehave half-way through a request, on the host.
 
 use std::fs;
 use std::time::Duration;
@@ -22,12 +22,12 @@ use crate::lab::{Lab, apt, debian};
 const WEB: &str = "web";
 /// The server's socket.
 const SOCKET: &str = "/tmp/web";
-/// For one fetch; the first one waits until there is a socket.
+/// Time limit for one fetch; the first waits until there is a socket.
 const FETCH: Duration = Duration::from_secs(60);
 
 const PROGRAMS: &[(&str, &str)] = &[("usr/bin/curl", "usr/bin/curl")];
 
-/// A name, and what is done, which tells what it saw.
+/// A check: its name, and what it does; it returns what it saw.
 type Check = (&'static str, fn(&mut Lab) -> Result<String>);
 
 const CHECKS: [Check; 4] = [
@@ -37,7 +37,7 @@ const CHECKS: [Check; 4] = [
     ("a browser sees nothing of the page overlap or cut off", looked_at),
 ];
 
-/// The tier.
+/// Runs the tier.
 pub fn run(run: &Run) -> Result<Tally> {
     let more = More { folder: debian::curl()?, programs: PROGRAMS, files: Vec::new() };
     let built = image::guest(WEB)?;
@@ -57,7 +57,7 @@ pub fn run(run: &Run) -> Result<Tally> {
     Ok(tally)
 }
 
-/// What curl prints: the answer's head and body.
+/// Curl's output: the answer's head and body.
 fn curl(lab: &mut Lab, words: &[&str]) -> Result<String> {
     let always = ["/usr/bin/curl", "-s", "-S", "-i", "--unix-socket", SOCKET];
     let patient = ["--retry", "20", "--retry-delay", "1", "--retry-all-errors"];
@@ -68,7 +68,7 @@ fn curl(lab: &mut Lab, words: &[&str]) -> Result<String> {
     Ok(said)
 }
 
-/// The page.
+/// Fetches the page.
 fn page(lab: &mut Lab) -> Result<String> {
     let answer = answered(lab, &["http://guest/"], "200")?;
     let page = answer.find("<!doctype html>").context("no page")?;
@@ -77,7 +77,7 @@ fn page(lab: &mut Lab) -> Result<String> {
     Ok(page)
 }
 
-/// An answer that has this status.
+/// Checks that an answer has this status.
 fn answered(lab: &mut Lab, words: &[&str], status: &str) -> Result<String> {
     let answer = curl(lab, words)?;
     let first = answer.lines().next().unwrap_or_default();

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two guests of the trial `channels`, which find each other by name: what one sends is what the
-//! other gets, and each phase costs no more than it may.
+//! Two guests of the trial `channels`, which find each other by name: what one sends, the other
+//! receives, and each phase stays within its limits of cost.
 //!
-//! Each counts what it does itself. On one processor a sender fills the ring, and sleeps until the
-//! receiver has emptied it: an event and a block of each for every ring's worth, which makes 32
-//! hypercalls of each guest for a MiB through rings of 64 KiB. Fewer there are with larger rings
-//! alone.
+//! Each guest reports its own counts. On one processor, a sender fills the ring and sleeps until
+//! the receiver has emptied it: each sends an event and blocks once per ring's worth, which is 32
+//! hypercalls per guest for 1 MiB through rings of 64 KiB. Only larger rings need fewer.
 
 use std::time::Duration;
 
@@ -20,20 +19,20 @@ use crate::tiers::extent::Extent;
 
 /// The trial, and its configuration.
 pub const NAME: &str = "channels";
-/// The memory of its guests, in MiB: the last phase has 16 channels of 33 pages.
+/// The memory of each guest, in MiB: the last phase has 16 channels of 33 pages each.
 pub const MEMORY: u64 = 8;
 
-/// What all phases may take.
+/// Time limit for all phases.
 const LONG: Duration = Duration::from_secs(240);
-/// The bytes of a ring.
+/// The size of a ring in bytes.
 const RING: u64 = 65_536;
-/// Hypercalls of one guest for each MiB of a stream, whatever the size of its messages.
+/// Maximum number of hypercalls per guest and MiB of a stream, whatever the message size.
 const HYPERCALLS: u64 = 40;
-/// The same for messages of one byte. The sender works for seconds then, and whenever Xen lets the
-/// receiver run meanwhile, it takes what is there and asks to be woken again.
+/// The same for one-byte messages. The sender is then busy for seconds, and each time Xen schedules
+/// the receiver, it reads what is there and requests another event.
 const SMALLEST: u64 = 1000;
 const MIB: u64 = 1 << 20;
-/// What a channel may take of memory, beside its rings.
+/// Maximum memory of a channel in bytes, besides its rings.
 const MEMORY_OF_CHANNEL: u64 = 20 << 10;
 /// The names of the phases.
 const PHASES: [&str; 8] = [
@@ -47,7 +46,7 @@ const PHASES: [&str; 8] = [
     "at-once",
 ];
 
-/// Creates both guests, the listener first, and judges what they say.
+/// Creates both guests, the listener first, and checks their reports.
 pub fn checks(lab: &mut Lab, extent: Extent, tally: &mut Tally) -> Result<()> {
     let messages = extent.of(20_000, 100_000);
     let [bytes, long, each] = [4, extent.of(8, 64), extent.of(1, 4)].map(|mib| mib * MIB);
@@ -65,7 +64,7 @@ pub fn checks(lab: &mut Lab, extent: Extent, tally: &mut Tally) -> Result<()> {
     life::clear(lab)
 }
 
-/// The line of a guest's that begins so, or its error.
+/// A guest's line that begins with `what`, or its error.
 fn said(lab: &mut Lab, guest: &str, what: &str) -> Result<String> {
     let (good, bad) = (format!("ok {what} "), "error channels ");
     let line = |lab: &Lab| {
@@ -78,9 +77,9 @@ fn said(lab: &mut Lab, guest: &str, what: &str) -> Result<String> {
     Ok(line)
 }
 
-/// What one guest did in a phase.
+/// One guest's counts in a phase.
 struct Counted<'a> {
-    /// Which end, for people.
+    /// Which end it is, for messages.
     end: &'a str,
     line: &'a str,
 }
@@ -97,7 +96,7 @@ impl Counted<'_> {
     }
 }
 
-/// One phase at both ends.
+/// Checks one phase at both ends.
 fn judged(lab: &mut Lab, phase: &str) -> Result<String> {
     let what = format!("channel {phase}");
     let lines = [said(lab, PAIR[0], &what)?, said(lab, PAIR[1], &what)?];
@@ -114,7 +113,7 @@ fn judged(lab: &mut Lab, phase: &str) -> Result<String> {
         let copies = match phase {
             "answered" => 2 * bytes,
             "views" => 0,
-            // A byte each way through each channel, to begin with.
+            // First, one byte each way through each channel.
             "at-once" => bytes + 2 * 16,
             _ => bytes,
         };
@@ -128,7 +127,7 @@ fn judged(lab: &mut Lab, phase: &str) -> Result<String> {
     }
     let per = match phase {
         "answered" => {
-            // Looks for the peer, every 400 ms, are beside them.
+            // Checks for the peer, every 400 ms, come on top.
             ensure!(calls <= 4 * bytes + bytes / 50, "{calls} hypercalls for {bytes} ping-pongs");
             format!("{}.{:02} hypercalls each", calls / bytes, calls * 100 / bytes % 100)
         }
