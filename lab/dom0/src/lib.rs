@@ -5,8 +5,9 @@
 //! `agent` is the first process of the lab's dom0. It starts Xen's daemons, runs `xl` and forwards
 //! the guests' consoles to the lab's driver; the two communicate in [`frame`]s. `listen` reads the
 //! console of a guest that writes too much for that. `plug` is the far end of a socket that is
-//! forwarded over a vchan. `c/channel.c` is an ordinary program on libxenvchan. `peer` and `costs`
-//! use Xen's other libraries, through [`libxen`].
+//! forwarded over a vchan, and `stream` is an end of one, by the crate `vchan-linux`. `c/channel.c`
+//! is an ordinary program on libxenvchan. `peer` and `costs` use Xen's other libraries, through
+//! [`libxen`].
 //!
 //! ```
 //! use dom0::frame::{decode, encode};

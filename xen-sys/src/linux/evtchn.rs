@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `xen/evtchn.h`: commands of `/dev/xen/evtchn`. Each binds a port and returns its number.
+//! `xen/evtchn.h`: commands of `/dev/xen/evtchn`. Those that bind a port return its number.
 
 use super::ioc;
 
@@ -9,6 +9,8 @@ pub const IOCTL_EVTCHN_BIND_INTERDOMAIN: u32 =
 /// Allocates a port that another domain may bind. Takes an [`IoctlEvtchnBindUnboundPort`].
 pub const IOCTL_EVTCHN_BIND_UNBOUND_PORT: u32 =
     ioc(b'E', 2, size_of::<IoctlEvtchnBindUnboundPort>());
+/// Sends an event through a port. Takes an [`IoctlEvtchnNotify`].
+pub const IOCTL_EVTCHN_NOTIFY: u32 = ioc(b'E', 4, size_of::<IoctlEvtchnNotify>());
 
 /// Argument of [`IOCTL_EVTCHN_BIND_INTERDOMAIN`].
 #[doc(alias = "ioctl_evtchn_bind_interdomain")]
@@ -31,3 +33,13 @@ pub struct IoctlEvtchnBindUnboundPort {
     pub remote_domain: u32,
 }
 layout!(IoctlEvtchnBindUnboundPort: 4 { remote_domain: 0 });
+
+/// Argument of [`IOCTL_EVTCHN_NOTIFY`].
+#[doc(alias = "ioctl_evtchn_notify")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IoctlEvtchnNotify {
+    /// In: the local port.
+    pub port: u32,
+}
+layout!(IoctlEvtchnNotify: 4 { port: 0 });

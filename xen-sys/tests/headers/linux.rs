@@ -75,7 +75,10 @@ fn gntalloc(rows: &mut Vec<Row>) {
 }
 
 fn evtchn(rows: &mut Vec<Row>) {
-    compare_constants!(rows, { IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_BIND_UNBOUND_PORT });
+    compare_constants!(rows, {
+        IOCTL_EVTCHN_BIND_INTERDOMAIN, IOCTL_EVTCHN_BIND_UNBOUND_PORT, IOCTL_EVTCHN_NOTIFY,
+    });
+    compare_struct!(rows, IoctlEvtchnNotify = "struct ioctl_evtchn_notify" { port });
     compare_struct!(rows, IoctlEvtchnBindInterdomain = "struct ioctl_evtchn_bind_interdomain" {
         remote_domain, remote_port,
     });

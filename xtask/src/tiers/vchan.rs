@@ -5,9 +5,11 @@
 //! Two guests serve and connect to each other by commands at their prompts. Debian's
 //! `vchan-socket-proxy`, which uses libxenvchan, is first the client of a guest's server and then
 //! the server of its client; `plug` sends and receives at its Unix socket. A C program on the same
-//! library follows. In the end the guests' counts must be as before.
+//! library follows, and a Rust program on `vchan-linux`. In the end the guests' counts must be as
+//! before.
 
 mod c; // a C program on libxenvchan
+mod linux; // a program on the crate vchan-linux
 mod ours; // two guests that find each other by name
 
 use std::time::{Duration, Instant};
@@ -44,7 +46,8 @@ pub fn run(run: &Run) -> Result<Tally> {
     let channel = dom0::program_in_c("channel", "libxenvchan")?;
     let guest = config::files_of(NAME, &image::with_channels()?, Settings::none().memory(8))?;
     let trial = config::files(ours::NAME, Settings::none().memory(ours::MEMORY))?;
-    let files = [&guest[..], &trial, &[plug, channel]].concat();
+    let stream = dom0::program(linux::PROGRAM)?;
+    let files = [&guest[..], &trial, &[plug, channel, stream]].concat();
     let dom0 = run.dom0(&files)?;
     let mut lab = step("boot the lab", || Lab::boot(&dom0, "vchan", ""))?;
     let mut tally = Tally::default();
@@ -59,6 +62,7 @@ pub fn run(run: &Run) -> Result<Tally> {
         tally.told(&mut lab, "16 MiB both ways, C's proxy as the client", client)?;
         tally.told(&mut lab, "16 MiB both ways, C's proxy as the server", server)?;
         c::checks(&mut lab, &mut tally)?;
+        linux::checks(&mut lab, run.extent, &mut tally)?;
         let before = [lab.counts(PAIR[0])?, lab.counts(PAIR[1])?];
         tally.told(&mut lab, "64 MiB from the server", |lab| {
             rings(lab, &format!("source {MANY}"), &format!("sink {MANY}"))
@@ -81,6 +85,7 @@ pub fn run(run: &Run) -> Result<Tally> {
         })?;
         tally
             .check(&mut lab, "a destroyed peer is noticed", |lab| destroyed(lab, round % 2 == 0))?;
+        tally.check(&mut lab, "Linux notices a destroyed guest", linux::destroyed)?;
     }
     life::clear(&mut lab)?;
     ours::checks(&mut lab, run.extent, &mut tally)?;
