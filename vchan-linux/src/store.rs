@@ -115,7 +115,7 @@ impl Store {
 fn with_nul(path: &str) -> Result<Vec<u8>, Error> {
     let valid = !path.contains('\0');
     let path = valid.then(|| [path.as_bytes(), b"\0"].concat());
-    path.ok_or(Error::Local(Errno::EINVAL, &"a path without NUL, please"))
+    path.ok_or(Error::Local(Errno::EINVAL, &"a path can't contain NUL"))
 }
 
 /// A node that we wrote. Dropping it removes it, and everything below.
