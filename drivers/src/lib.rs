@@ -37,7 +37,6 @@
 //! * [`gntalloc`]: granting this domain's pages to peers.
 //! * [`gntdev`]: mapping the pages of peers, and copying to and from them.
 //! * [`shared`]: reading and writing granted and mapped pages.
-//! * [`ring`]: a stream of bytes through shared pages.
 //!
 //! Then:
 //!

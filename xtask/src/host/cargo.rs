@@ -3,11 +3,11 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{children, paths, steps};
 
@@ -79,6 +79,21 @@ pub fn release_for_speed(log: &str, target: &str, which: &[&str]) -> Result<()> 
     steps::logged(log, command, BUILD_LIMIT).map(drop)
 }
 
+/// Removes the sources that earlier runs of `cargo package` unpacked in cargo's home. Cargo would
+/// reuse them for crates of the same version, although their code has changed.
+pub fn forget_packages() -> Result<()> {
+    for folder in sources(home()).iter().filter(|folder| is_of_packages(folder)) {
+        fs::remove_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// Whether a folder of sources belongs to the temporary registry of `cargo package`: a registry
+/// with a host has the host's name before the dash.
+fn is_of_packages(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"-"))
+}
+
 /// Where cargo keeps the sources of dependencies: one folder per registry.
 fn sources(home: Option<PathBuf>) -> Vec<PathBuf> {
     let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
@@ -96,6 +111,12 @@ fn flags(target: &str, sources: &[PathBuf]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_sources_of_packages_are_forgotten() {
+        assert!(is_of_packages(Path::new("/home/registry/src/-1ade7a66a2daebc0")));
+        assert!(!is_of_packages(Path::new("/home/registry/src/index.crates.io-1949cf8c6b5b557f")));
+    }
 
     #[test]
     fn every_source_folder_is_remapped_away() {
