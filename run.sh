@@ -54,7 +54,8 @@ export CARGO_INCREMENTAL=0
 [ -x "$folder/debug/xtask" ] || echo "building the host tool, which takes a minute or two the first time"
 cargo build -q -p xtask || {
     status=$?
-    cargo fetch -q --locked --offline 2>/dev/null ||
+    host="$(rustc -vV | sed -n 's/^host: //p')"
+    cargo fetch -q --locked --offline --target "$host" 2>/dev/null ||
         echo "error: crates are missing: the network is needed once to fetch them" >&2
     exit $status
 }
