@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's reports of programs that it killed.
+//! The kernel's reports of programs that faulted.
 //!
 //! `xl create` leaves a daemon behind that nobody waits for: if it faults, that shows only here.
 
@@ -15,6 +15,9 @@ const LOG: &str = "/dev/kmsg";
 const SWITCH: &str = "/proc/sys/kernel/print-fatal-signals";
 /// The report's text before the signal number.
 const SAID: &str = "potentially unexpected fatal signal ";
+/// SIGILL, SIGABRT, SIGBUS, SIGFPE and SIGSEGV: a program's own faults. sshd's sandbox, for one, ends
+/// its processes by SIGSYS on purpose.
+const FAULTS: [&str; 5] = ["4", "6", "7", "8", "11"];
 /// The maximum length of a record.
 const RECORD: usize = 8192;
 
@@ -37,11 +40,11 @@ pub fn follow() -> Result<()> {
 /// A record is `<level>,<number>,<time>,<flags>;<words>`, followed by lines with details.
 fn tell(record: &str) -> Result<()> {
     let words = record.split_once(';').and_then(|(_, words)| words.lines().next());
-    match words.and_then(|words| words.split_once(SAID)) {
-        Some((_, signal)) => {
-            let signal = signal.trim_end_matches('.');
+    let signal = words.and_then(|words| words.split_once(SAID)).map(|(_, signal)| signal);
+    match signal.map(|signal| signal.trim_end_matches('.')) {
+        Some(signal) if FAULTS.contains(&signal) => {
             line::send("trouble", format!("a program was ended by signal {signal}").as_bytes())
         }
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
