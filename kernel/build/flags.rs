@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which flags a kernel needs besides those that Cargo carries, and what to say if some are
+//! Flags that a kernel needs besides those that Cargo passes on, and the message if some are
 //! missing.
 
-/// The target of a kernel; for another nothing is needed.
+/// The target of a kernel; other targets need nothing.
 const TARGET: &str = "x86_64-unknown-none";
 
-/// A codegen option, the value it must have, and what for.
+/// A codegen option, its required value, and the reason.
 const NEEDED: [(&str, &str, &str); 5] = [
     ("link-arg", "-Tgrantkit.ld", "the linker script"),
     ("relocation-model", "static", "a PV guest is never moved"),
@@ -14,8 +14,8 @@ const NEEDED: [(&str, &str, &str); 5] = [
     ("symbol-mangling-version", "v0", "backtraces can read it"),
 ];
 
-/// What to tell the user of `target` with these flags, `CARGO_ENCODED_RUSTFLAGS`; nothing if all
-/// is well.
+/// The message for a build for `target` with these flags (`CARGO_ENCODED_RUSTFLAGS`); `None` if
+/// they suffice.
 pub fn complaint(target: &str, encoded: &str) -> Option<String> {
     let missing = missing(encoded);
     if target != TARGET || missing.is_empty() {
@@ -41,7 +41,7 @@ fn missing(encoded: &str) -> Vec<(&'static str, &'static str, &'static str)> {
                 let script = value.trim_start_matches("-T");
                 given.iter().any(|(name, v)| name.starts_with("link-arg") && v.contains(script))
             }
-            // Of an option that is given twice the last counts.
+            // If an option is given twice, the last one counts.
             "force-frame-pointers" => values
                 .next_back()
                 .is_some_and(|v| ["", "y", "yes", "on", "true", "always"].contains(&v.as_str())),
@@ -51,7 +51,7 @@ fn missing(encoded: &str) -> Vec<(&'static str, &'static str, &'static str)> {
     NEEDED.into_iter().filter(|(option, value, _)| !is_set(option, value)).collect()
 }
 
-/// The `-C name=value` among the flags, in each of the ways in which rustc takes them.
+/// The `-C name=value` options among the flags, in every form that rustc accepts.
 fn codegen_options(encoded: &str) -> Vec<(String, String)> {
     let mut flags = encoded.split('\x1f');
     let mut options = Vec::new();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Puts the linker script on the link search path, so that `-Tgrantkit.ld` needs no path, and
-//! refuses to build a kernel without the flags that Cargo can't carry from this crate to a program.
+//! refuses to build a kernel without the flags that Cargo can't pass on from this crate to a
+//! program.
 
 mod flags;
 

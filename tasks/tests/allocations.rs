@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The heap refuses: every request once, and all of them. Each command still has its one result
-//! line, nothing is left behind, and the guest can be ended.
+//! The heap refuses requests: each one once, and all of them. Each command still prints its one
+//! result line, nothing is left behind, and the guest can be ended.
 
 mod common;
 
@@ -23,7 +23,7 @@ std::thread_local! {
 }
 
 #[expect(unsafe_code, reason = "an allocator is an unsafe trait")]
-// SAFETY: each request is handed to `Heap` as it came.
+// SAFETY: each request is passed on to `Heap` unchanged.
 unsafe impl GlobalAlloc for Gate {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is the same.
@@ -40,7 +40,7 @@ unsafe impl GlobalAlloc for Gate {
 #[global_allocator]
 static HEAP: Gate = Gate;
 
-/// A machine that asks the heap for nothing.
+/// A machine that never allocates.
 struct Quiet;
 
 impl Machine for Quiet {
@@ -80,7 +80,7 @@ fn refuse_each(commands: &str) -> u32 {
         let line = format!("-- sleep 5; {commands}; sleep 1; share 2 1; poweroff");
         let refusal = Refusal::after(answered);
         let shell = shell::run(guest.services.clone(), Quiet, &line);
-        // The shell's own start is over once xl's watch is set and the first sleep begun.
+        // The shell has started once xl's watch is set and the first sleep has begun.
         let armed = || guest.system.now() > common::MS;
         let run = refusal.during(armed, shell);
         guest.xen.world().run([Task::new(&guest.services.events, run)]);
@@ -89,7 +89,7 @@ fn refuse_each(commands: &str) -> u32 {
         let short = results.iter().position(|line| line.contains("errno=ENOMEM"));
         for (at, line) in results.iter().enumerate().filter(|(_, line)| line.starts_with("error "))
         {
-            // What a refused command would have made is missing later.
+            // What a refused command would have created is missing later.
             let follows = short.is_some_and(|short| short < at);
             let errno = of_error(line);
             let missing = follows && (errno.starts_with("ENOENT ") || errno.starts_with("EINVAL "));
@@ -124,7 +124,7 @@ fn every_request_of_the_commands_about_ports_xenstore_and_options_may_be_refused
     assert!(refused > 10, "{refused}");
 }
 
-/// Runs the self-test with a request refused; whether there was one to refuse.
+/// Runs the self-test with one request refused; returns whether there was one to refuse.
 fn selftest_without(answered: u32) -> bool {
     let guest = ShellGuest::alone();
     let refusal = Refusal::after(answered);
@@ -135,7 +135,7 @@ fn selftest_without(answered: u32) -> bool {
     guest.xen.world().run([Task::new(&guest.services.events, run)]);
     let results = guest.results();
     assert_eq!(results.len(), 5, "{answered}: {results:#?}");
-    // What comes after it may be what was refused.
+    // The refused request may be one that comes after it.
     let whole = |line: &str| line.starts_with("ok ") || of_error(line) == "ENOMEM -";
     assert!(results[2..].iter().all(|line| whole(line)), "{answered}: {results:#?}");
     if results[1] != "ok selftest passed=18 failed=0" {
@@ -154,7 +154,8 @@ fn every_request_of_the_selftest_may_be_refused() {
     assert!(refused > 50, "{refused}");
 }
 
-/// Runs the demo with a request of one of its two refused; whether there was one to refuse.
+/// Runs the demo with one request of one of its guests refused; returns whether there was one to
+/// refuse.
 fn demo_without(answered: u32, victim: usize) -> bool {
     let (world, granter, mapper) = pair();
     let guests = [&granter, &mapper];
@@ -164,7 +165,7 @@ fn demo_without(answered: u32, victim: usize) -> bool {
         let services = &guests[role].services;
         let shell = shell::run(services.clone(), Quiet, lines[role]);
         let shell = select(shell, services.upkeep());
-        // The other one's requests are all answered.
+        // The other guest's requests all succeed.
         let armed = || role == victim && guests[role].system.now() > common::MS;
         refusal.during(armed, shell).await;
     };
@@ -175,7 +176,7 @@ fn demo_without(answered: u32, victim: usize) -> bool {
             }
             granter.pause(50).await;
         }
-        // Whoever is left waits for a peer, who may come yet.
+        // The remaining guest waits for a peer that may yet come.
         guests.iter().for_each(|guest| guest.xen.console_type("\x03\rpoweroff\r"));
     };
     world.run([

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The demo: two guests with each other, and with what becomes of a peer that dies.
+//! The demo: two guests with each other, and with a peer that dies.
 
 mod common;
 
@@ -12,10 +12,10 @@ fn steps(guest: &ShellGuest) -> Vec<String> {
     guest.lines_of("step ")
 }
 
-/// What a user waits for, and then powers the guest off.
+/// What a user waits for before powering the guest off.
 async fn until_over(guest: &ShellGuest) {
     guest.expect("failed=").await;
-    // The peer gets what is left for it.
+    // The peer gets what is still due to it.
     guest.pause(100).await;
     guest.xen.console_type("poweroff\r");
 }
@@ -92,9 +92,9 @@ fn two_mappers_are_served_one_after_the_other() {
     }
 }
 
-/// Destroys one of the two after so many turns, and starts a new one after that. Whoever stays
-/// notices within a second, makes a whole run with the new one and has nothing left. Whether it
-/// lived long enough to make a whole run.
+/// Destroys one of the two after a number of turns, and then starts a new one. The survivor notices
+/// within a second, completes a run with the new one, and has nothing left over. Returns whether
+/// the victim lived long enough to complete a run.
 fn destroyed_after(turns: usize, granter_dies: bool) -> bool {
     let (world, granter, mapper) = pair();
     let new = ShellGuest::new(&world, 3);
@@ -112,16 +112,16 @@ fn destroyed_after(turns: usize, granter_dies: bool) -> bool {
             dies.xen.console_type("poweroff\r");
             return;
         }
-        // A second, and a little for what has to be said.
+        // A second, and a little for the messages.
         stays.pause(1100).await;
-        // On metal a task of the kernel's does that.
+        // In a real guest, one of the kernel's tasks does that.
         stays.services.gntalloc.reap(u32::MAX);
         let grants = stays.services.gntalloc.in_use();
         let maps = stays.services.gntdev.usage().mapped;
         assert_eq!((grants, maps), (0, 0), "{turns}: {:?}", stays.lines());
         new.xen.console_type(&format!("{}\r", &roles[role][3..]));
         if !stays.results().is_empty() {
-            // It had made its run when the other one died.
+            // It had completed its run when the other one died.
             stays.xen.console_type(&format!("{}\r", &roles[1 - role][3..]));
         }
         new.expect("failed=").await;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The demo in a world that does it no favours: errors, nonsense, floods, and peers that lie.
+//! The demo under adverse conditions: errors, nonsense, floods, and peers that lie.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn complaints(guest: &ShellGuest) -> Vec<String> {
     guest.lines_of("demo: ")
 }
 
-/// Runs both until one of them has said how it ended and the other has had its time.
+/// Runs both until one of them has reported its result and the other has had time to finish.
 fn run_both(world: &World, granter: &ShellGuest, mapper: &ShellGuest) {
     let user = async {
         for _ in 0..100 {
@@ -39,7 +39,7 @@ fn an_error_of_xenstore_at_any_request_is_overcome_or_told_in_one_line() {
     let requests = [&granter, &mapper].map(|guest| guest.xen.xenstore_requests());
     assert!(requests.iter().all(|requests| (8..200).contains(requests)), "{requests:?}");
     for (victim, role) in ["granter", "mapper"].iter().enumerate() {
-        // Most of the mapper's are looks at domains that are not there.
+        // Most of the mapper's requests look for domains that don't exist.
         let all = requests[victim];
         for nth in (1..=all).filter(|nth| *nth < 8 || nth % 16 == 0 || nth + 12 > all) {
             for (name, errno) in [
@@ -57,7 +57,7 @@ fn an_error_of_xenstore_at_any_request_is_overcome_or_told_in_one_line() {
                     assert!(result.starts_with(&format!("error demo {role} errno=")), "{result}");
                     let told = value(result, "errno");
                     assert!(Some(told) == errno || told == "EINTR", "{nth} {name}: {result}");
-                    // Only what xenstore refuses for good ends the demo.
+                    // Only a permanent refusal by xenstore ends the demo.
                     assert_ne!(name, "EAGAIN", "{nth}: {result}");
                 }
                 granter.end();
@@ -116,7 +116,7 @@ fn a_granter_that_offers_what_is_not_there_is_told_of_and_left() {
         let liar = ShellGuest::new(&world, 3);
         world.xenstore_publish(3, NODES[0], b"1 free");
         let user = async {
-            // The mapper calls the liar, which is as near as the granter will be.
+            // The mapper calls the liar, whose domid is as near as the granter's will be.
             let call = loop {
                 mapper.pause(1).await;
                 if let Some(call) = world.xenstore_read(&format!("/local/domain/2/{}", NODES[1])) {
@@ -173,7 +173,7 @@ fn a_flood_of_watch_events_costs_no_memory_and_keeps_nobody_from_the_demo() {
     }
 }
 
-/// A mapper that answers with these words, and then is silent.
+/// A mapper that answers with these words, and then stays silent.
 async fn liar(world: &World, guest: &ShellGuest, number: u32, words: [u32; 4]) {
     let offer = loop {
         world.xenstore_publish(3, NODES[1], b"1 1 77");
@@ -224,7 +224,7 @@ fn a_mapper_that_lies_fails_its_step_and_the_next_is_served() {
         assert_eq!(mapper.results()[0], OK[1], "{number} {words:?}");
         let first = &granter.results()[0];
         match number {
-            // Silence is no lie: its time runs out, and the next one's run is the first.
+            // Silence is no lie: it times out, and the next one's run counts as the first.
             0 => assert_eq!(complaints(&granter), ["demo: domain 3 says nothing any more"]),
             _ => assert_eq!(first, "error demo granter errno=EIO status=- passed=0 failed=1"),
         }

@@ -69,7 +69,7 @@ fn a_refused_map_tells_what_xen_said_to_each_reference() {
              Xen refused reference 2000000: bad_gntref (-3)"
         ]
     );
-    // Of many, the first ones; and none for what was not asked of Xen.
+    // The first ones of many; and none if Xen was not asked.
     let told = &lines[first + 1..failed(1)];
     assert_eq!(told.len(), 9);
     assert_eq!(told[7..], ["refused ref=17 peer=1: general_error (-1)", "refused 1 more"]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Commands of a script, and what they do: every ok line.
+//! Scripted commands and their effects: every ok line.
 
 mod common;
 
@@ -78,7 +78,7 @@ fn events_go_through_a_channel_of_our_own() {
     );
     assert_eq!(results[0], "ok port offer port=3");
     assert_eq!(results[1], "ok port bind port=4");
-    // Binding rings once, in case the peer has sent before.
+    // Binding delivers one event, in case the peer has sent before.
     assert_eq!(results[2], "ok port wait port=4");
     assert_eq!(results[3], "error port wait errno=ETIMEDOUT status=- waited 5 ms");
     assert_eq!(results[4], "ok port send port=3");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The selftest on a Xen that keeps its word, and on one that does not.
+//! The self-test on a correct Xen, and on a faulty one.
 
 mod common;
 

@@ -139,7 +139,7 @@ fn a_granter_that_tells_nobody_whether_it_is_there_is_not_taken_for_gone() {
         granter.ask("xs rm data/grantkit\r", "ok xs rm ").await;
         let state = mapper.ask("map 1 8\rstate 1\r", "ok state ").await;
         assert_eq!(value(&state, "states"), "mapped-rw*1");
-        // Nor is one of which xenstore says nothing.
+        // Nor is one that xenstore says nothing about.
         world.xenstore_daemon(false);
         mapper.ask("unmap 1\r", "ok unmap ").await;
         let state = mapper.ask("map 1 8\rstate 2\r", "ok state ").await;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `xl mem-set`: the guest's size follows `memory/target`, and one line says what became of it.
+//! `xl mem-set`: the guest's size follows `memory/target`, and one line reports the result.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn guest() -> ShellGuest {
     guest_of(Mode::Pv)
 }
 
-/// Sets a target, and waits: the lines about it, and the size in pages.
+/// Sets a target and waits; returns the lines about it, and the size in pages.
 async fn set(guest: &ShellGuest, target: &str) -> (Vec<String>, u32) {
     said::take();
     guest.xen.world().xenstore_write(TARGET, target);

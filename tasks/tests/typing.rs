@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is typed at the console: editing, history, interrupts, and input in a hurry.
+//! Typing at the console: editing, history, interrupts, and typing ahead.
 
 mod common;
 
 use common::{ShellGuest, value};
 use fake_xen::{Config, ConsoleKind};
 
-/// Types into a fresh shell, then `poweroff`; all that was printed, and the result lines.
+/// Types into a fresh shell, then `poweroff`; returns everything printed, and the result lines.
 fn typed(text: &str) -> (String, Vec<String>) {
     let guest = ShellGuest::alone();
     guest.run_beside("", async {
@@ -148,7 +148,7 @@ fn bytes_that_are_no_text_are_refused_and_the_next_line_is_not() {
     let guest = ShellGuest::alone();
     guest.run_beside("", async {
         guest.ask("share 1 1\r", "ok share").await;
-        // The first byte of a character, and never its others.
+        // The first byte of a character, without the others.
         guest.xen.console_type(b"write 1 0 \xe2x\rsleep 1\rpoweroff\r");
     });
     let results = guest.results();
@@ -281,7 +281,7 @@ fn a_guest_that_nobody_reads_ends_all_the_same() {
     guest.xen.console_daemon(false);
     guest.run("-- status; poweroff");
     assert_eq!(guest.notes.all(), ["\"poweroff\""]);
-    // It has given somebody the time to come, and no more.
+    // It has only given somebody time to arrive.
     assert!((2000..3000).contains(&(guest.xen.world().now() / common::MS)));
 }
 
@@ -372,7 +372,7 @@ fn whatever_is_typed_every_line_has_one_answer_and_nothing_is_left() {
                 let line: Vec<_> = (0..=pick(4)).map(|_| words[pick(words.len())]).collect();
                 guest.xen.console_type(&format!("{}\r", line.join(" ")));
                 guest.pause(20).await;
-                // A wait for what never comes.
+                // A wait that never ends by itself.
                 while guest.results().len() < answers {
                     guest.xen.console_type("\x03");
                     guest.pause(20).await;

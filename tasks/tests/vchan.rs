@@ -33,7 +33,7 @@ fn what_a_source_sends_a_sink_gets_either_way() {
         same(&both(&format!("source {bytes}"), &format!("sink {bytes}")), bytes);
         same(&both(&format!("sink {bytes} ring=1024"), &format!("source {bytes}")), bytes);
     }
-    // 64 pages of the stream of seed 1, as `fill` has them.
+    // 64 pages of the stream of seed 1, as written by `fill`.
     let fill = &script("share 0 64; fill 1 1; unshare 1")[1];
     let (served, _) = both("source 262144", "sink 262144");
     assert_eq!(value(&served, "crc32"), value(fill, "crc32"));
@@ -44,7 +44,7 @@ fn a_ping_is_a_byte_each_way_and_two_events() {
     let lines = both("echo 1000", "ping 1000");
     same(&lines, "1000");
     let events = |line: &str| value(line, "events").parse::<u32>().unwrap();
-    // And that the client is there, and what both ask at first.
+    // Plus the event of the client's arrival, and the first requests of both.
     assert!((1000..=1002).contains(&events(&lines.0)), "{lines:?}");
     assert!((1000..=1002).contains(&events(&lines.1)), "{lines:?}");
     assert!(lines.1.contains(" ms=") && lines.1.contains(" rtt="), "{}", lines.1);
@@ -67,7 +67,7 @@ fn packets_of_the_same_seed_pass_whole_at_both_ends_or_against_a_stream() {
         let sink = format!("sink 1000000{ring}{serve}");
         same(&both(&sink, &format!("source 1000000{connect}")), "1000000");
     }
-    // A packet that its ring has no room for is refused, and not waited for.
+    // A packet larger than its ring is refused without waiting.
     let (_, line) = both("source 1000000 ring=1024", "sink 1000000 packets=2");
     assert_eq!(of_error(&line), "E2BIG -");
 }
@@ -85,7 +85,7 @@ fn fewer_bytes_than_asked_are_epipe_with_their_number() {
 
 #[test]
 fn a_guest_is_its_own_peer_from_two_shells_or_one_after_the_other() {
-    // Alone nobody comes, and Ctrl-C ends the wait.
+    // Alone, nobody connects, and Ctrl-C ends the wait.
     let guest = common::ShellGuest::alone();
     let user = async {
         guest.expect("ready after").await;
@@ -109,7 +109,7 @@ fn cat_joins_a_channel_and_the_console() {
         two.xen.console_type("vchan cat 1 /local/domain/1/data/c\r");
         two.pause(100).await;
         two.xen.console_type("hello!");
-        // The peer closes after as many bytes.
+        // The peer closes after that many bytes.
         let output = two.expect("ok vchan cat bytes=6 ").await;
         assert!(output.contains("\nhello!\n"), "{output}");
         two.xen.console_type("poweroff\r");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The shell's view of xenstore, and the guest's manners towards xl.
+//! The shell's xenstore commands, and the guest's behaviour under xl.
 
 mod common;
 
@@ -91,7 +91,7 @@ fn a_guest_that_is_up_says_so_and_obeys_xl() {
                 guest.xen.world().xenstore_read("/local/domain/1/data/grantkit/state").unwrap(),
                 "ready"
             );
-            // A command that waits for ever does not keep the guest.
+            // A command that waits for ever doesn't keep the guest from ending.
             guest.xen.console_type("port offer 2\rport wait 3\r");
             guest.pause(20).await;
             guest.xen.world().xenstore_write(SHUTDOWN, word);
@@ -105,10 +105,10 @@ fn a_guest_that_is_up_says_so_and_obeys_xl() {
 
 #[test]
 fn xl_shutdown_is_obeyed_whatever_xenstore_refuses_before_and_after() {
-    // From the first request on, and from when the word is written.
+    // From the first request on, and from the moment the word is written.
     for (early, late) in [(8, 0), (0, 3), (2, 12)] {
         for name in ["EAGAIN", "EACCES", "ENOSPC", "EQUOTA", "ENOMEM", "EBUSY", "EIO"] {
-            // An EIO for the watch is what a broken connection is.
+            // An EIO for the watch means a broken connection.
             let early = if name == "EIO" { 0 } else { early };
             let guest = ShellGuest::alone();
             (1..=early).for_each(|nth| guest.xen.xenstore_fail(nth, name));
@@ -169,7 +169,7 @@ fn words_of_xl_that_are_not_obeyed_are_acknowledged_with_one_line_each() {
 
 #[test]
 fn a_word_that_is_written_while_another_is_declined_is_heard() {
-    // At each moment of the guest's from when the first is there.
+    // At each of the guest's moments from the first one on.
     for moment in 0..300 {
         let guest = ShellGuest::alone();
         let world = guest.xen.world().clone();

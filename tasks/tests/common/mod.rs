@@ -18,15 +18,15 @@ use fake_xen::{Config, Guest, Task, World};
 use log::LevelFilter;
 use tasks::{CrashKind, DemoPlan, HeapUsage, Machine, shell};
 
-/// Nanoseconds of a millisecond, in which Xen counts.
+/// Nanoseconds per millisecond; Xen counts in nanoseconds.
 pub const MS: u64 = 1_000_000;
-/// Milliseconds of a second, in which tests pause.
+/// Milliseconds per second; tests pause in milliseconds.
 pub const SEC: u64 = 1000;
 /// The results of the demo's granter and mapper when all goes well.
 pub const DEMO_OK: [&str; 2] =
     ["ok demo granter passed=7 failed=0", "ok demo mapper passed=7 failed=0"];
 
-/// A machine that writes down what it was told.
+/// A machine that records the calls it gets.
 #[derive(Clone, Debug, Default)]
 pub struct Notes(Rc<RefCell<Vec<String>>>);
 
@@ -78,7 +78,7 @@ impl Machine for Notes {
     }
 }
 
-/// A guest that is up and can run the shell, and whoever sits at its console.
+/// A guest that can run the shell, and whoever is at its console.
 #[derive(Debug)]
 pub struct ShellGuest {
     guest: Guest,
@@ -102,7 +102,7 @@ impl ShellGuest {
         Self { guest: world.guest(domid, config), notes: Notes::default() }
     }
 
-    /// Domain 1, in a world of its own.
+    /// Domain 1, alone in a world.
     pub fn alone() -> Self {
         Self::new(&World::new(), 1)
     }
@@ -117,7 +117,7 @@ impl ShellGuest {
         self.run_beside(line, async {});
     }
 
-    /// The same, with what somebody does at the console.
+    /// The same, with somebody acting at the console.
     pub fn run_beside(&self, line: &str, beside: impl Future<Output = ()>) {
         self.xen.world().run([self.task(line, beside)]);
     }
@@ -128,15 +128,15 @@ impl ShellGuest {
         select(shell, self.services.upkeep()).await;
     }
 
-    /// Runs the shell, and beside it what a person or a program does at the console.
+    /// Runs the shell, with a person or a program acting at the console.
     pub fn task<'a>(&'a self, line: &'a str, beside: impl Future<Output = ()> + 'a) -> Task<'a> {
         Task::new(&self.services.events, async {
             join(self.shell(line), beside).await;
         })
     }
 
-    /// Runs the shell until it was polled so often; then the domain is destroyed, and nothing of
-    /// it runs any more, not even what a drop would do.
+    /// Runs the shell for a number of polls; then the domain is destroyed, and none of its code
+    /// runs any more, not even a drop.
     pub fn mortal_task<'a>(
         &'a self,
         line: &'a str,
@@ -173,14 +173,15 @@ impl ShellGuest {
         Task::new(&self.services.events, life)
     }
 
-    /// Types, and waits until what is printed from here on has `answer`; that much of it.
+    /// Types, and waits until the output from here on contains `answer`; returns the output up to
+    /// it.
     pub async fn ask(&self, typed: &str, answer: &str) -> String {
         let from = self.xen.console_output().len();
         self.xen.console_type(typed);
         self.expect_from(from, answer).await
     }
 
-    /// Waits until `answer` was printed; everything before it and the rest of its line.
+    /// Waits until `answer` was printed; returns everything before it and the rest of its line.
     pub async fn expect(&self, answer: &str) -> String {
         self.expect_from(0, answer).await
     }
@@ -206,7 +207,7 @@ impl ShellGuest {
         self.system.sleep_until(self.system.now() + ms * MS).await;
     }
 
-    /// Asserts that nothing of it is left.
+    /// Asserts that nothing is left of it.
     pub fn end(self) {
         self.services.gntalloc.reap(u32::MAX);
         let Guest { xen, services } = self.guest;
@@ -214,12 +215,12 @@ impl ShellGuest {
         xen.assert_clean();
     }
 
-    /// All that was printed, by line.
+    /// Everything printed, by line.
     pub fn lines(&self) -> Vec<String> {
         self.xen.console_output().lines().map(str::to_owned).collect()
     }
 
-    /// Those that begin in this way.
+    /// The lines with this prefix.
     pub fn lines_of(&self, beginning: &str) -> Vec<String> {
         self.lines().into_iter().filter(|line| line.starts_with(beginning)).collect()
     }
@@ -246,7 +247,7 @@ pub fn pair() -> (World, ShellGuest, ShellGuest) {
     (world, one, two)
 }
 
-/// Runs a script in a domain of its own; the result lines but the last, that of poweroff.
+/// Runs a script in a fresh domain; returns the result lines except the last, poweroff's.
 pub fn script(commands: &str) -> Vec<String> {
     let guest = ShellGuest::alone();
     guest.run(&format!("-- {commands}; poweroff"));
@@ -264,7 +265,7 @@ pub fn one(command: &str) -> String {
     results[0].clone()
 }
 
-/// Errno and status of the one line of a command that fails.
+/// The errno and status of a failing command's one line.
 pub fn refusal(command: &str) -> String {
     of_error(&one(command))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a guest logs, kept for its test: a guest runs in its test's own thread.
+//! Keeps a guest's log lines for its test; a guest runs in its test's own thread.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -24,7 +24,7 @@ impl Log for Lines {
     fn flush(&self) {}
 }
 
-/// From now on lines are kept.
+/// Starts keeping lines.
 pub fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
