@@ -5,8 +5,8 @@
 mod common;
 
 use common::{
-    FalseServer, PATH, SECOND, SEEN, bytes, ends, false_server, fill, pause, publish_and_connect,
-    rogue, settle, small,
+    FalseServer, PATH, SECOND, SEEN, assert_clean, bytes, ends, false_server, fill, pause,
+    publish_and_connect, rogue, settle, small,
 };
 use drivers::Errno;
 use drivers::shared::SharedMut;
@@ -32,15 +32,6 @@ type Harm = fn(&FalseServer);
 
 fn is_violation<T>(result: &Result<T, Error>) -> bool {
     matches!(result, Err(Error::PeerViolation(_)))
-}
-
-/// Nothing is left once all streams are gone.
-fn assert_clean(pair: &Pair) {
-    settle(&pair.world, &pair.alice);
-    settle(&pair.world, &pair.bob);
-    pair.alice.gntalloc.reap(u32::MAX);
-    pair.bob.gntalloc.reap(u32::MAX);
-    pair.assert_clean();
 }
 
 #[test]

@@ -162,3 +162,12 @@ pub fn is_waiting<T>(future: impl Future<Output = T>) -> bool {
     let mut future = pin!(future);
     (0..2).all(|_| poll_once(future.as_mut()).is_pending())
 }
+
+/// Asserts that nothing is left once both ends are released.
+pub fn assert_clean(pair: &Pair) {
+    settle(&pair.world, &pair.alice);
+    settle(&pair.world, &pair.bob);
+    pair.alice.gntalloc.reap(u32::MAX);
+    pair.bob.gntalloc.reap(u32::MAX);
+    pair.assert_clean();
+}

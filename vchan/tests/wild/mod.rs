@@ -9,7 +9,9 @@ use embassy_futures::select::{Either, select};
 use fake_xen::{Config, Pair, Task};
 use vchan::{Client, Error};
 
-use crate::common::{FalseServer, PATH, Rogue, SECOND, SEEN, Stream, pause, rogue, settle, small};
+use crate::common::{
+    FalseServer, PATH, Rogue, SECOND, SEEN, Stream, assert_clean, pause, rogue, small,
+};
 
 /// Maximum number of accesses to shared memory by one call.
 const MOST: u64 = 20_000;
@@ -132,7 +134,7 @@ pub fn handshake(input: &[u8]) {
         pair.world.run([Task::new(&alice.events, publish), Task::new(&bob.events, connect)]);
     });
     drop((server, rings));
-    clean(&pair);
+    assert_clean(&pair);
 }
 
 /// The input controls Alice's stream, and what her peer does to the page.
@@ -171,7 +173,7 @@ pub fn ring(input: &[u8]) {
         pair.world.run([Task::new(&pair.alice.events, run)]);
     });
     drop(rogue);
-    clean(&pair);
+    assert_clean(&pair);
 }
 
 fn is_refused(error: Error) -> bool {
@@ -217,13 +219,4 @@ async fn call(stream: &mut Stream, what: u8, len: usize) -> Result<(), Error> {
 fn pair() -> Pair {
     let config = Config { pages: 128, max_pages: 128, max_grant_frames: 1, ..Config::default() };
     Pair::of(config, config)
-}
-
-/// Checks that nothing is left once everything is released.
-fn clean(pair: &Pair) {
-    settle(&pair.world, &pair.alice);
-    settle(&pair.world, &pair.bob);
-    pair.alice.gntalloc.reap(u32::MAX);
-    pair.bob.gntalloc.reap(u32::MAX);
-    pair.assert_clean();
 }
