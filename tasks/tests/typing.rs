@@ -121,6 +121,29 @@ fn tab_completes_a_word_or_lists_what_it_could_be() {
 }
 
 #[test]
+fn tab_on_nothing_and_on_what_nothing_fits_changes_nothing() {
+    let (output, results) = typed("\t\t  \tsleep 1\rnosuch\t\x15sleep 2 \t\r");
+    assert_eq!(results, ["ok sleep ms=1", "ok sleep ms=2"]);
+    assert_eq!(output.lines().count(), 8, "Tab printed no line: {output:?}");
+}
+
+#[test]
+fn half_an_escape_sequence_costs_at_most_the_next_character() {
+    let half = ["\x1b", "\x1b[", "\x1bO", "\x1b[1", "\x1b[1;", "\x1b[1;5"];
+    for half in half {
+        let (_, results) = typed(&format!("{half}\rsleep 1\r"));
+        assert_eq!(results, ["ok sleep ms=1"], "{half:?} before Enter");
+        let (_, results) = typed(&format!("{half}\x03sleep 1\r"));
+        assert_eq!(results, ["ok sleep ms=1"], "{half:?} before Ctrl-C");
+        let (_, results) = typed(&format!("{half}Zsleep 1\r"));
+        // A lone ESC starts no sequence that Z could end.
+        let refused = results[0].starts_with("error Zsleep errno=ENOSYS ");
+        let whole = results[0] == "ok sleep ms=1";
+        assert_eq!((whole, refused), (half != "\x1b", half == "\x1b"), "{half:?}: {results:?}");
+    }
+}
+
+#[test]
 fn leaving_the_console_leaves_the_guest_alone() {
     let (output, results) = typed("\x04exit\rquit\r");
     assert_eq!(results, ["ok exit", "ok exit", "ok quit"]);

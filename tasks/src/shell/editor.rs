@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The line editor. Its output is plain text, whatever the input.
-//!
-//! The cursor moves left by backspaces and right by reprinting, so no escape sequences are needed
-//! and a program at the other end sees only text. The display is updated once for everything typed
-//! in the meantime. A line that is too long is dropped as a whole: half a command would be a
+//! The line editor. A line that is too long is dropped as a whole: half a command would be a
 //! different command.
 
 use alloc::vec::Vec;
-use core::mem;
 
 use drivers::list;
 
+use super::display::{Display, is_whole, last_char, starts_char};
 use super::history::{History, copy};
 use super::keys::{Key, Keys};
+use super::search::Search;
 
 /// Maximum length of a line in bytes.
 pub(crate) const LINE: usize = 8192;
-/// Shown before and after the search text.
-const SEARCH: [&[u8]; 2] = [b"(search) ", b": "];
 
 /// The effect of a typed byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +33,6 @@ pub(crate) enum Edit {
     Clear,
 }
 
-/// A search in the history.
-#[derive(Debug)]
-struct Search {
-    /// The search text.
-    text: Vec<u8>,
-    /// How many matches to skip, from the newest on.
-    skip: usize,
-}
-
 /// A line being typed.
 #[derive(Debug)]
 pub(crate) struct Editor {
@@ -55,11 +41,7 @@ pub(crate) struct Editor {
     at: usize,
     too_long: bool,
     search: Option<Search>,
-    /// What is displayed after the prompt, and the cursor's position in it.
-    shown: Vec<u8>,
-    shown_at: usize,
-    /// Pending output.
-    echo: Vec<u8>,
+    display: Display,
     keys: Keys,
     history: History,
 }
@@ -74,9 +56,7 @@ impl Editor {
             at: 0,
             too_long: false,
             search: None,
-            shown: Vec::new(),
-            shown_at: 0,
-            echo: Vec::new(),
+            display: Display::default(),
             keys: Keys::new(),
             history: History::new(),
         })
@@ -102,11 +82,11 @@ impl Editor {
         if is_whole(self.before()) {
             self.show();
         }
-        &self.echo
+        &self.display.output
     }
 
     pub(crate) fn clear_echo(&mut self) {
-        self.echo.clear();
+        self.display.output.clear();
     }
 
     /// Starts the next line.
@@ -118,8 +98,7 @@ impl Editor {
 
     /// Redisplays the line, after a new prompt.
     pub(crate) fn begin_again(&mut self) {
-        self.shown.clear();
-        self.shown_at = 0;
+        self.display.begin();
     }
 
     /// Handles a typed byte.
@@ -149,7 +128,7 @@ impl Editor {
             Key::EraseBefore => self.erase(0, self.at),
             Key::EraseBehind => self.erase(self.at, self.line.len()),
             Key::EraseWord => self.erase(last_word(self.before()), self.at),
-            Key::Search => self.search = Some(Search { text: Vec::new(), skip: 0 }),
+            Key::Search => self.search = Some(Search::default()),
             Key::Complete => return Edit::Complete,
             Key::Clear => return Edit::Clear,
         }
@@ -187,7 +166,7 @@ impl Editor {
         self.at = self.line.len();
         self.show();
         self.history.rewind();
-        self.print(last);
+        self.display.print(last);
     }
 
     /// Moves the cursor. In a line that is too long it stays, since the rest isn't stored.
@@ -221,32 +200,17 @@ impl Editor {
         self.insert(line);
     }
 
-    /// Handles a key during a search; returns whether the search consumed it.
+    /// Handles a key during a search; returns whether the search consumed it. Any key that it
+    /// doesn't know accepts the line found.
     fn searches(&mut self, key: Key) -> bool {
-        let Some(search) = &mut self.search else {
-            return false;
-        };
-        match key {
-            // If memory runs out, the search stays unchanged.
-            Key::Text(byte) => drop(list::push(&mut search.text, byte)),
-            Key::Backspace => search.text.truncate(last_char(&search.text)),
-            Key::Search if self.history.find(&search.text, search.skip + 1).is_some() => {
-                search.skip += 1;
-                return true;
-            }
-            Key::Search => return true,
-            _ => {
-                // Any other key accepts the line found.
-                if let Some(Search { text, skip }) = self.search.take()
-                    && let Some(line) = self.history.find(&text, skip).and_then(copy)
-                {
-                    self.replace(&line);
-                }
-                return false;
-            }
+        let taken = self.search.as_mut().is_some_and(|search| search.take(key, &self.history));
+        if !taken
+            && let Some(search) = self.search.take()
+            && let Some(line) = search.found(&self.history).and_then(copy)
+        {
+            self.replace(&line);
         }
-        search.skip = 0;
-        true
+        taken
     }
 
     /// The end of the character at the cursor.
@@ -261,84 +225,12 @@ impl Editor {
         let mut wanted = Vec::new();
         let (made, at) = match &self.search {
             None => (list::extend(&mut wanted, self.line.iter().copied()), self.at),
-            Some(Search { text, skip }) => {
-                let found = self.history.find(text, *skip).unwrap_or_default();
-                let parts = [SEARCH[0], text, SEARCH[1], found];
-                let bytes = parts.into_iter().flatten().copied();
-                (list::extend(&mut wanted, bytes), usize::MAX)
-            }
+            Some(search) => (list::extend(&mut wanted, search.shown(&self.history)), usize::MAX),
         };
-        if made.is_err() {
-            return;
-        }
-        let at = at.min(wanted.len());
-        let old = mem::replace(&mut self.shown, wanted);
-        let same = common(&old, &self.shown);
-        self.step(&old, self.shown_at, same);
-        let wanted = mem::take(&mut self.shown);
-        self.print(wanted.get(same..).unwrap_or_default());
-        let left = columns(&old, same).saturating_sub(columns(&wanted, same));
-        self.repeat(b' ', left);
-        self.repeat(b'\x08', left);
-        self.step(&wanted, wanted.len(), at);
-        (self.shown, self.shown_at) = (wanted, at);
-    }
-
-    /// Moves the displayed cursor within the displayed text.
-    fn step(&mut self, text: &[u8], from: usize, to: usize) {
-        if from < to {
-            self.print(text.get(from..to).unwrap_or_default());
-        } else {
-            self.repeat(b'\x08', columns(text, to) - columns(text, from));
+        if made.is_ok() {
+            self.display.show(wanted, at);
         }
     }
-
-    fn repeat(&mut self, byte: u8, times: usize) {
-        for _ in 0..times {
-            self.print(&[byte]);
-        }
-    }
-
-    fn print(&mut self, bytes: &[u8]) {
-        // If memory runs out, the line is still right, but not displayed.
-        let _ = list::extend(&mut self.echo, bytes.iter().copied());
-    }
-}
-
-/// Whether a byte of UTF-8 is the first of its character.
-fn starts_char(byte: u8) -> bool {
-    byte & 0xc0 != 0x80
-}
-
-/// Whether the last character is complete, or can't become so.
-fn is_whole(text: &[u8]) -> bool {
-    let last = text.get(last_char(text)..).unwrap_or_default();
-    let len = match last.first() {
-        Some(0xc2..=0xdf) => 2,
-        Some(0xe0..=0xef) => 3,
-        Some(0xf0..=0xf4) => 4,
-        _ => 1,
-    };
-    last.len() >= len || text.is_empty()
-}
-
-/// The number of columns that the characters from `from` on take.
-fn columns(text: &[u8], from: usize) -> usize {
-    text.iter().skip(from).filter(|byte| starts_char(**byte)).count()
-}
-
-/// The length of the common prefix in bytes, ending at a character boundary in both.
-fn common(one: &[u8], other: &[u8]) -> usize {
-    let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
-    let starts = |at: &usize| {
-        [one, other].iter().all(|text| text.get(*at).is_none_or(|byte| starts_char(*byte)))
-    };
-    (0..=same).rev().find(starts).unwrap_or(0)
-}
-
-/// The start of the last character.
-fn last_char(line: &[u8]) -> usize {
-    line.iter().rposition(|byte| starts_char(*byte)).unwrap_or(0)
 }
 
 /// The start of the last word, including the blanks after it.
@@ -349,6 +241,7 @@ fn last_word(line: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::display::columns;
     use super::*;
     use crate::pattern::SplitMix64;
     use alloc::string::String;
