@@ -232,6 +232,13 @@ impl<X: Platform> fmt::Debug for Lookout<'_, X> {
     }
 }
 
+/// Whether peers may agree on this name: 1 to 32 ASCII letters, digits, `-` and `_`, so that it can
+/// be part of a xenstore path.
+pub fn is_name(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (1..=32).contains(&name.len()) && name.bytes().all(known)
+}
+
 /// Returns the domids up to 128 away from `own`, nearest first, in both directions.
 fn near(own: DomId) -> impl Iterator<Item = DomId> {
     (1..=REACH)
@@ -242,6 +249,18 @@ fn near(own: DomId) -> impl Iterator<Item = DomId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_has_1_to_32_letters_digits_dashes_and_underscores() {
+        let longest = "n".repeat(32);
+        for name in ["a", "Z9", "-", "_", "a-b_c", &longest] {
+            assert!(is_name(name), "{name:?}");
+        }
+        let longer = "n".repeat(33);
+        for name in ["", "a b", "a/b", "\u{e4}", "a\0", &longer] {
+            assert!(!is_name(name), "{name:?}");
+        }
+    }
 
     #[test]
     fn the_nearest_domains_come_first_in_both_directions() {

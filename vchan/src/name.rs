@@ -137,8 +137,7 @@ impl<X: Platform> Listener<X> {
 
 /// The name, if it is valid.
 fn checked(name: &str) -> Result<Text, Error> {
-    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
-    if !(1..=32).contains(&name.len()) || !name.as_bytes().iter().all(known) {
+    if !peers::is_name(name) {
         let words = &"a channel's name has 1 to 32 letters, digits, - and _";
         return Err(SystemError::Local(Errno::EINVAL, words).into());
     }

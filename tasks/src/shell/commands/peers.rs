@@ -11,7 +11,7 @@ use core::fmt::Write;
 use core::pin::pin;
 
 use drivers::memory::Platform;
-use drivers::peers::{look, publish, survey};
+use drivers::peers::{is_name, look, publish, survey};
 use drivers::xenstore::{DomainPath, Publication, Reader, XenStore, names, persist};
 use drivers::{Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Services, list as lists};
 
@@ -201,12 +201,6 @@ async fn offers<X: Platform>(
         Err(Error::XenStore(Errno::EACCES | Errno::ENOENT | Errno::E2BIG)) => Ok(Vec::new()),
         said => said,
     }
-}
-
-/// Whether this is a valid name for an offer.
-fn is_name(name: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    (1..=SHOWN).contains(&name.len()) && name.bytes().all(known)
 }
 
 /// Appends references, with consecutive ones as a range: ` 8-15,40`.
