@@ -1,34 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Arbitrary requests to the vault's agent, one after the other, each with a two-byte length before
-//! it. Every answer is a message of the protocol, and none contains a private key.
+//! Arbitrary requests to the vault's agent.
 #![no_main]
 
-use vault::agent::{Agent, KEYS};
+#[path = "../../services/vault/tests/wild/mod.rs"]
+mod wild;
 
-/// The seed of a key that the agent holds; the corpus also has its public half.
-const SEED: [u8; 32] = [7; 32];
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    let mut agent = Agent::new().expect("memory");
-    let key = ed25519_dalek::SigningKey::from_bytes(&SEED);
-    agent.add(key, b"fuzzed").expect("an agent without keys takes one");
-    let mut rest = input;
-    while let Some((length, after)) = rest.split_first_chunk() {
-        let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
-        let (request, after) = after.split_at(length);
-        rest = after;
-        let before: Vec<_> = agent.list().map(|(blob, _)| blob).collect();
-        let answer = agent.answer(request);
-        let words: &[u8] = &answer;
-        match words {
-            // A refused request doesn't change the keys.
-            [5] => assert!(agent.list().map(|(blob, _)| blob).eq(before)),
-            [6] => {}
-            [12, count @ ..] if count.len() >= 4 => {}
-            [14, signature @ ..] => assert_eq!(signature.len(), 4 + 83),
-            other => panic!("{request:?} is answered {other:?}"),
-        }
-        assert!(!answer.windows(SEED.len()).any(|window| window == SEED));
-        assert!(agent.list().count() <= KEYS);
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| wild::requests(input));
