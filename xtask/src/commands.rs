@@ -145,6 +145,9 @@ pub fn perform((matches, more): &(ArgMatches, Vec<ArgMatches>)) -> Result<()> {
         let xen = xen.map(|file| hypervisor::given(file)).transpose()?;
         let mode = if tier.pvh { mode(matches) } else { Mode::Pv };
         let chosen = |choice: &Choice| {
+            if choice.names.is_none() {
+                return Ok(matches.get_flag(choice.option).then(String::new));
+            }
             let typed = matches.get_one::<String>(choice.option);
             typed.map(|typed| choice.of(typed)).transpose()
         };
@@ -173,7 +176,11 @@ fn tier(tier: &Tier) -> Command {
     let xen = Arg::new("xen").long("xen").value_name("FILE").value_parser(value_parser!(PathBuf));
     let xen = xen.help("Run on this hypervisor (gzip or ELF) instead of Debian's");
     let choice = tier.choice.as_ref().map(|choice| {
-        Arg::new(choice.option).long(choice.option).value_name("NAME").help(choice.about)
+        let option = Arg::new(choice.option).long(choice.option).help(choice.about);
+        match choice.names {
+            Some(_) => option.value_name("NAME"),
+            None => option.action(ArgAction::SetTrue),
+        }
     });
     let command = Command::new(tier.name).about(tier.about).args(full).arg(xen).args(choice);
     command.args(tier.pvh.then(pvh))
@@ -246,11 +253,13 @@ mod tests {
                 tier.name
             );
             assert_eq!(parsed(&[tier.name, "--pvh"]).is_ok(), tier.pvh, "{}", tier.name);
-            if let Some(choice) = &tier.choice {
+            if let Some(choice) = tier.choice.as_ref().filter(|choice| choice.names.is_some()) {
                 let option = format!("--{}", choice.option);
                 assert!(parsed(&[tier.name, &option, "x"]).is_ok(), "{}", tier.name);
                 let why = choice.of("no such").unwrap_err().to_string();
                 assert!(why.contains("`no such`; there is ") && !why.contains('\n'), "{why}");
+            } else if let Some(Choice { option, .. }) = tier.choice {
+                assert!(parsed(&[tier.name, &format!("--{option}")]).is_ok(), "{}", tier.name);
             }
         }
     }

@@ -51,14 +51,14 @@ pub struct Tier {
     run: fn(&Run) -> Result<Tally>,
 }
 
-/// An option with a name behind it.
+/// An option, mostly with a name behind it.
 pub struct Choice {
     /// The option, without dashes.
     pub option: &'static str,
     /// What it does, for the help.
     pub about: &'static str,
-    /// The names that there are.
-    names: fn() -> Result<Vec<String>>,
+    /// The names that there are; `None` if the option stands alone.
+    pub names: Option<fn() -> Result<Vec<String>>>,
     /// Whether a number may follow a name, behind a `/`.
     numbered: bool,
 }
@@ -69,7 +69,7 @@ impl Choice {
     /// # Errors
     /// One line with the names, if not.
     pub fn of(&self, typed: &str) -> Result<String> {
-        let names = (self.names)()?;
+        let names = self.names.map_or(Ok(Vec::new()), |names| names())?;
         let option = self.option;
         let (name, number) = match typed.split_once('/') {
             Some((name, number)) if self.numbered => (name, number),
@@ -214,8 +214,8 @@ pub const TIERS: &[Tier] = &[
         about: "An HTTP server in a guest: curl in dom0 fetches a live page, a browser looks at it",
         small: "all",
         full: None,
-        pvh: false,
-        choice: None,
+        pvh: true,
+        choice: Some(web::CHOICE),
         run: web::run,
     },
     Tier {

@@ -51,7 +51,7 @@ const EXPECTED: &[Expected] = &[
 pub const CHOICE: Choice = Choice {
     option: "profile",
     about: "Fold the instructions of this row by function: map, or map/32 for calls of 32 pages",
-    names: || Ok(kept()?.ops()),
+    names: Some(|| Ok(kept()?.ops())),
     numbered: true,
 };
 

@@ -34,7 +34,7 @@ pub const NAME: &str = "matrix";
 pub const CHOICE: Choice = Choice {
     option: "row",
     about: "Run this row alone, such as bookworm-xenstored",
-    names: || Ok(ROWS.iter().map(Row::name).collect()),
+    names: Some(|| Ok(ROWS.iter().map(Row::name).collect())),
     numbered: false,
 };
 

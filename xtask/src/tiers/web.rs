@@ -2,18 +2,26 @@
 //! An HTTP server in an 8 MiB guest: Debian's `vchan-socket-proxy` turns its channel into a Unix
 //! socket, Debian's `curl` fetches the page from there, and a browser lays it out.
 //!
+//! With `--open`, it shows the page to this machine's browsers instead, until Ctrl-C.
+//!
 //! services/web/tests covers clients that misbehave half-way through a request, on the host.
 
-use std::fs;
+mod forward; // from this machine's loopback to the guest
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
+use std::{fs, thread};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
+use self::forward::Forward;
+use super::Choice;
 use super::extent::Run;
 use crate::guests::config::{self, Settings};
 use crate::guests::{image, life};
 use crate::host::browser;
-use crate::host::steps::step;
+use crate::host::steps::{say, step};
 use crate::judge::tally::Tally;
 use crate::lab::dom0::More;
 use crate::lab::{Lab, apt, debian};
@@ -27,13 +35,22 @@ const FETCH: Duration = Duration::from_secs(60);
 
 const PROGRAMS: &[(&str, &str)] = &[("usr/bin/curl", "usr/bin/curl")];
 
+/// The option that shows the page to this machine's browsers.
+pub const CHOICE: Choice = Choice {
+    option: "open",
+    about: "Show the page at this machine's loopback, until Ctrl-C, instead of checking it",
+    names: None,
+    numbered: false,
+};
+
 /// A check: its name, and what it does; it returns what it saw.
 type Check = (&'static str, fn(&mut Lab) -> Result<String>);
 
-const CHECKS: [Check; 4] = [
+const CHECKS: [Check; 5] = [
     ("curl fetches the page, and each time a new one", fetched),
     ("an unknown path is not found", not_found),
     ("what is no request, or too long a one, is refused, and the next is served", refused),
+    ("this machine's loopback shows the page, and only the page", forwarded),
     ("a browser sees nothing of the page overlap or cut off", looked_at),
 ];
 
@@ -49,12 +66,53 @@ pub fn run(run: &Run) -> Result<Tally> {
     lab.says(WEB, 0, "web: serves domain 0 at data/web")?;
     let path = format!("/local/domain/{domid}/data/web");
     lab.start(&["vchan-socket-proxy", &domid.to_string(), &path, SOCKET])?;
+    if run.choice.is_some() {
+        return open(&mut lab);
+    }
     for (name, check) in CHECKS {
         tally.told(&mut lab, name, check)?;
     }
     life::remove(&mut lab, WEB)?;
     tally.witness(&mut lab, &[])?;
     Ok(tally)
+}
+
+/// Shows the page to this machine's browsers. Only Ctrl-C ends it, or an error.
+fn open(lab: &mut Lab) -> Result<Tally> {
+    let forward = Forward::new()?;
+    say(&format!("open    http://{}/ (Ctrl-C ends it)", forward.address()));
+    forward.serve(lab, get, |lab| lab.ended(WEB))?;
+    bail!("the guest has ended\n{}", lab.excerpts())
+}
+
+/// The guest's whole answer for a path.
+fn get(lab: &mut Lab, path: &str) -> Result<String> {
+    curl(lab, &["--globoff", "--path-as-is", "--raw", &format!("http://guest{path}")])
+}
+
+/// Asks as a browser on this machine would.
+fn forwarded(lab: &mut Lab) -> Result<String> {
+    let forward = Forward::new()?;
+    let address = forward.address();
+    let ask = |method: &str, path: &str| -> Result<String> {
+        let mut server = TcpStream::connect(address)?;
+        server.set_read_timeout(Some(FETCH))?;
+        write!(server, "{method} {path} HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+        let mut answer = String::new();
+        server.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answers = thread::scope(|threads| {
+        let asks = threads.spawn(|| [ask("GET", "/"), ask("GET", "/secret"), ask("PUT", "/")]);
+        forward.serve(lab, get, |_| asks.is_finished())?;
+        Ok::<_, anyhow::Error>(asks.join().expect("the client doesn't panic"))
+    })?;
+    for (answer, status) in answers.into_iter().zip(["200", "404", "405"]) {
+        let answer = answer?;
+        ensure!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "not {status}: {answer}");
+        ensure!(answer.contains("<title>Domain ") == (status == "200"), "{status}: {answer}");
+    }
+    Ok(String::new())
 }
 
 /// Curl's output: the answer's head and body.
