@@ -193,10 +193,10 @@ pub const TIERS: &[Tier] = &[
     },
     Tier {
         name: "vchan",
-        about: "Byte channels between two guests, and between ours and Debian's libxenvchan",
+        about: "Byte channels: two guests, a guest and C's libxenvchan, and vchan-linux with both",
         small: "once",
         full: Some("5 times"),
-        pvh: false,
+        pvh: true,
         choice: None,
         run: vchan::run,
     },
