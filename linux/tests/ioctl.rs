@@ -322,7 +322,7 @@ fn dropping_a_file_is_the_end_of_its_process() {
 }
 
 #[test]
-fn notify_is_asked_for_by_ioctl_on_both_devices() {
+fn both_devices_take_notify_by_ioctl() {
     let pair = Pair::new();
     let (export, refs) = share(&pair, 1);
     let mut mapper = open_gntdev(&pair);
@@ -368,7 +368,7 @@ fn notify_is_asked_for_by_ioctl_on_both_devices() {
 }
 
 #[test]
-fn a_page_that_xen_will_not_unmap_is_no_more_accessible_and_is_tried_again() {
+fn a_page_that_xen_will_not_unmap_is_inaccessible_and_tried_again() {
     let pair = Pair::new();
     let (export, refs) = share(&pair, 2);
     let mut mapper = open_gntdev(&pair);

@@ -125,7 +125,7 @@ fn unmap_takes_the_address_and_the_count_of_one_mapping_and_nothing_else() {
 }
 
 #[test]
-fn an_unmap_that_xen_refuses_is_made_good_and_the_index_is_free_then() {
+fn an_unmap_that_xen_refuses_is_retried_and_then_frees_the_index() {
     let pair = Pair::new();
     let (export, grefs) = share(&pair, 3, Access::ReadWrite);
     let mut bob = gnttab(&pair);
@@ -139,7 +139,7 @@ fn an_unmap_that_xen_refuses_is_made_good_and_the_index_is_free_then() {
 }
 
 #[test]
-fn map_grant_ref_notify_tells_of_its_unmap_and_of_the_end_of_the_process() {
+fn map_grant_ref_notify_fires_at_unmap_and_at_the_end_of_the_process() {
     let pair = Pair::new();
     let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
     let (export, grefs) = share(&pair, 1, Access::ReadWrite);
@@ -211,7 +211,7 @@ fn set_max_grants_bounds_what_can_be_mapped_at_once() {
 }
 
 #[test]
-fn grant_copy_is_that_of_the_service() {
+fn grant_copy_does_what_the_service_does() {
     let pair = Pair::new();
     let (export, _) = share(&pair, 1, Access::ReadWrite);
     let grant = pair.alice.offer(&export)[0];

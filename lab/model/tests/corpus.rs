@@ -28,7 +28,7 @@ fn the_corpus_of_the_model_runs_through() {
 }
 
 #[test]
-fn wild_bytes_through_the_faces_find_no_fault() {
+fn arbitrary_bytes_through_every_api_find_no_fault() {
     let mut state = 1u64;
     for _ in 0..if cfg!(miri) { 1 } else { 300 } {
         let input: Vec<u8> = (0..if cfg!(miri) { 200 } else { 600 })

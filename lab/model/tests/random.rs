@@ -96,7 +96,7 @@ fn seed() -> u64 {
 }
 
 #[test]
-fn what_once_went_wrong_goes_right() {
+fn sequences_that_once_failed_pass() {
     let some = if cfg!(miri) { 1 } else { REGRESSIONS.len() };
     REGRESSIONS[..some].iter().for_each(|ops| _ = run(ops));
 }

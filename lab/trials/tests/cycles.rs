@@ -27,7 +27,7 @@ fn line(seed: u64, cycles: u32, heap: &dyn Fn() -> u64, prepare: impl Fn(&ShellG
 }
 
 #[test]
-fn every_cycle_leaves_all_as_it_was() {
+fn every_cycle_leaves_everything_as_it_was() {
     for seed in 0..5 {
         let line = line(seed, 100, &|| 0, |_| ());
         assert!(line.starts_with(&format!("ok cycles seed={seed} cycles=100 pages=")), "{line}");
@@ -45,7 +45,7 @@ fn the_same_seed_does_the_same() {
 }
 
 #[test]
-fn a_heap_that_grows_is_told() {
+fn a_growing_heap_is_reported() {
     let heap = Cell::new(0);
     let growing = || heap.replace(heap.get() + 1);
     let line = line(1, 3, &growing, |_| ());
@@ -54,7 +54,7 @@ fn a_heap_that_grows_is_told() {
 }
 
 #[test]
-fn a_page_that_xen_does_not_unmap_is_told() {
+fn a_page_that_xen_does_not_unmap_is_reported() {
     let line = line(1, 3, &|| 0, |guest| {
         guest.xen.deny(Call::GnttabUnmap, Some(Errno::EINVAL));
     });

@@ -45,20 +45,20 @@ fn the_last_of_each_gives_its_error_and_one_freed_serves_again() {
 }
 
 #[test]
-fn other_sizes_are_other_counts() {
+fn counts_depend_on_the_sizes() {
     let config = Config { max_maptrack_frames: 2, max_ports: 30, pages: 2048, ..SMALL };
     let line = line(config, &|| 0, |_| ());
     assert_eq!(line, "ok exhaust rounds=2 grants=504 mappings=511 ports=30");
 }
 
 #[test]
-fn tables_that_are_not_small_are_refused() {
+fn large_tables_are_refused() {
     let line = line(Config { max_ports: 1023, ..SMALL }, &|| 0, |_| ());
     assert_eq!(line, "error exhaust errno=EIO status=- Ports: there are more than 512");
 }
 
 #[test]
-fn another_error_than_the_contracts_is_told() {
+fn an_error_other_than_the_contracts_is_reported() {
     let line = line(SMALL, &|| 0, |guest| {
         guest.xen.inject_later(
             Call::EvtchnAllocUnbound,
@@ -69,7 +69,7 @@ fn another_error_than_the_contracts_is_told() {
 }
 
 #[test]
-fn a_heap_that_grows_is_told() {
+fn a_growing_heap_is_reported() {
     let heap = Cell::new(0);
     let line = line(SMALL, &|| heap.replace(heap.get() + 1), |_| ());
     assert!(line.starts_with("error exhaust errno=EIO status=- round 1: what is in use"), "{line}");

@@ -28,7 +28,7 @@ fn beside(world: &World, victim: &ShellGuest, enemy: &ShellGuest, user: impl Asy
 }
 
 #[test]
-fn it_guesses_what_is_granted_to_it_and_nothing_else() {
+fn guessed_references_map_only_what_was_granted() {
     let (world, victim, enemy) = pair();
     let gntalloc = victim.gntalloc.open();
     let others = gntalloc.alloc(DomId::new(3).unwrap(), Pages(4), Access::ReadWrite).unwrap();
@@ -69,7 +69,7 @@ fn what_it_revokes_cannot_be_mapped_until_it_is_restored() {
 }
 
 #[test]
-fn a_command_that_it_does_not_know_is_an_error() {
+fn an_unknown_command_is_an_error() {
     let (world, victim, enemy) = pair();
     beside(&world, &victim, &enemy, async || {
         for nonsense in ["", "share 1 2", "guess 1", "guess 40000 0 1", "map 1 x rw"] {

@@ -33,7 +33,7 @@ fn run(config: Config, line: &str) -> (Guest, String) {
 }
 
 #[test]
-fn as_many_random_calls_as_were_asked_for_leave_everything_as_it_was() {
+fn the_requested_number_of_random_calls_leaves_everything_as_it_was() {
     let (guest, last) = run(ONE_FRAME, "seed=7 operations=4500");
     assert!(last.starts_with("ok model operations=4500 sequences=3 seed=7 "), "{last}");
     assert_eq!((value(&last, "entries"), value(&last, "mappings")), ("504", "255"));
@@ -52,7 +52,7 @@ fn a_xen_that_allows_more_than_one_frame_is_refused() {
 }
 
 #[test]
-fn an_option_that_is_none_is_named() {
+fn an_unknown_option_is_named() {
     for (line, said) in [
         ("sed=7", "\"sed\" is no option"),
         ("seed=x", "\"x\" is no number"),

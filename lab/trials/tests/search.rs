@@ -45,7 +45,7 @@ fn all_copies_are_found_and_told_apart() {
 }
 
 #[test]
-fn part_of_a_secret_is_none_and_neither_are_its_images() {
+fn neither_part_of_a_secret_nor_its_image_counts_as_the_secret() {
     for byte in 0..LEN {
         let mut memory = vec![0; PAGE];
         memory[64..64 + LEN].copy_from_slice(&SECRET);
@@ -71,14 +71,14 @@ fn a_frame_that_is_not_mapped_is_counted_and_not_read() {
 }
 
 #[test]
-fn who_is_to_hold_a_secret_makes_it_of_its_images() {
+fn a_holder_makes_the_secret_from_its_images() {
     let mut secret = [0; LEN];
     needles(&[SECRET]).first(&mut secret);
     assert_eq!(secret, SECRET);
 }
 
 #[test]
-fn words_that_are_no_needles_are_refused() {
+fn malformed_needles_are_refused() {
     let image = needle(&SECRET);
     for text in ["", "x", "2", &format!("1 {image}0"), &format!("4 {image}"), "1 é", "1 abc"] {
         assert!(Needles::parse(text).is_none(), "{text}");
