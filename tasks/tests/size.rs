@@ -108,6 +108,25 @@ fn what_xen_refuses_is_one_line_and_changes_nothing() {
 }
 
 #[test]
+fn a_change_that_cannot_be_undone_is_not_called_none() {
+    let guest = guest();
+    let xl = async {
+        guest.pause(50).await;
+        // The second batch is refused, and then the undoing of the first.
+        for call in [1, 2] {
+            guest.xen.inject_after(call, Call::MemoryOp, Fault::Untouched { at: 0 });
+        }
+        let (lines, size) = set(&guest, "1200").await;
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        assert!(line.ends_with("and -64 pages could not be undone"), "{line}");
+        assert_eq!(size, BOOT - 64);
+        guest.xen.console_type("poweroff\r");
+    };
+    guest.run_beside("", xl);
+    guest.end();
+}
+
+#[test]
 fn a_target_that_is_set_before_anybody_listens_is_followed() {
     let guest = guest();
     guest.xen.world().xenstore_write(TARGET, "400");

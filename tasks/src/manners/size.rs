@@ -34,7 +34,10 @@ pub(super) async fn follow<X: Platform>(
         Ok(Resized::Not) => {}
         Ok(Resized::Shrunk(pages)) => say("gave back", pages, kib),
         Ok(Resized::Grown(pages)) => say("took", pages, kib),
-        Err(error) => warn(TARGET, &format_args!("{kib} KiB: {error}; nothing is changed")),
+        Err(error) => {
+            let unchanged = if error.off == 0 { "; nothing is changed" } else { "" };
+            warn(TARGET, &format_args!("{kib} KiB: {error}{unchanged}"));
+        }
     }
 }
 
