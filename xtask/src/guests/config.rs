@@ -17,18 +17,21 @@ use crate::lab::Mode;
 #[derive(Clone, Default)]
 pub struct Settings(Vec<String>);
 
+/// The size of the pool for a PVH guest's tables in Xen, as in all configurations: by default xl
+/// 4.17 gives a small guest too little.
+const SHADOW_MIB: u64 = 4;
+
 impl Settings {
     /// No settings.
     pub fn none() -> Settings {
         Settings::default()
     }
 
-    /// The settings that a mode needs, whatever the file says. By default xl 4.17 gives a small PVH
-    /// guest too small a pool for Xen's tables; `shadow_memory` is its size in MiB.
+    /// The settings that a mode needs, whatever the file says.
     pub fn of(mode: Mode) -> Settings {
         match mode {
             Mode::Pv => Settings::none(),
-            Mode::Pvh => Settings::none().text("type", "pvh").number("shadow_memory", 4),
+            Mode::Pvh => Settings::none().text("type", "pvh"),
         }
     }
 
@@ -93,6 +96,7 @@ pub fn files_of(name: &str, built: &Path, settings: Settings) -> Result<[PathBuf
     fs::copy(built, &kernel).with_context(|| format!("no {}", paths::shown(built)))?;
     let own = Settings::none().text("name", name).text("type", "pv");
     let own = own.text("kernel", &format!("{name}-guest")).number("vcpus", 1);
+    let own = own.number("shadow_memory", SHADOW_MIB);
     fs::write(&config, own.file() + &settings.file())?;
     Ok([kernel, config])
 }
