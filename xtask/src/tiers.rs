@@ -141,7 +141,7 @@ pub const TIERS: &[Tier] = &[
         name: "pvh",
         about: "The same image as PVH guests: the demo, the self-test, crashes, and what xl does",
         small: "once",
-        full: Some("5 times"),
+        full: Some("5 times, with save, migrate and a pause of 60 s"),
         pvh: false,
         choice: None,
         run: pvh::run,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::guests::config::Settings;
 use crate::guests::demo::{prove, timed};
 use crate::guests::image;
 use crate::guests::life::PAIR;
@@ -26,7 +27,7 @@ pub fn command(mode: Mode) -> Result<()> {
         let (xen, linux) = lab.versions();
         Ok((format!("Xen {xen}, dom0 Linux {linux}, QEMU {} (tcg)", qemu::version()?), lab))
     })?;
-    let proof = prove(&mut lab, PAIR, true).with_context(|| lab.excerpts())?;
+    let proof = prove(&mut lab, PAIR, true, &Settings::none()).with_context(|| lab.excerpts())?;
     let page = proof.draw(&lab)?;
     let steps = proof.steps;
     let proved = steps.iter().filter(|step| step.outcome.is_ok()).count();

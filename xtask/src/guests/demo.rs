@@ -46,11 +46,11 @@ impl Proof {
     }
 }
 
-/// Creates the guests in this order, and reports each step as it is done. If `watched`, the guests
-/// also log their turns.
-pub fn prove(lab: &mut Lab, order: [&str; 2], watched: bool) -> Result<Proof> {
+/// Creates the guests in this order, with these settings, and reports each step as it is done. If
+/// `watched`, the guests also log their turns.
+pub fn prove(lab: &mut Lab, order: [&str; 2], watched: bool, settings: &Settings) -> Result<Proof> {
     for guest in order {
-        create(lab, guest, watched)?;
+        create(lab, guest, watched, settings)?;
     }
     let mut steps = Vec::new();
     let mut tell = |step: Step| {
@@ -79,7 +79,9 @@ pub fn prove(lab: &mut Lab, order: [&str; 2], watched: bool) -> Result<Proof> {
         PAIR.iter().zip(&said).try_for_each(|(guest, lines)| demo::ended(guest, lines))
     });
     let survived = match &ended {
-        Ok(()) => clocked("survive", || survive(lab)).0.map_err(|error| format!("{error:#}")),
+        Ok(()) => {
+            clocked("survive", || survive(lab, settings)).0.map_err(|error| format!("{error:#}"))
+        }
         Err(why) => Err(format!("not tried: {why}")),
     };
     tell(Step { number: SURVIVE, outcome: survived });
@@ -89,10 +91,10 @@ pub fn prove(lab: &mut Lab, order: [&str; 2], watched: bool) -> Result<Proof> {
     Ok(Proof { steps, seen })
 }
 
-fn create(lab: &mut Lab, guest: &str, watched: bool) -> Result<()> {
+fn create(lab: &mut Lab, guest: &str, watched: bool, settings: &Settings) -> Result<()> {
     let settings = match watched {
-        true => Settings::none().extra(&format!("loglevel=debug prompt=name -- demo {guest}")),
-        false => Settings::none(),
+        true => settings.clone().extra(&format!("loglevel=debug prompt=name -- demo {guest}")),
+        false => settings.clone(),
     };
     timed(guest, || {
         let domid = life::create(lab, guest, guest, &settings)?;

@@ -20,8 +20,9 @@ const PAGES: u32 = 64;
 /// How soon a peer's death must be noticed.
 const NOTICED: Duration = Duration::from_secs(1);
 
-/// Destroys the mapper and creates another one; returns what was proved, in words.
-pub fn survive(lab: &mut Lab) -> Result<String> {
+/// Destroys the mapper and creates another one with these settings; returns what was proved, in
+/// words.
+pub fn survive(lab: &mut Lab, settings: &Settings) -> Result<String> {
     let before = counts(lab)?;
     let sharing = Sharing::start(lab, PAGES)?;
     sharing.both_ways(lab)?;
@@ -40,7 +41,7 @@ pub fn survive(lab: &mut Lab) -> Result<String> {
     sharing.unshare(lab)?;
     counts(lab)?.same(&before)?;
 
-    let new = life::create(lab, "mapper", "mapper", &Settings::none().extra(""))?;
+    let new = life::create(lab, "mapper", "mapper", &settings.clone().extra(""))?;
     let sharing = Sharing::start(lab, PAGES)?;
     sharing.both_ways(lab)?;
     sharing.end(lab)?;

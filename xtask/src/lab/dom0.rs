@@ -18,13 +18,14 @@ use crate::host::steps::{self, step};
 use crate::host::{cargo, children, paths};
 
 /// The programs for dom0 from the package of Xen's tools.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 8] = [
     "xenstored",
     "oxenstored",
     "xen-init-dom0",
     "xenconsoled",
     "xenconsole",
     "xl",
+    "libxl-save-helper",
     "vchan-socket-proxy",
 ];
 /// The plugin that oxenstored opens, relative to the parent of the programs' folder.
@@ -135,7 +136,7 @@ pub fn prepare_with(
             xen,
             linux: kernel.strip_prefix(&target)?.to_owned(),
             initramfs,
-            arguments: format!("PATH=/{path}"),
+            arguments: format!("PATH=/{path}:/bin"),
             mode,
             own,
         })

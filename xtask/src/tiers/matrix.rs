@@ -151,7 +151,7 @@ fn xl_faulted(error: &Error) -> bool {
 }
 
 fn demonstrated(lab: &mut Lab) -> Result<()> {
-    for step in demo::prove(lab, PAIR, false)?.steps {
+    for step in demo::prove(lab, PAIR, false, &Settings::none())?.steps {
         step.outcome.map_err(|why| anyhow!("step {}: {why}", step.number))?;
     }
     Ok(())

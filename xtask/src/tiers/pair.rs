@@ -70,7 +70,7 @@ pub fn run(run: &Run) -> Result<Tally> {
             Lab::boot(&dom0, &name, &format!("xenstore={store}"))
         })?;
         // In the other lab the guests run as their xl configurations say.
-        let proof = demo::prove(&mut lab, order, store == WATCHED)?;
+        let proof = demo::prove(&mut lab, order, store == WATCHED, &Settings::none())?;
         for step in &proof.steps {
             tally.count(step.outcome.is_ok());
         }

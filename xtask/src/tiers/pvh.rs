@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The pvh tier: the same image as PVH guests: the demo, the self-test, every crash, and what xl
-//! does to a guest.
+//! The pvh tier: the same image as PVH guests: the demo and the self-test in 2 MiB, every crash, and
+//! what xl does to a guest and asks of it.
 //!
 //! A PVH guest can't run in dom0's place, so all of it runs in a lab. Other tiers have `--pvh`.
 
@@ -8,8 +8,8 @@ mod errs; // what a faulty domain builder or Xen leaves behind
 
 use anyhow::{Error, Result, ensure};
 
-use super::extent::Run;
-use super::pair;
+use super::extent::{Extent, Run};
+use super::{pair, xl};
 use crate::guests::config::Settings;
 use crate::guests::life::{self, GUEST, PAIR, at_prompt, clear, gone};
 use crate::guests::{demo, image};
@@ -30,11 +30,12 @@ const EXPECTED: &[Expected] = &[
 /// Runs the tier once, or in full five times.
 pub fn run(run: &Run) -> Result<Tally> {
     let run = &Run { extent: run.extent, xen: run.xen.clone(), mode: Mode::Pvh, choice: None };
-    let dom0 = run.dom0(&[image::files()?, pair::more_files()?, errs::files()?].concat())?;
+    let files = [image::files()?, pair::more_files()?, errs::files()?].concat();
+    let dom0 = run.dom0_with(&files, &xl::shell()?)?;
     let mut tally = Tally::default();
     for _ in 0..run.extent.of(1, 5) {
         let mut lab = step("boot the lab", || Lab::boot(&dom0, "pvh", ""))?;
-        for step in demo::prove(&mut lab, PAIR, false)?.steps {
+        for step in demo::prove(&mut lab, PAIR, false, &smallest())?.steps {
             tally.count(step.outcome.is_ok());
         }
         clear(&mut lab)?;
@@ -53,13 +54,22 @@ pub fn run(run: &Run) -> Result<Tally> {
         }
         errs::check(&mut lab, &mut tally)?;
         pair::check(&mut lab, &mut tally)?;
-        tally.witness(&mut lab, EXPECTED)?;
+        xl::check(&mut lab, &mut tally)?;
+        if run.extent == Extent::Full {
+            xl::check_long(&mut lab, &mut tally, run.extent)?;
+        }
+        tally.witness(&mut lab, &[EXPECTED, xl::EXPECTED].concat())?;
     }
     Ok(tally)
 }
 
+/// The smallest guest that xl creates: 2 MiB, in which everything must run.
+fn smallest() -> Settings {
+    Settings::none().memory(2)
+}
+
 fn selftest(lab: &mut Lab) -> Result<()> {
-    at_prompt(lab, &Settings::none().memory(2))?;
+    at_prompt(lab, &smallest())?;
     lab.ask(GUEST, "selftest")?;
     reply::all_passed(&lab.lines(GUEST), "selftest").map_err(Error::msg)?;
     let status = lab.ask(GUEST, "status")?;
