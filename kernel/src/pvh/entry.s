@@ -6,7 +6,7 @@
 
 .set BASE, 0xffffffff80000000
 
-.pushsection .bss.pvh, "aw", @nobits
+.pushsection .pages, "aw", @nobits
     .balign 4096
     .globl pvh_l4, pvh_l2, pvh_boot_stack
 pvh_l4:
