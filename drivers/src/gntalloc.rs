@@ -20,7 +20,6 @@ mod local;
 mod parking;
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Poll;
@@ -33,6 +32,7 @@ pub use self::indexed::{FLAG_WRITABLE, IndexDevice};
 pub use self::local::LocalMapping;
 use self::parking::{Parked, Parking};
 use crate::events::Events;
+use crate::few::Few;
 use crate::grant_table::{GrantInfo, GrantTable, Granted};
 use crate::memory::Platform;
 use crate::raw::pages;
@@ -133,10 +133,9 @@ impl<X: Platform> GntAlloc<X> {
         count: Pages,
         access: Access,
         parts: Pages,
-    ) -> Result<Vec<Granted>, Error> {
+    ) -> Result<Few<Granted>, Error> {
         self.admit(count)?;
-        let mut run = Vec::new();
-        run.try_reserve_exact(count.0 as usize).map_err(|_| Error::NO_MEMORY)?;
+        let mut run = Few::with_room(count.0 as usize)?;
         self.0.parking.lock().make_room(parts.0)?;
         while let Err(error) = self.0.table.grant_run(peer, access, &mut run, count.0) {
             if self.reap(u32::MAX) == 0 {
@@ -167,7 +166,7 @@ impl<X: Platform> GntAlloc<X> {
 
     /// Releases a run, for which there is room to park one piece: frees its pages, and parks those
     /// that the peer maps. Returns how many are parked.
-    fn let_go(&self, mut run: Vec<Granted>) -> u32 {
+    fn let_go(&self, mut run: Few<Granted>) -> u32 {
         self.0.table.end_run(&mut run);
         let parked = run.len() as u32;
         run.iter().for_each(|granted| self.0.table.mark_parked(granted));
@@ -176,7 +175,7 @@ impl<X: Platform> GntAlloc<X> {
     }
 
     /// Releases a run whose grants are all suspended.
-    fn free_run(&self, mut run: Vec<Granted>) {
+    fn free_run(&self, mut run: Few<Granted>) {
         self.0.table.free_suspended(&mut run, 0);
         self.0.parking.lock().give_room(1);
     }

@@ -16,11 +16,11 @@ mod copy;
 mod device;
 mod held;
 mod indexed;
+mod stuck;
 mod table;
 mod typed;
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Poll;
@@ -32,6 +32,7 @@ pub use self::device::Device;
 use self::device::Quota;
 pub use self::indexed::IndexDevice;
 use self::indexed::Opened;
+use self::stuck::{Stuck, StuckRegions};
 pub use self::typed::{Failed, MapAccess, Mapping, ReadOnly, ReadWrite, Reservation};
 use crate::events::Events;
 use crate::memory::Platform;
@@ -74,14 +75,7 @@ struct Books<X: Platform> {
     regions: usize,
     /// Regions that nobody holds any more, with pages that Xen refused to unmap. Has room for every
     /// live region.
-    stuck: Vec<Stuck<X>>,
-}
-
-/// A region with pages that Xen refused to unmap, and the device that it is charged to.
-#[derive(Debug)]
-struct Stuck<X: Platform> {
-    region: Region<X>,
-    device: u32,
+    stuck: StuckRegions<X>,
 }
 
 /// How much is in use.
@@ -116,7 +110,7 @@ impl<X: Platform> GntDev<X> {
             space: Arc::new(Space::new(xen, own, notices)),
             mapped: AtomicU32::new(0),
             left: AtomicU32::new(0),
-            books: Mutex::new(Books { devices, indexed, regions: 0, stuck: Vec::new() }),
+            books: Mutex::new(Books { devices, indexed, regions: 0, stuck: StuckRegions::new() }),
             on_stuck: WaitList::new(),
         }))
     }
@@ -147,8 +141,7 @@ impl<X: Platform> GntDev<X> {
     fn usage_to_retry(&self) -> Usage {
         let books = &mut *self.0.books.lock();
         let mapped = self.0.mapped.load(Ordering::Relaxed);
-        let stuck = books.stuck.iter().map(|stuck| stuck.region.mapped()).sum();
-        let mut total = Usage { reserved: 0, mapped, stuck };
+        let mut total = Usage { reserved: 0, mapped, stuck: books.stuck.pages() };
         total.reserved = books.devices.iter_mut().map(|(_, quota)| quota.reserved).sum();
         for (_, opened) in books.indexed.iter_mut() {
             let usage = opened.table.usage();
@@ -206,10 +199,10 @@ impl<X: Platform> GntDev<X> {
         let tries = self.0.books.lock().stuck.len();
         for _ in 0..tries {
             // Take it out of the books first: dropping a region sends its event.
-            let Some(Stuck { region, device }) = self.0.books.lock().stuck.pop() else {
+            let Some(mut stuck) = self.0.books.lock().stuck.pop() else {
                 return;
             };
-            self.let_go(region, device);
+            self.let_go(&mut stuck.region, stuck.device);
         }
     }
 
@@ -230,17 +223,16 @@ impl<X: Platform> GntDev<X> {
     }
 
     /// Drops a region that nobody holds, or keeps it until Xen unmaps its pages.
-    fn let_go(&self, mut region: Region<X>, device: u32) {
-        let pages = region.pages().0;
+    fn let_go(&self, region: &mut Region<X>, device: u32) {
         let _ = region.unmap();
         if region.mapped() > 0 {
-            // At the end that the next retry takes last, so that all get their turn.
-            self.0.books.lock().stuck.insert(0, Stuck { region, device });
+            let stuck = Stuck { region: region.take(), device };
+            self.0.books.lock().stuck.push(stuck);
             return self.tell_stuck();
         }
-        drop(region);
-        let books = &mut *self.0.books.lock();
-        books.release_region(device, pages);
+        let pages = region.pages().0;
+        region.close();
+        self.0.books.lock().release_region(device, pages);
     }
 }
 

@@ -9,13 +9,14 @@
 //! Xen's own advisories are about (XSA-255, 268, 382, 384). A version 1 entry names a 32-bit frame,
 //! which covers 16 TiB of machine memory; a page above that is refused.
 //!
-//! Only this file writes grant entries. It keeps a granted page in a [`Granted`] until its entry is
+//! Only this module writes grant entries. It keeps a granted page in a [`Granted`] until its entry is
 //! invalid again, so no entry names a bare [`Page`].
 #![expect(unsafe_code, reason = "reaches the grant entries")]
 
 #[cfg(test)]
 mod orders;
 mod references;
+mod runs;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -32,7 +33,7 @@ use self::references::{Life, References};
 use crate::error::check_status;
 use crate::events::Port;
 use crate::memory::{PAGE_SIZE, Page, Platform};
-use crate::raw::{NoticeId, Notices, pages};
+use crate::raw::{NoticeId, Notices, lengthen};
 use crate::words::{Watched, Word};
 use crate::{Access, Call, ClaimedDomId, DomId, Errno, Error, GrantRef, PeerState};
 
@@ -135,84 +136,6 @@ impl<X: Platform> GrantTable<X> {
             return Err(FULL);
         }
         if frames > u64::from(state.frames) { self.grow(state, frames as u32) } else { Ok(()) }
-    }
-
-    /// Grants zeroed pages to `peer` until `run` has `count`. Makes no hypercall: it doesn't grow
-    /// the table.
-    ///
-    /// # Errors
-    /// ENOMEM; EOVERFLOW for a frame number beyond 32 bits; ENOSPC if the table is full. Pages
-    /// granted by then are in the run.
-    pub(crate) fn grant_run(
-        &self,
-        peer: DomId,
-        access: Access,
-        run: &mut Vec<Granted>,
-        count: u32,
-    ) -> Result<(), Error> {
-        let have = run.len();
-        let missing = (count as usize).saturating_sub(have);
-        run.try_reserve_exact(missing).map_err(|_| Error::NO_MEMORY)?;
-        pages::alloc_run(&self.xen, missing as u32, |page| {
-            // There is room; the check proves it to the compiler.
-            if run.len() < run.capacity() {
-                run.push(Granted { page, gref: NO_GRANT, notice: None });
-            }
-        });
-        let (granted, error) = self.name_run(run, have);
-        for granted in run.iter().take(granted).skip(have) {
-            // `name_run` checked that the frame number fits.
-            let entry = self.entry(granted.gref);
-            introduce(&entry, granted.page.gfn() as u32, peer, access);
-        }
-        let error = error.or((run.len() < count as usize).then_some(Error::NO_MEMORY));
-        pages::free_run(&self.xen, pop_from(run, granted));
-        error.map_or(Ok(()), Err)
-    }
-
-    /// Gives each page of a run from `have` on its reference. Returns how far it got, and the error
-    /// if it stopped early.
-    fn name_run(&self, run: &mut [Granted], have: usize) -> (usize, Option<Error>) {
-        let now = self.xen.now();
-        let references = &mut self.state.lock().references;
-        let mut named = have;
-        for granted in run.iter_mut().skip(have) {
-            if u32::try_from(granted.page.gfn()).is_err() {
-                return (named, Some(ABOVE_16_TIB));
-            }
-            let Some(gref) = references.take(now) else {
-                return (named, Some(FULL));
-            };
-            granted.gref = GrantRef(gref);
-            // The peer may write to it from now on.
-            granted.page.set_clean(false);
-            named += 1;
-        }
-        (named, None)
-    }
-
-    /// Ends the grants of a run and frees their pages. Pages that the peer maps stay in it.
-    pub(crate) fn end_run(&self, run: &mut Vec<Granted>) {
-        let mut kept = 0;
-        for at in 0..run.len() {
-            if run.get(at).is_some_and(|granted| self.suspend(granted)) {
-                continue;
-            }
-            if kept < at {
-                run.swap(kept, at);
-            }
-            kept += 1;
-        }
-        self.free_suspended(run, kept);
-    }
-
-    /// Frees the pages of a run from `first` on, all of which are suspended, together with their
-    /// references.
-    pub(crate) fn free_suspended(&self, run: &mut Vec<Granted>, first: usize) {
-        run.iter_mut().skip(first).for_each(|granted| self.forget_notice(granted));
-        let references = &mut self.state.lock().references;
-        run.iter().skip(first).for_each(|granted| references.give(granted.gref.0));
-        pages::free_run(&self.xen, pop_from(run, first));
     }
 
     /// Ends a grant.
@@ -331,8 +254,7 @@ impl<X: Platform> GrantTable<X> {
     /// Grows the table to `frames` frames: one hypercall, plus what mapping them takes.
     fn grow(&self, state: &mut TableState, frames: u32) -> Result<(), Error> {
         let mut list = Vec::new();
-        list.try_reserve_exact(frames as usize).map_err(|_| Error::NO_MEMORY)?;
-        list.resize(frames as usize, 0);
+        lengthen(&mut list, frames as usize, 0)?;
         let entries = frames.checked_mul(GrantEntryV1::PER_FRAME).ok_or(FULL)?;
         state.references.reserve(entries)?;
         let mut op = GnttabSetupTable { dom: DOMID_SELF, nr_frames: frames, ..Default::default() };
@@ -352,7 +274,7 @@ impl<X: Platform> GrantTable<X> {
     }
 
     fn entry(&self, gref: GrantRef) -> WatchedEntry<'_, X> {
-        // SAFETY: only this file writes entries, and only those of pages that a `Granted` holds.
+        // SAFETY: only this module writes entries, and only those of pages that a `Granted` holds.
         let entries = unsafe { self.xen.grant_entries() };
         // Every reference is below what `grow` has mapped.
         let entry = &entries[gref.0 as usize];
@@ -364,19 +286,7 @@ impl<X: Platform> GrantTable<X> {
     }
 }
 
-/// Takes the pages of a run from `first` on out of it.
-fn pop_from(run: &mut Vec<Granted>, first: usize) -> impl Iterator<Item = Page> {
-    core::iter::from_fn(move || {
-        let more = run.len() > first;
-        more.then(|| run.pop()).flatten().map(|granted| granted.page)
-    })
-}
-
-/// A placeholder that is never one of our references: it is one of Xen's own.
-const NO_GRANT: GrantRef = GrantRef(0);
 const FULL: Error = Error::Local(Errno::ENOSPC, &"the grant table is full; raise max_grant_frames");
-const ABOVE_16_TIB: Error =
-    Error::Local(Errno::EOVERFLOW, &"the page lies above 16 TiB of machine memory");
 
 /// A grant entry, by its words.
 struct Entry<Half, Whole> {

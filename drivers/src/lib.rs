@@ -77,7 +77,9 @@ pub mod xenstore;
 
 mod errno;
 mod error;
+mod few;
 mod ids;
+mod queue;
 mod raw;
 mod run_tree;
 mod slab;

@@ -94,11 +94,6 @@ impl RunTree {
         debug_assert!(set.is_some(), "given back, and never taken");
     }
 
-    /// Whether every index is free.
-    pub fn is_all_free(&self) -> bool {
-        self.nodes.get(1).is_none_or(|root| root.longest == self.capacity().min(self.limit))
-    }
-
     fn find(&self, n: u32) -> Option<u32> {
         if self.nodes.get(1)?.longest < n {
             return None;
@@ -254,6 +249,10 @@ mod tests {
         }
     }
 
+    fn is_all_free(tree: &RunTree) -> bool {
+        tree.nodes.get(1).is_none_or(|root| root.longest == tree.capacity().min(tree.limit))
+    }
+
     #[test]
     fn nothing_beyond_the_limit_is_handed_out() {
         let mut tree = RunTree::new(5);
@@ -261,10 +260,10 @@ mod tests {
         assert_eq!(tree.take(0), None);
         assert_eq!(tree.take(5), Some(0));
         assert_eq!(tree.take(1), None);
-        assert!(!tree.is_all_free());
+        assert!(!is_all_free(&tree));
         tree.give(3..5);
         assert_eq!(tree.take(2), Some(3));
         tree.give(0..5);
-        assert!(tree.is_all_free());
+        assert!(is_all_free(&tree));
     }
 }

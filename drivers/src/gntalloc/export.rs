@@ -5,10 +5,10 @@
 //! [`Export`] consumes it, and hands it back if the peer still maps it. Dropping one releases it:
 //! pages that the peer maps are parked.
 
-use alloc::vec::Vec;
 use core::fmt;
 
 use super::GntAlloc;
+use crate::few::Few;
 use crate::grant_table::Granted;
 use crate::memory::{PAGE_SIZE, Page, Platform};
 use crate::notify::UnmapNotify;
@@ -28,7 +28,7 @@ pub struct Device<X: Platform>(GntAlloc<X>);
 pub struct Export<X: Platform> {
     service: GntAlloc<X>,
     /// Empty once it is released.
-    run: Vec<Granted>,
+    run: Few<Granted>,
     peer: DomId,
     access: Access,
 }
@@ -155,7 +155,7 @@ impl<X: Platform> Export<X> {
     }
 
     /// Fires the notices, then takes the pages out.
-    fn take_run(&mut self) -> Vec<Granted> {
+    fn take_run(&mut self) -> Few<Granted> {
         let mut run = core::mem::take(&mut self.run);
         run.iter_mut().for_each(|granted| self.service.0.table.fire(granted));
         run
@@ -177,12 +177,12 @@ impl<X: Platform> Export<X> {
 
     /// Returns page number `page`.
     pub(crate) fn page(&self, page: u32) -> Option<&Page> {
-        self.run.get(page as usize).map(Granted::page)
+        self.run.at(page as usize).map(Granted::page)
     }
 
     /// Returns the page that contains `offset`.
     pub(crate) fn page_at(&self, offset: usize) -> Result<&Page, Error> {
-        self.run.get(offset / PAGE_SIZE).map(Granted::page).ok_or(OUTSIDE)
+        self.run.at(offset / PAGE_SIZE).map(Granted::page).ok_or(OUTSIDE)
     }
 }
 

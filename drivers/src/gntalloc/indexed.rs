@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use xen_sys::linux::gntalloc::GntallocFlag;
 
 use super::{GntAlloc, Left};
+use crate::few::Few;
 use crate::grant_table::Granted;
 use crate::memory::{Page, Platform};
 use crate::notify::NotifyRequest;
@@ -89,11 +90,11 @@ impl<X: Platform> IndexDevice<X> {
         let run = self.service.grant_run(peer, Pages(count), access, Pages(count))?;
         let room = self.with(|opened| opened.make_room(run.len()));
         if let Err(error) = room {
-            run.into_iter().for_each(|granted| _ = self.service.let_page_go(granted));
+            each_of(run, |granted| _ = self.service.let_page_go(granted));
             self.with(OpenedAlloc::trim);
             return Err(error);
         }
-        for (gref, granted) in grefs.iter_mut().zip(&run) {
+        for (gref, granted) in grefs.iter_mut().zip(run.iter()) {
             *gref = granted.gref();
         }
         Ok(Index::of_page(self.with(|opened| opened.list(run))))
@@ -193,12 +194,12 @@ impl OpenedAlloc {
     }
 
     /// Lists pages, for which there is room. Returns the page number of the first.
-    fn list(&mut self, run: alloc::vec::Vec<Granted>) -> u64 {
+    fn list(&mut self, run: Few<Granted>) -> u64 {
         let first = self.next;
-        for granted in run {
+        each_of(run, |granted| {
             self.records.insert(self.next, Record { granted, users: 1, listed: true });
             self.next += 1;
-        }
+        });
         first
     }
 
@@ -262,6 +263,14 @@ impl<X: Platform> Drop for IndexDevice<X> {
             self.service.0.table.fire(&mut record.granted);
             self.service.let_page_go(record.granted);
         }
+    }
+}
+
+/// Passes each page of a run to `take`.
+fn each_of(run: Few<Granted>, mut take: impl FnMut(Granted)) {
+    match run {
+        Few::One(granted) => take(granted),
+        Few::Many(run) => run.into_iter().for_each(take),
     }
 }
 

@@ -5,10 +5,11 @@
 //! seed's bug GA24). Room for a piece is made before it is granted, so parking can't fail.
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use crate::Error;
+use crate::few::Few;
 use crate::grant_table::Granted;
+use crate::queue::Queue;
 
 /// A piece: what was released at once.
 #[derive(Debug)]
@@ -20,8 +21,11 @@ pub(super) enum Parked {
 }
 
 impl Parked {
-    pub(super) fn run(run: Vec<Granted>) -> Self {
-        Self::Run(run.into())
+    pub(super) fn run(run: Few<Granted>) -> Self {
+        match run {
+            Few::One(granted) => Self::Page(granted),
+            Few::Many(run) => Self::Run(run.into()),
+        }
     }
 }
 
@@ -29,7 +33,7 @@ impl Parked {
 #[derive(Debug)]
 pub(super) struct Parking {
     /// With room for everything that may still be parked.
-    queue: VecDeque<Parked>,
+    queue: Queue<Parked>,
     /// The number of pages in `queue`.
     pages: u32,
     /// The number of pieces that may still be parked.
@@ -38,7 +42,7 @@ pub(super) struct Parking {
 
 impl Parking {
     pub(super) fn new() -> Self {
-        Self { queue: VecDeque::new(), pages: 0, expected: 0 }
+        Self { queue: Queue::new(), pages: 0, expected: 0 }
     }
 
     /// Returns how many pages are parked.
@@ -52,7 +56,7 @@ impl Parking {
     /// ENOMEM.
     pub(super) fn make_room(&mut self, pieces: u32) -> Result<(), Error> {
         let expected = self.expected + pieces as usize;
-        self.queue.try_reserve(expected).map_err(|_| Error::NO_MEMORY)?;
+        self.queue.make_room(expected)?;
         self.expected = expected;
         Ok(())
     }
@@ -65,8 +69,8 @@ impl Parking {
 
     /// Frees the memory of an empty queue, so that the heap shows what is in use.
     fn trim(&mut self) {
-        if self.expected == 0 && self.queue.is_empty() {
-            self.queue = VecDeque::new();
+        if self.expected == 0 {
+            self.queue.trim();
         }
     }
 
@@ -82,7 +86,7 @@ impl Parking {
         }
         self.expected -= 1;
         self.pages += pages;
-        self.queue.push_back(parked);
+        self.queue.push(parked);
         true
     }
 
@@ -96,7 +100,7 @@ impl Parking {
         let before = self.pages;
         let mut tries = max.min(before) as usize;
         while tries > 0 {
-            let rest = match self.queue.pop_front() {
+            let rest = match self.queue.pop() {
                 None => break,
                 Some(Parked::Page(granted)) => {
                     tries -= 1;
@@ -117,7 +121,9 @@ impl Parking {
                     (!run.is_empty()).then_some(Parked::Run(run))
                 }
             };
-            self.queue.extend(rest);
+            if let Some(rest) = rest {
+                self.queue.push(rest);
+            }
         }
         self.trim();
         before - self.pages

@@ -3,8 +3,6 @@
 //!
 //! It has no index space: a reservation is a value, and only that value can name it.
 
-use alloc::vec::Vec;
-
 use super::held::Held;
 use super::{Books, GntDev, Reservation, check_limit};
 use crate::memory::Platform;
@@ -97,7 +95,7 @@ impl<X: Platform> Books<X> {
     /// Charges a region of `pages` pages to a device, and makes room for it to get stuck.
     fn admit(&mut self, device: u32, pages: u32) -> Result<(), Error> {
         let room = (self.regions + 1).saturating_sub(self.stuck.len());
-        self.stuck.try_reserve(room).map_err(|_| Error::NO_MEMORY)?;
+        self.stuck.make_room(room)?;
         let quota = self.devices.get_mut(device).ok_or(FULL)?;
         if pages > quota.limit - quota.reserved {
             return Err(FULL);
@@ -112,7 +110,7 @@ impl<X: Platform> Books<X> {
     pub(super) fn release_region(&mut self, device: u32, pages: u32) {
         self.regions -= 1;
         if self.regions == 0 {
-            self.stuck = Vec::new();
+            self.stuck.trim();
         }
         self.release(device, pages);
     }

@@ -8,34 +8,31 @@ use super::GntDev;
 use crate::memory::Platform;
 use crate::notify::UnmapNotify;
 use crate::raw::Region;
-use crate::{Access, Errno, Error, Pages};
+use crate::{Access, Error, Pages};
 
 /// A region, and the device that it is charged to.
 #[derive(Debug)]
 pub(super) struct Held<X: Platform> {
     service: GntDev<X>,
     device: u32,
-    /// `None` only while it is being dropped.
-    region: Option<Region<X>>,
+    region: Region<X>,
     /// The number of pages that a failed map left mapped because Xen refused to unmap them again.
     left: u32,
 }
 
 impl<X: Platform> Held<X> {
     pub(super) fn new(service: GntDev<X>, device: u32, region: Region<X>) -> Self {
-        Self { service, device, region: Some(region), left: 0 }
+        Self { service, device, region, left: 0 }
     }
 
     /// Returns the region.
-    ///
-    /// # Errors
-    /// EINVAL while it is being dropped, when nobody can call this.
-    pub(super) fn region(&self) -> Result<&Region<X>, Error> {
-        self.region.as_ref().ok_or(GONE)
+    #[inline]
+    pub(super) fn region(&self) -> &Region<X> {
+        &self.region
     }
 
     pub(super) fn pages(&self) -> Pages {
-        self.region.as_ref().map_or(Pages(0), Region::pages)
+        self.region.pages()
     }
 
     /// Maps all of it or nothing, after unmapping what an earlier try left.
@@ -44,7 +41,7 @@ impl<X: Platform> Held<X> {
     /// Xen's status of the first page that it refused to map or unmap.
     pub(super) fn map(&mut self, access: Access) -> Result<(), Error> {
         self.service.retry_regions();
-        let region = self.region.as_mut().ok_or(GONE)?;
+        let region = &mut self.region;
         let mapped = region.unmap().and_then(|()| region.map(access));
         match mapped {
             Ok(()) => {
@@ -60,8 +57,10 @@ impl<X: Platform> Held<X> {
     }
 
     fn set_left(&mut self, left: u32) {
-        self.service.count_left(self.left, left);
-        self.left = left;
+        if self.left != left {
+            self.service.count_left(self.left, left);
+            self.left = left;
+        }
     }
 
     /// Unmaps it.
@@ -69,7 +68,7 @@ impl<X: Platform> Held<X> {
     /// # Errors
     /// Xen's status of the first page that it refused to unmap.
     pub(super) fn unmap(&mut self) -> Result<(), Error> {
-        let region = self.region.as_mut().ok_or(GONE)?;
+        let region = &mut self.region;
         if region.is_mapped() {
             self.service.count_mapped(region.pages(), false);
         }
@@ -83,21 +82,17 @@ impl<X: Platform> Held<X> {
     /// read-only mapping; ENOMEM.
     pub(super) fn set_notify(&mut self, notify: UnmapNotify) -> Result<(), Error> {
         let event = notify.hold(&self.service.0.events)?;
-        self.region.as_mut().ok_or(GONE)?.set_notice(notify.byte, event)
+        self.region.set_notice(notify.byte, event)
     }
 }
 
 impl<X: Platform> Drop for Held<X> {
     fn drop(&mut self) {
-        if let Some(region) = self.region.take() {
-            if region.is_mapped() {
-                self.service.count_mapped(region.pages(), false);
-            }
-            self.set_left(0);
-            // What Xen refuses to unmap, the service keeps.
-            self.service.let_go(region, self.device);
+        if self.region.is_mapped() {
+            self.service.count_mapped(self.region.pages(), false);
         }
+        self.set_left(0);
+        // What Xen refuses to unmap, the service keeps.
+        self.service.let_go(&mut self.region, self.device);
     }
 }
-
-const GONE: Error = Error::Local(Errno::EINVAL, &"it is being dropped");

@@ -16,7 +16,6 @@ use xen_sys::grant_table::GrantStatus;
 use super::held::Held;
 use crate::memory::Platform;
 use crate::notify::UnmapNotify;
-use crate::raw::Region;
 use crate::shared::{Shared, SharedBits, SharedMut};
 use crate::{Access, ClaimedGrant, Error, Pages};
 
@@ -45,7 +44,7 @@ impl<X: Platform> Reservation<X> {
 
     /// Returns each reference, and Xen's status of its last map.
     pub fn statuses(&self) -> impl Iterator<Item = (ClaimedGrant, GrantStatus)> {
-        self.0.region().into_iter().flat_map(|region| region.statuses())
+        self.0.region().statuses()
     }
 
     /// Sets what happens when it is released, mapped or not: the byte is cleared when it is
@@ -104,7 +103,7 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
 
     /// Returns the address of its first byte.
     pub fn addr(&self) -> usize {
-        self.held.region().map_or(0, Region::addr)
+        self.held.region().addr()
     }
 
     /// Returns its number of pages.
@@ -114,7 +113,7 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
 
     /// Returns the references it maps, in page order.
     pub fn grants(&self) -> impl Iterator<Item = ClaimedGrant> {
-        self.held.region().into_iter().flat_map(|region| region.statuses()).map(|(grant, _)| grant)
+        self.held.region().statuses().map(|(grant, _)| grant)
     }
 
     /// Unmaps all of it with one hypercall. Returns the reservation it was made from, which can be
@@ -142,7 +141,7 @@ impl<X: Platform, A: MapAccess> Mapping<X, A> {
     /// # Errors
     /// EINVAL outside the mapping.
     pub fn probe_write(&self, offset: usize, value: u8) -> Result<bool, Error> {
-        self.held.region()?.probe_write(offset, value)
+        self.held.region().probe_write(offset, value)
     }
 }
 
@@ -152,31 +151,31 @@ impl<X: Platform, A: MapAccess> Shared for Mapping<X, A> {
     }
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.held.region()?.read(offset, bytes)
+        self.held.region().read(offset, bytes)
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
-        self.held.region()?.load_u32(offset)
+        self.held.region().load_u32(offset)
     }
 }
 
 impl<X: Platform> SharedMut for Mapping<X, ReadWrite> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.held.region()?.write(offset, bytes)
+        self.held.region().write(offset, bytes)
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
-        self.held.region()?.store_u32(offset, value)
+        self.held.region().store_u32(offset, value)
     }
 }
 
 impl<X: Platform> SharedBits for Mapping<X, ReadWrite> {
     fn fetch_or_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
-        self.held.region()?.fetch_or_u8(offset, bits)
+        self.held.region().fetch_or_u8(offset, bits)
     }
 
     fn fetch_and_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
-        self.held.region()?.fetch_and_u8(offset, bits)
+        self.held.region().fetch_and_u8(offset, bits)
     }
 }
 

@@ -70,10 +70,10 @@ impl References {
         let reused = self.first_free != NONE;
         let gref = if reused { self.first_free } else { self.fresh };
         let life = self.lives.get_mut(gref as usize)?;
-        match core::mem::replace(life, Life::Granted(now)) {
-            Life::Free(next) if reused => self.first_free = next,
-            _ => self.fresh += 1,
-        }
+        // A fresh one has no next one either.
+        self.first_free = if let Life::Free(next) = *life { next } else { NONE };
+        *life = Life::Granted(now);
+        self.fresh += u32::from(!reused);
         self.in_use += 1;
         Some(gref)
     }

@@ -6,6 +6,9 @@
 //! wrong pair would tear down another mapping. An operation has a handle exactly while it maps
 //! something, which is what [`mapped`] checks.
 
+use alloc::vec::Vec;
+
+use spin::Mutex;
 use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
 
 use super::eagain;
@@ -21,46 +24,30 @@ pub(super) fn empty() -> GnttabMapGrantRef {
     GnttabMapGrantRef { handle: NO_HANDLE, ..Default::default() }
 }
 
-/// Fills in operations for the pages of a slot from `first` on, one for each grant.
-pub(super) fn fill<X: Platform>(
+/// Returns operations for the pages of a slot from `first` on, one for each grant.
+pub(super) fn operations<X: Platform>(
     xen: &X,
     slot: &PageSlot,
     first: u32,
-    ops: &mut [GnttabMapGrantRef],
     grants: &[ClaimedGrant],
-) {
-    let mut done = 0;
-    while let (Some(ops), Some(grants)) = (ops.get_mut(done..), grants.get(done..))
-        && !ops.is_empty()
-        && !grants.is_empty()
-    {
-        let host = xen.host_addr(slot, first + done as u32);
-        // Advance by at least one page, whatever the implementor says.
-        done += fill_run(ops, grants, host.pages.max(1) as usize, host);
-    }
-}
-
-/// Fills in at most `pages` operations with consecutive addresses. Returns how many.
-fn fill_run(
-    ops: &mut [GnttabMapGrantRef],
-    grants: &[ClaimedGrant],
-    pages: usize,
-    host: HostAddr,
-) -> usize {
-    let (mut host_addr, flags) = (host.addr, Gntmap::HOST_MAP | host.flags);
-    let pages = pages.min(ops.len()).min(grants.len());
-    for (op, grant) in ops.iter_mut().zip(grants).take(pages) {
-        *op = GnttabMapGrantRef {
-            host_addr,
-            flags,
+) -> impl ExactSizeIterator<Item = GnttabMapGrantRef> {
+    let mut host = HostAddr { addr: 0, flags: Gntmap::empty(), pages: 0, stride: 0 };
+    grants.iter().enumerate().map(move |(page, grant)| {
+        if host.pages == 0 {
+            host = xen.host_addr(slot, first + page as u32);
+        }
+        let op = GnttabMapGrantRef {
+            host_addr: host.addr,
+            flags: Gntmap::HOST_MAP | host.flags,
             dom: grant.domid.0,
             ref_: grant.gref.0,
             status: GrantStatus::OKAY,
             ..empty()
         };
-        host_addr = host_addr.wrapping_add(host.stride);
-    }
-    pages
+        host.addr = host.addr.wrapping_add(host.stride);
+        host.pages = host.pages.saturating_sub(1);
+        op
+    })
 }
 
 /// Refreshes the addresses in operations for the pages of a slot from `first` on, where nothing is
@@ -105,11 +92,11 @@ pub(crate) fn barred<X: Platform>(xen: &X, own: DomId) -> Option<DomId> {
 ///
 /// # Safety
 /// No operation maps anything, their `host_addr` and flags came from `host_addr` for prepared pages
-/// of a slot that the caller holds, and nothing is mapped there. `scratch` is as long as `ops`.
+/// of a slot that the caller holds, and nothing is mapped there. `room` is as [`unmap`] needs it.
 pub(super) unsafe fn map<X: Platform>(
     xen: &X,
     ops: &mut [GnttabMapGrantRef],
-    scratch: &mut [GnttabUnmapGrantRef],
+    room: &Mutex<Vec<GnttabUnmapGrantRef>>,
     access: Access,
     barred: Option<DomId>,
 ) -> Result<(), Error> {
@@ -135,7 +122,7 @@ pub(super) unsafe fn map<X: Platform>(
     });
     let verdict = judge(ops, called);
     if verdict.is_err() {
-        let _ = unmap(xen, ops, scratch);
+        let _ = unmap(xen, ops, room);
     }
     verdict
 }
@@ -178,22 +165,41 @@ fn judge(ops: &mut [GnttabMapGrantRef], called: Result<(), Errno>) -> Result<(),
     verdict
 }
 
-/// Unmaps what the operations have mapped, with one hypercall.
+/// Unmaps what the operations have mapped, with one hypercall. `room` is room for an entry per
+/// operation; a single one needs none.
 ///
 /// # Errors
 /// Xen's status of the first page it refused to unmap. Such pages stay [`mapped`], and another call
-/// unmaps only them. ENOMEM, with nothing unmapped, if `scratch` is shorter than `ops`.
+/// unmaps only them. ENOMEM, with nothing unmapped, if there is less room than that.
 pub(super) fn unmap<X: Platform>(
     xen: &X,
     ops: &mut [GnttabMapGrantRef],
-    scratch: &mut [GnttabUnmapGrantRef],
+    room: &Mutex<Vec<GnttabUnmapGrantRef>>,
 ) -> Result<(), Error> {
-    let scratch = scratch.get_mut(..ops.len()).ok_or(Error::NO_MEMORY)?;
-    let count = name_live(ops, scratch);
-    if count == 0 {
+    if let [op] = ops {
+        if op.handle == NO_HANDLE {
+            return Ok(());
+        }
+        let entries = &mut [entry_of(op)];
+        return unmap_entries(xen, ops, entries);
+    }
+    let room = &mut *room.lock();
+    if room.capacity() < ops.len() {
+        return Err(Error::NO_MEMORY);
+    }
+    name_live(ops, room);
+    if room.is_empty() {
         return Ok(());
     }
-    let entries = scratch.get_mut(..count).ok_or(Error::NO_MEMORY)?;
+    unmap_entries(xen, ops, room)
+}
+
+/// Unmaps what `entries` name, which is what the operations have mapped.
+fn unmap_entries<X: Platform>(
+    xen: &X,
+    ops: &mut [GnttabMapGrantRef],
+    entries: &mut [GnttabUnmapGrantRef],
+) -> Result<(), Error> {
     // SAFETY: each entry has the handle and address of one live mapping, from the operation that
     // made it; code that reads and writes there holds that operation, and checks `mapped` first.
     let called = unsafe { xen.gnttab_unmap(entries) };
@@ -201,25 +207,33 @@ pub(super) fn unmap<X: Platform>(
     called.map_err(|errno| Error::Hypercall(Call::GnttabUnmap, errno)).and(unmapped)
 }
 
-/// Fills in an unmap entry in `scratch`, which is as long as `ops`, for each mapped page. Returns
-/// how many there are.
-fn name_live(ops: &[GnttabMapGrantRef], scratch: &mut [GnttabUnmapGrantRef]) -> usize {
-    let entry_of = |op: &GnttabMapGrantRef| GnttabUnmapGrantRef {
+/// Returns the entry that unmaps an operation's page, its status poisoned.
+fn entry_of(op: &GnttabMapGrantRef) -> GnttabUnmapGrantRef {
+    GnttabUnmapGrantRef {
         host_addr: op.host_addr,
         handle: op.handle,
         status: GrantStatus::GENERAL_ERROR,
         ..Default::default()
-    };
+    }
+}
+
+/// Fills `entries`, which has room for all operations, with an entry for each mapped page.
+fn name_live(ops: &[GnttabMapGrantRef], entries: &mut Vec<GnttabUnmapGrantRef>) {
     let mut some_not = false;
-    for (op, entry) in ops.iter().zip(&mut *scratch) {
-        *entry = entry_of(op);
+    entries.clear();
+    entries.extend(ops.iter().map(|op| {
         some_not |= op.handle == NO_HANDLE;
+        entry_of(op)
+    }));
+    if some_not {
+        entries.clear();
+        for op in ops.iter().filter(|op| op.handle != NO_HANDLE) {
+            // There is room; the check proves it to the compiler.
+            if entries.len() < entries.capacity() {
+                entries.push(entry_of(op));
+            }
+        }
     }
-    if !some_not {
-        return ops.len();
-    }
-    let live = ops.iter().filter(|op| op.handle != NO_HANDLE);
-    live.zip(scratch).map(|(op, entry)| *entry = entry_of(op)).count()
 }
 
 /// Clears the handle of each page that was unmapped. `entries` has one entry for each page that was
@@ -279,10 +293,10 @@ mod tests {
 
     #[test]
     fn only_mapped_pages_get_an_unmap_entry() {
-        let mut scratch = [GnttabUnmapGrantRef::default(); 3];
+        let mut entries = Vec::new();
         let mut named = |handles: [u32; 3]| {
-            let count = name_live(&handles.map(|handle| op(OKAY, handle)), &mut scratch);
-            scratch.map(|entry| entry.handle)[..count].to_vec()
+            name_live(&handles.map(|handle| op(OKAY, handle)), &mut entries);
+            entries.iter().map(|entry| entry.handle).collect::<Vec<_>>()
         };
         assert_eq!(named([4, 5, 6]), [4, 5, 6]);
         assert_eq!(named([NO_HANDLE, 5, 6]), [5, 6]);

@@ -4,6 +4,8 @@
 //! A notice belongs to the pages that contain its byte, and is removed before they go. It is stored
 //! here and not with them so that a guest that dies because of its own fault can still find it.
 
+use core::num::NonZeroU32;
+
 use spin::Mutex;
 
 use crate::events::Port;
@@ -27,7 +29,18 @@ struct Notice<X: Platform> {
 
 /// Identifies its holder's notice. Dropping it leaks the notice.
 #[derive(Debug)]
-pub(crate) struct NoticeId(u32);
+pub(crate) struct NoticeId(NonZeroU32);
+
+impl NoticeId {
+    /// Returns the identifier of the notice with this number in the list.
+    fn new(number: u32) -> Option<Self> {
+        NonZeroU32::new(number.wrapping_add(1)).map(Self)
+    }
+
+    fn number(&self) -> u32 {
+        self.0.get() - 1
+    }
+}
 
 impl<X: Platform> Notices<X> {
     pub(crate) fn new(xen: &X) -> Self {
@@ -40,7 +53,7 @@ impl<X: Platform> Notices<X> {
     /// ENOMEM.
     pub(crate) fn add(&self, event: Option<Port<X>>) -> Result<NoticeId, Error> {
         let added = self.list.lock().insert(Notice { byte: None, event });
-        added.map(NoticeId).map_err(|_| Error::NO_MEMORY)
+        added.ok().and_then(NoticeId::new).ok_or(Error::NO_MEMORY)
     }
 
     /// Makes a notice also clear the byte at `addr`.
@@ -49,14 +62,14 @@ impl<X: Platform> Notices<X> {
     /// The byte lies in a page of our own or in a live writable mapping, and this stays so until
     /// [`Notices::clear_byte`], [`Notices::fire`] or [`Notices::remove`].
     pub(crate) unsafe fn arm(&self, id: &NoticeId, addr: usize) {
-        if let Some(notice) = self.list.lock().get_mut(id.0) {
+        if let Some(notice) = self.list.lock().get_mut(id.number()) {
             notice.byte = Some(addr);
         }
     }
 
     /// Clears a notice's byte now, and keeps the event for later.
     pub(crate) fn clear_byte(&self, id: &NoticeId) {
-        if let Some(notice) = self.list.lock().get_mut(id.0) {
+        if let Some(notice) = self.list.lock().get_mut(id.number()) {
             notice.clear(&self.xen);
             notice.byte = None;
         }
@@ -66,7 +79,7 @@ impl<X: Platform> Notices<X> {
     pub(crate) fn fire(&self, id: NoticeId) {
         // Take it out of the list first: dropping the port may close it, which must not happen
         // under the lock.
-        let notice = self.list.lock().remove(id.0);
+        let notice = self.list.lock().remove(id.number());
         if let Some(notice) = notice {
             notice.clear(&self.xen);
             notice.send();
@@ -75,7 +88,7 @@ impl<X: Platform> Notices<X> {
 
     /// Forgets it.
     pub(crate) fn remove(&self, id: NoticeId) {
-        let notice = self.list.lock().remove(id.0);
+        let notice = self.list.lock().remove(id.number());
         drop(notice);
     }
 

@@ -5,15 +5,14 @@
 //! check and a copy.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use xen_sys::grant_table::{GnttabMapGrantRef, GrantStatus};
 
 use super::batch;
 use super::notices::NoticeId;
-use super::room::lengthen;
 use super::space::{Part, Space};
 use crate::events::Port;
+use crate::few::Few;
 use crate::memory::{PAGE_SIZE, Platform};
 use crate::shared::{check_range, check_word, is_within, is_word_within};
 use crate::{Access, ClaimedGrant, Counters, Errno, Error, Pages};
@@ -22,15 +21,13 @@ use crate::{Access, ClaimedGrant, Counters, Errno, Error, Pages};
 #[derive(Debug)]
 pub(crate) struct Region<X: Platform> {
     space: Arc<Space<X>>,
-    /// `None` only while it is being dropped.
+    /// `None` once it is closed.
     part: Option<Part>,
     addr: usize,
-    ops: Vec<GnttabMapGrantRef>,
-    /// How all of its pages are mapped; `None` while they are not.
-    whole: Option<Access>,
-    /// How many pages from its start can be read, and written: all or none.
-    readable: u32,
-    writable: u32,
+    ops: Few<GnttabMapGrantRef>,
+    /// How many bytes from its start can be read, and written: all while it is mapped, or none.
+    readable: usize,
+    writable: usize,
     /// Whether some pages may still be mapped though the region is not, because Xen refused to
     /// unmap them.
     rest: bool,
@@ -54,24 +51,34 @@ impl<X: Platform> Region<X> {
     /// # Errors
     /// ENOMEM.
     pub(crate) fn new(space: &Arc<Space<X>>, grants: &[ClaimedGrant]) -> Result<Self, Error> {
-        let pages = u32::try_from(grants.len()).map_err(|_| Error::NO_MEMORY)?;
-        let mut ops = Vec::new();
-        lengthen(&mut ops, grants.len(), batch::empty())?;
-        let (part, addr) = space.take(Pages(pages))?;
-        space.fill(&part, &mut ops, grants);
+        let (part, addr, ops) = space.take(grants)?;
         let (filled, space, part) = (space.xen().restores(), space.clone(), Some(part));
         Ok(Self {
             space,
             part,
             addr,
             ops,
-            whole: None,
             readable: 0,
             writable: 0,
             rest: false,
             filled,
             notice: None,
         })
+    }
+
+    /// Takes the region out of a place that is about to be dropped, where nothing is left of it.
+    #[cold]
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            space: self.space.clone(),
+            part: self.part.take(),
+            ops: core::mem::take(&mut self.ops),
+            notice: self.notice.take(),
+            readable: core::mem::take(&mut self.readable),
+            writable: core::mem::take(&mut self.writable),
+            rest: core::mem::take(&mut self.rest),
+            ..*self
+        }
     }
 
     /// Returns the address of its first byte.
@@ -95,12 +102,12 @@ impl<X: Platform> Region<X> {
 
     /// Whether all of it is mapped.
     pub(crate) fn is_mapped(&self) -> bool {
-        self.whole.is_some()
+        self.readable > 0
     }
 
     /// Returns how many pages are mapped now.
     pub(crate) fn mapped(&self) -> u32 {
-        if self.whole.is_some() || self.rest { self.count_mapped() } else { 0 }
+        if self.is_mapped() || self.rest { self.count_mapped() } else { 0 }
     }
 
     fn count_mapped(&self) -> u32 {
@@ -114,7 +121,7 @@ impl<X: Platform> Region<X> {
     /// page it refused. A page that was mapped and can't be unmapped again stays mapped until
     /// [`Region::unmap`] has unmapped it.
     pub(crate) fn map(&mut self, access: Access) -> Result<(), Error> {
-        if self.whole.is_some() || self.rest {
+        if self.is_mapped() || self.rest {
             return Err(Error::Local(Errno::EINVAL, &"one of its pages is still mapped"));
         }
         let restores = self.space.xen().restores();
@@ -124,14 +131,14 @@ impl<X: Platform> Region<X> {
         }
         let (xen, barred) = (self.space.xen(), self.space.barred());
         // SAFETY: the addresses are this region's, prepared, and nothing is mapped there: otherwise
-        // `whole` or `rest` would be set.
-        let mapped =
-            unsafe { batch::map(xen, &mut self.ops, &mut self.space.unmaps(), access, barred) };
+        // it would be mapped, or `rest` set.
+        let mapped = unsafe { batch::map(xen, &mut self.ops, self.space.unmaps(), access, barred) };
         if mapped.is_err() {
             self.rest = self.count_mapped() > 0;
             return mapped;
         }
-        self.set_whole(Some(access));
+        self.readable = self.size();
+        self.writable = if access == Access::ReadWrite { self.readable } else { 0 };
         self.notice.iter().for_each(|pending| self.arm(pending));
         Ok(())
     }
@@ -143,25 +150,18 @@ impl<X: Platform> Region<X> {
     /// more; another call unmaps the rest.
     pub(crate) fn unmap(&mut self) -> Result<(), Error> {
         if let Some(pending) = &mut self.notice
-            && self.whole.is_some()
+            && self.readable > 0
         {
             self.space.notices().clear_byte(&pending.id);
             pending.byte = None;
         }
-        if self.whole.is_none() && !self.rest {
+        if !self.is_mapped() && !self.rest {
             return Ok(());
         }
-        self.set_whole(None);
-        let unmapped = batch::unmap(self.space.xen(), &mut self.ops, &mut self.space.unmaps());
+        (self.readable, self.writable) = (0, 0);
+        let unmapped = batch::unmap(self.space.xen(), &mut self.ops, self.space.unmaps());
         self.rest = unmapped.is_err() && self.count_mapped() > 0;
         unmapped
-    }
-
-    fn set_whole(&mut self, whole: Option<Access>) {
-        self.whole = whole;
-        let pages = self.pages().0;
-        self.readable = if whole.is_some() { pages } else { 0 };
-        self.writable = if whole == Some(Access::ReadWrite) { pages } else { 0 };
     }
 
     /// Sets the notice: the byte at an offset is cleared when the region is unmapped, the event is
@@ -176,7 +176,7 @@ impl<X: Platform> Region<X> {
     ) -> Result<(), Error> {
         if let Some(byte) = byte {
             check_range(self.size(), byte, 1)?;
-            if self.whole == Some(Access::ReadOnly) {
+            if self.is_mapped() && self.writable == 0 {
                 return Err(READ_ONLY_BYTE);
             }
         }
@@ -197,7 +197,7 @@ impl<X: Platform> Region<X> {
 
     /// If the byte is writable, makes sure that it is cleared even if the guest dies.
     fn arm(&self, pending: &RegionNotice) {
-        if self.whole == Some(Access::ReadWrite)
+        if self.writable > 0
             && let Some(byte) = pending.byte
         {
             // SAFETY: the byte is in this region, which is mapped writable; `unmap` disarms the
@@ -212,7 +212,7 @@ impl<X: Platform> Region<X> {
     /// EINVAL outside, or while it is not mapped.
     #[inline]
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        if !is_within(Pages(self.readable).bytes(), offset, bytes.len()) {
+        if !is_within(self.readable, offset, bytes.len()) {
             return Err(self.why_not(offset, bytes.len()));
         }
         Counters::add(&self.space.xen().counters().copied, bytes.len() as u64);
@@ -227,7 +227,7 @@ impl<X: Platform> Region<X> {
     /// EINVAL outside, or while it is not mapped writable.
     #[inline]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        if !is_within(Pages(self.writable).bytes(), offset, bytes.len()) {
+        if !is_within(self.writable, offset, bytes.len()) {
             return Err(self.why_not(offset, bytes.len()));
         }
         Counters::add(&self.space.xen().counters().copied, bytes.len() as u64);
@@ -242,7 +242,7 @@ impl<X: Platform> Region<X> {
     /// EINVAL outside, if the offset is not a multiple of 4, or while it is not mapped.
     #[inline]
     pub(crate) fn load_u32(&self, offset: usize) -> Result<u32, Error> {
-        if !is_word_within(Pages(self.readable).bytes(), offset) {
+        if !is_word_within(self.readable, offset) {
             return Err(self.why_no_word(offset));
         }
         // SAFETY: aligned, inside, and all of it is mapped: checked above.
@@ -255,7 +255,7 @@ impl<X: Platform> Region<X> {
     /// EINVAL outside, if the offset is not a multiple of 4, or while it is not mapped writable.
     #[inline]
     pub(crate) fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {
-        if !is_word_within(Pages(self.writable).bytes(), offset) {
+        if !is_word_within(self.writable, offset) {
             return Err(self.why_no_word(offset));
         }
         // SAFETY: aligned, inside, and all of it is mapped writable: checked above.
@@ -268,7 +268,7 @@ impl<X: Platform> Region<X> {
     /// # Errors
     /// EINVAL outside, or while it is not mapped writable.
     pub(crate) fn fetch_or_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
-        if !is_within(Pages(self.writable).bytes(), offset, 1) {
+        if !is_within(self.writable, offset, 1) {
             return Err(self.why_not(offset, 1));
         }
         // SAFETY: inside, and all of it is mapped writable: checked above.
@@ -280,7 +280,7 @@ impl<X: Platform> Region<X> {
     /// # Errors
     /// EINVAL outside, or while it is not mapped writable.
     pub(crate) fn fetch_and_u8(&self, offset: usize, bits: u8) -> Result<u8, Error> {
-        if !is_within(Pages(self.writable).bytes(), offset, 1) {
+        if !is_within(self.writable, offset, 1) {
             return Err(self.why_not(offset, 1));
         }
         // SAFETY: inside, and all of it is mapped writable: checked above.
@@ -292,7 +292,7 @@ impl<X: Platform> Region<X> {
     /// # Errors
     /// EINVAL outside, or while it is not mapped.
     pub(crate) fn probe_write(&self, offset: usize, value: u8) -> Result<bool, Error> {
-        if !is_within(Pages(self.readable).bytes(), offset, 1) {
+        if !is_within(self.readable, offset, 1) {
             return Err(self.why_not(offset, 1));
         }
         // SAFETY: inside, and all of it is mapped: checked above.
@@ -312,9 +312,10 @@ impl<X: Platform> Region<X> {
     }
 }
 
-impl<X: Platform> Drop for Region<X> {
-    /// Unmaps what is mapped, fires the notice, and gives the addresses back.
-    fn drop(&mut self) {
+impl<X: Platform> Region<X> {
+    /// Unmaps what is mapped, fires the notice, and gives the addresses back. What is left of it
+    /// can only be dropped.
+    pub(crate) fn close(&mut self) {
         let unmapped = self.unmap();
         if let Some(pending) = self.notice.take() {
             self.space.notices().fire(pending.id);
@@ -325,6 +326,12 @@ impl<X: Platform> Drop for Region<X> {
         {
             self.space.give(part);
         }
+    }
+}
+
+impl<X: Platform> Drop for Region<X> {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Address space in which every reservation has a part of its own.
 //!
-//! The whole service has one slot, so that taking a part costs no call of the seam. Parts are taken
-//! lowest first, so that existing page tables are reused. All parts also share the room for a batch
-//! of unmaps, which is as long as the longest part taken so far.
+//! The whole service has one slot, so that taking a part costs no call of the seam. A part of the
+//! same length as the one given back last takes its place; others are taken lowest first, so that
+//! existing page tables are reused. All parts with several pages share the room for a batch of
+//! unmaps, which is as long as the longest part taken so far.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use spin::{Mutex, MutexGuard};
+use spin::Mutex;
 use xen_sys::grant_table::{GnttabMapGrantRef, GnttabUnmapGrantRef};
 
 use super::batch;
 use super::notices::Notices;
-use super::room::lengthen;
+use crate::few::Few;
 use crate::memory::{PAGE_SIZE, PageSlot, Platform};
 use crate::run_tree::RunTree;
-use crate::{ClaimedGrant, DomId, Errno, Error, Pages};
+use crate::{ClaimedGrant, DomId, Errno, Error};
 
 /// The size of a space in pages: 16 GiB of addresses.
 const SIZE: u32 = 1 << 22;
@@ -36,9 +37,19 @@ pub(crate) struct Space<X: Platform> {
 struct Parts {
     /// `None` until the first part is taken.
     slot: Option<PageSlot>,
-    free: RunTree,
+    free: FreeRuns,
+    /// How many parts are taken.
+    taken: u32,
     /// How many pages from the start are prepared for mapping.
     prepared: u32,
+}
+
+/// The pages that no part has.
+#[derive(Debug)]
+struct FreeRuns {
+    tree: RunTree,
+    /// The run given back last, which the tree counts as taken: usually the next one is as long.
+    last: Option<Range<u32>>,
 }
 
 /// A part of a space, for its holder alone. Dropping it leaks the addresses.
@@ -52,7 +63,7 @@ pub(super) struct Part {
 impl<X: Platform> Space<X> {
     /// Creates an empty space of domain `own`. `notices` are for whatever is mapped in it.
     pub(crate) fn new(xen: &X, own: DomId, notices: Arc<Notices<X>>) -> Self {
-        let parts = Mutex::new(Parts { slot: None, free: RunTree::new(SIZE), prepared: 0 });
+        let parts = Mutex::new(Parts { slot: None, free: FreeRuns::new(), taken: 0, prepared: 0 });
         let (barred, unmaps) = (batch::barred(xen, own), Mutex::new(Vec::new()));
         Self { xen: xen.clone(), notices, barred, parts, unmaps }
     }
@@ -70,44 +81,41 @@ impl<X: Platform> Space<X> {
         &self.xen
     }
 
-    /// Takes a part of `pages` pages, at least 1, prepared for mapping. Returns it and its address.
+    /// Takes a part with a page for each of `grants`, at least 1, prepared for mapping. Returns it,
+    /// its address, and its map operations, filled in.
     ///
     /// # Errors
     /// ENOMEM.
-    pub(super) fn take(&self, pages: Pages) -> Result<(Part, usize), Error> {
+    pub(super) fn take(
+        &self,
+        grants: &[ClaimedGrant],
+    ) -> Result<(Part, usize, Few<GnttabMapGrantRef>), Error> {
+        let pages = u32::try_from(grants.len()).map_err(|_| Error::NO_MEMORY)?;
         let parts = &mut *self.parts.lock();
-        let unmaps = &mut *self.unmaps.lock();
-        if unmaps.len() < pages.0 as usize {
-            lengthen(unmaps, pages.0 as usize, GnttabUnmapGrantRef::default())?;
+        if pages > 1 {
+            let unmaps = &mut *self.unmaps.lock();
+            unmaps.clear();
+            unmaps.try_reserve_exact(grants.len()).map_err(|_| Error::NO_MEMORY)?;
         }
         if parts.slot.is_none() {
             parts.slot = self.xen.reserve_slot(SIZE);
         }
-        let slot = parts.slot.as_ref().ok_or(NO_ADDRESS_SPACE)?;
-        let first = parts.free.take(pages.0).ok_or(NO_ADDRESS_SPACE)?;
-        let run = first..first + pages.0;
-        if run.end > parts.prepared {
-            if self.xen.prepare_slot(slot, parts.prepared..run.end).is_err() {
-                parts.free.give(run);
-                return Err(NO_ADDRESS_SPACE);
+        let run = parts.free.take(pages).ok_or(NO_ADDRESS_SPACE)?;
+        match parts.prepare(&self.xen, &run, grants) {
+            Ok((addr, ops)) => {
+                parts.taken += 1;
+                Ok((Part { run }, addr, ops))
             }
-            parts.prepared = run.end;
+            Err(error) => {
+                parts.free.give(run);
+                Err(error)
+            }
         }
-        let addr = slot.addr() + first as usize * PAGE_SIZE;
-        Ok((Part { run }, addr))
     }
 
-    /// Returns room for a batch of unmaps of any part.
-    pub(super) fn unmaps(&self) -> MutexGuard<'_, Vec<GnttabUnmapGrantRef>> {
-        self.unmaps.lock()
-    }
-
-    /// Fills in the operations for a part, one for each of its pages.
-    pub(super) fn fill(&self, part: &Part, ops: &mut [GnttabMapGrantRef], grants: &[ClaimedGrant]) {
-        let parts = self.parts.lock();
-        if let Some(slot) = &parts.slot {
-            batch::fill(&self.xen, slot, part.run.start, ops, grants);
-        }
+    /// Returns room for a batch of unmaps of any part with several pages.
+    pub(super) fn unmaps(&self) -> &Mutex<Vec<GnttabUnmapGrantRef>> {
+        &self.unmaps
     }
 
     /// Refreshes the addresses in the operations for a part, where nothing is mapped.
@@ -122,8 +130,52 @@ impl<X: Platform> Space<X> {
     pub(super) fn give(&self, part: Part) {
         let parts = &mut *self.parts.lock();
         parts.free.give(part.run);
-        if parts.free.is_all_free() {
+        parts.taken -= 1;
+        if parts.taken == 0 {
             *self.unmaps.lock() = Vec::new();
+        }
+    }
+}
+
+impl Parts {
+    /// Prepares a run for mapping. Returns its address, and its operations, filled in.
+    fn prepare<X: Platform>(
+        &mut self,
+        xen: &X,
+        run: &Range<u32>,
+        grants: &[ClaimedGrant],
+    ) -> Result<(usize, Few<GnttabMapGrantRef>), Error> {
+        let slot = self.slot.as_ref().ok_or(NO_ADDRESS_SPACE)?;
+        if run.end > self.prepared {
+            xen.prepare_slot(slot, self.prepared..run.end).map_err(|_| NO_ADDRESS_SPACE)?;
+            self.prepared = run.end;
+        }
+        let ops = Few::of(batch::operations(xen, slot, run.start, grants))?;
+        Ok((slot.addr() + run.start as usize * PAGE_SIZE, ops))
+    }
+}
+
+impl FreeRuns {
+    const fn new() -> Self {
+        Self { tree: RunTree::new(SIZE), last: None }
+    }
+
+    /// Takes a run of `pages` pages: the one given back last, or the lowest that fits.
+    fn take(&mut self, pages: u32) -> Option<Range<u32>> {
+        if let Some(last) = self.last.take() {
+            if last.end - last.start == pages {
+                return Some(last);
+            }
+            self.tree.give(last);
+        }
+        let first = self.tree.take(pages)?;
+        Some(first..first + pages)
+    }
+
+    /// Gives a run back.
+    fn give(&mut self, run: Range<u32>) {
+        if let Some(last) = self.last.replace(run) {
+            self.tree.give(last);
         }
     }
 }
@@ -132,7 +184,7 @@ impl<X: Platform> Drop for Space<X> {
     fn drop(&mut self) {
         let parts = self.parts.get_mut();
         // If a page in it could not be unmapped or a part was leaked, it is never released.
-        if let Some(slot) = parts.slot.take().filter(|_| parts.free.is_all_free()) {
+        if let Some(slot) = parts.slot.take().filter(|_| parts.taken == 0) {
             // SAFETY: every part came back, with nothing mapped in it.
             unsafe { self.xen.release_slot(slot) };
         }

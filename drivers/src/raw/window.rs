@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
 use core::ops::Range;
 
+use spin::Mutex;
 use xen_sys::grant_table::{GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
 
 use super::batch;
@@ -25,8 +26,8 @@ pub(crate) struct Window<X: Platform> {
     slot: ManuallyDrop<PageSlot>,
     /// By page, as far as [`Window::prepare`] has come.
     ops: Vec<GnttabMapGrantRef>,
-    /// Room for one batch of unmaps, as long as `ops`.
-    unmaps: Vec<GnttabUnmapGrantRef>,
+    /// Room for one batch of unmaps, as many as `ops`.
+    unmaps: Mutex<Vec<GnttabUnmapGrantRef>>,
     /// How often the domain had been restored when the operations were filled in.
     filled: u32,
 }
@@ -39,7 +40,7 @@ impl<X: Platform> Window<X> {
     pub(crate) fn new(xen: &X, own: DomId, pages: u32) -> Result<Self, Error> {
         let slot = ManuallyDrop::new(xen.reserve_slot(pages).ok_or(NO_ADDRESS_SPACE)?);
         let (barred, filled, xen) = (batch::barred(xen, own), xen.restores(), xen.clone());
-        Ok(Self { xen, barred, slot, ops: Vec::new(), unmaps: Vec::new(), filled })
+        Ok(Self { xen, barred, slot, ops: Vec::new(), unmaps: Mutex::default(), filled })
     }
 
     /// Returns the address of page `index`.
@@ -67,10 +68,11 @@ impl<X: Platform> Window<X> {
         }
         let out_of_memory = |_| Error::NO_MEMORY;
         self.ops.try_reserve(want - have).map_err(out_of_memory)?;
-        self.unmaps.try_reserve(want - have).map_err(out_of_memory)?;
+        let unmaps = self.unmaps.get_mut();
+        unmaps.clear();
+        unmaps.try_reserve(want).map_err(out_of_memory)?;
         self.xen.prepare_slot(&self.slot, have as u32..pages).map_err(|_| NO_ADDRESS_SPACE)?;
         self.ops.resize(want, batch::empty());
-        self.unmaps.resize(want, GnttabUnmapGrantRef::default());
         Ok(())
     }
 
@@ -82,7 +84,8 @@ impl<X: Platform> Window<X> {
         let run = first as usize..first as usize + grants.len();
         match self.ops.get_mut(run) {
             Some(ops) if ops.iter().all(|op| batch::mapped(op).is_none()) => {
-                batch::fill(&self.xen, &self.slot, first, ops, grants);
+                let filled = batch::operations(&self.xen, &self.slot, first, grants);
+                ops.iter_mut().zip(filled).for_each(|(op, filled)| *op = filled);
             }
             _ => panic!("reserved over a mapping, or what was not prepared"),
         }
@@ -107,11 +110,11 @@ impl<X: Platform> Window<X> {
             self.filled = self.xen.restores();
             batch::refill(&self.xen, &self.slot, 0, &mut self.ops);
         }
-        let (ops, unmaps) = run_of(&mut self.ops, &mut self.unmaps, &run)?;
+        let ops = run_of(&mut self.ops, &run)?;
         assert!(ops.iter().all(|op| batch::mapped(op).is_none()), "mapped over a mapping");
         // SAFETY: these are prepared pages of our slot with nothing mapped there, as asserted
         // above. A page that can't be unmapped stays `mapped`, which keeps the window.
-        unsafe { batch::map(&self.xen, ops, unmaps, access, self.barred) }
+        unsafe { batch::map(&self.xen, ops, &self.unmaps, access, self.barred) }
     }
 
     /// Unmaps what is mapped in a run, with one hypercall.
@@ -120,8 +123,8 @@ impl<X: Platform> Window<X> {
     /// Xen's status of the first page it refused to unmap. Such pages stay mapped, and another call
     /// unmaps only them. EFAULT if part of the run was not prepared.
     pub(crate) fn unmap(&mut self, run: Range<u32>) -> Result<(), Error> {
-        let (ops, unmaps) = run_of(&mut self.ops, &mut self.unmaps, &run)?;
-        batch::unmap(&self.xen, ops, unmaps)
+        let ops = run_of(&mut self.ops, &run)?;
+        batch::unmap(&self.xen, ops, &self.unmaps)
     }
 
     /// Returns how page `index` is mapped now.
@@ -172,15 +175,12 @@ impl<X: Platform> Window<X> {
     }
 }
 
-/// Returns a run's operations, and as much room for unmaps.
+/// Returns a run's operations.
 fn run_of<'a>(
     ops: &'a mut [GnttabMapGrantRef],
-    unmaps: &'a mut [GnttabUnmapGrantRef],
     run: &Range<u32>,
-) -> Result<(&'a mut [GnttabMapGrantRef], &'a mut [GnttabUnmapGrantRef]), Error> {
-    let pages = run.start as usize..run.end as usize;
-    let ops = ops.get_mut(pages.clone()).ok_or(Error::BAD_ADDRESS)?;
-    Ok((ops, unmaps.get_mut(pages).ok_or(Error::BAD_ADDRESS)?))
+) -> Result<&'a mut [GnttabMapGrantRef], Error> {
+    ops.get_mut(run.start as usize..run.end as usize).ok_or(Error::BAD_ADDRESS)
 }
 
 impl<X: Platform> Drop for Window<X> {
