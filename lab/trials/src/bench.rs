@@ -13,6 +13,7 @@
 //! so there is never a partial table.
 
 mod access;
+pub mod between;
 mod copy;
 mod events;
 mod grants;
@@ -98,8 +99,11 @@ pub struct Rows(Vec<Row>);
 
 impl Rows {
     fn add(&mut self, op: &'static str, n: u32, ours: Least, xen: Option<u64>) -> Result<(), Why> {
-        drivers::list::push(&mut self.0, Row { op, n, ours, xen })?;
-        Ok(())
+        Ok(self.push(Row { op, n, ours, xen })?)
+    }
+
+    fn push(&mut self, row: Row) -> Result<(), Error> {
+        drivers::list::push(&mut self.0, row)
     }
 
     /// Returns all rows.

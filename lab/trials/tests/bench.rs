@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bench on FakeXen: every row is there, nothing is left behind, and failures are reported.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use drivers::{Call, Errno};
-use fake_xen::{Config, Guest, World};
+use fake_xen::{Config, Guest, Pair, Task, World};
+use trials::bench::between::{self, End};
 use trials::bench::{self, Plan, Tools};
 
 /// A clock that advances at every call.
@@ -48,4 +50,50 @@ fn a_call_that_fails_ends_it() {
         guest.xen.deny(call, None);
         guest.assert_clean();
     }
+}
+
+/// What the measuring one of two guests prints, or why it failed.
+fn together(prepare: impl Fn(&Pair)) -> Result<Vec<String>, String> {
+    let large = Config { pages: 512, max_pages: 512, ..Config::default() };
+    let pair = Pair::of(large, large);
+    prepare(&pair);
+    let found = RefCell::new(Ok(Vec::new()));
+    let run = |guest: usize, end| {
+        let (found, services) = (&found, &[&pair.alice, &pair.bob][guest].services);
+        async move {
+            match between::run(services, ticks, end, between::Plan { trips: 100, mib: 1 }).await {
+                Ok(told) if told.rows().is_empty() => {}
+                Ok(mut told) => {
+                    let mut lines: Vec<String> =
+                        told.rows().iter().map(|row| row.to_string()).collect();
+                    told.tell_trips(|column| lines.push(column.to_string()));
+                    *found.borrow_mut() = Ok(lines);
+                }
+                Err(error) => *found.borrow_mut() = Err(error.to_string()),
+            }
+        }
+    };
+    let (one, two) = (run(0, End::Listens), run(1, End::Connects));
+    pair.world.run([Task::new(&pair.alice.events, one), Task::new(&pair.bob.events, two)]);
+    found.into_inner()
+}
+
+#[test]
+fn two_guests_count_both_ends_hypercalls_and_every_round_trip() {
+    let lines = together(|_| ()).expect("nothing fails");
+    let row = |op: &str| {
+        let start = format!("bench op={op} ");
+        lines.iter().find(|line| line.starts_with(&start)).expect(op)
+    };
+    // The two sends: on FakeXen, nobody blocks by a hypercall.
+    for op in ["ping-pong", "vchan-trip"] {
+        assert!(row(op).contains(" hypercalls=2 allocations=0 "), "{}", row(op));
+    }
+    for size in [64, 4096, 65_536] {
+        let row = row(&format!("vchan-stream-{size}"));
+        assert!(row.contains(" n=1048576 calls=5 ") && row.contains(" allocations=0 "), "{row}");
+    }
+    let counts = lines.iter().filter(|line| line.starts_with("trips op=ping-pong "));
+    let counts = counts.filter_map(|line| line.rsplit_once("count=")?.1.parse::<u32>().ok());
+    assert_eq!(counts.sum::<u32>(), 500);
 }

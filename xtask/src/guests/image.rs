@@ -120,10 +120,11 @@ pub fn guest(name: &str) -> Result<PathBuf> {
     }
 }
 
-/// Builds a guest of lab/trials the way an application with hot paths would be: itself and
-/// `drivers` optimised for speed.
+/// Builds a guest of lab/trials the way an application with hot paths would be: itself,
+/// `drivers` and `vchan` optimised for speed.
 pub fn fast_guest(name: &str) -> Result<PathBuf> {
-    let fast = ["drivers", "trials"].map(|of| format!("profile.release.package.{of}.opt-level=3"));
+    let fast = ["drivers", "vchan", "trials"];
+    let fast = fast.map(|of| format!("profile.release.package.{of}.opt-level=3"));
     // What a profile tells functions by, those that were inlined, too.
     let lines = "profile.release.debug='limited'".to_owned();
     let fast = fast.iter().chain([&lines]).flat_map(|setting| ["--config", setting]);

@@ -4,11 +4,13 @@
 //! A missing, duplicate or implausible row is an error: a partial table is not accepted.
 
 mod baseline;
+mod between;
 mod linux;
 
 use std::collections::BTreeMap;
 
 pub use self::baseline::Baseline;
+pub use self::between::{Trips, between, trips};
 pub use self::linux::beside;
 use super::reply::ok_line;
 
@@ -32,6 +34,8 @@ pub struct Row {
     pub hypercalls: u64,
     /// Heap allocations of the whole call.
     pub allocations: u64,
+    /// Whether another run of the same build gives the same figures.
+    pub exact: bool,
 }
 
 /// More instructions per page than any operation can take.
@@ -59,6 +63,7 @@ impl Row {
             linux: None,
             hypercalls: count("hypercalls")?,
             allocations: count("allocations")?,
+            exact: true,
         };
         if !sane(row.ours) || !row.xen.is_none_or(sane) || row.n == 0 {
             return Err(format!("implausible: `{line}`"));
@@ -72,7 +77,8 @@ impl Row {
     /// A row for the bytes of memory that an image takes, instead of instructions.
     pub fn of_bytes(op: &str, bytes: u64) -> Row {
         let (ours, op) = (bytes as f64, op.to_owned());
-        Row { op, n: 1, ours, xen: None, linux: None, hypercalls: 0, allocations: 0 }
+        let (xen, linux) = (None, None);
+        Row { op, n: 1, ours, xen, linux, hypercalls: 0, allocations: 0, exact: true }
     }
 
     /// The row's key.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Measures what each operation costs, in instructions and hypercalls, with time counted in
-//! instructions: one guest in dom0's place grants to itself, and Linux's devices do the same.
+//! instructions: one guest in dom0's place grants to itself, and Linux's devices do the same. Then
+//! two domains work together.
 //!
 //! Wall time is not measured: in an emulator it means nothing.
 
+mod between; // two domains at work together
 mod flame; // a profile, drawn
-mod linux; // the same on Linux's devices
+mod linux; // what needs a Linux dom0
 mod page; // the report as a web page
 mod plot; // plain SVG
 mod profile; // where the instructions of one row go
@@ -62,24 +64,31 @@ pub fn run(run: &Run) -> Result<Tally> {
     if let Some(row) = &run.choice {
         return profile::run(&kernel, &xen, run.xen.is_none(), row);
     }
+    report::forget();
     let mut tally = Tally::default();
     let measured = step("bench", || measured(&kernel, &xen));
     tally.count(measured.is_ok());
     let Ok((mut rows, environment)) = measured else { return Ok(tally) };
-    rows.extend(report::images()?);
-    let written = linux::measured(run).and_then(|said| {
-        step("bench of both", || {
-            bench::beside(&mut rows, &said).map_err(Error::msg)?;
+    let written = linux::measured(run, &mut tally).and_then(|with_dom0| {
+        step("bench of all", || {
+            rows.extend(with_dom0.rows);
+            rows.extend(report::images()?);
+            for said in &with_dom0.linux {
+                bench::beside(&mut rows, said).map_err(Error::msg)?;
+            }
             report::table(&rows).iter().for_each(|line| say(line));
-            report::write(&rows, &environment)
+            report::write(&rows, &with_dom0.trips, &environment)
         })
     });
     tally.count(written.is_ok());
     if let Ok(page) = &written {
         tally.count(step("look at the page", || looked_at(page)).is_ok());
     }
-    let compared = step("compare with the baseline", || compare(&rows, &environment.versions()));
-    tally.count(compared.is_ok());
+    if written.is_ok() {
+        let compared =
+            step("compare with the baseline", || compare(&rows, &environment.versions()));
+        tally.count(compared.is_ok());
+    }
     Ok(tally)
 }
 

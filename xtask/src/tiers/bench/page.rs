@@ -2,14 +2,14 @@
 //! The report as a web page: `target/bench/report.html`, a self-contained file.
 //!
 //! Charts show the cost per page in calls of more and more pages, with Xen's share and Linux's
-//! devices for comparison, and with more and more live grants. Then come the parts of the image,
-//! and a table.
+//! devices for comparison, and with more and more live grants. Bars show what two domains do
+//! together. Then come the parts of the image, and a table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::plot::{self, Series, number};
-use crate::judge::bench::Row;
+use super::plot::{self, Bar, Series, number};
+use crate::judge::bench::{Row, Trips};
 use crate::judge::html::escaped;
 
 /// The operations drawn against the number of pages in a call.
@@ -22,11 +22,22 @@ const DRAWN: [(&str, &str); 4] = [
 /// The operations drawn against the number of live grants.
 const LIVE: [(&str, &str); 3] =
     [("share-live-", "share"), ("reserve-live-", "reserve"), ("map-live-", "map")];
+/// What two domains do over a channel: how their rows end, a title, and the unit.
+const TOGETHER: [(&str, &str, &str); 4] = [
+    ("trip", "A byte there and one back", "instructions of both ends"),
+    ("stream-64", "A stream, 64 bytes a message", PER_BYTE),
+    ("stream-4096", "A stream, 4 KiB a message", PER_BYTE),
+    ("stream-65536", "A stream, 64 KiB a message", PER_BYTE),
+];
+const PER_BYTE: &str = "instructions per byte, of both ends";
+/// The most columns that are drawn of a histogram.
+const COLUMNS: usize = 20;
 const STYLE: &str = include_str!("page.css");
 
 /// Returns the page.
 pub fn page(
     rows: &[Row],
+    trips: &Trips,
     environment: &BTreeMap<&'static str, String>,
     image: &[(String, f64)],
 ) -> String {
@@ -52,6 +63,12 @@ pub fn page(
         let title = format!("{op}, 32 pages in a call");
         add(&mut html, &against_live(rows, start, &title));
     }
+    add(&mut html, "</div>\n<h2>Between two domains</h2>\n<div class=\"plots\">\n");
+    for (end, title, below) in TOGETHER {
+        add(&mut html, &plot::coloured(title, below, &together(rows, end)));
+    }
+    let below = "round trips by instructions, each column 100 wide";
+    add(&mut html, &plot::bars("Events between two guests", below, &columns(trips)));
     add(&mut html, "</div>\n<h2>The image</h2>\n<div class=\"plots\">\n");
     let below = "bytes of memory that the shell's image takes, by crate";
     add(&mut html, &plot::bars("What the image consists of", below, image));
@@ -89,6 +106,30 @@ fn against_live(rows: &[Row], start: &str, title: &str) -> String {
     plot::lines(title, "instructions per page; live grants", &[series])
 }
 
+/// Two guests, one and Linux, and Linux alone.
+fn together(rows: &[Row], end: &str) -> Vec<Bar> {
+    let find = |op: String| rows.iter().find(|row| row.op == op);
+    let (ours, mixed) = (find(format!("vchan-{end}")), find(format!("vchan-linux-{end}")));
+    let alone = ours.and_then(|row| row.linux);
+    let bar = |class, name: &str, value| (class, name.to_owned(), value);
+    let bars = [
+        ours.map(|row| bar("ours", "two guests", row.ours)),
+        mixed.map(|row| bar("xen", "guest and dom0", row.ours)),
+        alone.map(|figure| bar("linux", "dom0 alone", figure)),
+    ];
+    bars.into_iter().flatten().collect()
+}
+
+/// The histogram's columns, the last of which has the rest if there are too many.
+fn columns(trips: &Trips) -> Vec<(String, f64)> {
+    let (shown, rest) = trips.split_at(trips.len().min(COLUMNS));
+    let mut columns: Vec<(String, f64)> =
+        shown.iter().map(|(from, count)| (number((*from).into()), (*count).into())).collect();
+    let sum: f64 = rest.iter().map(|(_, count)| f64::from(*count)).sum();
+    columns.extend((sum > 0.0).then(|| ("more".to_owned(), sum)));
+    columns
+}
+
 /// A table of all rows.
 fn table(rows: &[Row]) -> String {
     let mut html =
@@ -115,7 +156,8 @@ mod tests {
 
     fn row(op: &str, n: u32, ours: f64) -> Row {
         let (xen, linux) = (Some(ours * 0.9), Some(ours * 40.0));
-        Row { op: op.to_owned(), n, ours, xen, linux, hypercalls: 1, allocations: 0 }
+        let (hypercalls, allocations, exact) = (1, 0, true);
+        Row { op: op.to_owned(), n, ours, xen, linux, hypercalls, allocations, exact }
     }
 
     #[test]
@@ -130,8 +172,15 @@ mod tests {
         }
         let image = ["drivers", "embassy_executor"].map(|of| (of.to_owned(), 123_456.0));
         let environment = BTreeMap::from([("guest", "a long line of words ".repeat(8))]);
-        let html = page(&rows, &environment, &image);
-        assert_eq!(html.matches("<svg").count(), DRAWN.len() + LIVE.len() + 1);
+        for (end, ..) in TOGETHER {
+            rows.extend(
+                ["vchan-", "vchan-linux-"].map(|start| row(&format!("{start}{end}"), 1, 0.43)),
+            );
+        }
+        let trips = (0..30).map(|at| (10_000 + 100 * at, 4990 - 100 * at)).collect();
+        let html = page(&rows, &trips, &environment, &image);
+        let figures = DRAWN.len() + LIVE.len() + TOGETHER.len() + 2;
+        assert_eq!(html.matches("<svg").count(), figures);
         if Command::new(browser::BROWSER).arg("--version").output().is_err() {
             eprintln!("NOT RUN: there is no {}", browser::BROWSER);
             return;

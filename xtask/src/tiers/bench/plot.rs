@@ -32,8 +32,14 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Formats a number for people: `4,009`, or with a decimal if it is small.
+/// A bar: whose it is (a class of the page's style sheet), its name, and its value.
+pub type Bar = (&'static str, String, f64);
+
+/// Formats a number for people: `4,009`, or with decimals if it is small.
 pub fn number(value: f64) -> String {
+    if 0.0 < value && value < 1.0 {
+        return format!("{value:.2}");
+    }
     if value < 10.0 && value.fract() >= 0.05 {
         return format!("{value:.1}");
     }
@@ -120,14 +126,20 @@ pub fn lines(title: &str, below: &str, series: &[Series]) -> String {
     closed(svg, title, below)
 }
 
-/// A figure with one bar for each part; empty if there are none.
+/// A figure with one bar of ours for each part; empty if there are none.
 pub fn bars(title: &str, below: &str, parts: &[(String, f64)]) -> String {
-    let most = parts.iter().map(|part| part.1).fold(0.0, f64::max);
+    let ours: Vec<Bar> = parts.iter().map(|(name, value)| ("ours", name.clone(), *value)).collect();
+    coloured(title, below, &ours)
+}
+
+/// The same with bars of several classes.
+pub fn coloured(title: &str, below: &str, parts: &[Bar]) -> String {
+    let most = parts.iter().map(|part| part.2).fold(0.0, f64::max);
     if most <= 0.0 {
         return String::new();
     }
     let mut svg = opened(title, BAR * parts.len() as f64 + 6.0);
-    for (row, (name, value)) in parts.iter().enumerate() {
+    for (row, (class, name, value)) in parts.iter().enumerate() {
         let top = BAR * row as f64 + 4.0;
         let (base, left, width) = (top + 13.0, BAR_LEFT - 6.0, value / most * BAR_WIDTH);
         let (name, beside, value) = (escaped(name), BAR_LEFT + width + 6.0, number(*value));
@@ -135,7 +147,7 @@ pub fn bars(title: &str, below: &str, parts: &[(String, f64)]) -> String {
         add(
             &mut svg,
             format_args!(
-                r#"<rect class="ours" x="{BAR_LEFT}" y="{top}" width="{width:.1}" height="16"/>"#
+                r#"<rect class="{class}" x="{BAR_LEFT}" y="{top}" width="{width:.1}" height="16"/>"#
             ),
         );
         add(&mut svg, format_args!(r#"<text x="{beside:.1}" y="{base}">{value}</text>"#));
@@ -164,9 +176,14 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_and_small_ones_have_a_decimal() {
-        for (value, said) in
-            [(0.0, "0"), (5.25, "5.2"), (10.4, "10"), (1024.0, "1,024"), (1_234_567.0, "1,234,567")]
-        {
+        for (value, said) in [
+            (0.0, "0"),
+            (0.437, "0.44"),
+            (5.25, "5.2"),
+            (10.4, "10"),
+            (1024.0, "1,024"),
+            (1_234_567.0, "1,234,567"),
+        ] {
             assert_eq!(number(value), said);
         }
     }

@@ -9,10 +9,11 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::page;
+use super::plot::number;
 use crate::guests::{image, parts};
 use crate::host::steps::{logged, say};
 use crate::host::{children, paths};
-use crate::judge::bench::{Law, Row};
+use crate::judge::bench::{Law, Row, Trips};
 use crate::lab::qemu;
 
 /// What the rows were measured on.
@@ -50,10 +51,19 @@ impl Environment {
     }
 }
 
+/// Removes the report of an earlier run, which must not pass for this one's.
+pub fn forget() {
+    for name in ["report.json", "report.html", "report.png"] {
+        let _ = fs::remove_file(paths::target().join("bench").join(name));
+    }
+}
+
 /// Writes the files, and returns the page's path.
-pub fn write(rows: &[Row], environment: &Environment) -> Result<PathBuf> {
+pub fn write(rows: &[Row], trips: &Trips, environment: &Environment) -> Result<PathBuf> {
     let all: Vec<Value> = rows.iter().map(of_row).collect();
-    let report = json!({ "environment": environment.0, "rows": all });
+    let columns: Vec<Value> =
+        trips.iter().map(|(from, count)| json!({ "from": from, "count": count })).collect();
+    let report = json!({ "environment": environment.0, "rows": all, "round_trips": columns });
     let folder = paths::target().join("bench");
     fs::create_dir_all(&folder)?;
     let keep = |name: &str, what: &str, text: &str| {
@@ -64,7 +74,7 @@ pub fn write(rows: &[Row], environment: &Environment) -> Result<PathBuf> {
     };
     keep("report.json", "every row", &serde_json::to_string_pretty(&report)?)?;
     let image = parts::of(&paths::image().join("grantkit"))?;
-    keep("report.html", "the same, drawn", &page::page(rows, &environment.0, &image))
+    keep("report.html", "the same, drawn", &page::page(rows, trips, &environment.0, &image))
 }
 
 /// Rows that no guest can measure: the memory that images take.
@@ -86,6 +96,7 @@ fn of_row(row: &Row) -> Value {
         "linux": row.linux,
         "hypercalls": row.hypercalls,
         "allocations": row.allocations,
+        "exact": row.exact,
     })
 }
 
@@ -98,7 +109,7 @@ pub fn table(rows: &[Row]) -> Vec<String> {
         }
     }
     let head = format!(
-        "  {:<20}{:>10}{:>10}{:>10}{:>10}{:>12}  a call of N pages; residual",
+        "  {:<25}{:>10}{:>10}{:>10}{:>10}{:>12}  a call of N pages; residual",
         "instr. per page", "N=1", "N=32", "N=512", "Xen, 512", "Linux, 512"
     );
     let lines = ops.iter().map(|op| {
@@ -110,10 +121,12 @@ pub fn table(rows: &[Row]) -> Vec<String> {
 
 fn line(op: &str, rows: &[&Row]) -> String {
     if let [row] = rows {
-        let xen = row.xen.map_or(String::new(), |xen| format!("  (Xen {xen:.0})"));
+        let beside = |whose, figure: Option<f64>| {
+            figure.map_or(String::new(), |figure| format!("  ({whose} {})", number(figure)))
+        };
         let of = if row.n == 1 { String::new() } else { format!("  (N={})", row.n) };
-        let linux = row.linux.map_or(String::new(), |linux| format!("  (Linux {linux:.0})"));
-        return format!("  {op:<20}{:>10.0}{of}{xen}{linux}", row.ours);
+        let (xen, linux) = (beside("Xen", row.xen), beside("Linux", row.linux));
+        return format!("  {op:<25}{:>10}{of}{xen}{linux}", number(row.ours));
     }
     let at = |n| rows.iter().find(|row| row.n == n);
     let shown =
@@ -127,5 +140,5 @@ fn line(op: &str, rows: &[&Row]) -> String {
             law.fixed, law.page, law.flush, law.residual
         )
     });
-    format!("  {op:<20}{one:>10}{few:>10}{many:>10}{xen:>10}{linux:>12}{law}")
+    format!("  {op:<25}{one:>10}{few:>10}{many:>10}{xen:>10}{linux:>12}{law}")
 }
