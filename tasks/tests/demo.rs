@@ -114,6 +114,8 @@ fn destroyed_after(turns: usize, granter_dies: bool) -> bool {
         }
         // A second, and a little for the messages.
         stays.pause(1100).await;
+        let failed = stays.lines().into_iter().find(|line| line.contains("FAILED"));
+        assert_eq!(failed, None, "{turns}: a peer that dies fails no check");
         // In a real guest, one of the kernel's tasks does that.
         stays.services.gntalloc.reap(u32::MAX);
         let grants = stays.services.gntalloc.in_use();

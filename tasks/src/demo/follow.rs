@@ -232,7 +232,10 @@ impl<X: Platform> Follow<X> {
                 let mut took = Ok(0);
                 let receiving = async { took = self.receive(link, bytes, &moved).await };
                 link.alive(&|| moved.get(), pin!(receiving)).await?;
-                Ok(Some(ring_words(bytes, self.crc, took?)?))
+                match took {
+                    Ok(took) => Ok(Some(ring_words(bytes, self.crc, took)?)),
+                    Err(why) => Err(link.ended(why).await),
+                }
             }
             _ => Ok(None),
         }

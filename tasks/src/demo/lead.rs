@@ -194,7 +194,9 @@ impl<X: Platform> Lead<'_, X> {
                 let mut sent = Ok(());
                 let sending = async { sent = self.send(link, &moved).await };
                 link.alive(&|| moved.get(), pin!(sending)).await?;
-                sent?;
+                if let Err(why) = sent {
+                    return Err(link.ended(why).await);
+                }
             }
             (kind::CLOSE, Some(bell)) => {
                 link.alive(&|| bell.delivered(), pin!(bell.wait_beyond(self.before))).await?;

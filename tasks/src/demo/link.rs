@@ -27,6 +27,8 @@ const LOOK_NS: u64 = 400_000_000;
 /// How long a living peer may be silent: 10 s; and how long one wait may take in all: 5 min.
 const SILENCE_NS: u64 = 10_000_000_000;
 const LONG_NS: u64 = 300_000_000_000;
+/// How long a peer whose channel has ended may take to die: 500 ms.
+const DYING_NS: u64 = 500_000_000;
 
 /// One end of it.
 pub struct Link<'a, X: Platform> {
@@ -141,6 +143,20 @@ impl<'a, X: Platform> Link<'a, X> {
         }
     }
 
+    /// Why a channel with the peer ended. A peer that dies takes its channel along, which may notice
+    /// it first; only one that lives on has failed.
+    pub async fn ended(&self, why: vchan::Error) -> Stop {
+        let xen = &self.services.system;
+        let due = xen.now().saturating_add(DYING_NS);
+        while why == vchan::Error::Closed && xen.now() < due {
+            if !is_bound(self.port, self.peer) {
+                return Stop::Gone("is gone");
+            }
+            xen.sleep_until(xen.now() + DYING_NS / 50).await;
+        }
+        why.into()
+    }
+
     /// Completes when the peer has closed its end, was silent too long or took too long; returns
     /// what to print about it.
     async fn watch(&self, heard: &dyn Fn() -> u64) -> &'static str {
@@ -165,4 +181,44 @@ impl<'a, X: Platform> Link<'a, X> {
 /// Whether a port is bound to one of `peer`'s.
 pub fn is_bound<X: Platform>(port: &Port<X>, peer: DomId) -> bool {
     matches!(port.status(), Ok(PortStatus::Interdomain(domid, _)) if domid == peer.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drivers::{Access, Pages};
+    use fake_xen::{Pair, Task};
+
+    /// How a run ends if the channel closes, and the peer dies so many milliseconds later.
+    fn ended(dies_after_ms: u64) -> (Stop, u64) {
+        let Pair { world, alice, bob } = Pair::new();
+        let page = alice.gntalloc.open().alloc(bob.domid, Pages(1), Access::ReadWrite).unwrap();
+        let port = alice.events.alloc_unbound(bob.domid).unwrap();
+        let peers = bob.events.bind_interdomain(alice.domid, port.number()).unwrap();
+        let mut how = None;
+        let ends = async {
+            let link = Link::new(&alice, bob.domid, &port, &page, true);
+            how = Some((link.ended(vchan::Error::Closed).await, alice.system.now()));
+        };
+        let dies = async {
+            bob.system.sleep_until(dies_after_ms * 1_000_000).await;
+            drop(peers);
+        };
+        world.run([Task::new(&alice.events, ends), Task::new(&bob.events, dies)]);
+        how.expect("it ends")
+    }
+
+    #[test]
+    fn a_peer_that_dies_right_after_its_channel_is_gone_and_has_failed_nothing() {
+        for ms in [0, 1, 300, 450] {
+            assert!(matches!(ended(ms).0, Stop::Gone("is gone")), "{ms}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_closes_the_channel_and_lives_on_has_failed() {
+        let (how, at) = ended(2000);
+        assert!(matches!(how, Stop::Failed(_)), "{how}");
+        assert!(at < 600_000_000, "{at}");
+    }
 }
