@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a terminal shows of the line being typed. Its output is plain text, whatever the input.
+//! What a terminal shows of the line being typed.
 //!
-//! The cursor moves left by backspaces and right by reprinting, so no escape sequences are needed
-//! and a program at the other end sees only text. An update prints what differs, once for
+//! Until an escape sequence was received, the output is plain text, whatever the input: the cursor
+//! moves left by backspaces and right by reprinting, and a program at the other end sees only text.
+//! After that, the terminal is asked for its width, so that a line may take several rows. A
+//! terminal that doesn't answer is treated as before. An update prints what differs, once for
 //! everything typed in the meantime.
 
 use alloc::vec::Vec;
+use core::fmt::Write;
 use core::mem;
+use core::num::NonZeroUsize;
 
 use drivers::list;
+
+use crate::text::Text;
+
+/// Asks for the width: saves the cursor, goes far to the right, asks where that is, and goes back.
+const ASK_WIDTH: &[u8] = b"\x1b7\x1b[999C\x1b[6n\x1b8";
+/// The least width that is believed.
+const NARROWEST: usize = 8;
 
 /// The text displayed after the prompt, and the output that displays it.
 #[derive(Debug, Default)]
@@ -16,15 +27,48 @@ pub(crate) struct Display {
     shown: Vec<u8>,
     /// The cursor's position in `shown`.
     at: usize,
+    /// The columns that the prompt takes.
+    prompt: usize,
+    /// The terminal's width in columns, if it has told us.
+    width: Option<NonZeroUsize>,
+    /// Whether it was asked, and has not answered yet.
+    asked: bool,
     /// Pending output.
     pub(crate) output: Vec<u8>,
 }
 
 impl Display {
-    /// Starts after a new prompt, where nothing is displayed yet.
-    pub(crate) fn begin(&mut self) {
+    /// Starts after a new prompt of so many columns, where nothing is displayed yet.
+    pub(crate) fn begin(&mut self, prompt: usize) {
         self.shown.clear();
-        self.at = 0;
+        (self.at, self.prompt) = (0, prompt);
+    }
+
+    /// Asks the terminal for its width.
+    pub(crate) fn ask_width(&mut self) {
+        self.asked = true;
+        self.print(ASK_WIDTH);
+    }
+
+    /// Takes the terminal's answer. Without a question, it was some key.
+    pub(crate) fn set_width(&mut self, width: usize) {
+        let width = NonZeroUsize::new(width).filter(|width| width.get() >= NARROWEST);
+        if mem::take(&mut self.asked)
+            && let Some(width) = width
+        {
+            self.width = Some(width);
+            if self.at == self.shown.len() {
+                self.leave_margin(width, self.prompt + columns(&self.shown, 0));
+            }
+        }
+    }
+
+    /// Goes to the next row if the cursor, `end` columns from the start of the prompt, is behind a
+    /// row's last character: the terminal would go there only with the next one.
+    fn leave_margin(&mut self, width: NonZeroUsize, end: usize) {
+        if end > 0 && end % width == 0 {
+            self.print(b" \x08");
+        }
     }
 
     /// Displays this text, with the cursor at byte `at`, or at its end.
@@ -33,21 +77,54 @@ impl Display {
         let old = mem::take(&mut self.shown);
         let same = common(&old, &wanted);
         self.step(&old, self.at, same);
-        self.print(wanted.get(same..).unwrap_or_default());
+        let more = wanted.get(same..).unwrap_or_default();
+        self.print(more);
         let left = columns(&old, same).saturating_sub(columns(&wanted, same));
-        self.repeat(b' ', left);
-        self.repeat(b'\x08', left);
+        match self.width {
+            Some(width) => {
+                if !more.is_empty() {
+                    self.leave_margin(width, self.prompt + columns(&wanted, 0));
+                }
+                if left > 0 {
+                    self.print(b"\x1b[J");
+                }
+            }
+            None => {
+                self.repeat(b' ', left);
+                self.repeat(b'\x08', left);
+            }
+        }
         self.step(&wanted, wanted.len(), at);
         (self.shown, self.at) = (wanted, at);
     }
 
     /// Moves the displayed cursor within the displayed text.
     fn step(&mut self, text: &[u8], from: usize, to: usize) {
+        if let Some(width) = self.width {
+            let all = columns(text, 0);
+            let place = |at| self.prompt + all - columns(text, at);
+            return self.go(width, place(from), place(to));
+        }
         if from < to {
             self.print(text.get(from..to).unwrap_or_default());
         } else {
             self.repeat(b'\x08', columns(text, to) - columns(text, from));
         }
+    }
+
+    /// Moves the cursor between two places, counted in columns from the start of the prompt.
+    fn go(&mut self, width: NonZeroUsize, from: usize, to: usize) {
+        if from == to {
+            return;
+        }
+        let row: &[u8] = if to < from { b"\x1b[A" } else { b"\x1b[B" };
+        for _ in 0..(from / width).abs_diff(to / width) {
+            self.print(row);
+        }
+        let mut column = Text::new();
+        // If memory runs out, the cursor is displayed elsewhere.
+        let _ = write!(column, "\x1b[{}G", to % width + 1);
+        self.print(column.as_str().as_bytes());
     }
 
     fn repeat(&mut self, byte: u8, times: usize) {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use drivers::list;
 
-use super::display::{Display, is_whole, last_char, starts_char};
+use super::display::{Display, columns, is_whole, last_char, starts_char};
 use super::history::{History, copy};
 use super::keys::{Key, Keys};
 use super::search::Search;
@@ -89,23 +89,32 @@ impl Editor {
         self.display.output.clear();
     }
 
-    /// Starts the next line.
-    pub(crate) fn begin(&mut self) {
+    /// Starts the next line, after this prompt.
+    pub(crate) fn begin(&mut self, prompt: &str) {
         self.line.clear();
         (self.at, self.too_long, self.search) = (0, false, None);
-        self.begin_again();
+        self.begin_again(prompt);
     }
 
     /// Redisplays the line, after a new prompt.
-    pub(crate) fn begin_again(&mut self) {
-        self.display.begin();
+    pub(crate) fn begin_again(&mut self, prompt: &str) {
+        self.display.begin(columns(prompt.as_bytes(), 0));
     }
 
     /// Handles a typed byte.
     pub(crate) fn take(&mut self, byte: u8) -> Edit {
-        let Some(key) = self.keys.take(byte) else {
+        let known = self.at_terminal();
+        let key = self.keys.take(byte);
+        if self.at_terminal() && !known {
+            self.display.ask_width();
+        }
+        let Some(key) = key else {
             return Edit::None;
         };
+        if let Key::Column(column) = key {
+            self.display.set_width(column);
+            return Edit::None;
+        }
         if self.search.is_some() && self.searches(key) {
             return Edit::None;
         }
@@ -130,7 +139,15 @@ impl Editor {
             Key::EraseWord => self.erase(last_word(self.before()), self.at),
             Key::Search => self.search = Some(Search::default()),
             Key::Complete => return Edit::Complete,
-            Key::Clear => return Edit::Clear,
+            Key::Clear => {
+                // The window may have another size by now.
+                if self.at_terminal() {
+                    self.display.ask_width();
+                }
+                return Edit::Clear;
+            }
+            // The answer to a question of the display's, which has it already.
+            Key::Column(_) => {}
         }
         Edit::None
     }
@@ -240,133 +257,4 @@ fn last_word(line: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::display::columns;
-    use super::*;
-    use crate::pattern::SplitMix64;
-    use alloc::string::String;
-
-    /// One line of a terminal.
-    #[derive(Default)]
-    struct Screen {
-        row: Vec<char>,
-        column: usize,
-    }
-
-    impl Screen {
-        fn print(&mut self, bytes: &[u8]) {
-            for char in String::from_utf8_lossy(bytes).chars() {
-                match char {
-                    '\x08' => self.column = self.column.checked_sub(1).expect("left of the line"),
-                    char if self.column == self.row.len() => {
-                        self.row.push(char);
-                        self.column += 1;
-                    }
-                    char => {
-                        self.row[self.column] = char;
-                        self.column += 1;
-                    }
-                }
-            }
-        }
-
-        fn text(&self) -> String {
-            self.row.iter().collect::<String>().trim_end().into()
-        }
-    }
-
-    /// Types these keys; returns the effect of the last one.
-    fn take(editor: &mut Editor, keys: &str) -> Edit {
-        keys.bytes().fold(Edit::None, |_, byte| editor.take(byte))
-    }
-
-    fn typed(keys: &str) -> Editor {
-        let mut editor = Editor::new().unwrap();
-        take(&mut editor, keys);
-        editor
-    }
-
-    #[test]
-    fn the_cursor_goes_where_it_is_sent() {
-        for (keys, line) in [
-            ("slep 1\x1b[D\x1b[D\x1b[D\x1b[De", "sleep 1"),
-            ("leep 1\x1b[Hs", "sleep 1"),
-            ("leep\x01s\x05 1", "sleep 1"),
-            ("sleep 12345\x1b[D\x1b[D\x1b[D\x0b", "sleep 12"),
-            ("xsleep 1\x01\x1b[3~", "sleep 1"),
-            ("xsleep 1\x01\x04", "sleep 1"),
-            ("sleep 21\x1b[D\x7f\x06\x7f1", "sleep 1"),
-            ("nonsense sleep 1\x02\x02\x02\x02\x02\x02\x02\x15", "sleep 1"),
-            ("\x1b[D\x1b[C\x1b[3~\x7f\x0bsleep 1\x1b[C", "sleep 1"),
-        ] {
-            assert_eq!(str::from_utf8(typed(keys).line()), Ok(line), "{keys:?}");
-        }
-    }
-
-    #[test]
-    fn the_screen_shows_the_line_and_the_cursor_whatever_is_typed() {
-        const KEYS: [&str; 20] = [
-            "a", "b", " ", "\u{fc}", "\u{20ac}", "\x1b[D", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[F",
-            "\x7f", "\x1b[3~", "\x0b", "\x15", "\x17", "\x1b[A", "\x1b[B", "\x1b", "cde fg", "h",
-        ];
-        let mut numbers = SplitMix64::new(5);
-        let mut draw = |below: usize| numbers.next().unwrap() as usize % below;
-        for _ in 0..300 {
-            let (mut editor, mut screen) = (Editor::new().unwrap(), Screen::default());
-            for line in ["earlier one\r", "earlier two\r"] {
-                take(&mut editor, line);
-                editor.begin();
-            }
-            editor.clear_echo();
-            for _ in 0..draw(40) {
-                let key = KEYS[draw(KEYS.len())];
-                // Byte by byte, as a terminal may send them.
-                for byte in key.bytes() {
-                    editor.take(byte);
-                    if draw(3) == 0 {
-                        screen.print(editor.echo());
-                        editor.clear_echo();
-                    }
-                }
-            }
-            screen.print(editor.echo());
-            editor.clear_echo();
-            let line = str::from_utf8(editor.line()).unwrap();
-            assert_eq!(screen.text(), line.trim_end());
-            assert_eq!(screen.column, columns(editor.before(), 0));
-        }
-    }
-
-    #[test]
-    fn a_search_shows_what_it_found_and_takes_it() {
-        let mut editor = Editor::new().unwrap();
-        for line in ["share 2 8\r", "map 1 8\r", "share 3 9\r"] {
-            take(&mut editor, line);
-            editor.begin();
-        }
-        editor.clear_echo();
-        let mut screen = Screen::default();
-        let mut press = |editor: &mut Editor, keys: &str| {
-            let last = take(editor, keys);
-            screen.print(editor.echo());
-            editor.clear_echo();
-            (screen.text(), last)
-        };
-        assert_eq!(press(&mut editor, "\x12sha").0, "(search) sha: share 3 9");
-        assert_eq!(press(&mut editor, "\x12").0, "(search) sha: share 2 8");
-        assert_eq!(press(&mut editor, "\x12").0, "(search) sha: share 2 8");
-        assert_eq!(press(&mut editor, "x").0, "(search) shax:");
-        assert_eq!(press(&mut editor, "\x7f\x12\x1b[D").0, "share 2 8");
-        assert_eq!(editor.line(), b"share 2 8");
-        assert_eq!(press(&mut editor, "\x15\x12map\r").1, Edit::Line);
-        assert_eq!(editor.line(), b"map 1 8");
-    }
-
-    #[test]
-    fn an_empty_line_is_left_by_ctrl_d_and_no_other() {
-        let mut editor = typed("x");
-        assert_eq!(editor.take(4), Edit::None);
-        assert_eq!(editor.take(0x7f), Edit::None);
-        assert_eq!(editor.take(4), Edit::Leave);
-    }
-}
+mod tests;

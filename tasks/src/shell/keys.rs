@@ -48,6 +48,8 @@ pub(crate) enum Key {
     Clear,
     Search,
     Complete,
+    /// The terminal's answer: the cursor's column, from 1 on.
+    Column(usize),
 }
 
 /// Progress within an escape sequence.
@@ -58,8 +60,8 @@ enum State {
     Escape,
     /// After ESC and `[` or `O`, with the first parameter, if it has a single digit.
     Sequence(u8),
-    /// In a later parameter, which is ignored.
-    Rest(u8),
+    /// In a later parameter, with its value if it is a number.
+    Rest(u8, u16),
 }
 
 /// Decodes bytes into keys.
@@ -89,10 +91,15 @@ impl Keys {
             (State::Sequence(0), b'0'..=b'9') => self.state = State::Sequence(byte),
             // No known key has a two-digit parameter.
             (State::Sequence(_), b'0'..=b'9') => self.state = State::Sequence(b'?'),
-            (State::Sequence(first) | State::Rest(first), 0x20..=0x3f) => {
-                self.state = State::Rest(first);
+            (State::Rest(first, number), b'0'..=b'9') => {
+                let number = number.saturating_mul(10).saturating_add((byte - b'0').into());
+                self.state = State::Rest(first, number);
             }
-            (State::Sequence(first) | State::Rest(first), 0x40..=0x7e) => {
+            (State::Sequence(first) | State::Rest(first, _), 0x20..=0x3f) => {
+                self.state = State::Rest(first, 0);
+            }
+            (State::Rest(_, number), b'R') => return Some(Key::Column(number.into())),
+            (State::Sequence(first) | State::Rest(first, _), 0x40..=0x7e) => {
                 return sequence(first, byte);
             }
             (_, b'\n') if after_cr => {}
@@ -163,6 +170,13 @@ mod tests {
         assert_eq!(keys(b"\x1b[15~\x1b[200~\x1bOP\x1b[?25h\x1b[31~\x00\x1c"), []);
         assert_eq!(keys(b"\x1bx"), [Key::Text(b'x')]);
         assert_eq!(keys(b"\x1b\x1b[D"), [Key::Left]);
+    }
+
+    #[test]
+    fn where_the_cursor_is_comes_as_row_and_column() {
+        assert_eq!(keys(b"\x1b[24;80R\x1b[1;7R"), [Key::Column(80), Key::Column(7)]);
+        assert_eq!(keys(b"\x1b[9;99999999R"), [Key::Column(65535)]);
+        assert_eq!(keys(b"\x1bOR\x1b[R\x1b[24R"), [], "F3");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     async fn read_line(&self, editor: &mut Editor) -> Edit {
         self.start_line().await;
         self.services.console.print(self.prompt().as_bytes()).await;
-        editor.begin();
+        editor.begin(self.prompt());
         loop {
             let mut event = Edit::None;
             // Echoed together, since each piece of output is an event for the console daemon.
@@ -160,7 +160,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     async fn prompt_again(&self, editor: &mut Editor, before: &[u8]) {
         self.services.console.print(before).await;
         self.services.console.print(self.prompt().as_bytes()).await;
-        editor.begin_again();
+        editor.begin_again(self.prompt());
     }
 }
 
