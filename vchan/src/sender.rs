@@ -74,7 +74,7 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
     /// view of all the room there is. The peer sees what is written there once it is committed.
     ///
     /// # Errors
-    /// As [`Sender::send`].
+    /// As [`Sender::write`]; [`Error::TooLong`] for more bytes than the ring has.
     pub async fn reserve(&mut self, least: usize) -> Result<Reserved<'_, 'a, P, B>, Error> {
         let least = u32::try_from(least.max(1)).map_err(|_| Error::TooLong)?;
         if least > self.ring.size {
