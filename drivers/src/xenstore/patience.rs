@@ -16,12 +16,15 @@ pub async fn persist<X: Platform, T>(
     system: &System<X>,
     request: impl AsyncFn() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    for _ in 1..TRIES {
+    // One place that awaits, since each would contain the whole request.
+    let mut tries = 1;
+    loop {
         match request().await {
-            Err(error) if matches!(error.errno(), Errno::EAGAIN | Errno::ENOMEM) => {}
+            Err(error)
+                if tries < TRIES && matches!(error.errno(), Errno::EAGAIN | Errno::ENOMEM) => {}
             answer => return answer,
         }
+        tries += 1;
         system.sleep_until(system.now().saturating_add(PAUSE_NS)).await;
     }
-    request().await
 }
