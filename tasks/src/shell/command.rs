@@ -128,17 +128,17 @@ impl Commands {
 
     /// A line with the commands of a group. Of commands with the same first word, only the second
     /// words are repeated, separated by `|`.
-    pub(crate) fn write_group(self, line: &mut Text, group: &str) -> fmt::Result {
-        write!(line, "  {group:<9}")?;
+    pub(crate) fn write_group(self, to: &mut dyn Write, group: &str) -> fmt::Result {
+        write!(to, "  {group:<9}")?;
         let mut last = "";
         for command in self.0.iter().filter(|command| command.group() == group) {
             match command.name().split_once(' ') {
-                Some((first, second)) if first == last => write!(line, "|{second}")?,
-                _ => write!(line, " {}", command.name())?,
+                Some((first, second)) if first == last => write!(to, "|{second}")?,
+                _ => write!(to, " {}", command.name())?,
             }
             last = first_word(command.name()).0;
         }
-        Ok(())
+        to.write_str("\n")
     }
 
     /// Command words that may have been meant by `word`, the nearest first.

@@ -73,7 +73,7 @@ impl From<fmt::Error> for Failure {
 }
 
 /// Lines for people, before the result line. They are printed in pieces of 1 KiB, since each piece
-/// is an event for the console daemon.
+/// is an event for the console daemon: wait for [`Lines::full`] after each line.
 #[derive(Debug)]
 pub(crate) struct Lines<'a, X: Platform> {
     console: &'a Console<X>,
@@ -89,19 +89,22 @@ impl<'a, X: Platform> Lines<'a, X> {
         Self { console, piece }
     }
 
-    /// Adds the line that `write` writes.
-    pub(crate) async fn add(&mut self, write: impl FnOnce(&mut Text) -> fmt::Result) -> Done {
-        write(&mut self.piece)?;
-        self.piece.write_str("\n")?;
+    /// Prints what was written, once that is a piece.
+    pub(crate) async fn full(&mut self) {
         if self.piece.as_str().len() >= Self::PIECE {
             self.flush().await;
         }
-        Ok(())
     }
 
     /// Prints the last piece.
     pub(crate) async fn flush(&mut self) {
         self.console.print(self.piece.as_str().as_bytes()).await;
         self.piece.clear();
+    }
+}
+
+impl<X: Platform> Write for Lines<'_, X> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.piece.write_str(text)
     }
 }

@@ -47,7 +47,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let found = found?;
         let mut lines = Lines::new(&self.services.console);
         for line in &found {
-            lines.add(|text| text.write_str(line.as_str())).await?;
+            writeln!(lines, "{}", line.as_str())?;
+            lines.full().await;
         }
         lines.flush().await;
         Ok(write!(ok, " peers={}", found.len())?)

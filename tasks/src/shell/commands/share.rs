@@ -120,13 +120,12 @@ async fn tell_refused<X: Platform>(
     let refused = || failed.value.statuses().filter(|(_, status)| *status != GrantStatus::OKAY);
     for (ClaimedGrant { domid, gref }, status) in refused().take(TOLD) {
         let (name, number) = (status_name(status), status.0);
-        lines
-            .add(|line| write!(line, "refused ref={gref} peer={domid}: {name} ({number})"))
-            .await?;
+        writeln!(lines, "refused ref={gref} peer={domid}: {name} ({number})")?;
+        lines.full().await;
     }
     let more = refused().count().saturating_sub(TOLD);
     if more > 0 {
-        lines.add(|line| write!(line, "refused {more} more")).await?;
+        writeln!(lines, "refused {more} more")?;
     }
     lines.flush().await;
     Ok(())

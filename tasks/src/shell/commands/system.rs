@@ -47,14 +47,16 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                 let named = |command: &&Command| first_word(command.name()).0 == word;
                 for command in commands.0.iter().filter(named) {
                     let (what, example) = (command.about(), command.example());
-                    lines.add(|line| write!(line, "{command}\n    {what}: {example}")).await?;
+                    writeln!(lines, "{command}\n    {what}: {example}")?;
+                    lines.full().await;
                 }
             }
             None => {
                 for group in commands.groups() {
-                    lines.add(|line| commands.write_group(line, group)).await?;
+                    commands.write_group(&mut lines, group)?;
+                    lines.full().await;
                 }
-                lines.add(|line| write!(line, "help <command> has its arguments")).await?;
+                lines.write_str("help <command> has its arguments\n")?;
             }
         }
         lines.flush().await;

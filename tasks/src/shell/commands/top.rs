@@ -49,14 +49,11 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             let InUse { grants, parked, maps, ports, .. } = InUse::of(&self.services);
             let (events, calls) = (now.0 - before.0, now.1 - before.1);
             let mut lines = Lines::new(&self.services.console);
-            let line = |line: &mut Text| {
-                write!(
-                    line,
-                    "grants={grants} maps={maps} parked={parked} ports={ports} events/s={events} \
-                     hypercalls/s={calls}"
-                )
-            };
-            lines.add(line).await?;
+            writeln!(
+                lines,
+                "grants={grants} maps={maps} parked={parked} ports={ports} events/s={events} \
+                 hypercalls/s={calls}"
+            )?;
             lines.flush().await;
             before = now;
             samples += 1;

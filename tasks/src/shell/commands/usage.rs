@@ -31,13 +31,13 @@ struct Listed {
 
 impl Listed {
     /// The line, at time `now`.
-    fn write(&self, line: &mut Text, now: u64) -> fmt::Result {
+    fn write(&self, to: &mut dyn Write, now: u64) -> fmt::Result {
         let (kind, gref, peer, access) = (self.kind, self.gref, self.peer, self.access);
         let (state, age) = (self.state, now.saturating_sub(self.since) / 1_000_000);
-        write!(line, "{kind} ref={gref} peer={peer} access={access} state={state} age={age} id=")?;
+        write!(to, "{kind} ref={gref} peer={peer} access={access} state={state} age={age} id=")?;
         match self.id {
-            Some(id) => write!(line, "{id}"),
-            None => write!(line, "-"),
+            Some(id) => writeln!(to, "{id}"),
+            None => to.write_str("-\n"),
         }
     }
 }
@@ -53,7 +53,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let now = self.services.system.now();
         let mut lines = Lines::new(&self.services.console);
         for entry in &entries {
-            lines.add(|line| entry.write(line, now)).await?;
+            entry.write(&mut lines, now)?;
+            lines.full().await;
         }
         lines.flush().await;
         Ok(write!(ok, " entries={}", entries.len())?)
@@ -107,7 +108,8 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         for (count, call) in calls.into_iter().zip(Call::ALL) {
             if count > 0 {
                 let name = call.name();
-                lines.add(|line| write!(line, "{name} {count}")).await?;
+                writeln!(lines, "{name} {count}")?;
+                lines.full().await;
             }
         }
         lines.flush().await;
