@@ -56,6 +56,16 @@ struct PrivcmdHypercall {
 const IOCTL_PRIVCMD_HYPERCALL: u32 =
     (size_of::<PrivcmdHypercall>() as u32) << 16 | (b'P' as u32) << 8;
 
+/// The device of event channels.
+pub(crate) fn evtchn() -> Result<File, Error> {
+    open(&"/dev/xen/evtchn")
+}
+
+/// The device for hypercalls, which not every program may open.
+pub(crate) fn privcmd() -> Option<File> {
+    open(&"/dev/xen/privcmd").ok()
+}
+
 /// Opens a device. Reading from it never blocks.
 pub(crate) fn open(path: &'static &'static str) -> Result<File, Error> {
     let mut options = OpenOptions::new();
@@ -82,7 +92,7 @@ fn call<T>(
 ) -> Result<u32, Error> {
     debug_assert!(size_of::<T>() >= (command >> 16) as usize, "the argument is too short");
     // SAFETY: Linux reads and writes nothing beyond the command's struct, and the references that
-    // follow it, which the two structs above have room for. A privcmd call is made by `is_bound`
+    // follow it, which the two structs above have room for. A privcmd call is made by `status`
     // alone, whose hypercall writes one struct that outlives the call.
     let returned = unsafe { libc::ioctl(file.as_raw_fd(), command.into(), &raw mut *argument) };
     u32::try_from(returned).map_err(|_| failed(words))
@@ -148,6 +158,19 @@ pub(crate) fn notify(file: &File, port: PortNumber) -> Result<(), Error> {
 
 /// Whether Xen has this port bound to `peer`.
 pub(crate) fn is_bound(privcmd: &File, port: PortNumber, peer: DomId) -> Result<bool, Error> {
+    let status = status(privcmd, port)?;
+    Ok(status.status == EvtchnState::INTERDOMAIN && status.u_dom == peer.get())
+}
+
+/// Whether Xen has this domain: if not, binding any of its ports is ESRCH. Its port 0 is reserved,
+/// so it is never bound. That takes no privilege, unlike a hypercall through privcmd.
+pub(crate) fn domain_exists(evtchn: &File, domid: DomId) -> bool {
+    let bound = bind(evtchn, domid, PortNumber(0));
+    bound.map_err(|error| error.errno()) != Err(Errno::ESRCH)
+}
+
+/// The state of one of our ports.
+fn status(privcmd: &File, port: PortNumber) -> Result<EvtchnStatus, Error> {
     let mut status = EvtchnStatus { dom: DOMID_SELF, port: port.0, ..Default::default() };
     let at = (&raw mut status).expose_provenance() as u64;
     let arg = [EvtchnOp::STATUS.0.into(), at, 0, 0, 0];
@@ -155,6 +178,5 @@ pub(crate) fn is_bound(privcmd: &File, port: PortNumber, peer: DomId) -> Result<
     call(privcmd, IOCTL_PRIVCMD_HYPERCALL, &mut argument, &"Xen doesn't tell a port's state")?;
     // SAFETY: `status` is alive. Linux wrote it through the address that `argument` held, so the
     // compiler must not assume its old value.
-    let status = unsafe { (&raw const status).read_volatile() };
-    Ok(status.status == EvtchnState::INTERDOMAIN && status.u_dom == peer.get())
+    Ok(unsafe { (&raw const status).read_volatile() })
 }

@@ -5,7 +5,8 @@
 //! other end may be a guest of ours, a program on libxenvchan, or another Linux. It needs no C
 //! library: pages come from `/dev/xen/gntalloc` and `/dev/xen/gntdev`, ports from
 //! `/dev/xen/evtchn`, names from xenstore. Whether a peer was destroyed is asked through
-//! `/dev/xen/privcmd`; without access to it, such a peer goes unnoticed.
+//! `/dev/xen/privcmd`. Linux makes hypercalls for root only, and in a domU for nobody: without them,
+//! a server notices it by its domain, and a client doesn't.
 //!
 //! Run everything in [`block_on`], which is all the executor it takes:
 //!
@@ -26,8 +27,8 @@
 //! ```
 //!
 //! Requests to xenstore block the thread until they are answered, for at most 5 s each; waiting for
-//! a node to change doesn't. A reader that doesn't exist is refused with ESRCH where xenstore lets
-//! us see that, as in dom0, instead of being waited for.
+//! a node to change doesn't. A server for a domain that doesn't exist yet waits for it, and asks Xen
+//! once a second.
 //!
 //! # Map
 //!
@@ -51,6 +52,9 @@ pub use store::{Node, Watch};
 pub use wait::block_on;
 
 use store::Store;
+
+/// The interval at which Xen is asked whether an awaited domain exists: 1 s.
+const ASK_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// Linux's Xen devices, and a connection to xenstore. Clones share the connection.
 #[derive(Clone, Debug)]
@@ -107,6 +111,10 @@ impl Host for Linux {
     }
 
     async fn publish(&self, path: &str, value: &[u8], reader: DomId) -> Result<Node, Error> {
+        // Xenstore drops a permission for a domain that doesn't exist when it is set, and doesn't
+        // apply it when that domain appears (XSA-322).
+        let evtchn = device::evtchn()?;
+        wait::asking(ASK_INTERVAL_NS, || device::domain_exists(&evtchn, reader)).await;
         self.store(|store| store.publish(path, value, reader))?;
         Ok(Node::new(self.clone(), path))
     }

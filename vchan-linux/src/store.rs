@@ -54,11 +54,6 @@ impl Store {
     /// Writes a node that only `reader` may read.
     pub(crate) fn publish(&mut self, path: &str, value: &[u8], reader: DomId) -> Result<(), Error> {
         let own = self.ask(XsMessageType::READ, &[b"domid\0"])?;
-        let peer = format!("/local/domain/{reader}\0");
-        if self.ask(XsMessageType::READ, &[peer.as_bytes()]) == Err(Error::XenStore(Errno::ENOENT))
-        {
-            return Err(Error::Local(Errno::ESRCH, &"no such domain"));
-        }
         let path = with_nul(path)?;
         let reader = format!("\0r{reader}\0");
         // The whole value at once: a reader who may already read it never sees another.
@@ -97,6 +92,10 @@ impl Store {
     }
 
     fn receive(&mut self) -> Result<(XsMessageType, Vec<u8>), Error> {
+        // The device itself would wait for ever. What it has to read is always a whole message.
+        if !wait::is_readable_within(&self.file, PATIENCE) {
+            return Err(Error::Local(Errno::ETIMEDOUT, &"xenstore does not answer"));
+        }
         let mut header = [[0; 4]; 4];
         let mut file = &*self.file;
         file.read_exact(header.as_flattened_mut()).map_err(|error| lost(&error))?;
@@ -157,7 +156,7 @@ impl Watch {
                 store.events -= 1;
                 return Poll::Ready(Ok(()));
             }
-            if wait::is_readable(&store.file) {
+            if wait::is_readable_within(&store.file, Duration::ZERO) {
                 return Poll::Ready(store.receive().map(drop));
             }
             wait::wake_when_readable(&store.file);
@@ -206,12 +205,32 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_that_does_not_exist_is_no_reader() {
-        let own = message(XsMessageType::READ, b"0");
-        let (mut store, _theirs) = store(&[own, message(XsMessageType::ERROR, b"ENOENT\0")]);
-        let reader = DomId::new(99).expect("a domid");
-        let refused = store.publish("data/x", b"", reader).map_err(|error| error.errno());
-        assert_eq!(refused, Err(Errno::ESRCH));
+    fn a_node_is_written_whole_and_then_given_to_its_reader() {
+        let done = |kind| message(kind, b"OK\0");
+        let said = [
+            message(XsMessageType::READ, b"5"),
+            done(XsMessageType::WRITE),
+            done(XsMessageType::SET_PERMS),
+        ];
+        let (mut store, mut theirs) = store(&said);
+        let reader = DomId::new(7).expect("a domid");
+        assert_eq!(store.publish("data/x", b"12", reader), Ok(()));
+        drop(store);
+        let mut asked = Vec::new();
+        theirs.read_to_end(&mut asked).expect("requests");
+        let requests = [
+            message(XsMessageType::READ, b"domid\0"),
+            message(XsMessageType::WRITE, b"data/x\x0012"),
+            message(XsMessageType::SET_PERMS, b"data/x\0n5\0r7\0"),
+        ];
+        assert_eq!(asked, requests.concat());
+    }
+
+    #[test]
+    fn a_daemon_that_is_gone_is_an_error() {
+        let (mut store, theirs) = store(&[]);
+        drop(theirs);
+        assert!(store.look("data/x").is_err());
     }
 
     #[test]

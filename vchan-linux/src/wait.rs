@@ -12,8 +12,9 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 thread_local! {
@@ -76,10 +77,18 @@ fn sleep(waits: &Waits) {
     let _ = poll(&mut files, timeout);
 }
 
-/// Whether there is something to read now.
-pub(crate) fn is_readable(file: &File) -> bool {
-    let mut files = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
-    poll(&mut files, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+/// Whether there is something to read, at the latest after `limit`.
+pub(crate) fn is_readable_within(file: &File, limit: Duration) -> bool {
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = left.as_millis().try_into().unwrap_or(PollTimeout::MAX);
+        let mut files = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut files, timeout) {
+            Err(Errno::EINTR) => {}
+            ready => return ready.is_ok_and(|ready| ready > 0),
+        }
+    }
 }
 
 /// Has the executor poll again when there is something to read.
@@ -96,6 +105,13 @@ pub(crate) fn until(due: u64) -> impl Future<Output = ()> {
         WAITS.with_borrow_mut(|waits| waits.due = waits.due.min(due));
         Poll::Pending
     })
+}
+
+/// Waits until the answer is yes, asking now and then at this interval, in nanoseconds.
+pub(crate) async fn asking(interval: u64, mut answer: impl FnMut() -> bool) {
+    while !answer() {
+        until(now().saturating_add(interval)).await;
+    }
 }
 
 /// Nanoseconds since this process first asked.
@@ -117,6 +133,29 @@ mod tests {
             if left == 0 { Poll::Ready(()) } else { Poll::Pending }
         }));
         assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn what_is_not_so_yet_is_asked_again_until_it_is() {
+        let (began, mut asked) = (now(), 0);
+        block_on(asking(1_000_000, || {
+            asked += 1;
+            asked == 3
+        }));
+        assert_eq!(asked, 3);
+        assert!(now() - began >= 2_000_000);
+    }
+
+    #[test]
+    fn a_file_with_nothing_to_read_is_given_up_at_the_limit() {
+        let (ours, theirs) = std::io::pipe().expect("a pipe");
+        let ours = File::from(std::os::fd::OwnedFd::from(ours));
+        let began = Instant::now();
+        assert!(!is_readable_within(&ours, Duration::from_millis(20)));
+        // Whole milliseconds are waited.
+        assert!(began.elapsed() >= Duration::from_millis(19));
+        drop(theirs);
+        assert!(is_readable_within(&ours, Duration::ZERO), "its end is something to read");
     }
 
     #[test]

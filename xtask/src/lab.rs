@@ -9,6 +9,7 @@ pub mod console; // one serial line, split into guest and Xen
 mod cpio; // builds an initramfs
 pub mod debian; // Xen, Linux and Xen's tools from packages
 pub mod dom0; // puts together what dom0 boots from
+pub mod domu; // a Linux that is not dom0
 pub mod hypervisor; // a hypervisor given as a file
 mod libraries; // the shared libraries that programs need
 mod line; // the line to dom0's agent

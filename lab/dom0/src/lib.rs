@@ -5,9 +5,9 @@
 //! `agent` is the first process of the lab's dom0. It starts Xen's daemons, runs `xl` and forwards
 //! the guests' consoles to the lab's driver; the two communicate in [`frame`]s. `listen` reads the
 //! console of a guest that writes too much for that. `plug` is the far end of a socket that is
-//! forwarded over a vchan, and `stream` is an end of one, by the crate `vchan-linux`. `c/channel.c`
-//! is an ordinary program on libxenvchan. `peer` and `costs` use Xen's other libraries, through
-//! [`libxen`].
+//! forwarded over a vchan, and `stream` is an end of one, by the crate `vchan-linux`; it also runs
+//! in a Linux domU, whose first process is `domu`. `c/channel.c` is an ordinary program on
+//! libxenvchan. `peer` and `costs` use Xen's other libraries, through [`libxen`].
 //!
 //! ```
 //! use dom0::frame::{decode, encode};
@@ -19,9 +19,10 @@
 //!
 //! # Map
 //!
-//! [`frame`] is the serial line's format; [`libxen`] and [`region`] are for programs on Xen's
-//! libraries. The programs are in `src/bin/`.
+//! [`frame`] is the serial line's format; [`bare`] is for first processes; [`libxen`] and [`region`]
+//! are for programs on Xen's libraries. The programs are in `src/bin/`.
 
+pub mod bare;
 pub mod frame;
 pub mod libxen;
 pub mod region;

@@ -181,7 +181,7 @@ fn build(name: &str, linking: &[&str]) -> Result<PathBuf> {
     })
 }
 
-fn modules(linux: &Path, archive: &mut Archive) -> Result<()> {
+pub(super) fn modules(linux: &Path, archive: &mut Archive) -> Result<()> {
     let folder = linux.join("xen-modules");
     for name in ["xen-privcmd", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xenfs/xenfs"] {
         let file = folder.join(format!("{name}.ko"));
@@ -238,12 +238,12 @@ fn shared(
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", paths::shown(path)))
 }
 
 /// Writes a file under its final name only when it is complete: another run may be booting from it.
-fn keep(path: &Path, contents: &[u8]) -> Result<()> {
+pub(super) fn keep(path: &Path, contents: &[u8]) -> Result<()> {
     let part = path.with_extension(format!("part-{}", std::process::id()));
     fs::create_dir_all(path.parent().unwrap_or(path))
         .and_then(|()| fs::write(&part, contents))
@@ -251,6 +251,6 @@ fn keep(path: &Path, contents: &[u8]) -> Result<()> {
         .with_context(|| format!("cannot write {}", paths::shown(path)))
 }
 
-fn name(path: &Path) -> std::borrow::Cow<'_, str> {
+pub(super) fn name(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }

@@ -5,13 +5,15 @@
 //! Two guests serve and connect to each other by commands at their prompts. Debian's
 //! `vchan-socket-proxy`, which uses libxenvchan, is first the client of a guest's server and then
 //! the server of its client; `plug` sends and receives at its Unix socket. A C program on the same
-//! library follows, and a Rust program on `vchan-linux`. In the end the guests' counts must be as
-//! before.
+//! library follows, and a Rust program on `vchan-linux`, in dom0 and in a Linux domU. In the end the
+//! guests' counts must be as before.
 
 mod c; // a C program on libxenvchan
-mod linux; // a program on the crate vchan-linux
+mod domu; // a program on the crate vchan-linux, in a Linux domU
+mod linux; // the same program in dom0
 mod ours; // two guests that find each other by name
 
+use std::slice;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -23,8 +25,9 @@ use crate::guests::life::{self, PAIR};
 use crate::host::steps::step;
 use crate::judge::reply::{number, same_bytes, value};
 use crate::judge::tally::Tally;
+use crate::lab::qemu::Hardware;
 use crate::lab::view::{self, Active};
-use crate::lab::{Lab, dom0};
+use crate::lab::{self, Lab, dom0};
 
 /// How long a whole transfer may take.
 const LONG: Duration = Duration::from_secs(240);
@@ -33,6 +36,8 @@ const SOON: Duration = Duration::from_secs(5);
 /// The number of bytes of a long transfer between guests, and through a proxy.
 const MANY: u64 = 64 << 20;
 const THROUGH: u64 = 16 << 20;
+/// Xen's option for dom0's memory: xl holds all of the domU's Linux at once.
+const MEMORY_OF_DOM0: &str = "dom0_mem=272M,max:272M";
 /// The number of round trips.
 const TRIPS: u64 = 100_000;
 /// The configuration of a guest whose shell has the channel commands.
@@ -47,12 +52,16 @@ pub fn run(run: &Run) -> Result<Tally> {
     let guest = config::files_of(NAME, &image::with_channels()?, Settings::none().memory(8))?;
     let trial = config::files(ours::NAME, Settings::none().memory(ours::MEMORY))?;
     let stream = dom0::program(linux::PROGRAM)?;
-    let files = [&guest[..], &trial, &[plug, channel, stream]].concat();
+    let linux = lab::domu::files(slice::from_ref(&stream))?;
+    let files = [&guest[..], &trial, &linux, &[plug, channel, stream]].concat();
     let dom0 = run.dom0(&files)?;
-    let mut lab = step("boot the lab", || Lab::boot(&dom0, "vchan", ""))?;
+    let mut lab = step("boot the lab", || {
+        Lab::boot_on(&Hardware::default(), MEMORY_OF_DOM0, &dom0, "vchan", "")
+    })?;
     let mut tally = Tally::default();
     for round in 0..run.extent.of(1, 5) {
         life::clear(&mut lab)?;
+        life::remove(&mut lab, lab::domu::NAME)?;
         for guest in PAIR {
             life::create(&mut lab, guest, NAME, &Settings::none())?;
             lab.says(guest, 0, "ready after")?;
@@ -63,6 +72,7 @@ pub fn run(run: &Run) -> Result<Tally> {
         tally.told(&mut lab, "16 MiB both ways, C's proxy as the server", server)?;
         c::checks(&mut lab, &mut tally)?;
         linux::checks(&mut lab, run.extent, &mut tally)?;
+        domu::checks(&mut lab, run.extent, &mut tally)?;
         let before = [lab.counts(PAIR[0])?, lab.counts(PAIR[1])?];
         tally.told(&mut lab, "64 MiB from the server", |lab| {
             rings(lab, &format!("source {MANY}"), &format!("sink {MANY}"))
@@ -179,10 +189,11 @@ fn client(lab: &mut Lab) -> Result<String> {
     let domid = there(lab, guest)?;
     let mark = lab.command(guest, &format!("vchan serve 0 {PATH} echo {THROUGH}"))?;
     let path = format!("/local/domain/{domid}/{PATH}");
-    let socket = "/tmp/client";
-    let proxy = lab.start(&["vchan-socket-proxy", &domid.to_string(), &path, socket])?;
+    // Each round has its own: a proxy that is killed leaves it behind.
+    let socket = format!("/tmp/client-{domid}");
+    let proxy = lab.start(&["vchan-socket-proxy", &domid.to_string(), &path, &socket])?;
     let bytes = THROUGH.to_string();
-    let plug = lab.start(&["./plug", "connect", socket, &bytes, &bytes])?;
+    let plug = lab.start(&["./plug", "connect", &socket, &bytes, &bytes])?;
     let told = through(lab, guest, mark, plug);
     // Both run until they are killed.
     lab.kill(proxy)?;
@@ -194,13 +205,13 @@ fn client(lab: &mut Lab) -> Result<String> {
 fn server(lab: &mut Lab) -> Result<String> {
     let guest = PAIR[0];
     let domid = there(lab, guest)?;
-    let (socket, bytes) = ("/tmp/server", THROUGH.to_string());
-    let plug = lab.start(&["./plug", "listen", socket, &bytes, &bytes])?;
+    let (socket, bytes) = (format!("/tmp/server-{domid}"), THROUGH.to_string());
+    let plug = lab.start(&["./plug", "listen", &socket, &bytes, &bytes])?;
     let path = format!("/local/domain/0/{PATH}");
     let ready = |lab: &Lab| lab.output(plug).contains("ready").then_some(());
     lab.until(SOON, ready).context("no plug")?;
     let mode = "--mode=server";
-    let proxy = lab.start(&["vchan-socket-proxy", mode, &domid.to_string(), &path, socket])?;
+    let proxy = lab.start(&["vchan-socket-proxy", mode, &domid.to_string(), &path, &socket])?;
     let mark = lab.command(guest, &format!("vchan connect 0 {path} echo {THROUGH}"))?;
     let told = through(lab, guest, mark, plug);
     lab.kill(proxy)?;

@@ -12,9 +12,9 @@ use crate::lab::{Lab, PATIENCE};
 
 /// The size of our rings when we serve: a packet has up to 70,000 bytes. C's rings have the same
 /// size.
-const RING: &str = "ring=131072";
+pub const RING: &str = "ring=131072";
 /// The seed from which both draw the sizes of packets.
-const PACKETS: &str = "packets=2";
+pub const PACKETS: &str = "packets=2";
 
 /// Runs all checks with the C program.
 pub fn checks(lab: &mut Lab, tally: &mut Tally) -> Result<()> {

@@ -5,47 +5,27 @@
 //! The kernel's command line may name another xenstore daemon (`xenstore=oxenstored`): the kernel
 //! passes options that it doesn't know to the first process as environment variables.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use dom0::LOGS;
-use nix::kmod::{ModuleInitFlags, finit_module};
-use nix::mount::{MsFlags, mount};
+use dom0::{LOGS, bare};
 
 use crate::xenstore::Xenstore;
 
-/// File system type and mount point.
-const MOUNTS: [(&str, &str); 5] = [
-    ("proc", "/proc"),
-    ("sysfs", "/sys"),
-    ("devtmpfs", "/dev"),
-    ("devpts", "/dev/pts"),
-    ("tmpfs", "/run"),
-];
-/// In the order of loading.
-const MODULES: [&str; 5] = ["xen-privcmd", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xenfs"];
 /// How long xenstored may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts everything. Returns the versions of Xen and Linux.
 pub fn boot() -> Result<String> {
-    for (kind, place) in MOUNTS {
-        mount_at(kind, place)?;
-    }
+    bare::prepare()?;
     for folder in ["/run/xen", "/run/xenstored", "/run/lock", LOGS] {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {folder}"))?;
     }
     symlink("/run", "/var/run")?;
-    for name in MODULES {
-        let file = File::open(format!("/modules/{name}.ko"))?;
-        finit_module(&file, c"", ModuleInitFlags::empty())
-            .with_context(|| format!("cannot load {name}"))?;
-    }
-    mount_at("xenfs", "/proc/xen")?;
     start_xenstored(&std::env::var("xenstore").unwrap_or("xenstored".to_owned()))?;
     let entry = Command::new("xen-init-dom0").status().context("no xen-init-dom0")?;
     ensure!(entry.success(), "xen-init-dom0 ended with {entry}");
@@ -54,12 +34,6 @@ pub fn boot() -> Result<String> {
         .spawn()
         .context("no xenconsoled")?;
     versions()
-}
-
-fn mount_at(kind: &str, place: &str) -> Result<()> {
-    fs::create_dir_all(place)?;
-    mount(Some(kind), place, Some(kind), MsFlags::empty(), None::<&str>)
-        .with_context(|| format!("cannot mount {place}"))
 }
 
 /// Starts xenstored and waits until it accepts a connection, the only sign that it listens.
