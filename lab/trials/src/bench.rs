@@ -7,17 +7,19 @@
 //! (`prepared`).
 //!
 //! Each row is one line: `bench op=map n=512 calls=7 instr=978.121 xen=966.014 hypercalls=1
-//! allocations=0 window=99`. `instr` and `xen` are per page (or segment, event, word, call: whatever there
-//! are `n` of); `hypercalls` and `allocations` are for the whole call; `window` says which reading
-//! of the clock it was, counted from 1. A failed call ends the run,
-//! so there is never a partial table.
+//! allocations=0 window=99-100`. `instr` and `xen` are per page (or segment, event, word, call: whatever
+//! there are `n` of); `hypercalls` and `allocations` are for the whole call; `window` says between
+//! which readings of the clock it was, counted from 1. A failed call ends the run, so there is never
+//! a partial table.
 
 mod access;
 pub mod between;
 mod copy;
 mod events;
+mod faces;
 mod grants;
 mod growth;
+mod loopback;
 mod meter;
 mod prepared;
 
@@ -32,6 +34,8 @@ use tasks::verdict::Why;
 
 /// Pages in a call.
 pub const SIZES: &[u32] = &[1, 2, 8, 32, 33, 128, 512, 1024];
+/// Pages in a call through the other two faces.
+pub const FACES: &[u32] = &[1, 32, 512];
 /// How many calls are measured. The minimum counts.
 const CALLS: u32 = 7;
 
@@ -80,8 +84,8 @@ impl fmt::Display for Row {
             Some(ticks) => write!(f, "xen={} ", each(*ticks))?,
             None => f.write_str("xen=- ")?,
         }
-        let Least { hypercalls, allocations, window, .. } = ours;
-        write!(f, "hypercalls={hypercalls} allocations={allocations} window={window}")
+        let Least { hypercalls, allocations, window: [from, to], .. } = ours;
+        write!(f, "hypercalls={hypercalls} allocations={allocations} window={from}-{to}")
     }
 }
 
@@ -148,6 +152,23 @@ pub fn run<X: Platform>(tools: Tools<'_, X>, plan: Plan<'_>) -> Result<Rows, Why
     access::measure(&meter, &mut rows)?;
     events::measure(&meter, &mut rows)?;
     growth::measure(&meter, plan.live, &mut rows)?;
+    Ok(rows)
+}
+
+/// Measures what other guests than those of the typed face have: the plain and the ioctl face, in
+/// calls for each of `sizes` pages, and a channel with both ends here. It's a program of its own,
+/// since a function with more callers is compiled otherwise.
+///
+/// # Errors
+/// If a call fails: the first one's error.
+pub async fn run_others<X: Platform>(tools: Tools<'_, X>, sizes: &[u32]) -> Result<Rows, Why> {
+    let mut rows = Rows::default();
+    rows.0.try_reserve_exact(64).map_err(|_| Error::NO_MEMORY)?;
+    let meter = Meter::new(tools);
+    for &n in sizes {
+        faces::measure(&meter, n, &mut rows)?;
+    }
+    loopback::measure(&meter, &mut rows).await?;
     Ok(rows)
 }
 

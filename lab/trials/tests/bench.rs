@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use drivers::{Call, Errno};
 use fake_xen::{Config, Guest, Pair, Task, World};
-use trials::bench::between::{self, End};
+use trials::bench::between::{self, Clock, End};
 use trials::bench::{self, Plan, Tools};
 
 /// A clock that advances at every call.
@@ -38,7 +38,32 @@ fn every_operation_is_measured_and_nothing_is_left() {
         line.starts_with("bench op=map n=3 ") && line.contains(" hypercalls=1 allocations=0 ")
     }));
     assert_eq!(of("bench op=read-word n=1 calls=7000 "), 1, "{lines:?}");
-    assert_eq!(of("bench op=open-1000th n=1 "), 1, "{lines:?}");
+    for op in ["open-1000th", "close-empty"] {
+        assert_eq!(of(&format!("bench op={op} n=1 ")), 1, "{op}: {lines:?}");
+    }
+    guest.assert_clean();
+}
+
+#[test]
+fn the_other_faces_and_a_channel_in_one_domain_are_measured_and_nothing_is_left() {
+    let world = World::new();
+    let guest = world.guest(0, Config::default());
+    let tools = Tools { services: &guest.services, xen: &guest.xen, ticks, heap: &|| 0 };
+    let rows = RefCell::new(None);
+    let run = async { *rows.borrow_mut() = Some(bench::run_others(tools, &[1, 3]).await) };
+    world.run([Task::new(&guest.events, run)]);
+    let rows = rows.into_inner().expect("it ended").expect("nothing fails");
+    let lines: Vec<String> = rows.iter().map(|row| row.to_string()).collect();
+    let of = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+    for face in ["plain", "ioctl"] {
+        for op in ["share", "reserve", "map", "unmap", "remove", "end"] {
+            assert_eq!(of(&format!("bench op={op}-{face} n=3 calls=7 ")), 1, "{op}-{face}");
+        }
+        assert_eq!(of(&format!("bench op=read-word-{face} n=1 ")), 1, "{face}");
+    }
+    let trip = lines.iter().find(|line| line.starts_with("bench op=loop-trip "));
+    assert!(trip.is_some_and(|trip| trip.contains(" hypercalls=2 allocations=0 ")), "{trip:?}");
+    assert_eq!(of("bench op=loop-stream-64 n=1048576 calls=3 "), 1, "{lines:?}");
     guest.assert_clean();
 }
 
@@ -61,11 +86,13 @@ fn together(prepare: impl Fn(&Pair)) -> Result<Vec<String>, String> {
     let run = |guest: usize, end| {
         let (found, services) = (&found, &[&pair.alice, &pair.bob][guest].services);
         async move {
-            match between::run(services, ticks, end, between::Plan { trips: 100, mib: 1 }).await {
+            let (clock, plan) = (Clock::booted(ticks), between::Plan { trips: 100, mib: 1 });
+            match between::run(services, &clock, end, plan).await {
                 Ok(told) if told.rows().is_empty() => {}
                 Ok(mut told) => {
                     let mut lines: Vec<String> =
                         told.rows().iter().map(|row| row.to_string()).collect();
+                    told.tell_boot(|line| lines.push(line.to_string()));
                     told.tell_trips(|column| lines.push(column.to_string()));
                     *found.borrow_mut() = Ok(lines);
                 }
@@ -93,6 +120,14 @@ fn two_guests_count_both_ends_hypercalls_and_every_round_trip() {
         let row = row(&format!("vchan-stream-{size}"));
         assert!(row.contains(" n=1048576 calls=5 ") && row.contains(" allocations=0 "), "{row}");
     }
+    // The first reading is at the end of the boot; each run of round trips takes one more per trip.
+    let first = row("ping-pong").rsplit_once("window=").and_then(|(_, window)| {
+        let (first, last) = window.split_once('-')?;
+        Some((first.parse::<u32>().ok()?, last.parse::<u32>().ok()?))
+    });
+    let (first, last) = first.expect("two readings");
+    assert!(first > 1 && last - first == 102, "{first} {last}");
+    assert!(lines.iter().any(|line| line.starts_with("boot hypercalls=")), "{lines:?}");
     let counts = lines.iter().filter(|line| line.starts_with("trips op=ping-pong "));
     let counts = counts.filter_map(|line| line.rsplit_once("count=")?.1.parse::<u32>().ok());
     assert_eq!(counts.sum::<u32>(), 500);

@@ -5,6 +5,7 @@
 
 mod baseline;
 mod between;
+pub mod counted;
 mod linux;
 
 use std::collections::BTreeMap;

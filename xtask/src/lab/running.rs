@@ -75,10 +75,11 @@ impl Lab {
         Lab::boot_machine(command, dom0, name, more)
     }
 
-    /// Like [`Lab::boot`], on one processor whose time stamp counter counts instructions.
-    pub fn boot_counted(dom0: &Dom0, name: &str) -> Result<Lab> {
+    /// Like [`Lab::boot`], on one processor whose time stamp counter counts instructions, with a
+    /// plugin of QEMU's.
+    pub fn boot_counted(dom0: &Dom0, name: &str, plugin: &str) -> Result<Lab> {
         let mut command = qemu::machine(&Hardware::default(), &dom0.xen, XEN);
-        command.args(["-icount", qemu::ICOUNT]);
+        command.args(["-icount", qemu::ICOUNT, "-plugin", plugin]);
         Lab::boot_machine(command, dom0, name, "")
     }
 

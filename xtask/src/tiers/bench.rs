@@ -10,6 +10,7 @@ mod flame; // a profile, drawn
 mod linux; // what needs a Linux dom0
 mod page; // the report as a web page
 mod plot; // plain SVG
+mod plugin; // QEMU's, that counts and records
 mod profile; // where the instructions of one row go
 mod report; // table, rows, page
 
@@ -33,6 +34,8 @@ use crate::lab::{apt, qemu};
 
 /// Xen's option for the guest's memory: 10,000 shared pages, and the bench's own.
 const XEN: &str = "dom0_mem=96M,max:96M";
+/// The guest that measures the other faces, and a channel in one domain.
+const OTHERS: &str = "faces";
 /// The baseline's path in the repository.
 const KEPT: &str = "lab/bench.txt";
 /// The size of the page's screenshot, in pixels.
@@ -49,6 +52,9 @@ const EXPECTED: &[Expected] = &[
     Expected::debug(witness::said::GREW, "10,000 grants live"),
 ];
 
+/// Parts of a whole, by name.
+type Parts = Vec<(String, f64)>;
+
 /// Where the instructions of a row go, instead of all rows.
 pub const CHOICE: Choice = Choice {
     option: "profile",
@@ -59,14 +65,18 @@ pub const CHOICE: Choice = Choice {
 
 /// Boots the guest, then dom0, checks their output, and writes the report if everything succeeded.
 pub fn run(run: &Run) -> Result<Tally> {
-    let kernel = image::fast_guest("bench")?;
-    let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
     if let Some(row) = &run.choice {
-        return profile::run(&kernel, &xen, run.xen.is_none(), row);
+        return profile::run(run, row);
     }
+    let [kernel, others] = [image::fast_guest("bench")?, image::fast_guest(OTHERS)?];
+    let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
     report::forget();
     let mut tally = Tally::default();
-    let measured = step("bench", || measured(&kernel, &xen));
+    let measured = step("bench", || {
+        let (mut rows, environment) = measured(&kernel, &xen)?;
+        rows.extend(measured(&others, &xen)?.0);
+        Ok((rows, environment))
+    });
     tally.count(measured.is_ok());
     let Ok((mut rows, environment)) = measured else { return Ok(tally) };
     let written = linux::measured(run, &mut tally).and_then(|with_dom0| {
@@ -77,7 +87,7 @@ pub fn run(run: &Run) -> Result<Tally> {
                 bench::beside(&mut rows, said).map_err(Error::msg)?;
             }
             report::table(&rows).iter().for_each(|line| say(line));
-            report::write(&rows, &with_dom0.trips, &environment)
+            report::write(&rows, &with_dom0.trips, &with_dom0.boot, &environment)
         })
     });
     tally.count(written.is_ok());
@@ -92,6 +102,12 @@ pub fn run(run: &Run) -> Result<Tally> {
     Ok(tally)
 }
 
+/// The guest in dom0's place that measures an operation.
+fn guest_of(op: &str) -> &'static str {
+    let is_others = op.starts_with("loop-") || op.ends_with("-plain") || op.ends_with("-ioctl");
+    if is_others { OTHERS } else { "bench" }
+}
+
 /// Checks in a browser that nothing on the page overlaps or is cut off, and takes a screenshot.
 fn looked_at(page: &Path) -> Result<()> {
     apt::installed(browser::BROWSER, &[browser::BROWSER])?;
@@ -102,7 +118,8 @@ fn looked_at(page: &Path) -> Result<()> {
 
 /// Returns the guest's rows, and what they were measured on.
 fn measured(kernel: &Path, xen: &Path) -> Result<(Vec<Row>, Environment)> {
-    let boot = Boot { xen, options: XEN, kernel, arguments: "", log: "bench", exact: true };
+    let log = kernel.file_name().unwrap_or_default().to_string_lossy();
+    let boot = Boot { xen, options: XEN, kernel, arguments: "", log: &log, exact: true };
     let mut machine = Machine::boot(&boot)?;
     let end = machine.run_to_end(LIMIT)?;
     let lines = machine.console().guest();

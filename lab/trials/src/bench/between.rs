@@ -7,6 +7,7 @@
 //! protocol, but has neither counts nor a port.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt;
 use core::sync::atomic::Ordering;
 
@@ -67,9 +68,32 @@ const WORKS: [(Work, &str, &str); 5] = [
     (Work::Stream(65_536), "vchan-stream-65536", "vchan-linux-stream-65536"),
 ];
 
-/// What the measuring end found; empty for the other.
+/// The clock, and how often it was read: the tool finds a row's instructions by its readings.
+#[derive(Debug)]
+pub struct Clock {
+    ticks: fn() -> u64,
+    readings: Cell<u32>,
+}
+
+impl Clock {
+    /// Reads the clock for the first time: this is the end of the guest's boot.
+    pub fn booted(ticks: fn() -> u64) -> Self {
+        let clock = Self { ticks, readings: Cell::new(0) };
+        clock.read();
+        clock
+    }
+
+    fn read(&self) -> u64 {
+        self.readings.set(self.readings.get() + 1);
+        (self.ticks)()
+    }
+}
+
+/// What this end found; only the measuring one has rows.
 #[derive(Debug, Default)]
 pub struct Found {
+    /// Hypercalls and heap allocations of the boot.
+    boot: [u64; 2],
     rows: Rows,
     /// The instructions of each round trip of an event.
     trips: Vec<u32>,
@@ -79,6 +103,12 @@ impl Found {
     /// Returns the rows.
     pub fn rows(&self) -> &Rows {
         &self.rows
+    }
+
+    /// Passes what the boot took to `tell`: `boot hypercalls=31 allocations=12`.
+    pub fn tell_boot(&self, tell: impl FnOnce(fmt::Arguments<'_>)) {
+        let [hypercalls, allocations] = self.boot;
+        tell(format_args!("boot hypercalls={hypercalls} allocations={allocations}"));
     }
 
     /// Passes the columns of the histogram to `tell`, in ascending order: `trips op=ping-pong
@@ -99,10 +129,11 @@ impl Found {
 /// The first one of a call; EPIPE if the other end is gone.
 pub async fn run<X: Platform>(
     services: &Services<X>,
-    ticks: fn() -> u64,
+    clock: &Clock,
     end: End<'_>,
     plan: Plan,
 ) -> Result<Found, Error> {
+    let mut found = Found { boot: spent(services), ..Found::default() };
     let (peer, stream) = match end {
         End::Listens => {
             let accepted = vchan::listen(services, NAME)?.accept().await?;
@@ -116,11 +147,10 @@ pub async fn run<X: Platform>(
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(65_536).map_err(|_| drivers::Error::NO_MEMORY)?;
     bytes.resize(65_536, 7);
-    let mut found = Found::default();
     let room = ((RUNS + 1) * plan.trips) as usize;
     found.trips.try_reserve_exact(room).map_err(|_| drivers::Error::NO_MEMORY)?;
     let measures = end != End::Listens;
-    let mut bench = Bench { services, ticks, measures, plan, stream, port: None, bytes, found };
+    let mut bench = Bench { services, clock, measures, plan, stream, port: None, bytes, found };
     if !matches!(end, End::ToLinux(_)) {
         bench.port = Some(bench.port(peer).await?);
     }
@@ -136,7 +166,7 @@ pub async fn run<X: Platform>(
 
 struct Bench<'a, X: Platform> {
     services: &'a Services<X>,
-    ticks: fn() -> u64,
+    clock: &'a Clock,
     measures: bool,
     plan: Plan,
     stream: GuestStream<X>,
@@ -174,15 +204,16 @@ impl<X: Platform> Bench<'_, X> {
         let mut least = Least::NONE;
         for run in 0..=RUNS {
             self.meet().await?;
-            let before = self.spent();
-            let start = (self.ticks)();
+            let before = spent(self.services);
+            let (first, start) = self.read();
             self.work(work).await?;
-            let ticks = (self.ticks)() - start;
-            let now = self.spent();
+            let (last, end) = self.read();
+            let (window, ticks) = ([first, last], end - start);
+            let now = spent(self.services);
             let own = [now[0] - before[0], now[1] - before[1]];
             let [hypercalls, allocations] = self.both(own).await?;
             if run > 0 {
-                least.add(Least { calls: 1, ticks, hypercalls, allocations, window: 0 });
+                least.add(Least { calls: 1, ticks, hypercalls, allocations, window });
             } else if work == Work::Event {
                 self.found.trips.clear();
             }
@@ -213,10 +244,10 @@ impl<X: Platform> Bench<'_, X> {
         }
     }
 
-    /// This end's hypercalls and allocations so far.
-    fn spent(&self) -> [u64; 2] {
-        let counters = self.services.system.counters();
-        [counters.hypercalls(), counters.allocations.load(Ordering::Relaxed)]
+    /// Which reading of the clock it is, and the time; the end that doesn't measure needs neither.
+    fn read(&self) -> (u32, u64) {
+        let time = if self.measures { self.clock.read() } else { 0 };
+        (self.clock.readings.get(), time)
     }
 
     /// Adds the other end's counts to these, at the end that measures.
@@ -249,7 +280,7 @@ impl<X: Platform> Bench<'_, X> {
 
     async fn events(&mut self) -> Result<(), Error> {
         let Some(port) = &self.port else { return Ok(()) };
-        let mut before = (self.ticks)();
+        let (_, mut before) = self.read();
         for _ in 0..self.plan.trips {
             if !self.measures {
                 port.wait().await;
@@ -258,7 +289,7 @@ impl<X: Platform> Bench<'_, X> {
             }
             port.send()?;
             port.wait().await;
-            let now = (self.ticks)();
+            let (_, now) = self.read();
             let trip = u32::try_from(now - before).unwrap_or(u32::MAX);
             drivers::list::push(&mut self.found.trips, trip)?;
             before = now;
@@ -287,4 +318,10 @@ impl<X: Platform> Bench<'_, X> {
         }
         self.stream.send(&[0]).await
     }
+}
+
+/// This end's hypercalls and allocations so far.
+fn spent<X: Platform>(services: &Services<X>) -> [u64; 2] {
+    let counters = services.system.counters();
+    [counters.hypercalls(), counters.allocations.load(Ordering::Relaxed)]
 }

@@ -132,8 +132,8 @@ fn handles<X: Platform>(meter: &Meter<'_, X>, rows: &mut Rows) -> Result<(), Why
         let handle = meter.time(&mut open, || services.gntalloc.open_indexed())?;
         meter.time(&mut close, || drop(handle));
     }
-    rows.add("open-gntalloc", 1, open, None)?;
-    rows.add("close-gntalloc", 1, close, None)?;
+    rows.add("open-empty", 1, open, None)?;
+    rows.add("close-empty", 1, close, None)?;
     let opened: Vec<_> = (1..HANDLES).map(|_| services.gntdev.open()).collect::<Result<_, _>>()?;
     let indexed: Vec<_> =
         (1..HANDLES).map(|_| services.gntdev.open_indexed()).collect::<Result<_, _>>()?;

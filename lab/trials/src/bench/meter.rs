@@ -21,14 +21,14 @@ pub struct Least {
     pub hypercalls: u64,
     /// The cheapest call's heap allocations.
     pub allocations: u64,
-    /// Which look at the clock it was, counted from 1; 0 if nobody looked.
-    pub window: u32,
+    /// Between which two readings of the clock it was, counted from 1; 0 if nobody looked.
+    pub window: [u32; 2],
 }
 
 impl Least {
     /// The minimum of no calls.
     pub const NONE: Self =
-        Self { calls: 0, ticks: u64::MAX, hypercalls: 0, allocations: 0, window: 0 };
+        Self { calls: 0, ticks: u64::MAX, hypercalls: 0, allocations: 0, window: [0; 2] };
 
     /// Adds another measurement.
     pub fn add(&mut self, other: Self) {
@@ -45,13 +45,13 @@ pub struct Meter<'a, X: Platform> {
     pub tools: Tools<'a, X>,
     /// The cost of reading the clock twice.
     empty: u64,
-    /// How often it was looked at twice.
-    windows: Cell<u32>,
+    /// How often it was read.
+    readings: Cell<u32>,
 }
 
 impl<'a, X: Platform> Meter<'a, X> {
     pub fn new(tools: Tools<'a, X>) -> Self {
-        let mut meter = Self { tools, empty: 0, windows: Cell::new(0) };
+        let mut meter = Self { tools, empty: 0, readings: Cell::new(0) };
         let mut least = Least::NONE;
         (0..16).for_each(|_| meter.time(&mut least, || ()));
         meter.empty = least.ticks;
@@ -80,10 +80,31 @@ impl<'a, X: Platform> Meter<'a, X> {
         let result = act();
         let took = (self.tools.ticks)() - start;
         let after = count();
-        self.windows.set(self.windows.get() + 1);
+        let read = self.readings.get();
+        self.readings.set(read + 2);
         least.add(Least {
             calls: 1,
-            window: self.windows.get(),
+            window: [read + 1, read + 2],
+            ticks: took.saturating_sub(self.empty),
+            hypercalls: after.0 - before.0,
+            allocations: after.1 - before.1,
+        });
+        result
+    }
+
+    /// Measures a future, from its first poll to its end.
+    pub async fn span<R>(&self, least: &mut Least, act: impl Future<Output = R>) -> R {
+        let counters = self.services().system.counters();
+        let count = || (counters.hypercalls(), counters.allocations.load(Ordering::Relaxed));
+        let (before, read) = (count(), self.readings.get());
+        self.readings.set(read + 2);
+        let start = (self.tools.ticks)();
+        let result = act.await;
+        let took = (self.tools.ticks)() - start;
+        let after = count();
+        least.add(Least {
+            calls: 1,
+            window: [read + 1, read + 2],
             ticks: took.saturating_sub(self.empty),
             hypercalls: after.0 - before.0,
             allocations: after.1 - before.1,

@@ -12,11 +12,12 @@ use core::arch::x86_64::{_mm_lfence, _rdtsc};
 
 use grantkit::{Guest, println};
 use tasks::cmdline::CommandLine;
-use trials::bench::between::{self, End, Plan};
+use trials::bench::between::{self, Clock, End, Plan};
 
 grantkit::entry!(main);
 
 async fn main(guest: Guest) {
+    let clock = Clock::booted(ticks);
     let line = guest.command_line();
     let line = CommandLine::parse(&line);
     let value = |key| line.options().flatten().find(|(name, _)| *name == key);
@@ -28,8 +29,9 @@ async fn main(guest: Guest) {
         _ => End::Connects,
     };
     let plan = Plan { trips: number("trips"), mib: number("mib") };
-    match between::run(&guest, ticks, end, plan).await {
+    match between::run(&guest, &clock, end, plan).await {
         Ok(mut found) => {
+            found.tell_boot(|line| println!("{line}"));
             found.rows().iter().for_each(|row| println!("{row}"));
             found.tell_trips(|column| println!("{column}"));
             println!("ok bench rows={}", found.rows().len());

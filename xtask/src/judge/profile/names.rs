@@ -23,6 +23,9 @@ pub struct Names<'a> {
 /// The part of the address space that belongs to Xen.
 const XEN: std::ops::Range<u64> = 0xffff_8000_0000_0000..0xffff_8800_0000_0000;
 
+/// The part that a guest of ours has; Linux's kernel begins behind it.
+const GUEST: std::ops::Range<u64> = 0xffff_ffff_8000_0000..0xffff_ffff_8100_0000;
+
 impl<'a> Names<'a> {
     /// From an ELF file with debug information, and Xen's symbol list; without the latter, all of
     /// Xen counts as one function.
@@ -42,6 +45,9 @@ impl<'a> Names<'a> {
             let known = self.xen.range(..=at).next_back();
             let name = known.map_or("Xen".into(), |(_, name)| name.clone());
             return Place { frames: vec![name], xen: true };
+        }
+        if !GUEST.contains(&at) {
+            return Place { frames: vec!["Linux".into()], xen: false };
         }
         let mut names: Vec<Rc<str>> = Vec::new();
         if let Ok(mut frames) = self.guest.find_frames(at).skip_all_loads() {

@@ -5,7 +5,7 @@
 //! One end measures, and prints its rows at the end; until then dom0 has nothing to do. A guest
 //! that crashes, fails or ends early fails the bench at once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::guests::config::{self, Settings};
 use crate::guests::image;
 use crate::guests::life::{self, GUEST, PAIR};
+use crate::judge::bench::counted;
 use crate::lab::{Lab, PATIENCE};
 
 /// The trial, and its configuration.
@@ -29,11 +30,35 @@ const PATH: &str = "/local/domain/0/data/bench";
 /// The C program.
 pub const PROGRAM: &str = "trips";
 
-/// Builds the guest, and returns the files that dom0 needs. Xen lets it read the time stamp counter
-/// itself.
-pub fn files() -> Result<[PathBuf; 2]> {
+/// The order in which guests are created: two, of which the second measures; then one with dom0.
+pub const CONNECTS: usize = 1;
+pub const TO_LINUX: usize = 2;
+pub const GUESTS: usize = 3;
+
+/// Builds the guest.
+pub fn kernel() -> Result<PathBuf> {
+    image::fast_guest(NAME)
+}
+
+/// Returns the files that dom0 needs. Xen lets the guest read the time stamp counter itself.
+pub fn files(kernel: &Path) -> Result<[PathBuf; 2]> {
     let settings = Settings::none().memory(16).text("tsc_mode", "native");
-    config::files_of(NAME, &image::fast_guest(NAME)?, settings)
+    config::files_of(NAME, kernel, settings)
+}
+
+/// How often the unit of a row is done in a run: a round trip, or a MiB.
+pub fn times(n: u32) -> u32 {
+    if n == 1 { TRIPS } else { MIB }
+}
+
+/// Whether it is an operation that is measured here.
+pub fn measures(op: &str) -> bool {
+    op == counted::BOOT || op == "ping-pong" || op.starts_with("vchan-")
+}
+
+/// Whether it is one that a guest does together with dom0.
+pub fn is_with_linux(op: &str) -> bool {
+    op.starts_with("vchan-linux-")
 }
 
 /// Returns what the measuring one of two guests printed.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::Parts;
 use super::plot::{self, Bar, Series, number};
 use crate::judge::bench::{Row, Trips};
 use crate::judge::html::escaped;
@@ -32,14 +33,18 @@ const TOGETHER: [(&str, &str, &str); 4] = [
 const PER_BYTE: &str = "instructions per byte, of both ends";
 /// The most columns that are drawn of a histogram.
 const COLUMNS: usize = 20;
+/// The functions of a boot that are drawn, and the letters of their names.
+const FUNCTIONS: usize = 12;
+const LETTERS: usize = 16;
 const STYLE: &str = include_str!("page.css");
 
 /// Returns the page.
 pub fn page(
     rows: &[Row],
     trips: &Trips,
+    boot: &Parts,
     environment: &BTreeMap<&'static str, String>,
-    image: &[(String, f64)],
+    image: &Parts,
 ) -> String {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta \
@@ -69,7 +74,9 @@ pub fn page(
     }
     let below = "round trips by instructions, each column 100 wide";
     add(&mut html, &plot::bars("Events between two guests", below, &columns(trips)));
-    add(&mut html, "</div>\n<h2>The image</h2>\n<div class=\"plots\">\n");
+    add(&mut html, "</div>\n<h2>Boot and image</h2>\n<div class=\"plots\">\n");
+    let below = "instructions from the entry to the application, by function, in 16 MiB";
+    add(&mut html, &plot::coloured("What a boot consists of", below, &booted(boot)));
     let below = "bytes of memory that the shell's image takes, by crate";
     add(&mut html, &plot::bars("What the image consists of", below, image));
     add(&mut html, "</div>\n<h2>Every row</h2>\n");
@@ -106,13 +113,15 @@ fn against_live(rows: &[Row], start: &str, title: &str) -> String {
     plot::lines(title, "instructions per page; live grants", &[series])
 }
 
-/// Two guests, one and Linux, and Linux alone.
+/// One guest, two, one and Linux, and Linux alone.
 fn together(rows: &[Row], end: &str) -> Vec<Bar> {
     let find = |op: String| rows.iter().find(|row| row.op == op);
+    let single = find(format!("loop-{end}"));
     let (ours, mixed) = (find(format!("vchan-{end}")), find(format!("vchan-linux-{end}")));
     let alone = ours.and_then(|row| row.linux);
     let bar = |class, name: &str, value| (class, name.to_owned(), value);
     let bars = [
+        single.map(|row| bar("ours", "in one guest", row.ours)),
         ours.map(|row| bar("ours", "two guests", row.ours)),
         mixed.map(|row| bar("xen", "guest and dom0", row.ours)),
         alone.map(|figure| bar("linux", "dom0 alone", figure)),
@@ -128,6 +137,26 @@ fn columns(trips: &Trips) -> Vec<(String, f64)> {
     let sum: f64 = rest.iter().map(|(_, count)| f64::from(*count)).sum();
     columns.extend((sum > 0.0).then(|| ("more".to_owned(), sum)));
     columns
+}
+
+/// The most expensive functions of a boot, and the rest as one.
+fn booted(functions: &Parts) -> Vec<Bar> {
+    let class = |name: &str| if name == "Xen" { "xen" } else { "ours" };
+    let bar = |(name, count): &(String, f64)| (class(name), shortened(name), *count);
+    let (shown, rest) = functions.split_at(functions.len().min(FUNCTIONS));
+    let rest: f64 = rest.iter().map(|(_, count)| count).sum();
+    let rest = (rest > 0.0).then(|| ("ours", "the rest".to_owned(), rest));
+    shown.iter().map(bar).chain(rest).collect()
+}
+
+/// A function's name as its bar has room for: without its module, and no longer than that.
+fn shortened(name: &str) -> String {
+    let own = name.rsplit("::").take(2).collect::<Vec<_>>();
+    let own: String = own.into_iter().rev().collect::<Vec<_>>().join("::");
+    match own.char_indices().nth(LETTERS) {
+        None => own,
+        Some(_) => own.chars().take(LETTERS - 1).chain(['…']).collect(),
+    }
 }
 
 /// A table of all rows.
@@ -170,16 +199,20 @@ mod tests {
         for live in ["256", "1024", "4096", "9984"] {
             rows.extend(LIVE.map(|(start, _)| row(&format!("{start}{live}"), 32, 1234.5)));
         }
-        let image = ["drivers", "embassy_executor"].map(|of| (of.to_owned(), 123_456.0));
+        let image = ["drivers", "embassy_executor"].map(|of| (of.to_owned(), 123_456.0)).into();
         let environment = BTreeMap::from([("guest", "a long line of words ".repeat(8))]);
         for (end, ..) in TOGETHER {
             rows.extend(
-                ["vchan-", "vchan-linux-"].map(|start| row(&format!("{start}{end}"), 1, 0.43)),
+                ["loop-", "vchan-", "vchan-linux-"]
+                    .map(|start| row(&format!("{start}{end}"), 1, 0.43)),
             );
         }
         let trips = (0..30).map(|at| (10_000 + 100 * at, 4990 - 100 * at)).collect();
-        let html = page(&rows, &trips, &environment, &image);
-        let figures = DRAWN.len() + LIVE.len() + TOGETHER.len() + 2;
+        let boot =
+            ["Xen", "metal::memory::Frames::init_of_many", "protect::Changes::change", "memset"];
+        let boot = (0..20).map(|at| (boot[at % 4].to_owned(), 123_456.0)).collect();
+        let html = page(&rows, &trips, &boot, &environment, &image);
+        let figures = DRAWN.len() + LIVE.len() + TOGETHER.len() + 3;
         assert_eq!(html.matches("<svg").count(), figures);
         if Command::new(browser::BROWSER).arg("--version").output().is_err() {
             eprintln!("NOT RUN: there is no {}", browser::BROWSER);

@@ -1,30 +1,35 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `./run.sh bench --profile <row>`: where the instructions of one row go, by function.
 //!
-//! The guest runs twice, identically to the last instruction: once to report at which clock reading
-//! the row's cheapest call was made, and once with `lab/trace` in QEMU, which records what ran
-//! between that reading and the next. The sum must match the guest's measurement.
+//! The guest runs twice: once to report between which clock readings the row's cheapest call was
+//! made, and once with `lab/trace` in QEMU, which records what ran between them. In dom0's place both
+//! runs are identical to the last instruction; two domains run a little differently, and what is
+//! recorded is a whole run of round trips, or of a stream. The sum must match the guest's
+//! measurement.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 
-use super::{LIMIT, XEN, flame};
+use super::plugin::{self, Plugin};
+use super::{LIMIT, XEN, between, flame};
+use crate::guests::image;
+use crate::host::browser;
+use crate::host::paths;
 use crate::host::steps::{say, step};
-use crate::host::{browser, cargo, paths};
+use crate::judge::bench::counted::{self, Counted};
 use crate::judge::profile::{self, Folded, Names};
 use crate::judge::tally::Tally;
 use crate::lab::alone::{Boot, Machine};
-use crate::lab::{apt, debian};
-use crate::panics::elf::Image;
+use crate::lab::dom0::{self, Dom0};
+use crate::lab::{Lab, apt, debian, qemu};
+use crate::tiers::extent::Run;
 
 /// Pages per call to try, if the row doesn't say.
 const PAGES: [u32; 3] = [512, 32, 1];
 /// Number of functions listed.
 const LISTED: usize = 24;
-/// The target of this program and of the plugin.
-const HOST: &str = "x86_64-unknown-linux-gnu";
 
 /// A row from the guest's output.
 #[derive(Debug, PartialEq)]
@@ -32,16 +37,17 @@ struct Row {
     op: String,
     n: u32,
     instructions: f64,
-    window: u64,
+    /// Between which readings of the clock it was, counted from 1.
+    window: [u32; 2],
 }
 
-/// Makes the profile; `debian`: the hypervisor is Debian's, whose symbols are available.
-pub fn run(kernel: &Path, xen: &Path, debian: bool, wanted: &str) -> Result<Tally> {
+/// Makes the profile.
+pub fn run(run: &Run, wanted: &str) -> Result<Tally> {
     let mut tally = Tally::default();
-    let plugin = step("build the plugin", plugin)?;
-    let lines = step("find the row", || booted(kernel, xen, None))?;
-    let row = row(&lines, wanted)?;
-    let made = step("profile", || made(kernel, xen, debian, &plugin, &row));
+    let place = Place::of(run, wanted)?;
+    let plugin = step("build the plugin", || Plugin::build(place.kernel()))?;
+    let (row, marks) = step("find the row", || place.find(&plugin, wanted))?;
+    let made = step("profile", || made(&place, run.xen.is_none(), &plugin, &row, marks));
     tally.count(made.is_ok());
     if let Ok(page) = &made {
         tally.count(step("look at the page", || looked_at(page)).is_ok());
@@ -49,13 +55,84 @@ pub fn run(kernel: &Path, xen: &Path, debian: bool, wanted: &str) -> Result<Tall
     Ok(tally)
 }
 
-/// Builds `lab/trace`.
-fn plugin() -> Result<PathBuf> {
-    cargo::release("build-trace", HOST, &["-p", "trace"])?;
-    Ok(paths::target().join(HOST).join("release/libtrace.so"))
+/// Where a row is measured.
+enum Place {
+    /// By a guest in dom0's place.
+    Alone { kernel: PathBuf, xen: PathBuf },
+    /// By guests that xl creates.
+    Together { kernel: PathBuf, dom0: Dom0, with_linux: bool },
 }
 
-/// Boots the guest, with or without the plugin, and returns its lines.
+impl Place {
+    fn of(run: &Run, wanted: &str) -> Result<Place> {
+        let op = wanted.split('/').next().unwrap_or_default();
+        if !between::measures(op) {
+            let kernel = image::fast_guest(super::guest_of(op))?;
+            let xen = step("prepare Xen", || qemu::prepare(run.xen.as_deref()))?;
+            return Ok(Place::Alone { kernel, xen });
+        }
+        let trips = dom0::program_in_c(between::PROGRAM, "libxenvchan")?;
+        let kernel = between::kernel()?;
+        let dom0 = run.dom0(&[&[trips], &between::files(&kernel)?[..]].concat())?;
+        Ok(Place::Together { kernel, dom0, with_linux: between::is_with_linux(op) })
+    }
+
+    fn kernel(&self) -> &Path {
+        match self {
+            Place::Alone { kernel, .. } | Place::Together { kernel, .. } => kernel,
+        }
+    }
+
+    /// Returns the row, and between which of all marks it is.
+    fn find(&self, plugin: &Plugin, wanted: &str) -> Result<(Row, [u64; 2])> {
+        if let Place::Alone { .. } = self {
+            let row = row(&self.lines(None)?, wanted)?;
+            // The first mark is the guest's entry.
+            let marks = row.window.map(u64::from);
+            return Ok((row, marks));
+        }
+        let counts = plugin::file("counts.txt")?;
+        let lines = self.lines(Some(&plugin.counts(&counts)))?;
+        let text = fs::read_to_string(&counts).context("the plugin wrote nothing")?;
+        let counted = Counted::parse(&text, plugin.entry).map_err(Error::msg)?;
+        let guest = self.measuring();
+        let row = if wanted == counted::BOOT {
+            let (op, window) = (wanted.to_owned(), [0, 1]);
+            let instructions = counted.between(guest, window).map_err(Error::msg)?.all() as f64;
+            Row { op, n: 1, instructions, window }
+        } else {
+            let mut row = row(&lines, wanted)?;
+            row.instructions *= f64::from(between::times(row.n));
+            row
+        };
+        let mark = |reading| counted.mark(guest, reading).map_err(Error::msg);
+        let marks = [mark(row.window[0])?, mark(row.window[1])?];
+        Ok((row, marks))
+    }
+
+    /// Which of the guests it creates measures.
+    fn measuring(&self) -> usize {
+        match self {
+            Place::Together { with_linux: false, .. } => between::CONNECTS,
+            _ => 0,
+        }
+    }
+
+    /// Runs it with a plugin's option, and returns what the guest that measures printed.
+    fn lines(&self, plugin: Option<&str>) -> Result<Vec<String>> {
+        match (self, plugin) {
+            (Place::Alone { kernel, xen }, plugin) => booted(kernel, xen, plugin),
+            (Place::Together { dom0, with_linux, .. }, Some(plugin)) => {
+                let mut lab = Lab::boot_counted(dom0, "profile", plugin)?;
+                let work = if *with_linux { between::with_linux } else { between::guests };
+                work(&mut lab).with_context(|| lab.excerpts())
+            }
+            (Place::Together { .. }, None) => bail!("needs a plugin"),
+        }
+    }
+}
+
+/// Boots the guest in dom0's place, with or without the plugin, and returns its lines.
 fn booted(kernel: &Path, xen: &Path, plugin: Option<&str>) -> Result<Vec<String>> {
     let boot = Boot { xen, options: XEN, kernel, arguments: "", log: "profile", exact: true };
     let mut machine = match plugin {
@@ -74,12 +151,12 @@ fn row(lines: &[String], wanted: &str) -> Result<Row> {
         None => (wanted, None),
     };
     let mut rows: Vec<Row> = lines.iter().filter_map(|line| parse(line)).collect();
-    rows.retain(|row| row.op == op && row.window > 0);
+    rows.retain(|row| row.op == op && row.window[0] > 0);
     let sizes: Vec<String> = rows.iter().map(|row| row.n.to_string()).collect();
     let at = |n: u32| rows.iter().position(|row| row.n == n);
     let found = match n {
         Some(n) => at(n),
-        None => PAGES.into_iter().find_map(at),
+        None => PAGES.into_iter().find_map(at).or((rows.len() == 1).then_some(0)),
     };
     match (found, sizes.is_empty()) {
         (Some(at), _) => Ok(rows.swap_remove(at)),
@@ -93,26 +170,29 @@ fn parse(line: &str) -> Option<Row> {
         let of_key = |word: &str| Some(word.strip_prefix(key)?.strip_prefix('=')?.to_owned());
         line.strip_prefix("bench ")?.split(' ').find_map(of_key)
     };
+    let window = value("window")?;
+    let (from, to) = window.split_once('-')?;
     Some(Row {
         op: value("op")?,
         n: value("n")?.parse().ok()?,
         instructions: value("instr")?.parse().ok()?,
-        window: value("window")?.parse().ok()?,
+        window: [from.parse().ok()?, to.parse().ok()?],
     })
 }
 
-fn made(kernel: &Path, xen: &Path, debian: bool, plugin: &Path, row: &Row) -> Result<PathBuf> {
-    let folder = paths::target().join("bench");
-    fs::create_dir_all(&folder)?;
-    let trace = folder.join("trace.txt");
-    let _ = fs::remove_file(&trace);
-    let mark = mark(kernel)?;
-    let first = 2 * (row.window - 1);
-    let (file, to) = (plugin.display(), trace.display());
-    let again =
-        booted(kernel, xen, Some(&format!("file={file},mark={mark:x},first={first},to={to}")))?;
-    let same = again.iter().filter_map(|line| parse(line)).any(|other| other == *row);
-    ensure!(same, "the second run was another than the first");
+fn made(
+    place: &Place,
+    debian: bool,
+    plugin: &Plugin,
+    row: &Row,
+    marks: [u64; 2],
+) -> Result<PathBuf> {
+    let trace = plugin::file("trace.txt")?;
+    let again = place.lines(Some(&plugin.records(marks, &trace)))?;
+    if let Place::Alone { .. } = place {
+        let same = again.iter().filter_map(|line| parse(line)).any(|other| other == *row);
+        ensure!(same, "the second run was another than the first");
+    }
     let text = fs::read_to_string(&trace).context("the plugin wrote nothing")?;
     let symbols = match debian.then(debian::xen_symbols) {
         Some(Ok(file)) => Some(fs::read_to_string(file)?),
@@ -122,7 +202,7 @@ fn made(kernel: &Path, xen: &Path, debian: bool, plugin: &Path, row: &Row) -> Re
         }
         None => None,
     };
-    let elf = fs::read(kernel)?;
+    let elf = fs::read(place.kernel())?;
     let names = Names::new(&elf, symbols.as_deref()).map_err(Error::msg)?;
     let folded = profile::fold(&text, |at| names.place(at)).map_err(Error::msg)?;
     let sum: u64 = folded.values().sum();
@@ -130,21 +210,13 @@ fn made(kernel: &Path, xen: &Path, debian: bool, plugin: &Path, row: &Row) -> Re
         say(&line);
     }
     // Reading the clock counts only in the sum.
-    let (told, page) = (row.instructions * f64::from(row.n), folder.join("profile.html"));
+    let (told, page) = (row.instructions * f64::from(row.n), plugin::file("profile.html")?);
     let is_of_many = sum as f64 > told * 100.0;
     let near = (sum as f64 - told).abs() <= told * 0.05 + 200.0;
     ensure!(near || is_of_many, "{sum} instructions ran, and the guest counted {told:.0}");
     fs::write(&page, flame::page(&row.op, row.n, &folded))?;
     say(&format!("        {}: the same, drawn", paths::shown(&page)));
     Ok(page)
-}
-
-/// Where the guest reads its clock.
-fn mark(kernel: &Path) -> Result<u64> {
-    let image = Image::read(kernel)?;
-    let mut found = image.functions.iter().filter(|(_, of)| of.name.ends_with("5bench5ticks"));
-    let mark = found.next().context("the guest has no function `ticks`")?;
-    Ok(*mark.0)
 }
 
 /// The most expensive functions, in lines of at most 80 columns.
@@ -184,15 +256,15 @@ mod tests {
     }
 
     const LINES: [&str; 4] = [
-        "bench op=map n=1 calls=7 instr=1499.000 xen=966.014 hypercalls=1 allocations=0 window=9",
-        "bench op=map n=32 calls=7 instr=990.500 xen=- hypercalls=1 allocations=0 window=12",
-        "bench op=heap-bytes n=9984 calls=1 instr=102.384 xen=- hypercalls=0 allocations=0 window=0",
+        "bench op=map n=1 calls=7 instr=1499.000 xen=966.014 hypercalls=1 allocations=0 window=17-18",
+        "bench op=map n=32 calls=7 instr=990.500 xen=- hypercalls=1 allocations=0 window=23-24",
+        "bench op=heap-bytes n=9984 calls=1 instr=102.384 xen=- hypercalls=0 allocations=0 window=0-0",
         "ok bench rows=3",
     ];
 
     #[test]
     fn a_row_is_found_with_its_pages_or_the_most_usual() {
-        assert_eq!(said(&LINES, "map").unwrap().window, 12);
+        assert_eq!(said(&LINES, "map").unwrap().window, [23, 24]);
         assert_eq!(said(&LINES, "map/1").unwrap().instructions, 1499.0);
     }
 

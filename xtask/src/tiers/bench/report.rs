@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::page;
 use super::plot::number;
+use super::{Parts, page};
 use crate::guests::{image, parts};
 use crate::host::steps::{logged, say};
 use crate::host::{children, paths};
@@ -59,11 +59,23 @@ pub fn forget() {
 }
 
 /// Writes the files, and returns the page's path.
-pub fn write(rows: &[Row], trips: &Trips, environment: &Environment) -> Result<PathBuf> {
+pub fn write(
+    rows: &[Row],
+    trips: &Trips,
+    boot: &Parts,
+    environment: &Environment,
+) -> Result<PathBuf> {
     let all: Vec<Value> = rows.iter().map(of_row).collect();
     let columns: Vec<Value> =
         trips.iter().map(|(from, count)| json!({ "from": from, "count": count })).collect();
-    let report = json!({ "environment": environment.0, "rows": all, "round_trips": columns });
+    let functions: Vec<Value> =
+        boot.iter().map(|(name, count)| json!({ "function": name, "ours": count })).collect();
+    let report = json!({
+        "environment": environment.0,
+        "rows": all,
+        "round_trips": columns,
+        "boot": functions,
+    });
     let folder = paths::target().join("bench");
     fs::create_dir_all(&folder)?;
     let keep = |name: &str, what: &str, text: &str| {
@@ -74,7 +86,8 @@ pub fn write(rows: &[Row], trips: &Trips, environment: &Environment) -> Result<P
     };
     keep("report.json", "every row", &serde_json::to_string_pretty(&report)?)?;
     let image = parts::of(&paths::image().join("grantkit"))?;
-    keep("report.html", "the same, drawn", &page::page(rows, trips, &environment.0, &image))
+    let html = page::page(rows, trips, boot, &environment.0, &image);
+    keep("report.html", "the same, drawn", &html)
 }
 
 /// Rows that no guest can measure: the memory that images take.
