@@ -68,10 +68,15 @@ pub struct TimeInfo {
 }
 
 impl TimeInfo {
-    /// System time, in nanoseconds, when the counter is at `tsc`. A counter below `tsc_timestamp`
-    /// adds nothing.
+    /// System time, in nanoseconds, when the counter is at `tsc`. A counter that lags behind
+    /// `tsc_timestamp` adds nothing.
+    ///
+    /// Both wrap around. Where Xen emulates the counter, it begins at zero with the domain, but
+    /// `tsc_timestamp` may be of up to a second before that: a negative number
+    /// (xen/arch/x86/time.c, gtime_to_gtsc).
     pub fn at(&self, tsc: u64) -> u64 {
-        let elapsed = tsc.saturating_sub(self.tsc_timestamp);
+        let elapsed = tsc.wrapping_sub(self.tsc_timestamp);
+        let elapsed = if elapsed.cast_signed() < 0 { 0 } else { elapsed };
         let by = u32::from(self.tsc_shift.unsigned_abs());
         let shifted =
             if self.tsc_shift < 0 { elapsed.checked_shr(by) } else { elapsed.checked_shl(by) };
@@ -140,13 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn time_passes_in_a_domain_younger_than_xens_last_time_stamp() {
+        let young = TimeInfo { tsc_timestamp: 0u64.wrapping_sub(500), ..INFO };
+        assert_eq!([0, 100].map(|tsc| young.at(tsc)), [1250, 1300]);
+    }
+
+    #[test]
     fn no_number_of_xens_overflows() {
         assert_eq!(INFO.at(0), 1000, "a counter that lags behind");
         for tsc_shift in [i8::MIN, -64, 64, i8::MAX] {
             assert_eq!(TimeInfo { tsc_shift, ..INFO }.at(700), 1000, "{tsc_shift}");
         }
         let wild = TimeInfo { system_time: u64::MAX, tsc_to_system_mul: u32::MAX, ..INFO };
-        assert_eq!(wild.at(u64::MAX), u64::MAX);
+        assert_eq!(wild.at(1 << 62), u64::MAX);
+        assert_eq!(INFO.at(u64::MAX), 1000, "a counter before zero");
     }
 
     #[test]
