@@ -14,21 +14,10 @@ macro_rules! errnos {
         impl Errno {
             $(#[doc = $doc] pub const $name: Errno = Errno($number);)*
 
-            /// Returns the symbol, such as `EINVAL`; `E?` for an unlisted number.
-            pub const fn name(self) -> &'static str {
-                match self.0 {
-                    $($number => stringify!($name),)*
-                    _ => "E?",
-                }
-            }
-
-            /// Looks up a number by its symbol.
-            pub fn from_name(name: &[u8]) -> Option<Self> {
-                $(if name == stringify!($name).as_bytes() {
-                    return Some(Self::$name);
-                })*
-                None
-            }
+            /// All listed ones. Tables, since comparisons with each would take 1 KiB of an image.
+            const ALL: &[Errno] = &[$(Errno($number)),*];
+            /// Their symbols.
+            const NAMES: &[&str] = &[$(stringify!($name)),*];
         }
     };
 }
@@ -65,6 +54,24 @@ errnos! {
 }
 
 impl Errno {
+    /// Returns the symbol, such as `EINVAL`; `E?` for an unlisted number.
+    pub const fn name(self) -> &'static str {
+        let mut at = 0;
+        while at < Self::ALL.len() {
+            if Self::ALL[at].0 == self.0 {
+                return Self::NAMES[at];
+            }
+            at += 1;
+        }
+        "E?"
+    }
+
+    /// Looks up a number by its symbol.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        let mut names = Self::ALL.iter().zip(Self::NAMES);
+        names.find(|(_, known)| known.as_bytes() == name).map(|(errno, _)| *errno)
+    }
+
     /// Decodes a hypercall's return value: a negative one is an error number, any other a result.
     pub fn check(ret: i64) -> Result<u64, Self> {
         // Xen defines no number beyond 16 bits; such a value becomes an unnamed error.
