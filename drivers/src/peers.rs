@@ -72,7 +72,7 @@ pub async fn publish<X: Platform>(
     reader: Reader,
 ) -> Result<Publication<X>, Error> {
     let store = services.store()?;
-    persist(&services.system, || store.publish(path, value, reader)).await
+    persist(&services.system, &|| store.publish(path, value, reader)).await
 }
 
 /// Returns the value of another domain's node, at this path below its `/local/domain/<domid>`;
@@ -89,7 +89,7 @@ pub async fn look<X: Platform>(
 ) -> Result<Option<Vec<u8>>, Error> {
     let store = services.store()?;
     let node = DomainPath { domid, rest: path }.absolute()?;
-    match persist(&services.system, || store.read(&node)).await {
+    match persist(&services.system, &|| store.read(&node)).await {
         Ok(value) => Ok(Some(value)),
         Err(Error::XenStore(Errno::EACCES | Errno::ENOENT)) => Ok(None),
         Err(error) => Err(error),
@@ -166,7 +166,7 @@ impl<'a, X: Platform> Lookout<'a, X> {
     /// What xenstore says if it refuses the watch; ENODEV for a guest booted as dom0.
     pub async fn new(services: &'a Services<X>, path: &'a str) -> Result<Self, Error> {
         let store = services.store()?;
-        let watch = persist(&services.system, || store.watch(ALL)).await?;
+        let watch = persist(&services.system, &|| store.watch(ALL)).await?;
         Ok(Self { services, watch, path })
     }
 

@@ -102,12 +102,12 @@ impl<X: Platform> Host for Services<X> {
         reader: DomId,
     ) -> Result<Publication<X>, Error> {
         let store = store(self)?;
-        persist(&self.system, || store.publish(path, value, Reader::Domain(reader))).await
+        persist(&self.system, &|| store.publish(path, value, Reader::Domain(reader))).await
     }
 
     async fn look(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         let store = store(self)?;
-        match persist(&self.system, || store.read(path)).await {
+        match persist(&self.system, &|| store.read(path)).await {
             Ok(value) => Ok(Some(value)),
             Err(Error::XenStore(Errno::ENOENT | Errno::EACCES)) => Ok(None),
             Err(error) => Err(error),
@@ -116,7 +116,7 @@ impl<X: Platform> Host for Services<X> {
 
     async fn watch(&self, path: &str) -> Result<Watch<X>, Error> {
         let store = store(self)?;
-        persist(&self.system, || store.watch(path)).await
+        persist(&self.system, &|| store.watch(path)).await
     }
 
     async fn change(watch: &mut Watch<X>) -> Result<(), Error> {

@@ -104,7 +104,8 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u32> {
     if !digits.first()?.is_ascii_digit() {
         return None;
     }
-    str::from_utf8(digits).ok()?.parse().ok()
+    // As every number here: parsing each type would take half a KiB of the image.
+    u32::try_from(str::from_utf8(digits).ok()?.parse::<u64>().ok()?).ok()
 }
 
 #[cfg(test)]

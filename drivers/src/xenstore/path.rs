@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use xen_sys::io::xs_wire::{XENSTORE_ABS_PATH_MAX, XENSTORE_REL_PATH_MAX};
 
-use super::message::digits;
+use super::message::{decimal, digits};
 use crate::{DomId, Errno, Error, list};
 
 /// Checks that a path can be sent.
@@ -41,9 +41,7 @@ impl<'a> DomainPath<'a> {
     /// Splits an absolute path; `None` if it is not below a domain.
     pub fn parse(path: &'a str) -> Option<Self> {
         let (number, rest) = path.strip_prefix("/local/domain/")?.split_once('/')?;
-        // `parse` would also accept a sign.
-        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        let domid = DomId::new(number.parse().ok().filter(|_| digits)?)?;
+        let domid = DomId::new(decimal(number.as_bytes())?.try_into().ok()?)?;
         Some(Self { domid, rest })
     }
 

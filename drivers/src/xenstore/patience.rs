@@ -12,9 +12,9 @@ const PAUSE_NS: u64 = 20_000_000;
 ///
 /// # Errors
 /// The last try's.
-pub async fn persist<X: Platform, T>(
+pub async fn persist<X: Platform, T, F: Future<Output = Result<T, Error>>>(
     system: &System<X>,
-    request: impl AsyncFn() -> Result<T, Error>,
+    request: &dyn Fn() -> F,
 ) -> Result<T, Error> {
     // One place that awaits, since each would contain the whole request.
     let mut tries = 1;

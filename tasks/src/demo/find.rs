@@ -33,7 +33,8 @@ pub fn numbers<const N: usize>(value: &[u8]) -> Option<[u32; N]> {
     let mut numbers = [0; N];
     for number in &mut numbers {
         let word = words.next()?;
-        *number = word.parse().ok().filter(|_| !word.starts_with('+'))?;
+        let digits = word.as_bytes().first()?.is_ascii_digit();
+        *number = word.parse::<u64>().ok().filter(|_| digits)?.try_into().ok()?;
     }
     words.next().is_none().then_some(numbers)
 }
@@ -66,7 +67,7 @@ impl<'a, X: Platform> Post<'a, X> {
         value.write_fmt(words).map_err(|_| Error::NO_MEMORY)?;
         let value = value.as_str().as_bytes();
         match &self.node {
-            Some(node) => persist(&self.services.system, || node.write(value)).await,
+            Some(node) => persist(&self.services.system, &|| node.write(value)).await,
             None => {
                 let node = peers::publish(self.services, self.path, value, Reader::Anyone).await?;
                 self.node = Some(node);

@@ -78,10 +78,10 @@ impl<'a, X: Platform> Others<'a, X> {
         let Some(store) = &services.xenstore else {
             return Ok(());
         };
-        persist(&services.system, || store.write(NODE, &stamp)).await?;
-        let value = persist(&services.system, || store.read(NODE)).await?;
+        persist(&services.system, &|| store.write(NODE, &stamp)).await?;
+        let value = persist(&services.system, &|| store.read(NODE)).await?;
         equal("what xenstore keeps", &*value, &stamp[..])?;
-        persist(&services.system, || store.remove(NODE)).await?;
+        persist(&services.system, &|| store.remove(NODE)).await?;
         Ok(())
     }
 }

@@ -198,7 +198,7 @@ async fn offers<X: Platform>(
     domid: DomId,
 ) -> Result<Vec<u8>, Error> {
     let path = DomainPath { domid, rest: NODE }.absolute()?;
-    match persist(&services.system, || store.directory(&path)).await {
+    match persist(&services.system, &|| store.directory(&path)).await {
         Err(Error::XenStore(Errno::EACCES | Errno::ENOENT | Errno::E2BIG)) => Ok(Vec::new()),
         said => said,
     }
@@ -243,7 +243,8 @@ fn decode(
     let mut grants = Vec::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) else {
+        let number = |word: &str| u32::try_from(word.parse::<u64>().ok()?).ok();
+        let (Some(first), Some(last)) = (number(first), number(last)) else {
             return Ok(None);
         };
         for gref in first..=last {
