@@ -5,7 +5,6 @@
 //! calls it. Each pass reads the daemon's indices once and checks them; our own are kept here and
 //! never read back.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
@@ -43,7 +42,7 @@ pub(super) struct State {
     req_prod: u32,
     rsp_cons: u32,
     /// In the order of sending.
-    requests: VecDeque<Pending>,
+    requests: Vec<Pending>,
     last_id: u32,
     incoming: Incoming,
     pub(super) watches: Vec<Queue>,
@@ -121,7 +120,7 @@ impl State {
             broken: false,
             req_prod,
             rsp_cons,
-            requests: VecDeque::new(),
+            requests: Vec::new(),
             last_id: 0,
             incoming: Incoming::default(),
             watches: Vec::new(),
@@ -198,7 +197,7 @@ impl State {
         message::number(&mut message, id);
         let kind = message::kind(&message);
         let pending = Pending { id, kind, message, sent: 0, answer: None, abandoned, undo };
-        self.requests.push_back(pending);
+        self.requests.push(pending);
         id
     }
 
@@ -206,8 +205,8 @@ impl State {
     /// message that undoes it, which inherits the request's place.
     pub(super) fn take(&mut self, id: u32) -> Option<(Answer, Vec<u8>)> {
         let at = self.requests.iter().position(|request| request.id == id)?;
-        self.requests[at].answer.as_ref()?;
-        let Pending { answer, mut undo, .. } = self.requests.remove(at)?;
+        self.requests.get(at)?.answer.as_ref()?;
+        let Pending { answer, mut undo, .. } = self.requests.remove(at);
         let answer = answer?;
         if answer.is_err() {
             undo = Vec::new();
