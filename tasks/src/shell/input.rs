@@ -119,13 +119,21 @@ impl Input {
 impl Kept {
     /// Removes a Ctrl-C and the unfinished line before it; returns whether there was one.
     fn drop_interrupted(&mut self) -> bool {
-        let Some(at) = self.bytes.iter().position(|byte| *byte == CTRL_C) else {
-            return false;
-        };
-        let before = self.bytes.iter().take(at);
-        let line_end = before.rev().position(|byte| matches!(byte, b'\r' | b'\n'));
-        self.bytes.drain(at - line_end.unwrap_or(at)..=at);
-        self.pump.wake();
-        true
+        // Where the line begins.
+        let mut first = 0;
+        for (at, byte) in self.bytes.iter().enumerate() {
+            match *byte {
+                b'\r' | b'\n' => first = at + 1,
+                CTRL_C => {
+                    let mut places = 0..self.bytes.len();
+                    let stays = |place| place < first || place > at;
+                    self.bytes.retain(|_| places.next().is_some_and(stays));
+                    self.pump.wake();
+                    return true;
+                }
+                _ => {}
+            }
+        }
+        false
     }
 }
