@@ -241,9 +241,12 @@ pub fn is_name(name: &str) -> bool {
 
 /// Returns the domids up to 128 away from `own`, nearest first, in both directions.
 fn near(own: DomId) -> impl Iterator<Item = DomId> {
-    (1..=REACH)
-        .flat_map(move |far| [own.get().checked_sub(far), own.get().checked_add(far)])
-        .filter_map(|number| DomId::new(number?))
+    (2..2 * (REACH + 1)).filter_map(move |step| {
+        let far = step / 2;
+        let below = step % 2 == 0;
+        let number = if below { own.get().checked_sub(far) } else { own.get().checked_add(far) };
+        DomId::new(number?)
+    })
 }
 
 #[cfg(test)]

@@ -186,15 +186,15 @@ impl State {
 }
 
 impl<X: Platform> Publication<X> {
-    /// Writes another value; the permissions stay. The future borrows the publication because a
+    /// Writes another value; the permissions stay. The answer is empty. The future borrows the publication because a
     /// write after the removal would leave a node behind.
     ///
     /// # Errors
     /// As [`XenStore::read`]; EDQUOT or ENOSPC beyond a quota.
-    pub async fn write(&self, value: &[u8]) -> Result<(), Error> {
+    pub fn write(&self, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, Error>> + use<'_, X> {
         let path = self.end.get(HEADER..).unwrap_or_default();
         let message = encode(XsMessageType::WRITE, 0, &[path, value]);
-        Request::new(self.store.inner.clone(), message).await.map(drop)
+        Request::new(self.store.inner.clone(), message)
     }
 }
 

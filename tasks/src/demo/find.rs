@@ -67,7 +67,7 @@ impl<'a, X: Platform> Post<'a, X> {
         value.write_fmt(words).map_err(|_| Error::NO_MEMORY)?;
         let value = value.as_str().as_bytes();
         match &self.node {
-            Some(node) => persist(&self.services.system, &|| node.write(value)).await,
+            Some(node) => persist(&self.services.system, &|| node.write(value)).await.map(drop),
             None => {
                 let node = peers::publish(self.services, self.path, value, Reader::Anyone).await?;
                 self.node = Some(node);

@@ -18,38 +18,79 @@ use crate::text::{self, Plain, Quoted, Text};
 /// How long xenstore may take to answer.
 const PATIENCE_MS: u64 = 10_000;
 
+/// What to do with a node.
+#[derive(Clone, Copy)]
+enum Wish {
+    Read,
+    Write,
+    List,
+    Remove,
+}
+
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
     /// `xs read <path>`
-    pub(crate) async fn xs_read(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
-        let path = args.word("<path>")?;
-        args.end()?;
-        let value = ask(self, path, self.services.store()?.read(path)).await?;
-        Ok(write!(ok, " path={path} value={}", Plain(&value))?)
+    pub(crate) fn xs_read(
+        &mut self,
+        args: &mut Args<'_>,
+        ok: &mut Text,
+    ) -> impl Future<Output = Done> {
+        self.xs(Wish::Read, args, ok)
     }
 
     /// `xs write <path> <value>`
-    pub(crate) async fn xs_write(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
-        let path = args.word("<path>")?;
-        let value = args.rest_of_line("<value>")?.as_bytes();
-        ask(self, path, self.services.store()?.write(path, value)).await?;
-        Ok(write!(ok, " path={path} value={}", Plain(value))?)
+    pub(crate) fn xs_write(
+        &mut self,
+        args: &mut Args<'_>,
+        ok: &mut Text,
+    ) -> impl Future<Output = Done> {
+        self.xs(Wish::Write, args, ok)
     }
 
     /// `xs list <path>`
-    pub(crate) async fn xs_list(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
-        let path = args.word("<path>")?;
-        args.end()?;
-        let directory = ask(self, path, self.services.store()?.directory(path)).await?;
-        write!(ok, " path={path} names=")?;
-        Ok(text::list(ok, names(&directory).map(Plain))?)
+    pub(crate) fn xs_list(
+        &mut self,
+        args: &mut Args<'_>,
+        ok: &mut Text,
+    ) -> impl Future<Output = Done> {
+        self.xs(Wish::List, args, ok)
     }
 
     /// `xs rm <path>`
-    pub(crate) async fn xs_rm(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+    pub(crate) fn xs_rm(
+        &mut self,
+        args: &mut Args<'_>,
+        ok: &mut Text,
+    ) -> impl Future<Output = Done> {
+        self.xs(Wish::Remove, args, ok)
+    }
+
+    async fn xs(&mut self, wish: Wish, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let path = args.word("<path>")?;
-        args.end()?;
-        ask(self, path, self.services.store()?.remove(path)).await?;
-        Ok(write!(ok, " path={path}")?)
+        let mut value = "";
+        if let Wish::Write = wish {
+            value = args.rest_of_line("<value>")?;
+        } else {
+            args.end()?;
+        }
+        let store = self.services.store()?;
+        let request = match wish {
+            Wish::Read => store.read(path),
+            Wish::Write => store.write(path, value.as_bytes()),
+            Wish::List => store.directory(path),
+            Wish::Remove => store.remove(path),
+        };
+        let answer = ask(self, path, request).await?;
+        write!(ok, " path={path}")?;
+        match wish {
+            Wish::Read => write!(ok, " value={}", Plain(&answer))?,
+            Wish::Write => write!(ok, " value={}", Plain(value.as_bytes()))?,
+            Wish::List => {
+                write!(ok, " names=")?;
+                text::list(ok, names(&answer).map(Plain))?;
+            }
+            Wish::Remove => {}
+        }
+        Ok(())
     }
 }
 
