@@ -27,7 +27,8 @@ pub(super) fn set_aside() -> Option<Text> {
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
     /// Runs one command and prints its result line.
     pub(super) async fn execute(&mut self, line: &str) {
-        match COMMANDS.find(line) {
+        // One place that refuses, since each contains a future.
+        let (name, failure) = match COMMANDS.find(line) {
             Found::Command(command, rest) => {
                 let mut ok = mem::take(&mut self.line);
                 ok.clear();
@@ -43,14 +44,15 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
                 };
                 self.line = ok;
                 match done {
-                    Ok(()) => self.answer().await,
-                    Err(failure) => self.refuse(command.name(), failure).await,
+                    Ok(()) => return self.answer().await,
+                    Err(failure) => (command.name(), failure),
                 }
             }
-            Found::Group(word) => self.refuse(word, COMMANDS.not_in_group(word)).await,
-            Found::Unknown("") => {}
-            Found::Unknown(word) => self.refuse(word, COMMANDS.unknown(word)).await,
-        }
+            Found::Group(word) => (word, COMMANDS.not_in_group(word)),
+            Found::Unknown("") => return,
+            Found::Unknown(word) => (word, COMMANDS.unknown(word)),
+        };
+        self.refuse(name, failure).await;
     }
 
     /// Prints the result line of a successful command.
