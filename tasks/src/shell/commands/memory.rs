@@ -53,30 +53,37 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
     }
 
     /// `fill <id> <seed>`
-    pub(crate) async fn fill(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
-        let (id, seed) = (args.number("<id>")?, args.number("<seed>")?);
-        args.end()?;
-        let range = self.objects.get(id)?.shared_mut()?;
-        let (mut stream, mut crc) = (SplitMix64::new(seed), pattern::crc());
-        let pages = range.size() / PAGE_SIZE;
-        for first in (0..pages).step_by(TURN) {
-            let last = pages.min(first + TURN);
-            pattern::fill(range, first..last, &mut stream, &mut crc)?;
-            yield_now().await;
-        }
-        let (bytes, crc) = (range.size(), crc.finalize());
-        Ok(write!(ok, " id={id} bytes={bytes} crc32={crc:08x}")?)
+    pub(crate) fn fill(
+        &mut self,
+        args: &mut Args<'_>,
+        ok: &mut Text,
+    ) -> impl Future<Output = Done> {
+        self.each_page(true, args, ok)
     }
 
     /// `sum <id>`
-    pub(crate) async fn sum(&mut self, args: &mut Args<'_>, ok: &mut Text) -> Done {
+    pub(crate) fn sum(&mut self, args: &mut Args<'_>, ok: &mut Text) -> impl Future<Output = Done> {
+        self.each_page(false, args, ok)
+    }
+
+    /// Fills each page, or only sums it.
+    async fn each_page(&mut self, fills: bool, args: &mut Args<'_>, ok: &mut Text) -> Done {
         let id = args.number("<id>")?;
+        let seed = if fills { Some(args.number("<seed>")?) } else { None };
         args.end()?;
-        let range = self.objects.get(id)?.shared();
-        let mut crc = pattern::crc();
+        let object = self.objects.get(id)?;
+        let mut filled = match seed {
+            Some(seed) => Some((object.shared_mut()?, SplitMix64::new(seed))),
+            None => None,
+        };
+        let (range, mut crc) = (object.shared(), pattern::crc());
         let pages = range.size() / PAGE_SIZE;
         for first in (0..pages).step_by(TURN) {
-            pattern::sum(range, first..pages.min(first + TURN), &mut crc)?;
+            let turn = first..pages.min(first + TURN);
+            match &mut filled {
+                Some((range, stream)) => pattern::fill(*range, turn, stream, &mut crc)?,
+                None => pattern::sum(range, turn, &mut crc)?,
+            }
             yield_now().await;
         }
         let (bytes, crc) = (range.size(), crc.finalize());
