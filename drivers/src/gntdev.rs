@@ -16,7 +16,6 @@ mod copy;
 mod device;
 mod held;
 mod indexed;
-mod stuck;
 mod table;
 mod typed;
 
@@ -32,10 +31,10 @@ pub use self::device::Device;
 use self::device::Quota;
 pub use self::indexed::IndexDevice;
 use self::indexed::Opened;
-use self::stuck::{Stuck, StuckRegions};
 pub use self::typed::{Failed, MapAccess, Mapping, ReadOnly, ReadWrite, Reservation};
 use crate::events::Events;
 use crate::memory::Platform;
+use crate::queue::Queue;
 use crate::raw::{Notices, Region, Space};
 use crate::slab::Slab;
 use crate::waiters::WaitList;
@@ -66,6 +65,13 @@ struct GntDevService<X: Platform> {
     on_stuck: WaitList,
 }
 
+/// A region with pages that Xen refused to unmap, and the device that it is charged to.
+#[derive(Debug)]
+struct Stuck<X: Platform> {
+    region: Region<X>,
+    device: u32,
+}
+
 /// All open devices and reservations.
 #[derive(Debug)]
 struct Books<X: Platform> {
@@ -74,8 +80,8 @@ struct Books<X: Platform> {
     /// The number of live regions, stuck ones included.
     regions: usize,
     /// Regions that nobody holds any more, with pages that Xen refused to unmap. Has room for every
-    /// live region.
-    stuck: StuckRegions<X>,
+    /// live region, so keeping one can't fail. In the order in which they are tried again.
+    stuck: Queue<Stuck<X>>,
 }
 
 /// How much is in use.
@@ -110,7 +116,7 @@ impl<X: Platform> GntDev<X> {
             space: Arc::new(Space::new(xen, own, notices)),
             mapped: AtomicU32::new(0),
             left: AtomicU32::new(0),
-            books: Mutex::new(Books { devices, indexed, regions: 0, stuck: StuckRegions::new() }),
+            books: Mutex::new(Books { devices, indexed, regions: 0, stuck: Queue::new() }),
             on_stuck: WaitList::new(),
         }))
     }
@@ -141,7 +147,8 @@ impl<X: Platform> GntDev<X> {
     fn usage_to_retry(&self) -> Usage {
         let books = &mut *self.0.books.lock();
         let mapped = self.0.mapped.load(Ordering::Relaxed);
-        let mut total = Usage { reserved: 0, mapped, stuck: books.stuck.pages() };
+        let stuck = books.stuck.iter().map(|stuck| stuck.region.mapped()).sum();
+        let mut total = Usage { reserved: 0, mapped, stuck };
         total.reserved = books.devices.iter_mut().map(|(_, quota)| quota.reserved).sum();
         for (_, opened) in books.indexed.iter_mut() {
             let usage = opened.table.usage();

@@ -23,6 +23,16 @@ impl<T> Queue<T> {
         Self { first: None, rest: VecDeque::new() }
     }
 
+    /// Returns the number of items.
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    /// Returns the items in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(&self.rest)
+    }
+
     /// Makes room for `more` items.
     ///
     /// # Errors
@@ -73,6 +83,8 @@ mod tests {
         let room = queue.rest.capacity();
         (1..4).for_each(|item| queue.push(item));
         assert_eq!(queue.rest.capacity(), room, "there was room");
+        assert!(queue.iter().eq(&[0, 1, 2, 3]));
+        assert_eq!(queue.len(), 4);
         queue.trim();
         assert_eq!([queue.pop(), queue.pop()], [Some(0), Some(1)]);
         queue.push(4);
