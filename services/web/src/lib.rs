@@ -15,9 +15,8 @@ use embassy_futures::join::join3;
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use embedded_io_async::{ErrorType, Write};
 use grantkit::prelude::*;
-use picoserve::mem::{BorrowedBuffer, BorrowedCursor};
 use picoserve::response::{Response, StatusCode};
-use picoserve::{Config, Error, Router, Timeouts, io, routing::get, time};
+use picoserve::{Config, Error, Router, Timeouts, io, mem, routing::get, time};
 use vchan::{GuestBell, GuestPages, GuestStream, Receiver, Sender, Server, Sizes};
 
 /// Where the channel is published, relative to the guest's own path.
@@ -25,10 +24,10 @@ pub const PATH: &str = "data/web";
 
 /// Serves `peer` for ever, and reports channels that ended with an error.
 pub async fn run<X: Platform>(guest: &Services<X>, peer: DomId, say: &dyn Fn(Arguments<'_>)) {
-    let (open, shown) = (Cell::new(0), Cell::new(0));
+    let (channels, shown) = (<[Channel; 3]>::default(), Cell::new(0));
     let page = async || {
         shown.set(shown.get() + 1);
-        let page = page::draw(guest, open.get(), shown.get());
+        let page = page::draw(guest, peer, &channels, shown.get());
         let page = Response::ok(page.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?);
         Ok::<_, StatusCode>(page.with_content_type("text/html").with_header("Refresh", "2"))
     };
@@ -36,30 +35,30 @@ pub async fn run<X: Platform>(guest: &Services<X>, peer: DomId, say: &dyn Fn(Arg
     let Ok(server) = Server::new(guest.clone(), peer, PATH, Sizes::default()) else { return };
     say(format_args!("serves domain {} at {PATH}", peer.get()));
     let server = Mutex::<NoopRawMutex, _>::new(server);
-    let one = async || {
-        let (config, mut buffer) = (Config::default(), [0; 4096]);
+    let one = async |channel: &Channel| {
+        let (config, mut buf) = (Config::default(), [0; 4096]);
         loop {
+            channel.0.set(false);
             // One task waits for the next client, the others for their turn to do so.
-            let accepted = server.lock().await.accept().await;
-            open.set(open.get() + usize::from(accepted.is_ok()));
-            let ended = match accepted {
-                Ok(stream) => {
-                    let clock = Clock(&guest.system);
-                    let server = picoserve::Server::custom(&app, clock, &config, &mut buffer);
-                    let ended = server.serve(Socket(stream)).await.map(drop);
-                    open.set(open.get() - 1);
-                    ended
-                }
-                Err(error) => Err(Error::Read(error)),
+            let accepted = server.lock().await.accept().await.map_err(Error::Read);
+            channel.0.set(accepted.is_ok());
+            channel.1.set(channel.1.get() + u64::from(accepted.is_ok()));
+            let ended = async {
+                let http = picoserve::Server::custom(&app, Clock(&guest.system), &config, &mut buf);
+                http.serve(Socket(accepted?)).await
             };
-            if let Err(error) = ended {
+            if let Err(error) = ended.await {
                 say(format_args!("a channel ended: {error}"));
                 guest.system.sleep(Duration::from_millis(100)).await; // to limit the rate
             }
         }
     };
-    join3(one(), one(), one()).await;
+    let [first, second, third] = &channels;
+    join3(one(first), one(second), one(third)).await;
 }
+
+/// Whether a channel is open, and how many clients it and those before it have had.
+type Channel = (Cell<bool>, Cell<u64>);
 
 struct Clock<'a, X: Platform>(&'a System<X>);
 
@@ -109,12 +108,12 @@ impl<X: Platform> Write for Writer<'_, X> {
 }
 
 impl<X: Platform> io::Write for Writer<'_, X> {
-    async fn write_with<F: FnOnce(BorrowedCursor<'_>) -> R, R>(
+    async fn write_with<F: FnOnce(mem::BorrowedCursor<'_>) -> R, R>(
         &mut self,
         fill: F,
     ) -> Result<R, vchan::Error> {
         let mut bytes = [0; 512];
-        let mut buffer = BorrowedBuffer::new(&mut bytes);
+        let mut buffer = mem::BorrowedBuffer::new(&mut bytes);
         let filled = fill(buffer.unfilled());
         self.write_all(buffer.filled()).await?;
         Ok(filled)

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The page: `page.html` with the guest's current counts, and a square for each page it grants.
+//! The page: `page.html` with the guest's current counts, and a bar and a row for each run of grants
+//! and a row for each channel.
 
 use alloc::vec::Vec;
 use core::fmt::{Error, Result as Written, Write};
 
-use grantkit::prelude::*;
-
-/// Squares in a row.
-const ROW: usize = 24;
+use grantkit::{drivers::GrantInfo, prelude::*};
 
 struct Text(Vec<u8>);
 
@@ -19,34 +17,39 @@ impl Write for Text {
     }
 }
 
+type Drawn = Result<Vec<u8>, Error>;
+
 /// Draws the page; an error if there is no memory for it.
-pub fn draw<X: Platform>(guest: &Services<X>, open: usize, shown: u64) -> Result<Vec<u8>, Error> {
-    let (mut squares, mut at, mut written) = (Text(Vec::new()), 0, Ok(()));
-    guest.gntalloc.for_each(|grant| {
-        let (x, y, state) = (15 * (at % ROW) + 1, 15 * (at / ROW) + 61, grant.state);
-        let words = format_args!("grant {} to domain {}: {state}", grant.gref.0, grant.peer.0);
-        let square = format_args!("<rect class=\"{state}\" x=\"{x}\" y=\"{y}\">");
-        written = written.and_then(|()| writeln!(squares, "{square}<title>{words}</title></rect>"));
-        at += 1;
-    });
-    written?;
-    let frames = guest.system.frames();
-    let mut page = Text(Vec::new());
+pub fn draw<X: Platform>(of: &Services<X>, to: DomId, via: &[crate::Channel], shown: u64) -> Drawn {
+    let (mut bars, mut rows, mut grants) = (Text(Vec::new()), Text(Vec::new()), Vec::new());
+    grants.try_reserve(of.gntalloc.in_use() as usize).map_err(|_| Error)?;
+    let (room, mut at) = (grants.capacity(), 0);
+    of.gntalloc.for_each(|grant| grants.extend((grants.len() < room).then_some(grant)));
+    let key = |grant: &GrantInfo| (grant.peer.0, grant.state);
+    for run in grants.chunk_by(|a, b| key(a) == key(b) && a.gref.0 + 1 == b.gref.0) {
+        let (len, gref, (to, state)) = (run.len(), run[0].gref.0, key(&run[0]));
+        writeln!(bars, "<rect class=\"{state}\" x=\"{at}\" y=\"60\" width=\"{len}\"/>")?;
+        writeln!(rows, "<tr><td>gref {gref}<td>{len} pages granted to domain {to}, {state}")?;
+        at += len;
+    }
+    for (n, (open, clients)) in (1..).zip(via) {
+        let is = ["waiting for a client", "open"][usize::from(open.get())];
+        writeln!(rows, "<tr><td>channel {n}<td>to domain {to}, {is}, {} so far", clients.get())?;
+    }
+    let (frames, mut page) = (of.system.frames(), Text(Vec::new()));
     write!(
         page,
         include_str!("page.html"),
-        domid = guest.domid.get(),
-        squares = core::str::from_utf8(&squares.0).unwrap_or_default(),
-        height = 15 * at.div_ceil(ROW) + 66,
-        open = open,
-        shown = shown,
+        domid = of.domid.get(),
+        bars = core::str::from_utf8(&bars.0).unwrap_or_default(),
+        rows = core::str::from_utf8(&rows.0).unwrap_or_default(),
         used = 360 * (frames.domain - frames.free) / frames.domain.max(1),
-        grants = guest.gntalloc.in_use(),
-        mapped = guest.gntdev.usage().mapped,
-        ports = guest.events.open_ports(),
-        hypercalls = guest.system.counters().hypercalls(),
-        free = frames.free,
-        domain = frames.domain,
+        frames = format_args!("{} of {}", frames.free, frames.domain),
+        grants = at,
+        mapped = of.gntdev.usage().mapped,
+        ports = of.events.open_ports(),
+        shown = shown,
+        hypercalls = of.system.counters().hypercalls(),
     )?;
     Ok(page.0)
 }

@@ -65,12 +65,22 @@ fn the_page_tells_what_the_guest_counts_now() {
             assert!(head.contains("Refresh: 2"), "{head}");
             assert!(head.contains(&format!("Content-Length: {}", page.len())), "{head}");
             assert!(page.contains(&format!("{shown} pages shown")), "{page}");
-            assert!(page.contains("1 open, "), "{page}");
+            assert_eq!(page.matches("to domain 2, open, ").count(), 1, "{page}");
+            assert_eq!(page.matches("to domain 2, waiting for a client, ").count(), 2, "{page}");
             assert!(page.trim_end().ends_with("</html>"), "{page}");
             // The page and both rings of this channel are mapped; those of the next are not.
-            let squares = |state| page.matches(&format!("<rect class=\"{state}\"")).count();
-            assert_eq!(squares("mapped-rw") + squares("mapped-ro"), 33);
-            assert_eq!(squares("idle") % 33, 0);
+            let granted = |state| -> usize {
+                let words = format!(" pages granted to domain 2, {state}\n");
+                let runs = page.split("<tr>").filter_map(|row| row.strip_suffix(&*words));
+                runs.map(|run| run.rsplit('>').next().unwrap().parse::<usize>().unwrap()).sum()
+            };
+            assert_eq!(granted("mapped-rw") + granted("mapped-ro"), 33);
+            assert_eq!(granted("idle") % 33, 0);
+            // The picture has a bar for each of them, which together are as wide as it.
+            let bars = page.split("y=\"60\" width=\"").skip(1);
+            let widths = bars.map(|bar| bar.split('"').next().unwrap().parse::<usize>().unwrap());
+            let whole = page.split("viewBox=\"0 0 ").nth(2).unwrap().split(' ').next().unwrap();
+            assert_eq!(widths.sum::<usize>().to_string(), whole);
         }
     });
     assert_eq!(wrong, 0);

@@ -150,8 +150,9 @@ fn fetched(lab: &mut Lab) -> Result<String> {
         for words in [
             format!("<title>Domain {domid}</title>"),
             format!("{shown} pages shown"),
-            "1 open".to_owned(),
+            "to domain 0, open, ".to_owned(),
             "<rect class=\"mapped-rw\"".to_owned(),
+            " pages granted to domain 0, mapped-rw".to_owned(),
         ] {
             ensure!(page.contains(&words), "it doesn't say `{words}`: {page}");
         }
