@@ -199,8 +199,10 @@ mod tests {
     #[test]
     fn an_event_before_an_answer_is_kept() {
         let said = [(XsMessageType::WATCH_EVENT, &b"p\0t\0"[..]), (XsMessageType::READ, b"17")];
-        let (mut store, _theirs) = store(&said.map(|(kind, payload)| message(kind, payload)));
+        let (mut store, theirs) = store(&said.map(|(kind, payload)| message(kind, payload)));
         assert_eq!(store.look("p"), Ok(Some(b"17".to_vec())));
+        // Nothing else comes, so a lost event would be an error.
+        drop(theirs);
         assert_eq!(wait::block_on(Watch(store).change()), Ok(()));
     }
 

@@ -141,6 +141,103 @@ fn a_wait_for_a_client_can_be_given_up_and_begun_again() {
 }
 
 #[test]
+fn a_client_that_comes_while_nobody_waits_is_the_next_one() {
+    let pair = Pair::new();
+    let serves = async {
+        let mut server = server(&pair.alice, &pair.bob).await;
+        select(server.accept(), pause(&pair.alice, SECOND)).await;
+        pause(&pair.alice, 3 * SECOND).await;
+        greeted(&mut server.accept().await.unwrap(), b"hello").await;
+    };
+    let connects = async {
+        pause(&pair.bob, 2 * SECOND).await;
+        let mut stream = client(&pair.bob).await.connect().await.unwrap();
+        greet(&mut stream, b"hello").await;
+        stream.close().await.unwrap();
+    };
+    pair.world.run([Task::new(&pair.alice.events, serves), Task::new(&pair.bob.events, connects)]);
+}
+
+/// Runs the server until it can't go on.
+fn run_out(server: &mut Task<'_>) {
+    while server.step() {}
+}
+
+#[test]
+fn the_port_is_published_last_and_neither_node_outlives_the_offer() {
+    let pair = Pair::new();
+    let node = |name: &str| pair.world.xenstore_read(&format!("{SEEN}/{name}"));
+    let accepted = Cell::new(false);
+    let serves = async {
+        let mut server = server(&pair.alice, &pair.bob).await;
+        let _stream = server.accept().await.unwrap();
+        accepted.set(true);
+        pause(&pair.alice, SECOND).await;
+        assert_eq!([node("ring-ref"), node("event-channel")], [None, None]);
+    };
+    let seen = Cell::new(0);
+    let watches = async {
+        while !accepted.get() {
+            let nodes = (node("ring-ref"), node("event-channel"));
+            assert!(nodes.0.is_some() || nodes.1.is_none(), "the port alone");
+            seen.set(seen.get() + u32::from(nodes.1.is_some()));
+            if seen.get() == 1 {
+                seen.set(2);
+                drop(client(&pair.bob).await.connect().await.unwrap());
+            }
+            pause(&pair.bob, 1).await;
+        }
+    };
+    // The daemon takes its time, so every state of the store is seen.
+    pair.alice.xen.xenstore_pace(16);
+    pair.world.run([Task::new(&pair.alice.events, serves), Task::new(&pair.bob.events, watches)]);
+    assert!(seen.get() > 1);
+}
+
+#[test]
+fn a_client_is_seen_whenever_the_server_looks() {
+    let (mut moment, mut moments) = (0, 1);
+    while moment <= moments {
+        let pair = Pair::new();
+        let accepted = Cell::new(false);
+        let mut serves = Task::new(&pair.alice.events, async {
+            let mut server = server(&pair.alice, &pair.bob).await;
+            let _stream = server.accept().await.unwrap();
+            accepted.set(true);
+        });
+        // Until the offer is published, and the server waits for an event.
+        let offered = async {
+            for _ in 0..1000 {
+                run_out(&mut serves);
+                pause(&pair.bob, 1000).await;
+            }
+            assert!(pair.world.xenstore_read(&format!("{SEEN}/event-channel")).is_some());
+        };
+        pair.world.run([Task::new(&pair.bob.events, offered)]);
+        let mut seen = 0;
+        let looks = |now| {
+            seen = now + 1;
+            if now == moment {
+                run_out(&mut serves);
+            }
+        };
+        let mut stream = None;
+        let connects = async {
+            stream = Some(client(&pair.bob).await.connect().await.unwrap());
+        };
+        pair.bob.xen.interleave(looks, || {
+            pair.world.run([Task::new(&pair.bob.events, connects)]);
+        });
+        // This panics if the server waits for ever.
+        pair.world.run([serves]);
+        assert!(accepted.get(), "after moment {moment}");
+        moments = moments.max(seen);
+        moment += 1;
+    }
+    assert!(moments > 20, "{moments}");
+}
+
+#[test]
 fn a_client_that_came_wrote_and_left_before_anybody_looked_is_read() {
     let pair = Pair::new();
     let serves = async {

@@ -8,11 +8,12 @@ use common::{
     FalseServer, PATH, SECOND, SEEN, assert_clean, bytes, ends, false_server, fill, pause,
     publish_and_connect, rogue, settle, small,
 };
-use drivers::Errno;
+use drivers::events::Port;
 use drivers::shared::SharedMut;
+use drivers::{Access, Call, Errno, Pages};
 use embassy_futures::join::join;
 use embassy_futures::select::select;
-use fake_xen::{Config, Pair, Task};
+use fake_xen::{Config, FakeXen, Pair, Task};
 use vchan::{Client, Error, Server, Sizes};
 
 /// A stream of pseudo-random numbers.
@@ -189,6 +190,84 @@ fn states_and_indices_that_cannot_be_are_refused() {
         drop(server);
         assert_clean(&pair);
     }
+}
+
+#[test]
+fn a_server_that_says_it_is_gone_is_waited_for() {
+    let pair = Pair::new();
+    let (alice, bob) = (&pair.alice, &pair.bob);
+    let page = alice.gntalloc.open().alloc(bob.domid, Pages(1), Access::ReadWrite).unwrap();
+    let port = alice.events.alloc_unbound(bob.domid).unwrap();
+    page.write(16, &[10, 0, 11, 0, 2, 0, 1, 0]).unwrap();
+    let serves = async {
+        let store = alice.xenstore.clone().unwrap();
+        let reader = drivers::xenstore::Reader::Domain(bob.domid);
+        let (gref, port) = (page.grefs().next().unwrap().0, port.number().0);
+        let nodes = [("ring-ref", gref), ("event-channel", port)].map(async |(name, number)| {
+            let value = number.to_string();
+            store.publish(&format!("{PATH}/{name}"), value.as_bytes(), reader).await.unwrap()
+        });
+        let _nodes = embassy_futures::join::join_array(nodes).await;
+        pause(alice, 3 * SECOND).await;
+        page.write(21, &[1]).unwrap();
+        pause(alice, 3 * SECOND).await;
+    };
+    let connects = async {
+        let mut client = Client::new(bob.services.clone(), alice.domid, SEEN).unwrap();
+        let began = bob.system.now();
+        client.connect().await.unwrap();
+        let waited = bob.system.now() - began;
+        assert!((2 * SECOND..5 * SECOND).contains(&waited), "{waited} ns");
+    };
+    pair.world.run([Task::new(&alice.events, serves), Task::new(&bob.events, connects)]);
+    drop((page, port));
+    assert_clean(&pair);
+}
+
+#[test]
+fn a_server_that_is_replaced_while_a_client_looks_is_not_blamed() {
+    let (mut moment, mut moments, mut in_time) = (0, 1, None);
+    while moment <= moments {
+        let pair = Pair::new();
+        let (alice, bob) = (&pair.alice, &pair.bob);
+        // The first page has no orders; the second is as it should be.
+        let [wrong, right] = [[0; 8], [10, 0, 11, 0, 2, 1, 1, 0]].map(|words| {
+            let page = alice.gntalloc.open().alloc(bob.domid, Pages(1), Access::ReadWrite).unwrap();
+            page.write(16, &words).unwrap();
+            (page, alice.events.alloc_unbound(bob.domid).unwrap())
+        });
+        let publish = |(page, port): &(drivers::gntalloc::Export<_>, Port<FakeXen>)| {
+            let gref = page.grefs().next().unwrap().0;
+            for (name, number) in [("ring-ref", gref), ("event-channel", port.number().0)] {
+                let value = number.to_string();
+                pair.world.xenstore_publish(1, &format!("{PATH}/{name}"), value.as_bytes());
+            }
+        };
+        publish(&wrong);
+        let (mut seen, mut had_begun) = (0, false);
+        let replaced = |now| {
+            seen = now + 1;
+            if now == moment {
+                had_begun = bob.system.counters().calls(Call::EvtchnBindInterdomain) > 0;
+                publish(&right);
+            }
+        };
+        let mut connected = None;
+        let connects = async {
+            let mut client = Client::new(bob.services.clone(), alice.domid, SEEN).unwrap();
+            connected = Some(client.connect().await.map(drop));
+        };
+        bob.xen.interleave(replaced, || pair.world.run([Task::new(&bob.events, connects)]));
+        let connected = connected.unwrap();
+        assert!(connected.is_ok() || is_violation(&connected), "{connected:?}");
+        if had_begun && in_time.is_none() {
+            // At the first moment after the client has begun, and long before it looks again.
+            in_time = Some(connected.is_ok());
+        }
+        moments = moments.max(seen);
+        moment += 1;
+    }
+    assert_eq!(in_time, Some(true), "it blames a server that has gone");
 }
 
 #[test]

@@ -251,6 +251,57 @@ fn recv_final_check_finds_what_was_written_right_before_the_close() {
 }
 
 #[test]
+fn recv_final_check_is_made_by_a_read_that_does_not_wait_too() {
+    let reads = |mut bob: Stream| async move {
+        let mut got = [0; 100];
+        let len = match bob.receiver().try_read(&mut got) {
+            Ok(0) => bob.read(&mut got).await.unwrap(),
+            read => read.expect("data was lost"),
+        };
+        assert_eq!(got[..len], bytes(3));
+        assert_eq!(bob.receiver().try_read(&mut got), Err(Error::Closed));
+    };
+    whenever(Watched::Bob, open, pair, reads, |alice| {
+        if let Some(mut alice) = alice.take() {
+            assert_eq!(alice.sender().try_write(&bytes(3)), Ok(3));
+        }
+    });
+}
+
+#[test]
+fn both_requests_of_one_end_stand_side_by_side() {
+    let pair = Pair::new();
+    let (mut alice, mut bob) = full(&pair);
+    assert_eq!(taken(&mut bob, ROOM).len(), ROOM);
+    assert_eq!(fill(&mut alice), ROOM);
+    for write_first in [true, false] {
+        let (mut receiver, mut sender) = alice.split();
+        let mut byte = [0];
+        if write_first {
+            assert!(is_waiting(sender.write(b"x")));
+        }
+        assert!(is_waiting(receiver.read(&mut byte)));
+        assert!(is_waiting(sender.write(b"x")));
+        assert_eq!(asked(&pair).0, ASK_WRITE | ASK_READ, "{write_first}");
+    }
+}
+
+#[test]
+fn a_close_that_waits_sees_what_was_read_right_before_the_peer_closed() {
+    let with_three = |pair: &'static Pair| {
+        let (mut alice, bob) = open(pair);
+        assert_eq!(alice.sender().try_write(&bytes(3)), Ok(3));
+        (alice, bob)
+    };
+    let closes = |alice: Stream| async move { assert_eq!(alice.close().await, Ok(())) };
+    whenever(Watched::Alice, with_three, pair, closes, |bob| {
+        if let Some(mut bob) = bob.take() {
+            assert_eq!(taken(&mut bob, 100), bytes(3));
+        }
+    });
+}
+
+#[test]
 fn recv_await_data_ends_when_the_sender_closes() {
     let reads = |mut bob: Stream| async move { assert_eq!(bob.read(&mut [0]).await, Ok(0)) };
     whenever(Watched::Bob, open, pair, reads, |alice| drop(alice.take()));
