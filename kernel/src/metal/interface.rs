@@ -191,8 +191,8 @@ pub fn found(start: Start) {
 }
 
 /// What the entry point found; until then, a domain without memory.
-pub fn start() -> Start {
+pub fn start() -> &'static Start {
     const NOTHING: Start =
         Start { nr_pages: Pfn(0), used_end: Pfn(0), root: Pfn(0), command_line: &[] };
-    START.get().copied().unwrap_or(NOTHING)
+    START.get().unwrap_or(&NOTHING)
 }

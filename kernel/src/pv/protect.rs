@@ -15,7 +15,8 @@ use xen_sys::xen::MmuUpdate;
 
 use super::hypercall;
 use crate::metal::image;
-use crate::metal::memory::{PAGE_SIZE, REGION_SIZE, layout, translate};
+use crate::metal::memory::translate::{self, TableEntry};
+use crate::metal::memory::{PAGE_SIZE, REGION_SIZE, layout};
 
 /// Entries per hypercall; they take 1 KiB of stack.
 const AT_ONCE: usize = 64;
@@ -30,11 +31,13 @@ pub fn init() -> Result<(), Errno> {
     let mut changes = Changes::new();
     for region in (layout::VIRT_BASE..end).step_by(REGION_SIZE) {
         if overlaps(&text, region, REGION_SIZE) {
+            // One walk for all its pages.
+            let Some(table) = translate::table(region, 1) else { continue };
             for page in (region..end.min(region + REGION_SIZE)).step_by(PAGE_SIZE) {
-                changes.change(page, 1, |flags| protection(page, flags))?;
+                changes.change(table.entry(page), |flags| protection(page, flags))?;
             }
-        } else {
-            changes.change(region, 2, |flags| flags | Flags::NO_EXECUTE)?;
+        } else if let Some(entry) = translate::entry(region, 2) {
+            changes.change(entry, |flags| flags | Flags::NO_EXECUTE)?;
         }
     }
     changes.flush()?;
@@ -67,17 +70,11 @@ impl Changes {
         Self { entries: [MmuUpdate::default(); AT_ONCE], len: 0 }
     }
 
-    /// Changes the flags of the entry for `address` at `level`, if it is present.
-    fn change(
-        &mut self,
-        address: usize,
-        level: u32,
-        new: impl Fn(Flags) -> Flags,
-    ) -> Result<(), Errno> {
-        let Some(entry) = translate::entry(address, level).filter(|entry| entry.is_present())
-        else {
+    /// Changes the flags of an entry, if it is present.
+    fn change(&mut self, entry: TableEntry, new: impl Fn(Flags) -> Flags) -> Result<(), Errno> {
+        if !entry.is_present() {
             return Ok(());
-        };
+        }
         let flags = Flags::from_bits_truncate(entry.value);
         let val = (entry.value & !flags.bits()) | new(flags).bits();
         if val == entry.value {

@@ -44,29 +44,49 @@ pub fn frame_at(address: usize) -> Pfn {
     Pfn(((address - base) / PAGE_SIZE) as u64)
 }
 
-/// The entry for `address` in the table at `level` (4 is the root, 1 maps pages), if that table
-/// exists.
-pub fn entry(address: usize, level: u32) -> Option<TableEntry> {
-    let mut pfn = start().root;
-    let mut table = table_address(pfn);
-    for at in (level..=4).rev() {
-        let index = (address >> (12 + 9 * (at - 1))) & 511;
-        let slot = ptr::with_exposed_provenance::<u64>(table + index * 8);
-        // SAFETY: `table` is one of our page tables, mapped like any frame. Volatile, since the
-        // processor sets accessed bits.
+/// A page table: where it is, and its physical address as [`TableEntry::physical`] has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    level: u32,
+    address: usize,
+    physical: u64,
+}
+
+impl Table {
+    /// Its entry for `address`, which it must be the table of.
+    pub fn entry(self, address: usize) -> TableEntry {
+        let offset = (address >> (12 + 9 * (self.level - 1))) & 511;
+        let offset = offset * size_of::<u64>();
+        let slot = ptr::with_exposed_provenance::<u64>(self.address + offset);
+        // SAFETY: one of our page tables, mapped like any frame. Volatile, since the processor sets
+        // accessed bits.
         let value = unsafe { slot.read_volatile() };
-        let physical = interface().gfn_of(pfn)?.0 * PAGE_SIZE as u64 + index as u64 * 8;
-        let entry = TableEntry { physical, value };
+        TableEntry { physical: self.physical + offset as u64, value }
+    }
+}
+
+/// The table at `level` (4 is the root, 1 maps pages) for `address`, if it exists.
+pub fn table(address: usize, level: u32) -> Option<Table> {
+    let mut pfn = start().root;
+    let mut at = 4;
+    loop {
+        let physical = interface().gfn_of(pfn)?.0 * PAGE_SIZE as u64;
+        let table = Table { level: at, address: table_address(pfn), physical };
         if at == level {
-            return Some(entry);
+            return Some(table);
         }
+        let entry = table.entry(address);
         if !entry.is_present() {
             return None;
         }
-        pfn = interface().pfn_of(Gfn((value & ENTRY_FRAME) / PAGE_SIZE as u64))?;
-        table = table_address(pfn);
+        pfn = interface().pfn_of(Gfn((entry.value & ENTRY_FRAME) / PAGE_SIZE as u64))?;
+        at -= 1;
     }
-    None
+}
+
+/// The entry for `address` in the table at `level`, if that table exists.
+pub fn entry(address: usize, level: u32) -> Option<TableEntry> {
+    Some(table(address, level)?.entry(address))
 }
 
 /// The address of a page table. The builder's tables lie below `used_end`, so finding `initial_end`
