@@ -38,19 +38,19 @@ pub fn bounds() -> Range<usize> {
 /// Call this on the boot stack; its content is lost.
 pub unsafe fn switch(then: extern "C" fn() -> !) -> ! {
     let Range { start, end } = bounds();
-    for word in (start..end).step_by(8) {
-        // SAFETY: mapped by the builder (at least 512 KiB follow the boot stack) and free.
-        unsafe { ptr::with_exposed_provenance_mut::<u64>(word).write(PAINT) };
-    }
-    // SAFETY: `end` is the end of writable, unused memory; a zero RBP ends backtraces.
+    // SAFETY: mapped by the builder (at least 512 KiB follow the boot stack), writable and free. The
+    // paint ends at the end of the stack; a zero RBP ends backtraces.
     unsafe {
         asm!(
-            "mov rsp, {end}",
+            "rep stosq",
+            "mov rsp, rdi",
             "xor ebp, ebp",
             "call {then}",
             "ud2",
-            end = in(reg) end,
             then = in(reg) then,
+            in("rdi") start,
+            in("rcx") (end - start) / 8,
+            in("rax") PAINT,
             options(noreturn),
         )
     }
