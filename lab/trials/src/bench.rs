@@ -7,13 +7,14 @@
 //! (`prepared`).
 //!
 //! Each row is one line: `bench op=map n=512 calls=7 instr=978.121 xen=966.014 hypercalls=1
-//! allocations=0 window=99-100`. `instr` and `xen` are per page (or segment, event, word, call: whatever
-//! there are `n` of); `hypercalls` and `allocations` are for the whole call; `window` says between
+//! allocations=0 window=99-100`. `instr` and `xen` are per page (or segment, event, word, call:
+//! whatever there are `n` of); `hypercalls` and `allocations` are for the whole call; `window` says between
 //! which readings of the clock it was, counted from 1. A failed call ends the run, so there is never
 //! a partial table.
 
 mod access;
 pub mod between;
+pub mod clock;
 mod copy;
 mod events;
 mod faces;
@@ -108,6 +109,12 @@ impl Rows {
 
     fn push(&mut self, row: Row) -> Result<(), Error> {
         drivers::list::push(&mut self.0, row)
+    }
+
+    /// Passes all rows to `say`, a line each, and then how many there are: `ok bench rows=99`.
+    pub fn tell(&self, say: impl Fn(fmt::Arguments<'_>)) {
+        self.iter().for_each(|row| say(format_args!("{row}")));
+        say(format_args!("ok bench rows={}", self.len()));
     }
 
     /// Returns all rows.

@@ -9,14 +9,13 @@
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
-use core::sync::atomic::Ordering;
 
 use drivers::events::Port;
 use drivers::memory::Platform;
 use drivers::{DomId, PortNumber, Services};
 use vchan::{Client, Error, GuestStream};
 
-use super::meter::Least;
+use super::meter::{Least, spent};
 use super::{Row, Rows};
 
 /// How many runs are measured, after one to warm up. The cheapest counts.
@@ -318,10 +317,4 @@ impl<X: Platform> Bench<'_, X> {
         }
         self.stream.send(&[0]).await
     }
-}
-
-/// This end's hypercalls and allocations so far.
-fn spent<X: Platform>(services: &Services<X>) -> [u64; 2] {
-    let counters = services.system.counters();
-    [counters.hypercalls(), counters.allocations.load(Ordering::Relaxed)]
 }

@@ -70,46 +70,33 @@ impl<'a, X: Platform> Meter<'a, X> {
     /// Measures one call.
     #[inline(never)]
     pub fn time<R>(&self, least: &mut Least, act: impl FnOnce() -> R) -> R {
-        let counters = self.services().system.counters();
-        let count = || {
-            let allocations = counters.allocations.load(Ordering::Relaxed);
-            (counters.hypercalls(), allocations)
-        };
-        let before = count();
+        let before = spent(self.services());
         let start = (self.tools.ticks)();
         let result = act();
-        let took = (self.tools.ticks)() - start;
-        let after = count();
-        let read = self.readings.get();
-        self.readings.set(read + 2);
-        least.add(Least {
-            calls: 1,
-            window: [read + 1, read + 2],
-            ticks: took.saturating_sub(self.empty),
-            hypercalls: after.0 - before.0,
-            allocations: after.1 - before.1,
-        });
+        least.add(self.taken(before, (self.tools.ticks)() - start));
         result
     }
 
-    /// Measures a future, from its first poll to its end.
+    /// Measures a future, from its first poll to its end. Nothing else may be measured meanwhile.
     pub async fn span<R>(&self, least: &mut Least, act: impl Future<Output = R>) -> R {
-        let counters = self.services().system.counters();
-        let count = || (counters.hypercalls(), counters.allocations.load(Ordering::Relaxed));
-        let (before, read) = (count(), self.readings.get());
-        self.readings.set(read + 2);
+        let before = spent(self.services());
         let start = (self.tools.ticks)();
         let result = act.await;
-        let took = (self.tools.ticks)() - start;
-        let after = count();
-        least.add(Least {
+        least.add(self.taken(before, (self.tools.ticks)() - start));
+        result
+    }
+
+    /// One call, between the last two readings of the clock.
+    fn taken(&self, before: [u64; 2], ticks: u64) -> Least {
+        let ([calls, allocated], read) = (spent(self.services()), self.readings.get());
+        self.readings.set(read + 2);
+        Least {
             calls: 1,
             window: [read + 1, read + 2],
-            ticks: took.saturating_sub(self.empty),
-            hypercalls: after.0 - before.0,
-            allocations: after.1 - before.1,
-        });
-        result
+            ticks: ticks.saturating_sub(self.empty),
+            hypercalls: calls - before[0],
+            allocations: allocated - before[1],
+        }
     }
 
     /// Measures a call that is too short for the clock: a thousand calls, minus the loop.
@@ -137,4 +124,10 @@ impl<'a, X: Platform> Meter<'a, X> {
             window: whole.window,
         })
     }
+}
+
+/// A domain's hypercalls and allocations so far.
+pub fn spent<X: Platform>(services: &Services<X>) -> [u64; 2] {
+    let counters = services.system.counters();
+    [counters.hypercalls(), counters.allocations.load(Ordering::Relaxed)]
 }

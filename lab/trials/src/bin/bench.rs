@@ -4,11 +4,10 @@
 //! Needs QEMU's `-icount shift=0,sleep=off`, and memory for 10,000 shared pages.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "the raw Xen, for its own share, and the time stamp counter")]
-
-use core::arch::x86_64::{_mm_lfence, _rdtsc};
+#![expect(unsafe_code, reason = "the raw Xen, for its own share")]
 
 use grantkit::{Guest, power, println};
+use trials::bench::clock::ticks;
 use trials::bench::{self, Plan, SIZES, Tools};
 
 grantkit::entry!(main);
@@ -23,19 +22,8 @@ async fn main(guest: Guest) {
     let heap = || guest.memory_usage().heap;
     let tools = Tools { services: guest.services(), xen: &xen, ticks, heap: &heap };
     match bench::run(tools, Plan { sizes: SIZES, live: LIVE }) {
-        Ok(rows) => {
-            rows.iter().for_each(|row| println!("{row}"));
-            println!("ok bench rows={}", rows.len());
-        }
+        Ok(rows) => rows.tell(|line| println!("{line}")),
         Err(why) => println!("error bench errno=EIO status=- {why}"),
     }
     power::reboot()
-}
-
-#[inline(never)]
-fn ticks() -> u64 {
-    // SAFETY: every processor of the target has the instruction.
-    unsafe { _mm_lfence() };
-    // SAFETY: in dom0's place Xen lets a guest read the counter.
-    unsafe { _rdtsc() }
 }

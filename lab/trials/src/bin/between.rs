@@ -6,13 +6,11 @@
 //! the counter itself. It stays when it has finished, so that nothing else runs at its peer's end.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "the time stamp counter")]
-
-use core::arch::x86_64::{_mm_lfence, _rdtsc};
 
 use grantkit::{Guest, println};
 use tasks::cmdline::CommandLine;
 use trials::bench::between::{self, Clock, End, Plan};
+use trials::bench::clock::ticks;
 
 grantkit::entry!(main);
 
@@ -32,19 +30,10 @@ async fn main(guest: Guest) {
     match between::run(&guest, &clock, end, plan).await {
         Ok(mut found) => {
             found.tell_boot(|line| println!("{line}"));
-            found.rows().iter().for_each(|row| println!("{row}"));
             found.tell_trips(|column| println!("{column}"));
-            println!("ok bench rows={}", found.rows().len());
+            found.rows().tell(|line| println!("{line}"));
         }
         Err(error) => println!("error bench errno={} status=- {error}", error.errno()),
     }
     core::future::pending().await
-}
-
-#[inline(never)]
-fn ticks() -> u64 {
-    // SAFETY: every processor of the target has the instruction.
-    unsafe { _mm_lfence() };
-    // SAFETY: with this mode of the counter, Xen lets a guest read it.
-    unsafe { _rdtsc() }
 }

@@ -11,6 +11,8 @@ use crate::panics::elf::Image;
 
 /// The target of this program and of the plugin.
 const HOST: &str = "x86_64-unknown-linux-gnu";
+/// How the name of `trials::bench::clock::ticks` ends in rustc's v0 scheme.
+const TICKS: &str = "5clock5ticks";
 
 /// The built plugin, and a guest's marks.
 pub struct Plugin {
@@ -29,9 +31,6 @@ impl Plugin {
         cargo::release("build-trace", HOST, &["-p", "trace"])?;
         let file = paths::target().join(HOST).join("release/libtrace.so");
         let image = Image::read(kernel)?;
-        let guest = kernel.file_name().unwrap_or_default().to_string_lossy();
-        // `ticks` in the crate of the guest's name, as rustc's v0 scheme has it.
-        let ticks = format!("{}{guest}5ticks", guest.len());
         let at = |is: &dyn Fn(&str) -> bool, what: &str| {
             let found = image.functions.iter().find(|(_, of)| is(&of.name));
             found.map(|(at, _)| *at).with_context(|| format!("the guest has no function `{what}`"))
@@ -41,7 +40,7 @@ impl Plugin {
         Ok(Plugin {
             file,
             entry: at(&|name| name == "_start", "_start")?,
-            ticks: at(&|name| name.ends_with(&ticks), "ticks")?,
+            ticks: at(&|name| name.ends_with(TICKS), "ticks")?,
             end: end.context("the guest has no code")?,
         })
     }
