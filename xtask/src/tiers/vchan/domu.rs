@@ -4,8 +4,8 @@
 
 use anyhow::{Result, ensure};
 
-use super::linux::{EARLY, agree, next_domid, words};
-use super::{LONG, NAME, PATH, SOON, there};
+use super::linux::{EARLY, agree, command, next_domid, words};
+use super::{LONG, NAME, SOON, there};
 use crate::guests::config::Settings;
 use crate::guests::life::{self, GUEST, PAIR};
 use crate::judge::tally::Tally;
@@ -40,12 +40,7 @@ fn with_guest(
 ) -> Result<String> {
     let guest = PAIR[0];
     let (domid, linux) = (there(lab, guest)?, there(lab, domu::NAME)?);
-    let command = if serves {
-        format!("vchan connect {linux} /local/domain/{linux}/{PATH} {back} {bytes}")
-    } else {
-        format!("vchan serve {linux} {PATH} {back} {bytes}")
-    };
-    let theirs = lab.command(guest, &command)?;
+    let theirs = lab.command(guest, &command(!serves, linux, back, bytes))?;
     let ours = lab.command(domu::NAME, &words(serves, domid, work, bytes))?;
     let (theirs, ours) = (lab.answer(guest, theirs, LONG)?, lab.answer(domu::NAME, ours, LONG)?);
     agree(&ours, &theirs, bytes)
@@ -56,7 +51,7 @@ fn destroyed(lab: &mut Lab) -> Result<()> {
     let linux = there(lab, domu::NAME)?;
     let guest = life::create(lab, GUEST, NAME, &Settings::none())?;
     let ours = lab.command(domu::NAME, &words(true, guest, "sink", 10))?;
-    lab.command(GUEST, &format!("vchan connect {linux} /local/domain/{linux}/{PATH} sink 10"))?;
+    lab.command(GUEST, &command(false, linux, "sink", 10))?;
     lab.says(domu::NAME, ours, "open")?;
     lab.xl(&["destroy", GUEST])?;
     let line = lab.answer(domu::NAME, ours, SOON)?;
@@ -69,7 +64,7 @@ fn early(lab: &mut Lab) -> Result<()> {
     let (linux, reader) = (there(lab, domu::NAME)?, next_domid(lab)?);
     let ours = lab.command(domu::NAME, &words(true, reader, "source", EARLY))?;
     ensure!(life::create(lab, GUEST, NAME, &Settings::none())? == reader, "not domain {reader}");
-    let connect = format!("vchan connect {linux} /local/domain/{linux}/{PATH} sink {EARLY}");
+    let connect = command(false, linux, "sink", EARLY);
     let theirs = lab.answered(GUEST, &connect)?;
     agree(&lab.answer(domu::NAME, ours, LONG)?, &theirs, EARLY)?;
     life::remove(lab, GUEST)

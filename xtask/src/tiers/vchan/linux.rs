@@ -49,10 +49,19 @@ pub fn checks(lab: &mut Lab, extent: Extent, tally: &mut Tally) -> Result<()> {
 
 /// The program and its arguments, for one end of a channel to this domain.
 pub fn words(serves: bool, domid: u32, work: &str, bytes: u64) -> String {
+    end(PROGRAM, serves, domid, work, bytes)
+}
+
+/// The shell's command for one end of a channel to this domain, with the same meanings.
+pub fn command(serves: bool, domid: u32, work: &str, bytes: u64) -> String {
+    end("vchan", serves, domid, work, bytes)
+}
+
+fn end(by: &str, serves: bool, domid: u32, work: &str, bytes: u64) -> String {
     if serves {
-        format!("stream serve {domid} {PATH} {work} {bytes}")
+        format!("{by} serve {domid} {PATH} {work} {bytes}")
     } else {
-        format!("stream connect {domid} /local/domain/{domid}/{PATH} {work} {bytes}")
+        format!("{by} connect {domid} /local/domain/{domid}/{PATH} {work} {bytes}")
     }
 }
 
@@ -90,12 +99,7 @@ fn with_guest(
 ) -> Result<String> {
     let guest = PAIR[0];
     let domid = there(lab, guest)?;
-    let command = if serves {
-        format!("vchan connect 0 /local/domain/0/{PATH} {back} {bytes}")
-    } else {
-        format!("vchan serve 0 {PATH} {back} {bytes}")
-    };
-    let mark = lab.command(guest, &command)?;
+    let mark = lab.command(guest, &command(!serves, 0, back, bytes))?;
     let program = start(lab, &words(serves, domid, work, bytes))?;
     let theirs = lab.answer(guest, mark, LONG)?;
     agree(&ended(lab, program)?, &theirs, bytes)
@@ -133,7 +137,7 @@ fn early(lab: &mut Lab) -> Result<()> {
     lab.node(&format!("/local/domain/0/{PATH}/event-channel"))?;
     let refused = lab.refused(PAIR[0], &format!("xs read /local/domain/0/{PATH}/ring-ref"))?;
     ensure!(refused.starts_with("EACCES "), "another domain: {refused}");
-    let connect = format!("vchan connect 0 /local/domain/0/{PATH} sink {EARLY}");
+    let connect = command(false, 0, "sink", EARLY);
     let theirs = lab.answered(GUEST, &connect)?;
     agree(&ended(lab, program)?, &theirs, EARLY)?;
     life::remove(lab, GUEST)
@@ -171,7 +175,7 @@ fn refused(lab: &mut Lab) -> Result<()> {
 pub fn destroyed(lab: &mut Lab) -> Result<()> {
     let guest = PAIR[1];
     let domid = there(lab, guest)?;
-    lab.command(guest, &format!("vchan serve 0 {PATH} sink 10"))?;
+    lab.command(guest, &command(true, 0, "sink", 10))?;
     let program = start(lab, &words(false, domid, "sink", 10))?;
     says(lab, program, "open")?;
     lab.xl(&["destroy", guest])?;
