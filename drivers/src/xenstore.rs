@@ -34,6 +34,7 @@ use core::fmt;
 use spin::Mutex;
 use xen_sys::io::xs_wire::XsMessageType;
 
+pub use self::message::decimal;
 use self::message::encode;
 pub use self::path::DomainPath;
 pub use self::patience::persist;

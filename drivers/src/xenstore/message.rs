@@ -99,8 +99,9 @@ pub(super) fn watch_event(payload: &[u8]) -> Option<(usize, u32)> {
     Some((path.len(), decimal(token)?))
 }
 
-/// Parses a number that xenstore wrote, or that it returns to us.
-pub(super) fn decimal(digits: &[u8]) -> Option<u32> {
+/// Parses a number of 32 bits in decimal digits, without a sign, as xenstore and nodes have it;
+/// `None` for anything else.
+pub fn decimal(digits: &[u8]) -> Option<u32> {
     if !digits.first()?.is_ascii_digit() {
         return None;
     }

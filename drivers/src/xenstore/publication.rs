@@ -186,8 +186,9 @@ impl State {
 }
 
 impl<X: Platform> Publication<X> {
-    /// Writes another value; the permissions stay. The answer is empty. The future borrows the publication because a
-    /// write after the removal would leave a node behind.
+    /// Writes another value; the permissions stay. Returns an empty answer, as
+    /// [`XenStore::write`] does. The future borrows the publication because a write after the
+    /// removal would leave a node behind.
     ///
     /// # Errors
     /// As [`XenStore::read`]; EDQUOT or ENOSPC beyond a quota.

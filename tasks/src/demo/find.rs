@@ -14,7 +14,7 @@
 use core::fmt::{self, Write};
 
 use drivers::memory::Platform;
-use drivers::xenstore::{Publication, Reader, persist};
+use drivers::xenstore::{Publication, Reader, decimal, persist};
 use drivers::{Error, Services, peers};
 
 use super::stop::{Trouble, at};
@@ -32,9 +32,7 @@ pub fn numbers<const N: usize>(value: &[u8]) -> Option<[u32; N]> {
     let mut words = str::from_utf8(value).ok()?.split(' ');
     let mut numbers = [0; N];
     for number in &mut numbers {
-        let word = words.next()?;
-        let digits = word.as_bytes().first()?.is_ascii_digit();
-        *number = word.parse::<u64>().ok().filter(|_| digits)?.try_into().ok()?;
+        *number = decimal(words.next()?.as_bytes())?;
     }
     words.next().is_none().then_some(numbers)
 }
