@@ -72,7 +72,7 @@ impl TimeInfo {
     /// `tsc_timestamp` adds nothing.
     ///
     /// Both wrap around. Where Xen emulates the counter, it begins at zero with the domain, but
-    /// `tsc_timestamp` may be of up to a second before that: a negative number
+    /// `tsc_timestamp` may be up to a second older, and is then negative
     /// (xen/arch/x86/time.c, gtime_to_gtsc).
     pub fn at(&self, tsc: u64) -> u64 {
         let elapsed = tsc.wrapping_sub(self.tsc_timestamp);
