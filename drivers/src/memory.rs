@@ -173,7 +173,8 @@ pub struct FrameCount {
     pub total: u32,
     /// Frames available to the next allocations, whether or not they have an address yet.
     pub free: u32,
-    /// All frames of the domain, including those that the image and the toolstack use.
+    /// All frames of the domain, including those that the image, page tables for a larger domain
+    /// and the toolstack use.
     pub domain: u32,
 }
 
@@ -261,7 +262,8 @@ pub unsafe trait Memory {
     unsafe fn attach_page(&self, vacancy: Vacancy, gfn: u64) -> Result<Page, (Vacancy, Errno)>;
 
     /// Returns a vacancy at a PFN that this domain has never used. `None` if there is no room for
-    /// one, or no frame for the page tables it needs.
+    /// one, or no frame for the page tables it needs. The allocator no longer counts frames that
+    /// become page tables ([`FrameCount::total`]).
     fn extend(&self) -> Option<Vacancy>;
 
     /// Reserves `pages` pages of address space, at least 1. Nothing can be mapped there before

@@ -49,7 +49,8 @@ pub struct Pool {
     tables_owed: u64,
     /// Frames managed: in use or free.
     total: u64,
-    /// The domain's frames that are not managed here: the image's and the heap's.
+    /// The domain's frames that are not managed here: the image's, the heap's, and the tables for
+    /// PFNs beyond those that the domain started with.
     others: u64,
     /// PFNs beyond those that the domain started with.
     beyond: u64,
@@ -153,9 +154,16 @@ impl Pool {
     /// for the tables.
     pub fn extend(&mut self) -> Option<Pfn> {
         let pfn = Pfn(self.first_beyond() + self.beyond);
-        interface().make_room(&mut || self.take().map(|frame| frame.pfn), pfn).ok()?;
         let address = DIRECT_MAP + pfn.0 as usize * PAGE_SIZE;
-        self.ensure_tables(address..address + PAGE_SIZE).ok()?;
+        let mut take = || {
+            let frame = self.take()?;
+            // It never comes back, and nobody who looks for a leak should find it.
+            self.total -= 1;
+            self.others += 1;
+            Some(frame.pfn)
+        };
+        interface().make_room(&mut take, pfn).ok()?;
+        tables::ensure(&mut take, address..address + PAGE_SIZE).ok()?;
         self.beyond += 1;
         Some(pfn)
     }
