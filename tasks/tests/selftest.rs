@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{ShellGuest, script, value};
-use drivers::{Call, Errno};
+use std::future::poll_fn;
+use std::task::Poll;
+
+use common::{MS, SEC, ShellGuest, script, value};
+use drivers::{Call, Errno, Hypervisor};
 use fake_xen::{Config, ConsoleKind, Fault, Mode, World};
 
 #[test]
@@ -90,6 +93,33 @@ fn an_unmap_that_fails_is_one_failed_check_and_tried_again() {
     assert_eq!(guest.results()[0], "error selftest errno=EIO status=- passed=17 failed=1");
     assert_eq!(value(&guest.results()[1], "maps"), "0");
     guest.end();
+}
+
+#[test]
+fn a_thousand_round_trips_may_take_longer_than_one_event_may() {
+    let guest = ShellGuest::alone();
+    let start = guest.system.now();
+    // Whatever else runs takes 10 ms whenever the guest runs.
+    let slow = poll_fn(|_| {
+        (0..1000).for_each(|_| guest.xen.yield_cpu());
+        if guest.notes.all().is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    });
+    guest.run_beside("-- selftest; poweroff", slow);
+    assert_eq!(guest.results()[0], "ok selftest passed=18 failed=0");
+    assert!(guest.system.now() - start > 5 * SEC * MS, "it was not slow");
+}
+
+#[test]
+fn an_event_that_is_lost_is_a_failed_check() {
+    let guest = ShellGuest::alone();
+    guest.xen.inject_after(700, Call::EvtchnSend, Fault::Untouched { at: 0 });
+    guest.run("-- selftest; poweroff");
+    assert_eq!(guest.results()[0], "error selftest errno=EIO status=- passed=17 failed=1");
+    let lines = guest.lines();
+    assert!(
+        lines.iter().any(|line| line.starts_with("FAIL ") && line.ends_with("did not come")),
+        "{lines:?}"
+    );
 }
 
 #[test]

@@ -131,8 +131,9 @@ unsafe impl Hypervisor for FakeXen {
 
     fn evtchn_send(&self, op: EvtchnSend) -> Result<(), Errno> {
         self.call(Call::EvtchnSend, |state, batch| {
-            batch.single(|| ())?;
-            state.send(self.domid, op.port)
+            let mut sent = Ok(());
+            batch.single(|| sent = state.send(self.domid, op.port))?;
+            sent
         })
     }
 
