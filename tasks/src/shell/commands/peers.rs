@@ -12,7 +12,7 @@ use core::pin::pin;
 
 use drivers::memory::Platform;
 use drivers::peers::{is_name, look, publish, survey};
-use drivers::xenstore::{DomainPath, Publication, Reader, XenStore, names, persist};
+use drivers::xenstore::{DomainPath, Publication, Reader, XenStore, decimal, names, persist};
 use drivers::{Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Services, list as lists};
 
 use crate::machine::Machine;
@@ -243,8 +243,8 @@ fn decode(
     let mut grants = Vec::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let number = |word: &str| u32::try_from(word.parse::<u64>().ok()?).ok();
-        let (Some(first), Some(last)) = (number(first), number(last)) else {
+        let (Some(first), Some(last)) = (decimal(first.as_bytes()), decimal(last.as_bytes()))
+        else {
             return Ok(None);
         };
         for gref in first..=last {
@@ -288,6 +288,8 @@ mod tests {
             b"xx 8",
             b"rw 8,",
             b"rw x",
+            b"rw +8",
+            b"rw 8-+9",
             b"rw -1",
             b"rw 0-4294967295",
             b"\xff 8",
