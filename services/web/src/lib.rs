@@ -38,14 +38,14 @@ pub async fn run<X: Platform>(guest: &Services<X>, peer: DomId, say: &dyn Fn(Arg
     let one = async |channel: &Channel| {
         let (config, mut buf) = (Config::default(), [0; 4096]);
         loop {
-            channel.0.set(false);
+            channel.open.set(false);
             // One task waits for the next client, the others for their turn to do so.
             let accepted = server.lock().await.accept().await.map_err(Error::Read);
-            channel.0.set(accepted.is_ok());
-            channel.1.set(channel.1.get() + u64::from(accepted.is_ok()));
+            channel.open.set(accepted.is_ok());
+            channel.clients.set(channel.clients.get() + u64::from(accepted.is_ok()));
             let ended = async {
                 let http = picoserve::Server::custom(&app, Clock(&guest.system), &config, &mut buf);
-                http.serve(Socket(accepted?)).await
+                http.serve(Socket(accepted?, &channel.sent)).await
             };
             if let Err(error) = ended.await {
                 say(format_args!("a channel ended: {error}"));
@@ -57,8 +57,13 @@ pub async fn run<X: Platform>(guest: &Services<X>, peer: DomId, say: &dyn Fn(Arg
     join3(one(first), one(second), one(third)).await;
 }
 
-/// Whether a channel is open, and how many clients it and those before it have had.
-type Channel = (Cell<bool>, Cell<u64>);
+/// Whether a channel is open, and what it and those before it have had: clients, bytes sent.
+#[derive(Default)]
+struct Channel {
+    open: Cell<bool>,
+    clients: Cell<u64>,
+    sent: Cell<u64>,
+}
 
 struct Clock<'a, X: Platform>(&'a System<X>);
 
@@ -68,16 +73,22 @@ impl<X: Platform> picoserve::Timer<()> for Clock<'_, X> {
     }
 }
 
-struct Socket<X: Platform>(GuestStream<X>);
+struct Socket<'c, X: Platform>(GuestStream<X>, &'c Cell<u64>);
 
-impl<X: Platform> io::Socket<()> for Socket<X> {
+impl<X: Platform> io::Socket<()> for Socket<'_, X> {
     type Error = vchan::Error;
-    type ReadHalf<'a> = Receiver<'a, GuestPages<X>, GuestBell<X>>;
-    type WriteHalf<'a> = Writer<'a, X>;
+    type ReadHalf<'a>
+        = Receiver<'a, GuestPages<X>, GuestBell<X>>
+    where
+        Self: 'a;
+    type WriteHalf<'a>
+        = Writer<'a, X>
+    where
+        Self: 'a;
 
     fn split(&mut self) -> (Self::ReadHalf<'_>, Self::WriteHalf<'_>) {
         let (receiver, sender) = self.0.split();
-        (receiver, Writer(sender))
+        (receiver, Writer(sender, self.1))
     }
 
     async fn abort<T: picoserve::Timer<()>>(self, to: &Timeouts, by: &T) -> Ended {
@@ -91,7 +102,7 @@ impl<X: Platform> io::Socket<()> for Socket<X> {
 
 type Ended = Result<(), Error<vchan::Error>>;
 
-struct Writer<'a, X: Platform>(Sender<'a, GuestPages<X>, GuestBell<X>>);
+struct Writer<'a, X: Platform>(Sender<'a, GuestPages<X>, GuestBell<X>>, &'a Cell<u64>);
 
 impl<X: Platform> ErrorType for Writer<'_, X> {
     type Error = vchan::Error;
@@ -99,7 +110,9 @@ impl<X: Platform> ErrorType for Writer<'_, X> {
 
 impl<X: Platform> Write for Writer<'_, X> {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, vchan::Error> {
-        self.0.write(bytes).await
+        let written = self.0.write(bytes).await?;
+        self.1.set(self.1.get() + written as u64);
+        Ok(written)
     }
 
     async fn flush(&mut self) -> Result<(), vchan::Error> {

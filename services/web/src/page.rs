@@ -32,9 +32,11 @@ pub fn draw<X: Platform>(of: &Services<X>, to: DomId, via: &[crate::Channel], sh
         writeln!(rows, "<tr><td>gref {gref}<td>{len} pages granted to domain {to}, {state}")?;
         at += len;
     }
-    for (n, (open, clients)) in (1..).zip(via) {
-        let is = ["waiting for a client", "open"][usize::from(open.get())];
-        writeln!(rows, "<tr><td>channel {n}<td>to domain {to}, {is}, {} so far", clients.get())?;
+    for (n, channel) in (1..).zip(via) {
+        let is = ["waiting for a client", "open"][usize::from(channel.open.get())];
+        let (clients, sent) = (channel.clients.get(), channel.sent.get());
+        write!(rows, "<tr><td>channel {n}<td>to domain {to}, {is}, ")?;
+        writeln!(rows, "{clients} so far, {sent} bytes sent")?;
     }
     let (frames, mut page) = (of.system.frames(), Text(Vec::new()));
     write!(

@@ -57,6 +57,7 @@ async fn ask(to: &mut Client<Services<FakeXen>>, request: &[u8]) -> String {
 #[test]
 fn the_page_tells_what_the_guest_counts_now() {
     let wrong = with_server(async |to, _| {
+        let mut before = 0;
         for shown in 1..=3 {
             let answer = ask(to, GET).await;
             let (head, page) = answer.split_once("\r\n\r\n").unwrap();
@@ -68,6 +69,10 @@ fn the_page_tells_what_the_guest_counts_now() {
             assert_eq!(page.matches("to domain 2, open, ").count(), 1, "{page}");
             assert_eq!(page.matches("to domain 2, waiting for a client, ").count(), 2, "{page}");
             assert!(page.trim_end().ends_with("</html>"), "{page}");
+            let rows = page.lines().filter_map(|row| row.strip_suffix(" bytes sent"));
+            let sent = rows.map(|row| row.rsplit(' ').next().unwrap().parse::<usize>().unwrap());
+            assert_eq!(sent.sum::<usize>(), before, "{page}");
+            before += answer.len();
             // The page and both rings of this channel are mapped; those of the next are not.
             let granted = |state| -> usize {
                 let words = format!(" pages granted to domain 2, {state}\n");
