@@ -9,7 +9,7 @@ mod names;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-pub use self::names::Names;
+pub use self::names::{Names, is_xens};
 
 /// Where an instruction is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,6 +20,11 @@ pub struct Names<'a> {
     xen: BTreeMap<u64, Rc<str>>,
 }
 
+/// The name of all of Xen, without its symbol list.
+const WHOLE: &str = "Xen";
+/// How the names of its functions begin.
+const OF_XEN: &str = "Xen: ";
+
 /// The part of the address space that belongs to Xen.
 const XEN: std::ops::Range<u64> = 0xffff_8000_0000_0000..0xffff_8800_0000_0000;
 
@@ -43,7 +48,7 @@ impl<'a> Names<'a> {
     pub fn place(&self, at: u64) -> Place {
         if XEN.contains(&at) {
             let known = self.xen.range(..=at).next_back();
-            let name = known.map_or("Xen".into(), |(_, name)| name.clone());
+            let name = known.map_or(WHOLE.into(), |(_, name)| name.clone());
             return Place { frames: vec![name], xen: true };
         }
         if !GUEST.contains(&at) {
@@ -68,6 +73,11 @@ impl<'a> Names<'a> {
     }
 }
 
+/// Whether a name that [`Names::place`] returned is of Xen.
+pub fn is_xens(name: &str) -> bool {
+    name == WHOLE || name.starts_with(OF_XEN)
+}
+
 fn section<'a>(elf: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let header = elf::FileHeader64::<Endianness>::parse(elf).ok()?;
     let endian = header.endian().ok()?;
@@ -84,7 +94,7 @@ fn functions(symbols: &str) -> BTreeMap<u64, Rc<str>> {
         let code = matches!(words.next()?, "t" | "T" | "w" | "W");
         let name = words.next()?;
         let name = name.rsplit_once('#').map_or(name, |(_, name)| name);
-        code.then(|| (at, format!("Xen: {name}").into()))
+        code.then(|| (at, format!("{OF_XEN}{name}").into()))
     };
     symbols.lines().filter_map(function).collect()
 }
@@ -152,5 +162,7 @@ mod tests {
         assert_eq!(at(0xffff_82d0_4021_5999), Some("Xen: do_grant_table_op"));
         assert_eq!(at(0xffff_82d0_4020_1001), Some("Xen: restore_all_guest"));
         assert_eq!(at(0x1000), None);
+        assert!(known.values().all(|name| is_xens(name)) && is_xens(WHOLE));
+        assert!(!is_xens("Xen::evtchn_send"), "the guest's own");
     }
 }

@@ -19,7 +19,7 @@ use crate::host::browser;
 use crate::host::paths;
 use crate::host::steps::{say, step};
 use crate::judge::bench::counted::{self, Counted};
-use crate::judge::profile::{self, Folded, Names};
+use crate::judge::profile::{self, Folded, Names, is_xens};
 use crate::judge::tally::Tally;
 use crate::lab::alone::{Boot, Machine};
 use crate::lab::dom0::{self, Dom0};
@@ -28,8 +28,8 @@ use crate::tiers::extent::Run;
 
 /// Pages per call to try, if the row doesn't say.
 const PAGES: [u32; 3] = [512, 32, 1];
-/// Number of functions listed.
-const LISTED: usize = 24;
+/// Number of functions listed, of the guests and of Xen each.
+const LISTED: usize = 16;
 
 /// A row from the guest's output.
 #[derive(Debug, PartialEq)]
@@ -37,8 +37,22 @@ struct Row {
     op: String,
     n: u32,
     instructions: f64,
+    /// How often its unit was done between these readings.
+    times: u32,
     /// Between which readings of the clock it was, counted from 1.
     window: [u32; 2],
+}
+
+impl Row {
+    /// The number of its units, and what one is.
+    fn units(&self) -> (f64, &'static str) {
+        let units = f64::from(self.n) * f64::from(self.times);
+        match (self.times, self.n) {
+            (1, _) => (units, "a page"),
+            (_, 1) => (units, "a trip"),
+            _ => (units, "a byte"),
+        }
+    }
 }
 
 /// Makes the profile.
@@ -99,10 +113,10 @@ impl Place {
         let row = if wanted == counted::BOOT {
             let (op, window) = (wanted.to_owned(), [0, 1]);
             let instructions = counted.between(guest, window).map_err(Error::msg)?.all() as f64;
-            Row { op, n: 1, instructions, window }
+            Row { op, n: 1, instructions, times: 1, window }
         } else {
             let mut row = row(&lines, wanted)?;
-            row.instructions *= f64::from(between::times(row.n));
+            row.times = between::times(row.n);
             row
         };
         let mark = |reading| counted.mark(guest, reading).map_err(Error::msg);
@@ -176,6 +190,7 @@ fn parse(line: &str) -> Option<Row> {
         op: value("op")?,
         n: value("n")?.parse().ok()?,
         instructions: value("instr")?.parse().ok()?,
+        times: 1,
         window: [from.parse().ok()?, to.parse().ok()?],
     })
 }
@@ -210,7 +225,7 @@ fn made(
         say(&line);
     }
     // Reading the clock counts only in the sum.
-    let (told, page) = (row.instructions * f64::from(row.n), plugin::file("profile.html")?);
+    let (told, page) = (row.instructions * row.units().0, plugin::file("profile.html")?);
     let is_of_many = sum as f64 > told * 100.0;
     let near = (sum as f64 - told).abs() <= told * 0.05 + 200.0;
     ensure!(near || is_of_many, "{sum} instructions ran, and the guest counted {told:.0}");
@@ -219,24 +234,33 @@ fn made(
     Ok(page)
 }
 
-/// The most expensive functions, in lines of at most 80 columns.
+/// The most expensive functions, of the guests and of Xen, in lines of at most 80 columns.
 fn list(row: &Row, folded: &Folded) -> Vec<String> {
     let sum: u64 = folded.values().sum();
-    let pages = f64::from(row.n);
+    let (units, unit) = row.units();
+    let line = |count: u64, what: &str| {
+        let (each, part) = (count as f64 / units, count as f64 / sum as f64 * 100.0);
+        // A byte of a stream takes less than one.
+        let digits = if unit == "a byte" { 4 } else { 1 };
+        format!("{each:>12.digits$}{part:>7.1} %  {what}")
+    };
     let mut lines = vec![
         format!("{} n={}: {sum} instructions between two looks at the clock", row.op, row.n),
-        format!("{:>12}{:>9}  function itself", "a page", "part"),
+        format!("{unit:>12}{:>9}  function itself", "part"),
     ];
-    let own = profile::own(folded);
-    for (name, count) in own.iter().take(LISTED) {
-        let (each, part) = (*count as f64 / pages, *count as f64 / sum as f64 * 100.0);
-        let name: String = name.chars().take(54).collect();
-        lines.push(format!("{each:>12.1}{part:>7.1} %  {name}"));
-    }
-    let rest: u64 = own.iter().skip(LISTED).map(|(_, count)| count).sum();
-    if rest > 0 {
-        let (each, part) = (rest as f64 / pages, rest as f64 / sum as f64 * 100.0);
-        lines.push(format!("{each:>12.1}{part:>7.1} %  {} others", own.len() - LISTED));
+    let (xen, guests): (Vec<_>, Vec<_>) =
+        profile::own(folded).into_iter().partition(|(name, _)| is_xens(name));
+    for (who, own) in [("the guests", guests), ("Xen", xen)] {
+        lines.push(line(own.iter().map(|(_, count)| count).sum(), &format!("all of {who}")));
+        for (name, count) in own.iter().take(LISTED) {
+            let name: String = name.chars().take(54).collect();
+            lines.push(line(*count, &name));
+        }
+        let rest = own.iter().skip(LISTED);
+        if rest.len() > 0 {
+            let others = format!("{} others", rest.len());
+            lines.push(line(rest.map(|(_, count)| count).sum(), &others));
+        }
     }
     lines
 }
@@ -285,9 +309,23 @@ mod tests {
             let name = format!("{}{at}", "long::".repeat(20));
             folded.insert(vec!["caller".into(), name.into()], 1000 + at);
         }
+        folded.insert(vec!["caller".into(), "Xen: schedule".into()], 9000);
         let row = said(&LINES, "map").unwrap();
         let lines = list(&row, &folded);
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
-        assert!(lines.last().unwrap().ends_with("3 others"));
+        let at = |end: &str| lines.iter().position(|line| line.ends_with(end)).unwrap();
+        assert!(at("all of the guests") < at("3 others") && at("3 others") < at("all of Xen"));
+        assert!(lines.last().unwrap().ends_with("31.9 %  Xen: schedule"), "{lines:#?}");
+    }
+
+    #[test]
+    fn what_is_done_often_is_told_each() {
+        let folded = Folded::from([(vec!["send".into()], 4_000_000)]);
+        let told = |n, times| {
+            let row = Row { n, times, ..said(&LINES, "map").unwrap() };
+            list(&row, &folded).swap_remove(2)
+        };
+        assert_eq!(told(1, 1000), "      4000.0  100.0 %  all of the guests");
+        assert_eq!(told(1 << 20, 4), "      0.9537  100.0 %  all of the guests");
     }
 }
