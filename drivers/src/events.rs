@@ -50,7 +50,7 @@ struct Entry {
     holders: u32,
     /// Events delivered since it was opened.
     delivered: u64,
-    /// The waiters. Room is made before the port is used, so that one waiter needs no allocation.
+    /// The waiters. Room is made before the port is used, so that two need no allocation.
     /// For a closed port: stale waiters.
     waiters: Waiters,
 }
@@ -206,8 +206,14 @@ impl<X: Platform> Events<X> {
         self.0.ports.lock().iter().filter(|entry| entry.holders > 0).count() as u32
     }
 
+    /// Whether an event waits to be dispatched: it came after the last [`Events::dispatch`] began.
+    pub fn is_any_pending(&self) -> bool {
+        self.0.upcall().pending.load(Ordering::SeqCst) != 0
+    }
+
     /// Makes one pass over the pending bits: clears each, then wakes its waiters. Returns the
-    /// number of events; the caller may block only if it is 0.
+    /// number of events. One that comes meanwhile may be left for the next pass; then
+    /// [`Events::is_any_pending`], and Xen lets no vCPU block.
     pub fn dispatch(&self) -> usize {
         let words = bits::take_words(&self.0.upcall());
         let mut events = 0;
@@ -223,15 +229,16 @@ impl<X: Platform> Events<X> {
 
     /// Delivers one event of a port: wakes the waiters outside the lock.
     fn deliver(&self, port: usize) {
-        let Some(mut waiters) = self.0.ports.lock().get_mut(port).map(|entry| {
+        let Some(waiters) = self.0.ports.lock().get_mut(port).map(|entry| {
             entry.delivered += 1;
             entry.waiters.take()
         }) else {
             return;
         };
-        waiters.wake();
-        if let Some(entry) = self.0.ports.lock().get_mut(port) {
-            entry.waiters.put_back(waiters);
+        if let Some(room) = waiters.wake()
+            && let Some(entry) = self.0.ports.lock().get_mut(port)
+        {
+            entry.waiters.put_back(room);
         }
     }
 
@@ -286,7 +293,7 @@ fn room_for(ports: &mut Vec<Entry>, index: usize) -> Option<&mut Entry> {
     ports.try_reserve(more).ok()?;
     ports.resize_with(ports.len() + more, || Entry::CLOSED);
     let entry = ports.get_mut(index)?;
-    entry.waiters.make_room(2).ok()?;
+    entry.waiters.make_room(1).ok()?;
     Some(entry)
 }
 

@@ -11,9 +11,13 @@ use core::task::Waker;
 
 use spin::Mutex;
 
-/// A list of waiters, to be guarded by its owner's lock.
+/// A list of waiters, to be guarded by its owner's lock. Usually there is one.
 #[derive(Debug)]
-pub(crate) struct Waiters(Vec<Waker>);
+pub(crate) struct Waiters {
+    /// One waiter, held in place; `None` only if there is no other.
+    first: Option<Waker>,
+    more: Vec<Waker>,
+}
 
 /// A waker that was not kept. Drop it only where no lock is held, since that runs its code.
 #[must_use = "dropped under a lock, its code would run there"]
@@ -27,47 +31,60 @@ pub(crate) enum Unkept {
 }
 
 impl Waiters {
-    /// Returns an empty list.
+    /// Returns an empty list, with room for one waiter.
     pub(crate) const fn new() -> Self {
-        Self(Vec::new())
+        Self { first: None, more: Vec::new() }
     }
 
-    /// Makes room for `waiters`, which can then register without an allocation.
+    /// Makes room for `waiters` besides the first, which can then register without an allocation.
     ///
     /// # Errors
     /// If memory runs out.
     pub(crate) fn make_room(&mut self, waiters: usize) -> Result<(), TryReserveError> {
-        self.0.try_reserve(waiters)
+        self.more.try_reserve(waiters)
     }
 
     /// Adds a waker, unless the list has it already.
     pub(crate) fn register(&mut self, waker: Waker) -> Unkept {
-        if self.0.iter().any(|waiting| waiting.will_wake(&waker)) {
+        let Some(first) = &self.first else {
+            self.first = Some(waker);
+            return Unkept::Nothing;
+        };
+        if first.will_wake(&waker) || self.more.iter().any(|waiting| waiting.will_wake(&waker)) {
             return Unkept::Known(waker);
         }
-        if self.0.try_reserve(1).is_err() {
+        if self.more.try_reserve(1).is_err() {
             return Unkept::NoRoom(waker);
         }
-        self.0.push(waker);
+        self.more.push(waker);
         Unkept::Nothing
     }
 
-    /// Takes all waiters out, to be woken or dropped where no lock is held. An empty list keeps its
-    /// room.
+    /// Takes all waiters out, to be woken or dropped where no lock is held. The room of one is
+    /// left, as is that of an empty list.
     pub(crate) fn take(&mut self) -> Self {
-        if self.0.is_empty() { Self::new() } else { Self(core::mem::take(&mut self.0)) }
+        let more = if self.more.is_empty() { Vec::new() } else { core::mem::take(&mut self.more) };
+        Self { first: self.first.take(), more }
     }
 
-    /// Wakes all waiters that were taken out.
-    pub(crate) fn wake(&mut self) {
-        self.0.drain(..).for_each(Waker::wake);
+    /// Wakes all waiters that were taken out. Returns the room to put back, if there is any.
+    pub(crate) fn wake(self) -> Option<Vec<Waker>> {
+        if let Some(first) = self.first {
+            first.wake();
+        }
+        let mut more = self.more;
+        if more.capacity() == 0 {
+            return None;
+        }
+        more.drain(..).for_each(Waker::wake);
+        Some(more)
     }
 
-    /// Returns the room of the waiters that were taken out and woken, so that the next one needs no
+    /// Returns the room of the waiters that were taken out and woken, so that the next ones need no
     /// allocation. Waiters that have registered meanwhile stay.
-    pub(crate) fn put_back(&mut self, room: Self) {
-        if self.0.is_empty() && self.0.capacity() < room.0.capacity() {
-            *self = room;
+    pub(crate) fn put_back(&mut self, room: Vec<Waker>) {
+        if self.more.is_empty() && self.more.capacity() < room.capacity() {
+            self.more = room;
         }
     }
 }
@@ -101,8 +118,9 @@ impl WaitList {
 
     /// Wakes all waiters.
     pub(crate) fn wake(&self) {
-        let mut waiters = self.0.lock().take();
-        waiters.wake();
-        self.0.lock().put_back(waiters);
+        let waiters = self.0.lock().take();
+        if let Some(room) = waiters.wake() {
+            self.0.lock().put_back(room);
+        }
     }
 }

@@ -91,8 +91,8 @@ impl<X: Platform> Port<X> {
     /// count as one.
     pub async fn wait(&self) {
         let seen = self.seen.load(Ordering::Relaxed);
-        self.wait_beyond(seen).await;
-        self.seen.store(self.delivered(), Ordering::Relaxed);
+        let delivered = poll_fn(|cx| self.poll_delivered(seen, cx.waker())).await;
+        self.seen.store(delivered, Ordering::Relaxed);
     }
 
     /// Returns the number of events delivered since the port was opened, a mark for
@@ -115,12 +115,18 @@ impl<X: Platform> Port<X> {
 
     /// The poll function of [`Port::wait_beyond`], for hand-written futures.
     pub(crate) fn poll_beyond(&self, mark: u64, waker: &Waker) -> Poll<()> {
+        self.poll_delivered(mark, waker).map(drop)
+    }
+
+    /// The same, with the number of events delivered.
+    fn poll_delivered(&self, mark: u64, waker: &Waker) -> Poll<u64> {
         let waker = waker.clone();
         let unkept = {
             let ports = &mut *self.events.0.ports.lock();
             match ports.get_mut(self.number.0 as usize) {
                 Some(entry) if entry.delivered <= mark => entry.waiters.register(waker),
-                _ => return Poll::Ready(()),
+                Some(entry) => return Poll::Ready(entry.delivered),
+                None => return Poll::Ready(0),
             }
         };
         unkept.settle();
