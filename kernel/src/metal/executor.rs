@@ -81,18 +81,18 @@ pub fn run(events: &Events<Xen>, first: impl FnOnce(Tasks) -> Result<(), Errno>)
     loop {
         // The order explained in ARCHITECTURE.md, "The bare metal": a pending bit is cleared before
         // its task is woken, and all are checked again after each sleep.
-        let news = events.dispatch();
+        events.dispatch();
         let before = mem::replace(&mut rings, timer.delivered());
         timers::expire(rings != before);
         READY.store(false, Ordering::Relaxed);
         // SAFETY: called only here, so never reentrantly.
         unsafe { executor.poll() };
-        if news > 0 || READY.load(Ordering::Relaxed) {
+        if READY.load(Ordering::Relaxed) || events.is_any_pending() {
             continue;
         }
         frames::refill_when_idle();
         if timers::may_sleep() {
-            // Returns at once if an event has come since `dispatch`.
+            // Returns at once if an event has come since the check.
             interface().sleep();
         } else {
             Xen::HERE.yield_cpu();

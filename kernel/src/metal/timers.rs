@@ -51,12 +51,14 @@ impl Driver for Timers {
 }
 
 /// Wakes the tasks whose deadline has passed. `rang`: VIRQ_TIMER has fired since the last call.
+/// Until then no deadline has passed, unless Xen refused the alarm, so the clock is not read.
 pub fn expire(rang: bool) {
+    if !rang && may_sleep() {
+        return;
+    }
     critical_section::with(|cs| {
         if let Ok(mut schedule) = TIMERS.0.borrow(cs).try_borrow_mut() {
-            if rang {
-                schedule.alarm.rang();
-            }
+            schedule.alarm.rang();
             schedule.wake_and_set_alarm();
         }
     });
