@@ -18,7 +18,7 @@ use drivers::shared::{Shared, SharedBits, SharedMut};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 
-use crate::layout::{CONNECTED, GRANTS, NOTIFY_WRITE, RIGHT, SERVER_LIVE, STATE};
+use crate::layout::{CLIENT_LIVE, CONNECTED, GRANTS, NOTIFY_WRITE, RIGHT, SERVER_LIVE, STATE};
 use crate::link::{Link, Ring, Side};
 use crate::turn::Turn;
 use crate::{Bell, Receiver, Sender};
@@ -223,6 +223,37 @@ fn what_was_written_before_the_close_is_read_and_then_the_end_is_seen() {
     for (size, total) in [(1, 0), (1, 1), (2, 2)] {
         passing::<true, true>(size, total, true);
     }
+}
+
+#[test]
+fn a_sender_without_room_sees_a_close_whenever_it_comes() {
+    let mut checker = loom::model::Builder::new();
+    checker.preemption_bound = Some(3);
+    checker.check(|| {
+        let state = [CONNECTED, CONNECTED, NOTIFY_WRITE, NOTIFY_WRITE].map(AtomicU8::new);
+        let (prod, cons) = (AtomicU32::new(0), AtomicU32::new(0));
+        let bytes = vec![AtomicU8::new(0)];
+        let words = Arc::new(Words::<true, true> { prod, cons, state, bytes });
+        let (events, others) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (page, bell) = (Page(words.clone()), Ends { own: events.clone(), other: others });
+        let writing = async move {
+            let link = Link::new(Side::Server, page, bell);
+            let mut ring = ring(1, PROD, CONS);
+            let mut sender = Sender::new(&link, &mut ring);
+            let first = sender.write(&[1]).await;
+            assert!(matches!(first, Ok(1) | Err(crate::Error::Closed)));
+            assert_eq!(sender.write(&[2]).await, Err(crate::Error::Closed));
+        };
+        let mut writer = End(Box::pin(writing), false);
+        let thread = loom::thread::spawn(move || {
+            words.state[CLIENT_LIVE - STATE].store(0, Ordering::Release);
+            events.fetch_add(1, Ordering::AcqRel);
+        });
+        writer.step();
+        thread.join().unwrap();
+        writer.step();
+        assert!(writer.1, "the sender waits for ever");
+    });
 }
 
 #[test]

@@ -108,13 +108,13 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
     async fn data(&mut self, len: u32) -> Result<u32, Error> {
         self.ring.turn.give_way().await;
         loop {
-            // An event after this point wakes us: it may announce what comes after the checks
-            // below.
-            let mark = self.link.bell.delivered();
             let have = self.reading()?;
             if have >= len {
                 return Ok(have);
             }
+            // An event after this point wakes us: it may announce what comes after the checks
+            // below.
+            let mark = self.link.bell.delivered();
             self.got_len()?;
             let have = self.recheck_len()?;
             if have >= len {

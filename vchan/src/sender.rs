@@ -110,24 +110,26 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
     async fn room(&mut self, len: u32) -> Result<u32, Error> {
         self.ring.turn.give_way().await;
         loop {
-            // An event after this point wakes us: it may announce what comes after the checks
-            // below.
-            let mark = self.link.bell.delivered();
             self.check_recv_live()?;
             let free = self.write_len()?;
             if free >= len {
                 return Ok(free);
             }
+            // An event after this point wakes us: it may announce what comes after the checks
+            // below.
+            let mark = self.link.bell.delivered();
             self.request_notify()?;
             let free = self.recheck_len()?;
             if free >= len {
                 return Ok(free);
             }
+            // The event of a close may have come before that point.
+            self.check_recv_live()?;
             self.blocked(mark).await;
         }
     }
 
-    /// `sender_ready` the first time, `sender_check_recv_live` later.
+    /// `sender_ready` the first time, `sender_check_recv_live` before and after a wait.
     fn check_recv_live(&self) -> Result<(), Error> {
         if self.link.is_peer_live()? { Ok(()) } else { Err(Error::Closed) }
     }
