@@ -37,7 +37,7 @@ pub const GUESTS: usize = 3;
 
 /// Builds the guest.
 pub fn kernel() -> Result<PathBuf> {
-    image::fast_guest(NAME)
+    image::fastest_guest(NAME)
 }
 
 /// Returns the files that dom0 needs. Xen lets the guest read the time stamp counter itself.
