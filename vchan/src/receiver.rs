@@ -37,7 +37,12 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
     ///
     /// # Errors
     /// [`Error::PeerViolation`].
-    pub async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+    pub fn read(&mut self, bytes: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        Receiver::new(self.link, self.ring).into_read(bytes)
+    }
+
+    /// [`Receiver::read`], by a receiver of its own: see [`crate::Sender`].
+    pub(crate) async fn into_read(mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         if bytes.is_empty() {
             return Ok(0);
         }
@@ -65,7 +70,11 @@ impl<'a, P: SharedBits, B: Bell> Receiver<'a, P, B> {
     /// # Errors
     /// As [`Receiver::read`]; [`Error::Closed`] if the peer is gone and fewer bytes are left, which
     /// stay in the ring; [`Error::TooLong`] for more bytes than the ring has.
-    pub async fn recv(&mut self, packet: &mut [u8]) -> Result<(), Error> {
+    pub fn recv(&mut self, packet: &mut [u8]) -> impl Future<Output = Result<(), Error>> {
+        Receiver::new(self.link, self.ring).into_recv(packet)
+    }
+
+    pub(crate) async fn into_recv(mut self, packet: &mut [u8]) -> Result<(), Error> {
         let len = u32::try_from(packet.len()).map_err(|_| Error::TooLong)?;
         if len > self.ring.size {
             return Err(Error::TooLong);
@@ -208,7 +217,7 @@ impl<P, B> ErrorType for Receiver<'_, P, B> {
 }
 
 impl<P: SharedBits, B: Bell> Read for Receiver<'_, P, B> {
-    async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
-        Receiver::read(self, bytes).await
+    fn read(&mut self, bytes: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        Receiver::read(self, bytes)
     }
 }

@@ -34,12 +34,41 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
     ///
     /// # Errors
     /// [`Error::Closed`] once the peer has closed its end or is gone; [`Error::PeerViolation`].
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+    pub fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
+        Sender::new(self.link, self.ring).into_write(bytes)
+    }
+
+    /// [`Sender::write`], by a sender of its own. A stream's future is this one, not one around it:
+    /// each layer would take as many instructions as a look at the ring.
+    pub(crate) async fn into_write(mut self, bytes: &[u8]) -> Result<usize, Error> {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let free = self.room(1).await?;
+        let free = match self.room_now(1)? {
+            Some(free) => free,
+            None => self.room(1).await?,
+        };
         self.write_some(bytes, free)
+    }
+
+    /// Writes all of `bytes`, in as many parts as it takes.
+    ///
+    /// # Errors
+    /// As [`Sender::write`]; a part may have been written.
+    pub fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        Sender::new(self.link, self.ring).into_write_all(bytes)
+    }
+
+    pub(crate) async fn into_write_all(mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let free = match self.room_now(1)? {
+                Some(free) => free,
+                None => self.room(1).await?,
+            };
+            let written = self.write_some(bytes, free)?;
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// Writes as much of `bytes` as there is room for now, and returns how many bytes, possibly
@@ -58,7 +87,11 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
     ///
     /// # Errors
     /// As [`Sender::write`]; [`Error::TooLong`] if it is longer than the ring.
-    pub async fn send(&mut self, packet: &[u8]) -> Result<(), Error> {
+    pub fn send(&mut self, packet: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        Sender::new(self.link, self.ring).into_send(packet)
+    }
+
+    pub(crate) async fn into_send(mut self, packet: &[u8]) -> Result<(), Error> {
         let len = u32::try_from(packet.len()).map_err(|_| Error::TooLong)?;
         if len > self.ring.size {
             return Err(Error::TooLong);
@@ -66,7 +99,10 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
         if len == 0 {
             return Ok(());
         }
-        let free = self.room(len).await?;
+        let free = match self.room_now(len)? {
+            Some(free) => free,
+            None => self.room(len).await?,
+        };
         self.write_some(packet, free).map(drop)
     }
 
@@ -104,6 +140,16 @@ impl<'a, P: SharedBits, B: Bell> Sender<'a, P, B> {
             }
             self.blocked(mark).await;
         }
+    }
+
+    /// How many bytes are free, if that is at least `len` and no other task's turn.
+    fn room_now(&self, len: u32) -> Result<Option<u32>, Error> {
+        if self.ring.turn.is_over() {
+            return Ok(None);
+        }
+        self.check_recv_live()?;
+        let free = self.write_len()?;
+        Ok((free >= len).then_some(free))
     }
 
     /// Waits until `len` bytes are free, and returns how many are.
@@ -202,8 +248,12 @@ impl<P, B> ErrorType for Sender<'_, P, B> {
 }
 
 impl<P: SharedBits, B: Bell> Write for Sender<'_, P, B> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        Sender::write(self, bytes).await
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
+        Sender::write(self, bytes)
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        Sender::write_all(self, bytes)
     }
 
     /// The peer can already see everything that was written.

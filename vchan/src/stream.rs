@@ -63,40 +63,40 @@ impl<P: SharedBits, B: Bell> Stream<P, B> {
     ///
     /// # Errors
     /// As there.
-    pub async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
-        self.receiver().read(bytes).await
+    pub fn read(&mut self, bytes: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        self.receiver().into_read(bytes)
     }
 
     /// See [`Sender::write`].
     ///
     /// # Errors
     /// As there.
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        self.sender().write(bytes).await
+    pub fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
+        self.sender().into_write(bytes)
     }
 
-    /// Writes all of `bytes`, in as many parts as it takes.
+    /// See [`Sender::write_all`].
     ///
     /// # Errors
-    /// As [`Sender::write`]; a part may have been written.
-    pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        Write::write_all(&mut self.sender(), bytes).await
+    /// As there.
+    pub fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        self.sender().into_write_all(bytes)
     }
 
     /// See [`Receiver::recv`].
     ///
     /// # Errors
     /// As there.
-    pub async fn recv(&mut self, packet: &mut [u8]) -> Result<(), Error> {
-        self.receiver().recv(packet).await
+    pub fn recv(&mut self, packet: &mut [u8]) -> impl Future<Output = Result<(), Error>> {
+        self.receiver().into_recv(packet)
     }
 
     /// See [`Sender::send`].
     ///
     /// # Errors
     /// As there.
-    pub async fn send(&mut self, packet: &[u8]) -> Result<(), Error> {
-        self.sender().send(packet).await
+    pub fn send(&mut self, packet: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        self.sender().into_send(packet)
     }
 
     /// Whether the peer's end is open, as far as known. Even if it isn't, there may be data left to
@@ -138,14 +138,18 @@ impl<P, B> ErrorType for Stream<P, B> {
 }
 
 impl<P: SharedBits, B: Bell> Read for Stream<P, B> {
-    async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
-        Stream::read(self, bytes).await
+    fn read(&mut self, bytes: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        Stream::read(self, bytes)
     }
 }
 
 impl<P: SharedBits, B: Bell> Write for Stream<P, B> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        Stream::write(self, bytes).await
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
+        Stream::write(self, bytes)
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        Stream::write_all(self, bytes)
     }
 
     /// The peer can already see everything that was written.

@@ -22,9 +22,14 @@ impl Turn {
         self.moved = self.moved.saturating_add(moved);
     }
 
+    /// Whether enough was moved to yield.
+    pub(crate) fn is_over(&self) -> bool {
+        self.moved >= self.most
+    }
+
     /// Yields if enough was moved.
     pub(crate) async fn give_way(&mut self) {
-        if self.moved >= self.most {
+        if self.is_over() {
             self.moved = 0;
             yield_now().await;
         }
