@@ -334,6 +334,30 @@ fn a_peer_that_is_always_ahead_keeps_nobody_from_running() {
 }
 
 #[test]
+fn a_peer_that_always_makes_room_keeps_nobody_from_running() {
+    let pair = Pair::new();
+    let (mut alice, mut bob) = ends(&pair, small());
+    let mut others = 0;
+    let writing = async {
+        for _ in 0..1000 {
+            assert!(bob.write(&[7; 2048]).await.unwrap() > 0);
+            while alice.receiver().try_read(&mut [0; 2048]).unwrap() > 0 {}
+        }
+    };
+    let other = async {
+        loop {
+            others += 1;
+            yield_now().await;
+        }
+    };
+    let both = async {
+        embassy_futures::select::select(writing, other).await;
+    };
+    pair.world.run([Task::new(&pair.bob.events, both)]);
+    assert!(others >= 900, "{others}");
+}
+
+#[test]
 fn a_closing_side_waits_until_its_data_is_taken() {
     let pair = Pair::new();
     let (mut alice, mut bob) = ends(&pair, small());
