@@ -75,17 +75,18 @@ fn locations() -> Result<()> {
 }
 
 /// Checks the places from which a failed allocation aborts the guest. For this the image is built
-/// again, with line tables and without the outliner, which moves calls out of their functions.
+/// again, with line tables, without the outliner, which moves calls out of their functions, and
+/// without merging equal functions.
 fn aborts() -> Result<()> {
     step("aborts", || {
         let folder = paths::target().join("plain");
         let shown = folder.to_string_lossy();
         let tables = "profile.release.debug='line-tables-only'";
-        let outliner =
-            format!("target.{TARGET}.rustflags=['-Cllvm-args=-enable-machine-outliner=never']");
+        let separate = ["-Cllvm-args=-enable-machine-outliner=never", "-Clink-arg=--icf=none"];
+        let separate = format!("target.{TARGET}.rustflags={separate:?}");
         apt::installed("addr2line", &["binutils"])?;
         let which = ["-p", "image", "--bin", "grantkit", "--target-dir", &shown];
-        let more = ["--config", tables, "--config", &outliner];
+        let more = ["--config", tables, "--config", &separate];
         cargo::release("build-plain", TARGET, &[&which[..], &more[..]].concat())?;
         let built = folder.join(TARGET).join("release/grantkit");
         let image = Image::read(&built)?;
