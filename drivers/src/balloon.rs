@@ -8,8 +8,8 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use crate::lock::Mutex;
 use embassy_futures::yield_now;
-use spin::Mutex;
 
 use crate::memory::{PAGE_SIZE, Pages, Platform};
 use crate::raw::{BATCH, Vacancies};

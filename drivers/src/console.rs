@@ -20,7 +20,7 @@ use core::future::poll_fn;
 use core::sync::atomic::Ordering;
 use core::task::{Context, Poll};
 
-use spin::Mutex;
+use crate::lock::Mutex;
 use xen_sys::io::console::XenconsInterface;
 use xen_sys::xen::Virq;
 

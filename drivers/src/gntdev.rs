@@ -24,7 +24,7 @@ use core::future::poll_fn;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Poll;
 
-use spin::Mutex;
+use crate::lock::Mutex;
 
 pub use self::copy::{CopyEnd, Segment};
 pub use self::device::Device;

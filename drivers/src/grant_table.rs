@@ -22,7 +22,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
-use spin::Mutex;
+use crate::lock::Mutex;
 use xen_sys::grant_table::{
     GNTTAB_NR_RESERVED_ENTRIES, GnttabGetVersion, GnttabQuerySize, GnttabSetupTable, GrantEntryV1,
     GrantStatus, Gtf,

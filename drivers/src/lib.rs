@@ -79,6 +79,7 @@ mod errno;
 mod error;
 mod few;
 mod ids;
+mod lock;
 mod queue;
 mod raw;
 mod run_tree;

@@ -9,7 +9,7 @@ use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use core::task::Waker;
 
-use spin::Mutex;
+use crate::lock::Mutex;
 
 /// A list of waiters, to be guarded by its owner's lock. Usually there is one.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use spin::Mutex;
+use crate::lock::Mutex;
 use xen_sys::io::xs_wire::XsMessageType;
 
 pub use self::message::decimal;

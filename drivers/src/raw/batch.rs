@@ -8,7 +8,7 @@
 
 use alloc::vec::Vec;
 
-use spin::Mutex;
+use crate::lock::Mutex;
 use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
 
 use super::eagain;

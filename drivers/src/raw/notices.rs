@@ -6,7 +6,7 @@
 
 use core::num::NonZeroU32;
 
-use spin::Mutex;
+use crate::lock::Mutex;
 
 use crate::events::Port;
 use crate::memory::Platform;

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use spin::Mutex;
+use crate::lock::Mutex;
 use xen_sys::grant_table::{GnttabMapGrantRef, GnttabUnmapGrantRef};
 
 use super::batch;

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
 use core::ops::Range;
 
-use spin::Mutex;
+use crate::lock::Mutex;
 use xen_sys::grant_table::{GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
 
 use super::batch;
