@@ -2,7 +2,7 @@
 //! Running one command, from its line to its result line.
 
 use core::fmt::Write;
-use core::mem;
+use core::{iter, mem};
 
 use drivers::memory::Platform;
 
@@ -57,27 +57,21 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
 
     /// Prints the result line of a successful command.
     async fn answer(&mut self) {
-        self.start_line().await;
-        self.services.console.print(self.line.as_str().as_bytes()).await;
-        self.services.console.print(b"\n").await;
+        self.print_line(&[self.line.as_str(), "\n"]).await;
         self.put_back();
     }
 
     /// Prints an error line.
     pub(super) async fn refuse(&mut self, command: &str, failure: Failure) {
-        self.start_line().await;
-        let console = &self.services.console;
         self.line.clear();
-        if failure.write_line(&mut self.line, command).is_ok() {
-            console.print(self.line.as_str().as_bytes()).await;
-        } else {
+        let mut before = ["", ""];
+        if failure.write_line(&mut self.line, command).is_err() {
             // No memory even for the line: print it in pieces, without its words.
+            before = ["error ", command];
             self.line.clear();
             let _ = failure.write_end(&mut self.line);
-            for piece in ["error ", command, self.line.as_str()] {
-                console.print(piece.as_bytes()).await;
-            }
         }
+        self.print_line(&[before[0], before[1], self.line.as_str()]).await;
         self.put_back();
     }
 
@@ -90,10 +84,17 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         }
     }
 
-    /// Goes to the start of a line.
-    pub(super) async fn start_line(&self) {
-        if !self.services.console.at_line_start() {
-            self.services.console.print(b"\n").await;
+    /// Prints pieces of text on a new line.
+    pub(super) async fn print_line(&self, pieces: &[&str]) {
+        let before = if self.services.console.at_line_start() { "" } else { "\n" };
+        self.print(before, pieces).await;
+    }
+
+    /// Prints pieces of text, the first of them apart.
+    pub(crate) async fn print(&self, before: &str, pieces: &[&str]) {
+        // One place that prints, since each contains a future.
+        for piece in iter::once(&before).chain(pieces) {
+            self.services.console.print(piece.as_bytes()).await;
         }
     }
 }

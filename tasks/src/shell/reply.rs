@@ -9,6 +9,9 @@ use drivers::{Errno, Error, GrantStatus, status_name};
 
 use crate::text::{Text, Words};
 
+/// Lines are printed once they have this many bytes.
+const PIECE: usize = 1024;
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -72,39 +75,24 @@ impl From<fmt::Error> for Failure {
     }
 }
 
-/// Lines for people, before the result line. They are printed in pieces of 1 KiB, since each piece
-/// is an event for the console daemon: wait for [`Lines::full`] after each line.
-#[derive(Debug)]
-pub(crate) struct Lines<'a, X: Platform> {
-    console: &'a Console<X>,
-    piece: Text,
-}
-
-impl<'a, X: Platform> Lines<'a, X> {
-    /// A piece is printed once it has this many bytes.
-    const PIECE: usize = 1024;
-
-    pub(crate) fn new(console: &'a Console<X>) -> Self {
-        let piece = Text::new();
-        Self { console, piece }
-    }
-
-    /// Prints what was written, once that is a piece.
-    pub(crate) async fn full(&mut self) {
-        if self.piece.as_str().len() >= Self::PIECE {
-            self.flush().await;
+/// Prints lines for people, before the result line: those that `next` writes, until it has none.
+///
+/// # Errors
+/// `next`'s; lines that are not printed yet are left out then.
+pub(crate) async fn print_lines<X: Platform>(
+    console: &Console<X>,
+    next: &mut dyn FnMut(&mut Text) -> Option<fmt::Result>,
+) -> fmt::Result {
+    let mut piece = Text::new();
+    loop {
+        let wrote = next(&mut piece).transpose()?;
+        // In pieces, since each is an event for the console daemon.
+        if wrote.is_none() || piece.as_str().len() >= PIECE {
+            console.print(piece.as_str().as_bytes()).await;
+            piece.clear();
         }
-    }
-
-    /// Prints the last piece.
-    pub(crate) async fn flush(&mut self) {
-        self.console.print(self.piece.as_str().as_bytes()).await;
-        self.piece.clear();
-    }
-}
-
-impl<X: Platform> Write for Lines<'_, X> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.piece.write_str(text)
+        if wrote.is_none() {
+            return Ok(());
+        }
     }
 }

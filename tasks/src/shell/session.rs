@@ -21,7 +21,7 @@ use crate::text::{Quoted, Text};
 /// How long the end waits for a console that nobody reads: 2 s.
 const DRAIN_NS: u64 = 2_000_000_000;
 /// Clears a terminal's screen.
-const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
+const CLEAR: &str = "\x1b[H\x1b[2J";
 
 impl<X: Platform, M: Machine> Shell<'_, X, M> {
     /// Prints how much CPU time the boot took, which doesn't depend on other guests.
@@ -115,8 +115,7 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
 
     /// Prompts, and reads until a line is finished.
     async fn read_line(&self, editor: &mut Editor) -> Edit {
-        self.start_line().await;
-        self.services.console.print(self.prompt().as_bytes()).await;
+        self.print_line(&[self.prompt()]).await;
         editor.begin(self.prompt());
         loop {
             let mut event = Edit::None;
@@ -128,39 +127,35 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             }
             self.services.console.print(editor.echo()).await;
             editor.clear_echo();
-            match event {
-                Edit::None => self.input.typed().await,
-                Edit::Complete => self.complete(editor).await,
-                Edit::Clear => {
-                    // A program never sees an escape sequence.
-                    let clear = if editor.at_terminal() { CLEAR } else { b"\n" };
-                    self.prompt_again(editor, clear).await;
+            let listed;
+            // What is printed before the prompt and the line are shown again.
+            let [before, words, behind] = match event {
+                Edit::None => {
+                    self.input.typed().await;
+                    continue;
                 }
+                Edit::Complete => {
+                    listed = self.complete(editor).unwrap_or_default();
+                    if listed.as_str().is_empty() {
+                        continue;
+                    }
+                    ["\n", listed.as_str(), "\n"]
+                }
+                // A program never sees an escape sequence.
+                Edit::Clear => [if editor.at_terminal() { CLEAR } else { "\n" }, "", ""],
                 _ => return event,
-            }
+            };
+            self.print(before, &[words, behind, self.prompt()]).await;
+            editor.begin_again(self.prompt());
         }
     }
 
-    /// Completes the word before the cursor, or lists the candidates.
-    async fn complete(&self, editor: &mut Editor) {
+    /// Completes the word before the cursor, or returns lines that list the candidates.
+    fn complete(&self, editor: &mut Editor) -> Option<Text> {
         let ids = &mut self.objects.iter().map(|(id, _)| id);
-        let before = str::from_utf8(editor.before()).ok();
-        let Some(done) = before.and_then(|before| complete(COMMANDS, before, ids)) else {
-            return;
-        };
+        let done = complete(COMMANDS, str::from_utf8(editor.before()).ok()?, ids)?;
         editor.insert(done.more.as_str().as_bytes());
-        if !done.words.as_str().is_empty() {
-            self.services.console.print(b"\n").await;
-            self.services.console.print(done.words.as_str().as_bytes()).await;
-            self.prompt_again(editor, b"\n").await;
-        }
-    }
-
-    /// Prompts again, after printing `before`; the line follows with the next echo.
-    async fn prompt_again(&self, editor: &mut Editor, before: &[u8]) {
-        self.services.console.print(before).await;
-        self.services.console.print(self.prompt().as_bytes()).await;
-        editor.begin_again(self.prompt());
+        Some(done.words)
     }
 }
 

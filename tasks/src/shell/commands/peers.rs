@@ -17,7 +17,7 @@ use drivers::{Access, ClaimedGrant, DomId, Errno, Error, GrantRef, Services, lis
 
 use crate::machine::Machine;
 use crate::shell::args::Args;
-use crate::shell::reply::{Done, Failure, Lines};
+use crate::shell::reply::{Done, Failure, print_lines};
 use crate::shell::state::Shell;
 use crate::text::{Plain, Quoted, Text};
 
@@ -45,12 +45,9 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let mut found = Ok(Vec::new());
         self.wait_for(Some(SURVEY_MS), pin!(async { found = all(&self.services).await })).await?;
         let found = found?;
-        let mut lines = Lines::new(&self.services.console);
-        for line in &found {
-            writeln!(lines, "{}", line.as_str())?;
-            lines.full().await;
-        }
-        lines.flush().await;
+        let mut rest = found.iter();
+        let mut next = |to: &mut Text| Some(writeln!(to, "{}", rest.next()?.as_str()));
+        print_lines(&self.services.console, &mut next).await?;
         Ok(write!(ok, " peers={}", found.len())?)
     }
 

@@ -2,7 +2,8 @@
 //! Sharing and mapping, and ending both.
 
 use alloc::vec::Vec;
-use core::fmt::Write;
+use core::fmt::{self, Write};
+use core::mem;
 
 use drivers::gntdev::{Failed, Reservation};
 use drivers::memory::Platform;
@@ -13,7 +14,7 @@ use drivers::{
 use crate::machine::Machine;
 use crate::shell::args::Args;
 use crate::shell::objects::{AnyMapping, Map, Object, with_mapping};
-use crate::shell::reply::{Done, Lines};
+use crate::shell::reply::{Done, print_lines};
 use crate::shell::state::Shell;
 use crate::text::{self, Text};
 
@@ -111,22 +112,21 @@ fn map_reservation<X: Platform>(
 async fn tell_refused<X: Platform>(
     services: &Services<X>,
     failed: &Failed<Reservation<X>>,
-) -> Done {
+) -> fmt::Result {
     if failed.error.status().is_none() {
         // Xen was not asked, or gave no statuses.
         return Ok(());
     }
-    let mut lines = Lines::new(&services.console);
     let refused = || failed.value.statuses().filter(|(_, status)| *status != GrantStatus::OKAY);
-    for (ClaimedGrant { domid, gref }, status) in refused().take(TOLD) {
-        let (name, number) = (status_name(status), status.0);
-        writeln!(lines, "refused ref={gref} peer={domid}: {name} ({number})")?;
-        lines.full().await;
-    }
-    let more = refused().count().saturating_sub(TOLD);
-    if more > 0 {
-        writeln!(lines, "refused {more} more")?;
-    }
-    lines.flush().await;
-    Ok(())
+    let mut more = refused().count().saturating_sub(TOLD);
+    let mut told = refused().take(TOLD);
+    let mut next = |to: &mut Text| match told.next() {
+        Some((ClaimedGrant { domid, gref }, status)) => {
+            let (name, number) = (status_name(status), status.0);
+            Some(writeln!(to, "refused ref={gref} peer={domid}: {name} ({number})"))
+        }
+        None if more > 0 => Some(writeln!(to, "refused {} more", mem::take(&mut more))),
+        None => None,
+    };
+    print_lines(&services.console, &mut next).await
 }

@@ -11,7 +11,7 @@ use crate::machine::{CrashKind, Ending, Machine};
 use crate::shell::args::Args;
 use crate::shell::command::Command;
 use crate::shell::options;
-use crate::shell::reply::{Done, Lines};
+use crate::shell::reply::{Done, print_lines};
 use crate::shell::state::Shell;
 use crate::shell::table::COMMANDS;
 use crate::shell::words::first_word;
@@ -41,26 +41,22 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         write!(ok, " commands=")?;
         let about = |known: &str| word.is_none_or(|word| word == known);
         text::list(ok, commands.words().filter(|known| about(known)))?;
-        let mut lines = Lines::new(&self.services.console);
-        match word {
-            Some(word) => {
-                let named = |command: &&Command| first_word(command.name()).0 == word;
-                for command in commands.0.iter().filter(named) {
-                    let (what, example) = (command.about(), command.example());
-                    writeln!(lines, "{command}\n    {what}: {example}")?;
-                    lines.full().await;
-                }
+        let named = |command: &&Command| Some(first_word(command.name()).0) == word;
+        let mut named = commands.0.iter().filter(named);
+        // Without a word, all groups.
+        let mut groups = commands.groups().filter(|_| word.is_none());
+        let mut end = word.is_none().then_some("help <command> has its arguments\n");
+        let mut next = |to: &mut Text| {
+            if let Some(command) = named.next() {
+                let (what, example) = (command.about(), command.example());
+                return Some(writeln!(to, "{command}\n    {what}: {example}"));
             }
-            None => {
-                for group in commands.groups() {
-                    commands.write_group(&mut lines, group)?;
-                    lines.full().await;
-                }
-                lines.write_str("help <command> has its arguments\n")?;
+            match groups.next() {
+                Some(group) => Some(commands.write_group(to, group)),
+                None => Some(to.write_str(end.take()?)),
             }
-        }
-        lines.flush().await;
-        Ok(())
+        };
+        Ok(print_lines(&self.services.console, &mut next).await?)
     }
 
     /// `exit` and `quit`: the guest keeps running.

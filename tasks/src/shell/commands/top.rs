@@ -10,7 +10,7 @@ use embassy_futures::select::{Either, select};
 
 use crate::machine::Machine;
 use crate::shell::args::Args;
-use crate::shell::reply::{Done, Lines};
+use crate::shell::reply::Done;
 use crate::shell::state::Shell;
 use crate::text::Text;
 use crate::verdict::InUse;
@@ -48,13 +48,13 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
             let now = self.done();
             let InUse { grants, parked, maps, ports, .. } = InUse::of(&self.services);
             let (events, calls) = (now.0 - before.0, now.1 - before.1);
-            let mut lines = Lines::new(&self.services.console);
+            let mut line = Text::new();
             writeln!(
-                lines,
+                line,
                 "grants={grants} maps={maps} parked={parked} ports={ports} events/s={events} \
                  hypercalls/s={calls}"
             )?;
-            lines.flush().await;
+            self.print("", &[line.as_str()]).await;
             before = now;
             samples += 1;
         }

@@ -11,7 +11,7 @@ use drivers::{Access, Call, ClaimedDomId, Error, GrantRef, PeerState, list};
 use crate::machine::Machine;
 use crate::shell::args::Args;
 use crate::shell::objects::{Object, with_mapping};
-use crate::shell::reply::{Done, Lines};
+use crate::shell::reply::{Done, print_lines};
 use crate::shell::state::Shell;
 use crate::text::Text;
 
@@ -51,12 +51,9 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let mut entries = entries(self)?;
         entries.retain(|entry| peer.is_none_or(|peer| ClaimedDomId::from(peer) == entry.peer));
         let now = self.services.system.now();
-        let mut lines = Lines::new(&self.services.console);
-        for entry in &entries {
-            entry.write(&mut lines, now)?;
-            lines.full().await;
-        }
-        lines.flush().await;
+        let mut rest = entries.iter();
+        let console = &self.services.console;
+        print_lines(console, &mut |to| Some(rest.next()?.write(to, now))).await?;
         Ok(write!(ok, " entries={}", entries.len())?)
     }
 
@@ -104,33 +101,64 @@ impl<X: Platform, M: Machine> Shell<'_, X, M> {
         let allocations = read(&counters.allocations);
         write!(ok, " hypercalls={hypercalls} events_in={events_in} events_out={events_out}")?;
         write!(ok, " zeroed={zeroed} copied={copied} allocations={allocations}")?;
-        let mut lines = Lines::new(&self.services.console);
-        for (count, call) in calls.into_iter().zip(Call::ALL) {
-            if count > 0 {
-                let name = call.name();
-                writeln!(lines, "{name} {count}")?;
-                lines.full().await;
-            }
-        }
-        lines.flush().await;
-        Ok(())
+        let mut made = calls.into_iter().zip(Call::ALL).filter(|(count, _)| *count > 0);
+        let mut next = |to: &mut Text| {
+            let (count, call) = made.next()?;
+            Some(writeln!(to, "{} {count}", call.name()))
+        };
+        Ok(print_lines(&self.services.console, &mut next).await?)
     }
 }
 
-/// Everything: shares by reference, then maps by id, then parked pages.
+/// Everything: shares by reference, then maps by id, then parked pages by reference.
 fn entries<X: Platform, M>(shell: &Shell<'_, X, M>) -> Result<Vec<Listed>, Error> {
-    // Two lists indexed by reference: the id that holds it, 0 for none, and its line. References
-    // are dense, so this costs less than sorting, in code size as well.
-    let (mut ids, mut shares) = (Vec::new(), Vec::new());
-    let (mut maps, mut parked) = (Vec::new(), Vec::new());
+    // Indexed by reference: the id that holds it, 0 for none.
+    let mut ids = Vec::new();
     for (id, object) in shell.objects.iter() {
-        match object {
-            Object::Share(export) => {
-                for gref in export.grefs() {
-                    *place(&mut ids, gref)? = id;
-                }
+        if let Object::Share(export) = object {
+            for gref in export.grefs() {
+                *place(&mut ids, gref)? = id;
             }
-            Object::Map(map) => with_mapping!(&map.mapping, mapping => {
+        }
+    }
+    let mut entries = Vec::new();
+    for parked in [false, true] {
+        // Also indexed by reference. References are dense, so this costs less than sorting, in code
+        // size as well.
+        let (mut pages, mut placed) = (Vec::new(), Ok(()));
+        shell.services.gntalloc.for_each(|page| {
+            let held_by = ids.get(page.gref.0 as usize).copied().filter(|id| *id != 0);
+            let entry = Listed {
+                kind: if parked { "parked" } else { "share" },
+                gref: page.gref,
+                peer: page.peer,
+                access: page.access,
+                state: page.state,
+                since: page.since,
+                id: held_by.filter(|_| !parked),
+            };
+            if page.parked == parked {
+                placed =
+                    placed.and_then(|()| place(&mut pages, page.gref).map(|at| *at = Some(entry)));
+            }
+        });
+        placed?;
+        list::extend(&mut entries, pages.into_iter().flatten())?;
+        if !parked {
+            add_maps(&mut entries, shell)?;
+        }
+    }
+    Ok(entries)
+}
+
+/// Adds what the shell has mapped, by id.
+fn add_maps<X: Platform, M>(
+    entries: &mut Vec<Listed>,
+    shell: &Shell<'_, X, M>,
+) -> Result<(), Error> {
+    for (id, object) in shell.objects.iter() {
+        if let Object::Map(map) = object {
+            with_mapping!(&map.mapping, mapping => {
                 let listed = mapping.grants().map(|grant| Listed {
                     kind: "map",
                     gref: grant.gref,
@@ -140,32 +168,11 @@ fn entries<X: Platform, M>(shell: &Shell<'_, X, M>) -> Result<Vec<Listed>, Error
                     since: map.since,
                     id: Some(id),
                 });
-                list::extend(&mut maps, listed)?;
-            }),
+                list::extend(entries, listed)?;
+            });
         }
     }
-    let mut placed = Ok(());
-    shell.services.gntalloc.for_each(|page| {
-        let held_by = ids.get(page.gref.0 as usize).copied().filter(|id| *id != 0);
-        let entry = Listed {
-            kind: if page.parked { "parked" } else { "share" },
-            gref: page.gref,
-            peer: page.peer,
-            access: page.access,
-            state: page.state,
-            since: page.since,
-            id: held_by.filter(|_| !page.parked),
-        };
-        let list = if page.parked { &mut parked } else { &mut shares };
-        placed = placed.and_then(|()| place(list, page.gref).map(|at| *at = Some(entry)));
-    });
-    placed?;
-    let mut entries = Vec::new();
-    let most = shares.len() + maps.len() + parked.len();
-    entries.try_reserve_exact(most).map_err(|_| Error::NO_MEMORY)?;
-    let shares = shares.into_iter().flatten();
-    list::extend(&mut entries, shares.chain(maps).chain(parked.into_iter().flatten()))?;
-    Ok(entries)
+    Ok(())
 }
 
 /// A reference's place in a list indexed by reference.
