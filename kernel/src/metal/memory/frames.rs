@@ -113,18 +113,34 @@ impl Pool {
     }
 
     /// Takes a frame, a clean one if there is any.
-    #[inline]
     pub fn take(&mut self) -> Option<OwnedFrame> {
-        // Usually this one check shows that there is enough.
-        if self.linked() <= self.tables_owed.max(LOW) {
-            if self.free() == 0 {
-                return None;
+        let mut taken = None;
+        self.take_run(1, |frame, _| taken = Some(frame));
+        taken
+    }
+
+    /// Takes up to `count` frames, clean ones first, and passes each to `take` with its address.
+    #[inline]
+    pub fn take_run(&mut self, count: u32, mut take: impl FnMut(OwnedFrame, usize)) {
+        let mut missing = u64::from(count);
+        while missing > 0 {
+            // Usually this one check shows that there is enough.
+            let kept = self.tables_owed.max(LOW);
+            if self.linked() <= kept {
+                if self.free() == 0 {
+                    return;
+                }
+                self.refill(LOW);
             }
-            self.refill(LOW);
-        }
-        match self.clean.pop() {
-            Some(pfn) => Some(OwnedFrame { pfn, clean: true }),
-            None => self.dirty.pop().map(|pfn| OwnedFrame { pfn, clean: false }),
+            // Beyond those to be kept, one at a time.
+            let now = self.linked().saturating_sub(kept).max(1).min(missing);
+            let clean = self.clean.len() > 0;
+            let list = if clean { &mut self.clean } else { &mut self.dirty };
+            let taken = list.pop_run(now, |pfn, at| take(OwnedFrame { pfn, clean }, at));
+            if taken == 0 {
+                return;
+            }
+            missing -= taken;
         }
     }
 

@@ -33,8 +33,9 @@ impl FreeList {
     /// The frame has an address, and nobody uses it.
     #[inline]
     pub unsafe fn push(&mut self, pfn: Pfn) {
+        let link = ptr::with_exposed_provenance_mut::<u64>(translate::address_of(pfn));
         // SAFETY: mapped and unused, as the caller promises.
-        unsafe { link_of(pfn).write(self.head.map_or(0, |next| next.0)) };
+        unsafe { link.write(self.head.map_or(0, |next| next.0)) };
         self.head = Some(pfn);
         self.len += 1;
     }
@@ -42,20 +43,33 @@ impl FreeList {
     /// Removes the frame added last.
     #[inline]
     pub fn pop(&mut self) -> Option<Pfn> {
-        let pfn = self.head?;
-        let link = link_of(pfn);
-        // SAFETY: `push` wrote it there, and the frame has belonged to the list since.
-        let next = unsafe { link.read() };
-        // SAFETY: as above; this makes a clean frame clean again.
-        unsafe { link.write(0) };
-        // PFN 0 holds the image's first page, so zero ends the list.
-        self.head = (next != 0).then_some(Pfn(next));
-        self.len -= 1;
-        Some(pfn)
+        let mut popped = None;
+        self.pop_run(1, |pfn, _| popped = Some(pfn));
+        popped
     }
-}
 
-#[inline]
-fn link_of(pfn: Pfn) -> *mut u64 {
-    ptr::with_exposed_provenance_mut(translate::address_of(pfn))
+    /// Removes up to `count` frames, those added last, and passes each to `take` with its address.
+    /// Returns how many there were.
+    #[inline]
+    pub fn pop_run(&mut self, count: u64, mut take: impl FnMut(Pfn, usize)) -> u64 {
+        let initial_end = translate::initial_end();
+        let (mut head, mut taken) = (self.head, 0);
+        while taken < count
+            && let Some(pfn) = head
+        {
+            let address = translate::address_given(initial_end, pfn);
+            let link = ptr::with_exposed_provenance_mut::<u64>(address);
+            // SAFETY: `push` wrote it there, and the frame has belonged to the list since.
+            let next = unsafe { link.read() };
+            // SAFETY: as above; this makes a clean frame clean again.
+            unsafe { link.write(0) };
+            // PFN 0 holds the image's first page, so zero ends the list.
+            head = (next != 0).then_some(Pfn(next));
+            taken += 1;
+            take(pfn, address);
+        }
+        self.head = head;
+        self.len -= taken;
+        taken
+    }
 }

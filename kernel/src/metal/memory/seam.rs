@@ -33,19 +33,21 @@ unsafe impl Memory for Xen {
     }
 
     fn alloc_pages(&self, count: u32, mut take: impl FnMut(Page)) -> u32 {
-        let mut pool = POOL.lock();
         let gfns = interface().gfns().unwrap_or_default();
-        let page = |OwnedFrame { pfn, clean }| {
-            // The pool has no holes.
+        let mut passed = 0;
+        POOL.lock().take_run(count, |OwnedFrame { pfn, clean }, address| {
             let gfn = match gfns.get(pfn.0 as usize) {
-                Some(gfn) => gfn.load(Ordering::Relaxed),
-                None => interface().gfn_of(pfn)?.0,
+                Some(gfn) => Some(gfn.load(Ordering::Relaxed)),
+                None => interface().gfn_of(pfn).map(|gfn| gfn.0),
             };
-            // SAFETY: out of the pool, so the caller's alone, and mapped.
-            Some(unsafe { Page::new(translate::address_of(pfn), gfn, clean) })
-        };
-        let pages = (0..count).map_while(|_| pool.take().and_then(page));
-        pages.map(&mut take).count() as u32
+            // The pool has no holes.
+            if let Some(gfn) = gfn {
+                passed += 1;
+                // SAFETY: out of the pool, so the caller's alone, and mapped.
+                take(unsafe { Page::new(address, gfn, clean) });
+            }
+        });
+        passed
     }
 
     unsafe fn free_pages(&self, pages: impl Iterator<Item = Page>) {

@@ -33,7 +33,13 @@ impl TableEntry {
 /// The address of frame `pfn`. In the direct map, valid only once the frame is linked.
 #[inline]
 pub fn address_of(pfn: Pfn) -> usize {
-    let base = if pfn < initial_end() { VIRT_BASE } else { DIRECT_MAP };
+    address_given(initial_end(), pfn)
+}
+
+/// The same, for who looks up many: given [`initial_end`].
+#[inline]
+pub fn address_given(initial_end: Pfn, pfn: Pfn) -> usize {
+    let base = if pfn < initial_end { VIRT_BASE } else { DIRECT_MAP };
     base + pfn.0 as usize * PAGE_SIZE
 }
 
