@@ -7,7 +7,7 @@
 //! alarm is a one-shot timer that makes VIRQ_TIMER pending.
 #![expect(unsafe_code, reason = "the time stamp counter is read by an instruction")]
 
-use core::arch::x86_64::{_mm_lfence, _rdtsc};
+use core::arch::asm;
 use core::sync::atomic::Ordering;
 
 use drivers::Errno;
@@ -47,11 +47,13 @@ fn system_time(time: &VcpuTimeInfo) -> u64 {
 }
 
 fn read_tsc() -> u64 {
-    // SAFETY: every processor of the target has the instruction. It keeps the counter from being
-    // read early.
-    unsafe { _mm_lfence() };
-    // SAFETY: a PV guest may read the counter; Xen emulates it where it must.
-    unsafe { _rdtsc() }
+    let (low, high): (u64, u64);
+    // SAFETY: every processor of the target has the first instruction, which keeps the counter from
+    // being read early. A PV guest may read the counter; Xen emulates it where it must.
+    unsafe {
+        asm!("lfence", "rdtsc", out("rax") low, out("rdx") high, options(nostack, preserves_flags));
+    }
+    high << 32 | low
 }
 
 /// Completes when [`now`] reaches `deadline`.
