@@ -38,7 +38,7 @@ use crate::memory::Platform;
 use crate::raw::pages;
 use crate::slab::Slab;
 use crate::waiters::WaitList;
-use crate::{Access, DomId, Errno, Error, Pages};
+use crate::{Access, DomId, Error, Pages};
 
 /// The gntalloc service. Clones refer to the same service.
 #[derive(Debug)]
@@ -150,22 +150,15 @@ impl<X: Platform> GntAlloc<X> {
 
     /// Checks that `count` more pages may be granted, reaping parked pages if necessary.
     fn admit(&self, count: Pages) -> Result<(), Error> {
-        let fits = || u64::from(self.in_use()) + u64::from(count.0) <= u64::from(self.limit());
-        if !fits() {
-            self.reap(u32::MAX);
+        let admitted = self.0.table.make_room(count.0, self.limit());
+        if admitted.is_err() && self.reap(u32::MAX) > 0 {
+            return self.0.table.make_room(count.0, self.limit());
         }
-        if !fits() {
-            return Err(Error::Local(Errno::ENOSPC, &"more pages than gntalloc.limit allows"));
-        }
-        let room = self.0.table.make_room(count.0);
-        if room.is_err() && self.reap(u32::MAX) > 0 {
-            return self.0.table.make_room(count.0);
-        }
-        room
+        admitted
     }
 
-    /// Releases a run, for which there is room to park one piece: frees its pages, and parks those
-    /// that the peer maps. Returns how many are parked.
+    /// Releases a run, for which there is room to park one piece: fires its notices, frees its pages,
+    /// and parks those that the peer maps. Returns how many are parked.
     fn let_go(&self, mut run: Few<Granted>) -> u32 {
         self.0.table.end_run(&mut run);
         let parked = run.len() as u32;
@@ -174,9 +167,9 @@ impl<X: Platform> GntAlloc<X> {
         parked
     }
 
-    /// Releases a run whose grants are all suspended.
+    /// Fires the notices of a run whose grants are all suspended, and frees its pages.
     fn free_run(&self, mut run: Few<Granted>) {
-        self.0.table.free_suspended(&mut run, 0);
+        self.0.table.free_suspended(&mut run);
         self.0.parking.lock().give_room(1);
     }
 

@@ -20,6 +20,7 @@ mod runs;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::iter;
 use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use crate::lock::Mutex;
@@ -125,12 +126,16 @@ impl<X: Platform> GrantTable<X> {
         Ok(table)
     }
 
-    /// Makes sure that `n` more references can be granted, growing the table if necessary.
+    /// Makes sure that `n` more references can be granted, `limit` in all, growing the table if
+    /// necessary.
     ///
     /// # Errors
-    /// ENOSPC if Xen doesn't allow a table that large; ENOMEM.
-    pub(crate) fn make_room(&self, n: u32) -> Result<(), Error> {
+    /// ENOSPC beyond the limit, then if Xen doesn't allow a table that large; ENOMEM.
+    pub(crate) fn make_room(&self, n: u32, limit: u32) -> Result<(), Error> {
         let state = &mut self.state.lock();
+        if u64::from(state.references.in_use()) + u64::from(n) > u64::from(limit) {
+            return Err(BEYOND_LIMIT);
+        }
         let frames = state.references.needed(n).div_ceil(u64::from(GrantEntryV1::PER_FRAME));
         if frames > u64::from(state.max_frames) {
             return Err(FULL);
@@ -170,7 +175,7 @@ impl<X: Platform> GrantTable<X> {
             return Err(granted);
         }
         self.forget_notice(&mut granted);
-        self.state.lock().references.give(granted.gref.0);
+        self.state.lock().references.give(iter::once(granted.gref));
         Ok(granted.page)
     }
 
@@ -193,8 +198,8 @@ impl<X: Platform> GrantTable<X> {
         let wanted = byte.is_some() || event.is_some();
         let new = if wanted { Some(self.notices.add(event)?) } else { None };
         if let (Some(id), Some(byte)) = (&new, byte) {
-            // SAFETY: the byte is in a page of ours, to which the offset is reduced, and `release`
-            // gives the page back only after it has removed the notice.
+            // SAFETY: the byte is in a page of ours, to which the offset is reduced, and it is given
+            // back only after its notice is gone: `release` removes it, the ends of a run fire it.
             unsafe { self.notices.arm(id, granted.page.addr() + byte % PAGE_SIZE) };
         }
         self.forget_notice(granted);
@@ -273,9 +278,17 @@ impl<X: Platform> GrantTable<X> {
         Ok(())
     }
 
-    fn entry(&self, gref: GrantRef) -> WatchedEntry<'_, X> {
+    /// Returns the table's entries.
+    fn entries(&self) -> &[GrantEntryV1] {
         // SAFETY: only this module writes entries, and only those of pages that a `Granted` holds.
-        let entries = unsafe { self.xen.grant_entries() };
+        unsafe { self.xen.grant_entries() }
+    }
+
+    fn entry(&self, gref: GrantRef) -> WatchedEntry<'_, X> {
+        self.entry_in(self.entries(), gref)
+    }
+
+    fn entry_in<'a>(&'a self, entries: &'a [GrantEntryV1], gref: GrantRef) -> WatchedEntry<'a, X> {
         // Every reference is below what `grow` has mapped.
         let entry = &entries[gref.0 as usize];
         Entry {
@@ -286,6 +299,7 @@ impl<X: Platform> GrantTable<X> {
     }
 }
 
+const BEYOND_LIMIT: Error = Error::Local(Errno::ENOSPC, &"more pages than gntalloc.limit allows");
 const FULL: Error = Error::Local(Errno::ENOSPC, &"the grant table is full; raise max_grant_frames");
 
 /// A grant entry, by its words.
@@ -313,18 +327,19 @@ fn introduce<Half: Word<Value = u16>, Whole: Word<Value = u32>>(
 /// Ends an entry by the compare-and-swap of grant_table.h, "Invalidating an unused
 /// GTF_permit_access entry". Returns whether it succeeded.
 fn end_access(word: &impl Word<Value = u16>) -> bool {
-    let mut flags = word.load(Ordering::Relaxed);
+    let (mut flags, mut tries) = (word.load(Ordering::Relaxed), 0);
     // Each failed exchange means that Xen has just marked or unmarked the entry. A few tries are
     // enough even if the peer maps and unmaps without pause.
-    for _ in 0..END_ATTEMPTS {
-        if peer_state(flags) != PeerState::Idle {
-            return false;
-        }
+    while peer_state(flags) == PeerState::Idle {
         // AcqRel: the peer's writes are visible before the page is reused, and nothing of the entry
         // is reused before it is invalid.
         match word.compare_exchange(flags, 0, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return true,
             Err(now) => flags = now,
+        }
+        tries += 1;
+        if tries == END_ATTEMPTS {
+            break;
         }
     }
     false

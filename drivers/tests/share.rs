@@ -381,8 +381,9 @@ fn a_guessing_peer_gets_a_page_parked_and_no_more() {
     let bob = pair.bob.gntdev.open().unwrap();
     let mapped = Arc::new(Mutex::new(None));
     let slot = mapped.clone();
-    // Everybody knows the first reference of an unused table.
-    pair.alice.xen.interrupt(3, move || {
+    // Everybody knows the first reference of an unused table. It is granted in the first look at the
+    // table, and ended in the second.
+    pair.alice.xen.interrupt(2, move || {
         let mapping =
             bob.reserve(&[ClaimedGrant::new(ALICE, 8)]).unwrap().map::<ReadWrite>().unwrap();
         *slot.lock().unwrap() = Some(mapping);

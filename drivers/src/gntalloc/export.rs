@@ -136,7 +136,7 @@ impl<X: Platform> Export<X> {
 
     /// Frees an export whose grants are all suspended, so nothing can be parked.
     fn free(mut self) {
-        let run = self.take_run();
+        let run = core::mem::take(&mut self.run);
         self.service.free_run(run);
     }
 
@@ -147,25 +147,18 @@ impl<X: Platform> Export<X> {
     }
 
     fn let_go(&mut self) -> Pages {
-        let run = self.take_run();
-        if run.is_empty() {
+        if self.run.is_empty() {
             return Pages(0);
         }
-        Pages(self.service.let_go(run))
-    }
-
-    /// Fires the notices, then takes the pages out.
-    fn take_run(&mut self) -> Few<Granted> {
-        let mut run = core::mem::take(&mut self.run);
-        run.iter_mut().for_each(|granted| self.service.0.table.fire(granted));
-        run
+        Pages(self.service.let_go(core::mem::take(&mut self.run)))
     }
 
     /// Suspends every grant, or none. Returns whether it did.
     fn suspend_all(&self) -> bool {
         let table = &self.service.0.table;
-        // Look first, so that an honest peer loses a page only if all can be ended.
-        if !self.is_idle() {
+        // Look first, so that an honest peer loses a page only if all can be ended. A single page
+        // needs no look before its exchange.
+        if self.run.len() > 1 && !self.is_idle() {
             return false;
         }
         let refused = self.run.iter().position(|granted| !table.suspend(granted));

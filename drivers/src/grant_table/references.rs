@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use xen_sys::grant_table::GNTTAB_NR_RESERVED_ENTRIES;
 
-use crate::Error;
+use crate::{Error, GrantRef};
 
 /// No reference. Those below 8 are Xen's own, so 0 is never one of ours.
 const NONE: u32 = 0;
@@ -65,26 +65,50 @@ impl References {
         u64::from(GNTTAB_NR_RESERVED_ENTRIES) + u64::from(self.in_use) + u64::from(n)
     }
 
-    /// Takes a free reference, granted from now on. `None` if there is none.
-    pub(super) fn take(&mut self, now: u64) -> Option<u32> {
-        let reused = self.first_free != NONE;
-        let gref = if reused { self.first_free } else { self.fresh };
-        let life = self.lives.get_mut(gref as usize)?;
-        // A fresh one has no next one either.
-        self.first_free = if let Life::Free(next) = *life { next } else { NONE };
-        *life = Life::Granted(now);
-        self.fresh += u32::from(!reused);
-        self.in_use += 1;
-        Some(gref)
+    /// Takes a free reference for each of `places`, granted from now on, until there is none.
+    /// Returns how many it took.
+    pub(super) fn take<'a>(
+        &mut self,
+        now: u64,
+        places: impl Iterator<Item = &'a mut GrantRef>,
+    ) -> usize {
+        let lives = &mut *self.lives;
+        // Local variables, since the compiler would write fields back for every place.
+        let (mut first_free, mut fresh, mut taken) = (self.first_free, self.fresh, 0);
+        for place in places {
+            let reused = first_free != NONE;
+            let gref = if reused { first_free } else { fresh };
+            let Some(life) = lives.get_mut(gref as usize) else {
+                break;
+            };
+            // A fresh one has no next one either.
+            let Life::Free(next) = *life else {
+                break;
+            };
+            first_free = next;
+            *life = Life::Granted(now);
+            fresh += u32::from(!reused);
+            *place = GrantRef(gref);
+            taken += 1;
+        }
+        (self.first_free, self.fresh) = (first_free, fresh);
+        self.in_use += taken as u32;
+        taken
     }
 
-    /// Frees a reference.
-    pub(super) fn give(&mut self, gref: u32) {
-        if let Some(life) = self.lives.get_mut(gref as usize) {
-            *life = Life::Free(self.first_free);
-            self.first_free = gref;
-            self.in_use -= 1;
+    /// Frees references.
+    pub(super) fn give(&mut self, grefs: impl Iterator<Item = GrantRef>) {
+        let lives = &mut *self.lives;
+        let (mut first_free, mut given) = (self.first_free, 0);
+        for GrantRef(gref) in grefs {
+            if let Some(life) = lives.get_mut(gref as usize) {
+                *life = Life::Free(first_free);
+                first_free = gref;
+                given += 1;
+            }
         }
+        self.first_free = first_free;
+        self.in_use -= given;
     }
 
     /// Records that only the peer still holds it.
@@ -109,18 +133,24 @@ mod tests {
     #[test]
     fn freed_references_are_reused_before_new_ones_and_none_is_beyond_the_table() {
         let mut references = References::new();
-        assert_eq!(references.take(0), None);
+        let mut places = [GrantRef(0); 4];
+        assert_eq!(references.take(0, places.iter_mut()), 0);
         references.reserve(11).unwrap();
         references.grow(11);
-        assert_eq!([5, 6, 7].map(|now| references.take(now)), [Some(8), Some(9), Some(10)]);
-        assert_eq!(references.take(8), None);
+        assert_eq!(references.take(5, places[..1].iter_mut()), 1);
+        assert_eq!(references.take(6, places[1..].iter_mut()), 2);
+        assert_eq!(places, [8, 9, 10, 0].map(GrantRef));
+        assert_eq!((references.take(7, places.iter_mut()), references.in_use()), (0, 3));
         references.park(9);
-        assert_eq!(references.get(9), Some(Life::Parked(6)));
-        references.give(9);
-        references.give(8);
+        assert_eq!(
+            [8, 9].map(|gref| references.get(gref)),
+            [Some(Life::Granted(5)), Some(Life::Parked(6))]
+        );
+        references.give([9, 8].map(GrantRef).into_iter());
         assert_eq!(references.in_use(), 1);
-        assert_eq!([1, 2].map(|now| references.take(now)), [Some(8), Some(9)]);
-        assert_eq!(references.get(9), Some(Life::Granted(2)));
+        assert_eq!(references.take(8, places.iter_mut()), 2);
+        assert_eq!(places, [8, 9, 10, 0].map(GrantRef));
+        assert_eq!(references.get(9), Some(Life::Granted(8)));
         assert_eq!((references.get(11), references.needed(1)), (None, 12));
     }
 }

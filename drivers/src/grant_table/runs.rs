@@ -28,39 +28,42 @@ impl<X: Platform> GrantTable<X> {
         pages::alloc_run(&self.xen, missing as u32, |page| {
             run.push(Granted { page, gref: NO_GRANT, notice: None });
         });
-        let (granted, error) = self.name_run(run, have);
-        for granted in run.iter().take(granted).skip(have) {
+        let new = run.get_mut(have..).unwrap_or_default();
+        let granted = self.name_run(new);
+        let entries = self.entries();
+        for granted in new.get(..granted).unwrap_or_default() {
             // `name_run` checked that the frame number fits.
-            introduce(&self.entry(granted.gref), granted.page.gfn() as u32, peer, access);
+            let frame = granted.page.gfn() as u32;
+            introduce(&self.entry_in(entries, granted.gref), frame, peer, access);
         }
-        let error = error.or((run.len() < count as usize).then_some(Error::NO_MEMORY));
-        self.free_from(run, granted);
-        error.map_or(Ok(()), Err)
+        if granted == missing {
+            return Ok(());
+        }
+        let error = match new.get(granted) {
+            None => Error::NO_MEMORY,
+            Some(granted) if fits(granted) => FULL,
+            Some(_) => ABOVE_16_TIB,
+        };
+        self.free_from(run, have + granted);
+        Err(error)
     }
 
-    /// Gives each page of a run from `have` on its reference. Returns how far it got, and the error
-    /// if it stopped early.
-    fn name_run(&self, run: &mut [Granted], have: usize) -> (usize, Option<Error>) {
+    /// Gives pages their references. Returns how far it got: to the end, to a page whose frame number
+    /// doesn't fit, or until the table was full.
+    fn name_run(&self, new: &mut [Granted]) -> usize {
         let now = self.xen.now();
-        let references = &mut self.state.lock().references;
-        let mut named = have;
-        for granted in run.iter_mut().skip(have) {
-            if u32::try_from(granted.page.gfn()).is_err() {
-                return (named, Some(ABOVE_16_TIB));
-            }
-            let Some(gref) = references.take(now) else {
-                return (named, Some(FULL));
-            };
-            granted.gref = GrantRef(gref);
+        let places = new.iter_mut().take_while(|granted| fits(granted)).map(|granted| {
             // The peer may write to it from now on.
             granted.page.set_clean(false);
-            named += 1;
-        }
-        (named, None)
+            &mut granted.gref
+        });
+        self.state.lock().references.take(now, places)
     }
 
-    /// Ends the grants of a run and frees their pages. Pages that the peer maps stay in it.
+    /// Fires the notices of a run, ends its grants, and frees their pages. Pages that the peer maps
+    /// stay in it.
     pub(crate) fn end_run(&self, run: &mut Few<Granted>) {
+        run.iter_mut().for_each(|granted| self.fire(granted));
         let mut kept = 0;
         let pages = &mut **run;
         for at in 0..pages.len() {
@@ -72,15 +75,20 @@ impl<X: Platform> GrantTable<X> {
             }
             kept += 1;
         }
-        self.free_suspended(run, kept);
+        self.release_from(run, kept);
     }
 
-    /// Frees the pages of a run from `first` on, all of which are suspended, together with their
-    /// references.
-    pub(crate) fn free_suspended(&self, run: &mut Few<Granted>, first: usize) {
-        run.iter_mut().skip(first).for_each(|granted| self.forget_notice(granted));
-        let references = &mut self.state.lock().references;
-        run.iter().skip(first).for_each(|granted| references.give(granted.gref.0));
+    /// Fires the notices of a run, all of whose grants are suspended, and frees its pages.
+    pub(crate) fn free_suspended(&self, run: &mut Few<Granted>) {
+        run.iter_mut().for_each(|granted| self.fire(granted));
+        self.release_from(run, 0);
+    }
+
+    /// Frees the pages of a run from `first` on, which no entry names and no notice, together with
+    /// their references.
+    fn release_from(&self, run: &mut Few<Granted>, first: usize) {
+        let released = run.get(first..).unwrap_or_default();
+        self.state.lock().references.give(released.iter().map(|granted| granted.gref));
         self.free_from(run, first);
     }
 
@@ -100,6 +108,11 @@ impl<X: Platform> GrantTable<X> {
             Few::One(_) => (),
         }
     }
+}
+
+/// Whether a grant entry can name its frame.
+fn fits(granted: &Granted) -> bool {
+    u32::try_from(granted.page.gfn()).is_ok()
 }
 
 /// A placeholder that is never one of our references: it is one of Xen's own.
