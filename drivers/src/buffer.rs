@@ -53,8 +53,8 @@ impl<X: Platform> Shared for Buffer<X> {
     }
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.check(offset, bytes.len())?;
-        pages::read_run(&self.xen, |page| self.page(page), offset, bytes)
+        let page_of = |page| self.pages.get(page);
+        pages::read_run(&self.xen, page_of, || self.size(), offset, bytes)
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
@@ -64,8 +64,8 @@ impl<X: Platform> Shared for Buffer<X> {
 
 impl<X: Platform> SharedMut for Buffer<X> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.check(offset, bytes.len())?;
-        pages::write_run(&self.xen, |page| self.page(page), offset, bytes)
+        let page_of = |page| self.pages.get(page);
+        pages::write_run(&self.xen, page_of, || self.size(), offset, bytes)
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {

@@ -185,8 +185,8 @@ impl<X: Platform> Shared for Export<X> {
     }
 
     fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.check(offset, bytes.len())?;
-        pages::read_run(&self.service.0.xen, |page| self.page(page), offset, bytes)
+        let page_of = |page| self.run.at(page).map(Granted::page);
+        pages::read_run(&self.service.0.xen, page_of, || self.size(), offset, bytes)
     }
 
     fn load_u32(&self, offset: usize) -> Result<u32, Error> {
@@ -196,8 +196,8 @@ impl<X: Platform> Shared for Export<X> {
 
 impl<X: Platform> SharedMut for Export<X> {
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.check(offset, bytes.len())?;
-        pages::write_run(&self.service.0.xen, |page| self.page(page), offset, bytes)
+        let page_of = |page| self.run.at(page).map(Granted::page);
+        pages::write_run(&self.service.0.xen, page_of, || self.size(), offset, bytes)
     }
 
     fn store_u32(&self, offset: usize, value: u32) -> Result<(), Error> {

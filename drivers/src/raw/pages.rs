@@ -52,57 +52,82 @@ fn assert_may_be_written(page: &Page) {
     assert!(!page.is_clean());
 }
 
-/// Copies bytes out of a run of pages, starting at `offset` in the first. `page_of` returns a page
+/// Copies bytes out of a run of pages, `size()` bytes long, from `offset` on. `page_of` returns a page
 /// by number.
 ///
 /// # Errors
 /// EINVAL if the range leaves the run.
+#[inline]
 pub(crate) fn read_run<'p, X: Platform>(
     xen: &X,
-    page_of: impl Fn(u32) -> Option<&'p Page>,
+    page_of: impl Fn(usize) -> Option<&'p Page>,
+    size: impl Fn() -> usize,
+    offset: usize,
+    bytes: &mut [u8],
+) -> Result<(), Error> {
+    let in_page = offset % PAGE_SIZE;
+    // Usually it all lies in one page.
+    if is_within(PAGE_SIZE, in_page, bytes.len())
+        && let Some(page) = page_of(offset / PAGE_SIZE)
+    {
+        return read(xen, page, in_page, bytes);
+    }
+    read_each(xen, page_of, size(), offset, bytes)
+}
+
+/// The same, if it doesn't all lie in one page.
+#[cold]
+fn read_each<'p, X: Platform>(
+    xen: &X,
+    page_of: impl Fn(usize) -> Option<&'p Page>,
+    size: usize,
     offset: usize,
     mut bytes: &mut [u8],
 ) -> Result<(), Error> {
-    // Usually it all lies in one page.
-    let in_page = offset % PAGE_SIZE;
-    if is_within(PAGE_SIZE, in_page, bytes.len()) {
-        return match page_of((offset / PAGE_SIZE) as u32) {
-            Some(page) => read(xen, page, in_page, bytes),
-            // At the end of the last page.
-            None if bytes.is_empty() => Ok(()),
-            None => Err(OUTSIDE),
-        };
-    }
+    check_range(size, offset, bytes.len())?;
     for (page, in_page, len) in by_page(offset, bytes.len()) {
         let now = bytes.split_off_mut(..len).ok_or(OUTSIDE)?;
-        read(xen, page_of(page).ok_or(OUTSIDE)?, in_page, now)?;
+        read(xen, page_of(page as usize).ok_or(OUTSIDE)?, in_page, now)?;
     }
     Ok(())
 }
 
-/// Copies bytes into a run of pages, starting at `offset` in the first. `page_of` returns a page by
-/// number.
+/// Copies bytes into a run of pages, `size()` bytes long, from `offset` on. `page_of` returns a page
+/// by number.
 ///
 /// # Errors
 /// EINVAL if the range leaves the run.
+#[inline]
 pub(crate) fn write_run<'p, X: Platform>(
     xen: &X,
-    page_of: impl Fn(u32) -> Option<&'p Page>,
+    page_of: impl Fn(usize) -> Option<&'p Page>,
+    size: impl Fn() -> usize,
+    offset: usize,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    let in_page = offset % PAGE_SIZE;
+    // Usually it all lies in one page.
+    if is_within(PAGE_SIZE, in_page, bytes.len())
+        && let Some(page) = page_of(offset / PAGE_SIZE)
+    {
+        return write(xen, page, in_page, bytes);
+    }
+    write_each(xen, page_of, size(), offset, bytes)
+}
+
+/// The same, if it doesn't all lie in one page.
+#[cold]
+fn write_each<'p, X: Platform>(
+    xen: &X,
+    page_of: impl Fn(usize) -> Option<&'p Page>,
+    size: usize,
     offset: usize,
     mut bytes: &[u8],
 ) -> Result<(), Error> {
-    // Usually it all lies in one page.
-    let in_page = offset % PAGE_SIZE;
-    if is_within(PAGE_SIZE, in_page, bytes.len()) {
-        return match page_of((offset / PAGE_SIZE) as u32) {
-            Some(page) => write(xen, page, in_page, bytes),
-            None if bytes.is_empty() => Ok(()),
-            None => Err(OUTSIDE),
-        };
-    }
+    check_range(size, offset, bytes.len())?;
     for (page, in_page, len) in by_page(offset, bytes.len()) {
         let now = bytes.split_off(..len).ok_or(OUTSIDE)?;
-        write(xen, page_of(page).ok_or(OUTSIDE)?, in_page, now)?;
+        write(xen, page_of(page as usize).ok_or(OUTSIDE)?, in_page, now)?;
     }
     Ok(())
 }
