@@ -35,20 +35,6 @@ impl<T> Few<T> {
         Ok(Self::Many(many))
     }
 
-    /// Makes a list of what `items` returns, at least one item.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub(crate) fn of(mut items: impl ExactSizeIterator<Item = T>) -> Result<Self, Error> {
-        if items.len() == 1 {
-            return Ok(items.next().map_or(Self::new(), Self::One));
-        }
-        let mut many = Vec::new();
-        many.try_reserve_exact(items.len()).map_err(|_| Error::NO_MEMORY)?;
-        many.extend(items);
-        Ok(Self::Many(many))
-    }
-
     /// Returns an item by its number: as `get`, but without making a slice of a single item first.
     #[inline]
     pub(crate) fn at(&self, number: usize) -> Option<&T> {
@@ -67,6 +53,16 @@ impl<T> Few<T> {
             Self::Many(many) if many.len() < many.capacity() => many.push(item),
             Self::Many(many) if many.capacity() == 0 => *self = Self::One(item),
             _ => (),
+        }
+    }
+
+    /// Adds items, as [`Few::push`] does.
+    #[inline]
+    pub(crate) fn extend(&mut self, items: impl ExactSizeIterator<Item = T>) {
+        match self {
+            // As in `push`.
+            Self::Many(many) if items.len() <= many.capacity() - many.len() => many.extend(items),
+            _ => items.for_each(|item| self.push(item)),
         }
     }
 }
@@ -117,11 +113,16 @@ mod tests {
     }
 
     #[test]
-    fn it_is_made_of_what_an_iterator_returns() {
-        for count in 0..4 {
-            let few = Few::of(0..count).unwrap();
-            assert_eq!(*few, (0..count).collect::<Vec<u8>>()[..]);
-            assert_eq!(matches!(few, Few::One(_)), count == 1);
+    fn items_are_added_together_as_one_by_one() {
+        for (room, first, more) in
+            [(0, 1, 0), (0, 0, 2), (1, 0, 1), (3, 1, 2), (3, 2, 2), (4, 0, 5)]
+        {
+            let mut few = Few::with_room(room).unwrap();
+            few.extend(0..first);
+            few.extend(first..first + more);
+            let held: Vec<u8> = (0..first + more).take(room.max(1)).collect();
+            assert_eq!(*few, held[..], "{more} after {first}, with room for {room}");
+            assert_eq!(matches!(few, Few::One(_)), room < 2 && !held.is_empty());
         }
     }
 }

@@ -60,6 +60,8 @@ struct GntDevService<X: Platform> {
     mapped: AtomicU32,
     /// The number of pages that failed maps left mapped in live reservations.
     left: AtomicU32,
+    /// The number of regions in `books.stuck`, to look at without the lock.
+    stuck_regions: AtomicU32,
     books: Mutex<Books<X>>,
     /// Tasks that wait until a page is stuck.
     on_stuck: WaitList,
@@ -116,6 +118,7 @@ impl<X: Platform> GntDev<X> {
             space: Arc::new(Space::new(xen, own, notices)),
             mapped: AtomicU32::new(0),
             left: AtomicU32::new(0),
+            stuck_regions: AtomicU32::new(0),
             books: Mutex::new(Books { devices, indexed, regions: 0, stuck: Queue::new() }),
             on_stuck: WaitList::new(),
         }))
@@ -202,13 +205,22 @@ impl<X: Platform> GntDev<X> {
     }
 
     /// Retries refused unmaps of regions only, as each call of a typed device does first.
+    #[inline]
     fn retry_regions(&self) {
-        let tries = self.0.books.lock().stuck.len();
+        let tries = self.0.stuck_regions.load(Ordering::Relaxed);
+        if tries > 0 {
+            self.retry_some(tries);
+        }
+    }
+
+    #[cold]
+    fn retry_some(&self, tries: u32) {
         for _ in 0..tries {
             // Take it out of the books first: dropping a region sends its event.
             let Some(mut stuck) = self.0.books.lock().stuck.pop() else {
                 return;
             };
+            self.0.stuck_regions.fetch_sub(1, Ordering::Relaxed);
             self.let_go(&mut stuck.region, stuck.device);
         }
     }
@@ -232,8 +244,9 @@ impl<X: Platform> GntDev<X> {
     /// Drops a region that nobody holds, or keeps it until Xen unmaps its pages.
     fn let_go(&self, region: &mut Region<X>, device: u32) {
         let _ = region.unmap();
-        if region.mapped() > 0 {
+        if region.has_rest() {
             let stuck = Stuck { region: region.take(), device };
+            self.0.stuck_regions.fetch_add(1, Ordering::Relaxed);
             self.0.books.lock().stuck.push(stuck);
             return self.tell_stuck();
         }

@@ -62,8 +62,16 @@ impl<T> Queue<T> {
     }
 
     /// Frees the memory of an empty queue.
+    #[inline]
     pub(crate) fn trim(&mut self) {
-        if self.first.is_none() && self.rest.capacity() > 0 {
+        if self.rest.capacity() > 0 {
+            self.free_if_empty();
+        }
+    }
+
+    #[cold]
+    fn free_if_empty(&mut self) {
+        if self.first.is_none() {
             self.rest = VecDeque::new();
         }
     }

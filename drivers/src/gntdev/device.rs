@@ -123,8 +123,13 @@ impl<X: Platform> Books<X> {
         quota.reserved -= pages;
         quota.holders -= 1;
         if quota.holders == 0 {
-            self.devices.remove(device);
+            self.close(device);
         }
+    }
+
+    #[cold]
+    fn close(&mut self, device: u32) {
+        self.devices.remove(device);
     }
 }
 

@@ -42,7 +42,7 @@ impl<X: Platform> Held<X> {
     pub(super) fn map(&mut self, access: Access) -> Result<(), Error> {
         self.service.retry_regions();
         let region = &mut self.region;
-        let mapped = region.unmap().and_then(|()| region.map(access));
+        let mapped = region.map(access);
         match mapped {
             Ok(()) => {
                 self.service.count_mapped(region.pages(), true);

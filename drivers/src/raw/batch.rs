@@ -7,6 +7,7 @@
 //! something, which is what [`mapped`] checks.
 
 use alloc::vec::Vec;
+use core::iter;
 
 use crate::lock::Mutex;
 use xen_sys::grant_table::{Gntmap, GnttabMapGrantRef, GnttabUnmapGrantRef, GrantStatus};
@@ -19,35 +20,46 @@ use crate::{Access, Call, ClaimedGrant, DomId, Errno, Error, GrantRef};
 /// Not a handle: Xen's are small numbers.
 const NO_HANDLE: u32 = u32::MAX;
 
+/// A bit that no handle of Xen's has: the OR of many handles shows whether one is missing.
+const MISSING: u32 = 1 << 31;
+
 /// Returns an operation for a page that maps nothing yet.
 pub(super) fn empty() -> GnttabMapGrantRef {
     GnttabMapGrantRef { handle: NO_HANDLE, ..Default::default() }
 }
 
-/// Returns operations for the pages of a slot from `first` on, one for each grant.
+/// Returns operations for the pages of a slot from `first` on, one for each grant, in runs with
+/// evenly spaced addresses.
 pub(super) fn operations<X: Platform>(
     xen: &X,
     slot: &PageSlot,
     first: u32,
     grants: &[ClaimedGrant],
-) -> impl ExactSizeIterator<Item = GnttabMapGrantRef> {
-    let mut host = HostAddr { addr: 0, flags: Gntmap::empty(), pages: 0, stride: 0 };
-    grants.iter().enumerate().map(move |(page, grant)| {
-        if host.pages == 0 {
-            host = xen.host_addr(slot, first + page as u32);
-        }
-        let op = GnttabMapGrantRef {
-            host_addr: host.addr,
-            flags: Gntmap::HOST_MAP | host.flags,
-            dom: grant.domid.0,
-            ref_: grant.gref.0,
-            status: GrantStatus::OKAY,
-            ..empty()
-        };
-        host.addr = host.addr.wrapping_add(host.stride);
-        host.pages = host.pages.saturating_sub(1);
-        op
+) -> impl Iterator<Item = impl ExactSizeIterator<Item = GnttabMapGrantRef>> {
+    let (mut page, mut rest) = (first, grants);
+    iter::from_fn(move || {
+        let _ = rest.first()?;
+        let mut place = xen.host_addr(slot, page);
+        let len = rest.len().min(place.pages.max(1) as usize);
+        page += len as u32;
+        Some(rest.split_off(..len)?.iter().map(move |grant| {
+            let op = operation(&place, grant);
+            place.addr = place.addr.wrapping_add(place.stride);
+            op
+        }))
     })
+}
+
+/// Returns the operation that maps a grant at a place.
+pub(super) fn operation(place: &HostAddr, grant: &ClaimedGrant) -> GnttabMapGrantRef {
+    GnttabMapGrantRef {
+        host_addr: place.addr,
+        flags: Gntmap::HOST_MAP | place.flags,
+        dom: grant.domid.0,
+        ref_: grant.gref.0,
+        status: GrantStatus::OKAY,
+        ..empty()
+    }
 }
 
 /// Refreshes the addresses in operations for the pages of a slot from `first` on, where nothing is
@@ -130,21 +142,32 @@ pub(super) unsafe fn map<X: Platform>(
 /// Sets the access, and poisons status and handle: a continuation once left entries untouched
 /// (XSA-318).
 fn poison(ops: &mut [GnttabMapGrantRef], access: Access) {
-    for op in ops {
-        op.flags.set(Gntmap::READONLY, access == Access::ReadOnly);
-        (op.status, op.handle) = (GrantStatus::GENERAL_ERROR, NO_HANDLE);
+    // Setting up a loop costs more than a single page.
+    if let [op] = ops {
+        return poison_one(op, access);
     }
+    for op in ops {
+        poison_one(op, access);
+    }
+}
+
+#[inline]
+fn poison_one(op: &mut GnttabMapGrantRef, access: Access) {
+    op.flags.set(Gntmap::READONLY, access == Access::ReadOnly);
+    (op.status, op.handle) = (GrantStatus::GENERAL_ERROR, NO_HANDLE);
 }
 
 /// Whether every page was mapped and has a handle, checked without a branch per entry.
 fn all_mapped(ops: &[GnttabMapGrantRef]) -> bool {
-    let mut wrong = 0;
-    let mut nameless = false;
-    for op in ops {
-        wrong |= op.status.0;
-        nameless |= op.handle == NO_HANDLE;
+    if let [op] = ops {
+        return op.status == GrantStatus::OKAY && op.handle != NO_HANDLE;
     }
-    wrong == GrantStatus::OKAY.0 && !nameless
+    let (mut statuses, mut handles) = (0, 0);
+    for op in ops {
+        statuses |= op.status.0;
+        handles |= op.handle;
+    }
+    statuses == GrantStatus::OKAY.0 && handles & MISSING == 0
 }
 
 /// Returns the first error of a map that failed somewhere, and clears the handles of failed
@@ -219,13 +242,13 @@ fn entry_of(op: &GnttabMapGrantRef) -> GnttabUnmapGrantRef {
 
 /// Fills `entries`, which has room for all operations, with an entry for each mapped page.
 fn name_live(ops: &[GnttabMapGrantRef], entries: &mut Vec<GnttabUnmapGrantRef>) {
-    let mut some_not = false;
+    let mut handles = 0;
     entries.clear();
     entries.extend(ops.iter().map(|op| {
-        some_not |= op.handle == NO_HANDLE;
+        handles |= op.handle;
         entry_of(op)
     }));
-    if some_not {
+    if handles & MISSING != 0 {
         entries.clear();
         for op in ops.iter().filter(|op| op.handle != NO_HANDLE) {
             // There is room; the check proves it to the compiler.

@@ -105,6 +105,11 @@ impl<X: Platform> Region<X> {
         self.readable > 0
     }
 
+    /// Whether it is not mapped, but some of its pages are, because Xen refused to unmap them.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.rest
+    }
+
     /// Returns how many pages are mapped now.
     pub(crate) fn mapped(&self) -> u32 {
         if self.is_mapped() || self.rest { self.count_mapped() } else { 0 }
@@ -114,15 +119,18 @@ impl<X: Platform> Region<X> {
         self.ops.iter().filter(|op| batch::mapped(op).is_some()).count() as u32
     }
 
-    /// Maps all of it or nothing, with one hypercall.
+    /// Maps all of it or nothing, with one hypercall, after unmapping what an earlier try left.
     ///
     /// # Errors
-    /// EINVAL if any of it is mapped, or for a page that can't be mapped; Xen's status of the first
-    /// page it refused. A page that was mapped and can't be unmapped again stays mapped until
-    /// [`Region::unmap`] has unmapped it.
+    /// EINVAL if it is mapped, or for a page that can't be mapped; Xen's status of the first page it
+    /// refused to unmap or map. A page that was mapped and can't be unmapped again stays mapped
+    /// until [`Region::unmap`] has unmapped it.
     pub(crate) fn map(&mut self, access: Access) -> Result<(), Error> {
-        if self.is_mapped() || self.rest {
+        if self.is_mapped() {
             return Err(Error::Local(Errno::EINVAL, &"one of its pages is still mapped"));
+        }
+        if self.rest {
+            self.unmap()?;
         }
         let restores = self.space.xen().restores();
         if let Some(part) = self.part.as_ref().filter(|_| self.filled != restores) {
@@ -148,15 +156,17 @@ impl<X: Platform> Region<X> {
     /// # Errors
     /// Xen's status of the first page it refused to unmap. None of the region is accessible any
     /// more; another call unmaps the rest.
+    #[inline]
     pub(crate) fn unmap(&mut self) -> Result<(), Error> {
+        if self.is_mapped() || self.rest { self.unmap_all() } else { Ok(()) }
+    }
+
+    fn unmap_all(&mut self) -> Result<(), Error> {
         if let Some(pending) = &mut self.notice
             && self.readable > 0
         {
             self.space.notices().clear_byte(&pending.id);
             pending.byte = None;
-        }
-        if !self.is_mapped() && !self.rest {
-            return Ok(());
         }
         (self.readable, self.writable) = (0, 0);
         let unmapped = batch::unmap(self.space.xen(), &mut self.ops, self.space.unmaps());
@@ -313,17 +323,15 @@ impl<X: Platform> Region<X> {
 }
 
 impl<X: Platform> Region<X> {
-    /// Unmaps what is mapped, fires the notice, and gives the addresses back. What is left of it
-    /// can only be dropped.
+    /// Fires the notice of an unmapped region, and gives the addresses back. What is left of it can
+    /// only be dropped.
     pub(crate) fn close(&mut self) {
-        let unmapped = self.unmap();
         if let Some(pending) = self.notice.take() {
             self.space.notices().fire(pending.id);
         }
         // Addresses with a page that Xen refuses to unmap are never used again.
-        if let Some(part) = self.part.take()
-            && unmapped.is_ok()
-        {
+        let mapped = self.is_mapped() || self.rest;
+        if let Some(part) = self.part.take().filter(|_| !mapped) {
             self.space.give(part);
         }
     }
@@ -331,7 +339,10 @@ impl<X: Platform> Region<X> {
 
 impl<X: Platform> Drop for Region<X> {
     fn drop(&mut self) {
-        self.close();
+        if self.part.is_some() {
+            let _ = self.unmap();
+            self.close();
+        }
     }
 }
 

@@ -42,6 +42,8 @@ struct Parts {
     taken: u32,
     /// How many pages from the start are prepared for mapping.
     prepared: u32,
+    /// Whether there is room for a batch of unmaps.
+    room: bool,
 }
 
 /// The pages that no part has.
@@ -63,7 +65,13 @@ pub(super) struct Part {
 impl<X: Platform> Space<X> {
     /// Creates an empty space of domain `own`. `notices` are for whatever is mapped in it.
     pub(crate) fn new(xen: &X, own: DomId, notices: Arc<Notices<X>>) -> Self {
-        let parts = Mutex::new(Parts { slot: None, free: FreeRuns::new(), taken: 0, prepared: 0 });
+        let parts = Mutex::new(Parts {
+            slot: None,
+            free: FreeRuns::new(),
+            taken: 0,
+            prepared: 0,
+            room: false,
+        });
         let (barred, unmaps) = (batch::barred(xen, own), Mutex::new(Vec::new()));
         Self { xen: xen.clone(), notices, barred, parts, unmaps }
     }
@@ -93,6 +101,7 @@ impl<X: Platform> Space<X> {
         let pages = u32::try_from(grants.len()).map_err(|_| Error::NO_MEMORY)?;
         let parts = &mut *self.parts.lock();
         if pages > 1 {
+            parts.room = true;
             let unmaps = &mut *self.unmaps.lock();
             unmaps.clear();
             unmaps.try_reserve_exact(grants.len()).map_err(|_| Error::NO_MEMORY)?;
@@ -131,7 +140,8 @@ impl<X: Platform> Space<X> {
         let parts = &mut *self.parts.lock();
         parts.free.give(part.run);
         parts.taken -= 1;
-        if parts.taken == 0 {
+        if parts.taken == 0 && parts.room {
+            parts.room = false;
             *self.unmaps.lock() = Vec::new();
         }
     }
@@ -150,7 +160,11 @@ impl Parts {
             xen.prepare_slot(slot, self.prepared..run.end).map_err(|_| NO_ADDRESS_SPACE)?;
             self.prepared = run.end;
         }
-        let ops = Few::of(batch::operations(xen, slot, run.start, grants))?;
+        let mut ops = Few::with_room(grants.len())?;
+        match grants {
+            [grant] => ops.push(batch::operation(&xen.host_addr(slot, run.start), grant)),
+            _ => batch::operations(xen, slot, run.start, grants).for_each(|run| ops.extend(run)),
+        }
         Ok((slot.addr() + run.start as usize * PAGE_SIZE, ops))
     }
 }

@@ -84,8 +84,10 @@ impl<X: Platform> Window<X> {
         let run = first as usize..first as usize + grants.len();
         match self.ops.get_mut(run) {
             Some(ops) if ops.iter().all(|op| batch::mapped(op).is_none()) => {
-                let filled = batch::operations(&self.xen, &self.slot, first, grants);
-                ops.iter_mut().zip(filled).for_each(|(op, filled)| *op = filled);
+                let mut ops = ops.iter_mut();
+                for run in batch::operations(&self.xen, &self.slot, first, grants) {
+                    run.zip(&mut ops).for_each(|(filled, op)| *op = filled);
+                }
             }
             _ => panic!("reserved over a mapping, or what was not prepared"),
         }
