@@ -109,6 +109,16 @@ fn repeated_shares_allocate_the_same_every_time() {
     }
 }
 
+#[test]
+fn an_ended_export_leaves_no_room_to_park_it() {
+    let pair = Pair::new();
+    let alice = pair.alice.gntalloc.open();
+    let cycle = || alice.alloc(domid(BOB), Pages(1), Access::ReadWrite).unwrap().end().unwrap();
+    for _ in 0..9 {
+        assert_eq!(heap::requests(cycle), 0);
+    }
+}
+
 /// Returns an operation's countable costs: hypercalls and their entries, bytes, and allocations.
 fn cost(pair: &Pair, run: impl FnOnce()) -> [u64; 6] {
     let sum = || {

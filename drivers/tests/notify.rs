@@ -217,6 +217,21 @@ fn a_granter_that_lets_go_tells_a_peer_that_still_maps_the_page() {
 }
 
 #[test]
+fn an_export_that_ends_sends_its_event_once() {
+    for pages in [1, 3] {
+        let pair = Pair::new();
+        let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
+        let before = events(&pair, &bob_port);
+        let mut export = pair.alice.share(&pair.bob, pages);
+        export.set_notify(both(7, &alice_port)).unwrap();
+        export.end().unwrap();
+        assert_eq!(events(&pair, &bob_port), before + 1);
+        drop((alice_port, bob_port));
+        pair.assert_clean();
+    }
+}
+
+#[test]
 fn a_port_stays_open_for_the_event_it_was_promised_for() {
     let pair = Pair::new();
     let (alice_port, bob_port) = pair.alice.channel(&pair.bob);
