@@ -3,10 +3,12 @@
 //! Xen would leave behind.
 //!
 //! The stub runs in 32-bit mode, with EBX pointing to hvm_start_info, makes its changes and jumps
-//! to the image's own entry. It is put into the gap after the text in the file, and the text
-//! segment grows by its length. Refuses a file that is not a PVH kernel or has no such gap.
+//! to the image's own entry. It is put into the gap after a segment in the file, the text's if
+//! it has room, and the segment grows by its length. Without paging, any memory can be executed.
+//! Refuses a file that is not a PVH kernel or has no such gap.
 
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -24,7 +26,7 @@ pub fn image(name: &str, stub: &[u8]) -> Result<PathBuf> {
     let kernel = paths::image().join("grantkit");
     let mut elf = fs::read(&kernel).context("there is no image")?;
     before_entry(&mut elf, stub)
-        .context("the image has no PVH entry, or no room behind its text")?;
+        .context("the image has no PVH entry, or no room behind a segment")?;
     let file = paths::target().join("dom0").join(name);
     fs::create_dir_all(paths::target().join("dom0"))?;
     fs::write(&file, elf).with_context(|| format!("cannot write {}", paths::shown(&file)))?;
@@ -34,29 +36,34 @@ pub fn image(name: &str, stub: &[u8]) -> Result<PathBuf> {
 /// Puts `stub` before the PVH entry of a 64-bit ELF file.
 fn before_entry(elf: &mut [u8], stub: &[u8]) -> Option<()> {
     let headers = number(elf, 32, 8)?;
-    let count = number(elf, 56, 2)?;
-    let header = |elf: &[u8], kind| {
-        let mut all = (0..count).map(|at| headers + at * 56);
-        all.find(|at| number(elf, *at, 4) == Some(kind as usize))
-    };
-    let (load, note) = (header(elf, LOAD)?, header(elf, NOTE)?);
-    let [offset, address, len] = [8, 24, 32].map(|field| number(elf, load + field, 8));
-    let (offset, address, len) = (offset?, address?, len?);
+    let all = (0..number(elf, 56, 2)?).map(|at| headers + at * 56);
+    let of_kind = |kind| move |elf: &[u8], at| number(elf, at, 4) == Some(kind as usize);
+    let (is_load, is_note) = (of_kind(LOAD), of_kind(NOTE));
+    let note = all.clone().find(|at| is_note(elf, *at))?;
     let entry = note_value(elf, number(elf, note + 8, 8)?, number(elf, note + 32, 8)?)?;
     // mov eax, <entry>; jmp eax
     let mut code = [stub, &[0xb8]].concat();
     code.extend_from_slice(&u32::try_from(number(elf, entry, 8)?).ok()?.to_le_bytes());
     code.extend_from_slice(&[0xff, 0xe0]);
-    let gap = elf.get_mut(offset + len..offset + len + code.len())?;
-    if gap.iter().any(|byte| *byte != 0) || (address + len) % 4096 + code.len() > 4096 {
-        return None;
-    }
-    gap.copy_from_slice(&code);
-    put(elf, entry, address + len);
+    let mut loads = all.filter(|at| is_load(elf, *at));
+    let (load, gap) = loads.find_map(|at| Some((at, gap(elf, at, code.len())?)))?;
+    let len = number(elf, load + 32, 8)?;
+    put(elf, entry, number(elf, load + 24, 8)? + len);
     for size in [32, 40] {
         put(elf, load + size, len + code.len());
     }
+    elf.get_mut(gap)?.copy_from_slice(&code);
     Some(())
+}
+
+/// The place of `room` bytes after the segment with this header: zeros in the file, in the
+/// segment's last page, with nothing of the segment's own in memory.
+fn gap(elf: &[u8], load: usize, room: usize) -> Option<Range<usize>> {
+    let [offset, address, len, in_memory] = [8, 24, 32, 40].map(|at| number(elf, load + at, 8));
+    let (start, len) = (offset? + len?, len?);
+    let is_free = elf.get(start..start + room)?.iter().all(|byte| *byte == 0);
+    let fits = in_memory? == len && (address? + len) % 4096 + room <= 4096;
+    (is_free && fits).then_some(start..start + room)
 }
 
 /// The offset of the entry note's value, in the `len` bytes of notes at `at`.
@@ -119,6 +126,29 @@ mod tests {
         assert_eq!(number(&elf, 0x824, 8), Some(0x2040));
         assert_eq!(elf[0x240..0x249], [0xf4, 0xf4, 0xb8, 0x10, 0x20, 0, 0, 0xff, 0xe0]);
         assert_eq!([number(&elf, 96, 8), number(&elf, 104, 8)], [Some(0x49); 2]);
+    }
+
+    #[test]
+    fn a_segment_whose_page_is_full_leaves_it_to_the_next() {
+        let mut elf = elf();
+        // The first segment ends with its page, the second has more in memory, the third has room.
+        let note: [u8; 56] = elf[120..176].try_into().unwrap();
+        elf[56] = 4;
+        for (at, fields) in [
+            (64, [1, 0x200, 0, 0x2000, 0xffd, 0xffd]),
+            (120, [1, 0x300, 0, 0x3000, 8, 16]),
+            (176, [1, 0x400, 0, 0x4000, 8, 8]),
+        ] {
+            fields
+                .iter()
+                .enumerate()
+                .for_each(|(field, value)| put(&mut elf, at + 8 * field, *value));
+        }
+        elf[232..288].copy_from_slice(&note);
+        before_entry(&mut elf, &[0xf4, 0xf4]).unwrap();
+        assert_eq!(number(&elf, 0x824, 8), Some(0x4008));
+        assert_eq!(elf[0x408..0x411], [0xf4, 0xf4, 0xb8, 0x10, 0x20, 0, 0, 0xff, 0xe0]);
+        assert_eq!([208, 216].map(|at| number(&elf, at, 8)), [Some(0x11); 2]);
     }
 
     #[test]
