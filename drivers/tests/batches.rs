@@ -12,16 +12,18 @@ use fake_xen::{Fault, Pair};
 
 #[test]
 fn a_success_without_a_handle_is_a_failure() {
-    let pair = Pair::new();
-    let export = pair.alice.share(&pair.bob, 3);
-    let claims = pair.alice.offer(&export);
-    let reservation = pair.bob.reserve(&claims);
-    pair.bob.xen.inject(Call::GnttabMap, Fault::Status { at: 1, status: GrantStatus::OKAY });
-    let failed = reservation.map::<ReadWrite>().expect_err("one of them is not mapped");
-    assert_eq!(failed.error.status(), Some(GrantStatus::GENERAL_ERROR));
-    assert_eq!(pair.bob.gntdev.usage().mapped, 0);
-    assert!(export.is_idle());
-    failed.value.map::<ReadWrite>().unwrap().write(0, &[1; 3 * 4096]).unwrap();
+    for (pages, at) in [(3, 1), (1, 0)] {
+        let pair = Pair::new();
+        let export = pair.alice.share(&pair.bob, pages);
+        let reservation = pair.bob.reserve(&pair.alice.offer(&export));
+        pair.bob.xen.inject(Call::GnttabMap, Fault::Status { at, status: GrantStatus::OKAY });
+        let failed = reservation.map::<ReadWrite>().expect_err("one of them is not mapped");
+        assert_eq!(failed.error.status(), Some(GrantStatus::GENERAL_ERROR));
+        assert_eq!(pair.bob.gntdev.usage().mapped, 0);
+        assert!(export.is_idle());
+        let mapping = failed.value.map::<ReadWrite>().unwrap();
+        mapping.write(0, &vec![1; pages as usize * 4096]).unwrap();
+    }
 }
 
 #[test]
