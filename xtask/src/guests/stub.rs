@@ -37,15 +37,14 @@ pub fn image(name: &str, stub: &[u8]) -> Result<PathBuf> {
 fn before_entry(elf: &mut [u8], stub: &[u8]) -> Option<()> {
     let headers = number(elf, 32, 8)?;
     let all = (0..number(elf, 56, 2)?).map(|at| headers + at * 56);
-    let of_kind = |kind| move |elf: &[u8], at| number(elf, at, 4) == Some(kind as usize);
-    let (is_load, is_note) = (of_kind(LOAD), of_kind(NOTE));
-    let note = all.clone().find(|at| is_note(elf, *at))?;
+    let is = |elf: &[u8], at, kind| number(elf, at, 4) == Some(kind as usize);
+    let note = all.clone().find(|at| is(elf, *at, NOTE))?;
     let entry = note_value(elf, number(elf, note + 8, 8)?, number(elf, note + 32, 8)?)?;
     // mov eax, <entry>; jmp eax
     let mut code = [stub, &[0xb8]].concat();
     code.extend_from_slice(&u32::try_from(number(elf, entry, 8)?).ok()?.to_le_bytes());
     code.extend_from_slice(&[0xff, 0xe0]);
-    let mut loads = all.filter(|at| is_load(elf, *at));
+    let mut loads = all.filter(|at| is(elf, *at, LOAD));
     let (load, gap) = loads.find_map(|at| Some((at, gap(elf, at, code.len())?)))?;
     let len = number(elf, load + 32, 8)?;
     put(elf, entry, number(elf, load + 24, 8)? + len);
@@ -97,19 +96,20 @@ fn put(elf: &mut [u8], at: usize, value: usize) {
 mod tests {
     use super::*;
 
+    /// Writes a program header, field by field.
+    fn header(elf: &mut [u8], at: usize, fields: [usize; 6]) {
+        for (field, value) in fields.into_iter().enumerate() {
+            put(elf, at + 8 * field, value);
+        }
+    }
+
     /// A file with one segment at physical address 0x2000, whose entry is 0x2010, and its notes.
     fn elf() -> Vec<u8> {
         let mut elf = vec![0; 0x1100];
         put(&mut elf, 32, 64);
         elf[56] = 2;
-        for (at, fields) in
-            [(64, [1, 0x200, 0, 0x2000, 0x40, 0x40]), (120, [4, 0x800, 0, 0, 48, 0])]
-        {
-            fields
-                .iter()
-                .enumerate()
-                .for_each(|(field, value)| put(&mut elf, at + 8 * field, *value));
-        }
+        header(&mut elf, 64, [1, 0x200, 0, 0x2000, 0x40, 0x40]);
+        header(&mut elf, 120, [4, 0x800, 0, 0, 48, 0]);
         elf[0x200..0x240].fill(0x90);
         let other = [&[4, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0][..], b"Xen\0", b"no\0\0"].concat();
         let entry = [&[4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0][..], b"Xen\0"].concat();
@@ -134,16 +134,9 @@ mod tests {
         // The first segment ends with its page, the second has more in memory, the third has room.
         let note: [u8; 56] = elf[120..176].try_into().unwrap();
         elf[56] = 4;
-        for (at, fields) in [
-            (64, [1, 0x200, 0, 0x2000, 0xffd, 0xffd]),
-            (120, [1, 0x300, 0, 0x3000, 8, 16]),
-            (176, [1, 0x400, 0, 0x4000, 8, 8]),
-        ] {
-            fields
-                .iter()
-                .enumerate()
-                .for_each(|(field, value)| put(&mut elf, at + 8 * field, *value));
-        }
+        header(&mut elf, 64, [1, 0x200, 0, 0x2000, 0xffd, 0xffd]);
+        header(&mut elf, 120, [1, 0x300, 0, 0x3000, 8, 16]);
+        header(&mut elf, 176, [1, 0x400, 0, 0x4000, 8, 8]);
         elf[232..288].copy_from_slice(&note);
         before_entry(&mut elf, &[0xf4, 0xf4]).unwrap();
         assert_eq!(number(&elf, 0x824, 8), Some(0x4008));
